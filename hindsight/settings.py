@@ -1,0 +1,138 @@
+"""A script's constants as its settings: each constant is also a flag, and the code gets one immutable object.
+
+A script's block of constants is plain Python, one trailing comment each:
+
+    MAX_TOKENS = 8192          # longest answer, in tokens
+    ALPHAS = [0.7, 0.9]        # shares of the fine-tuned model
+
+and its last line is `run_script(main, globals())`. `MAX_TOKENS` is then the flag `--max_tokens 4096` with its comment
+as help, a list is given as words (`--alphas 0.7 0.9`), a bool with or without a value (`--base`, `--base false`).
+"""
+
+import argparse
+import errno
+import io
+import sys
+import tokenize
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class UserError(Exception):
+    """A user's mistake, in one clear sentence: it is printed and the script ends with exit status 2."""
+
+
+class Settings(Mapping):
+    """The settings of one run: lower-case names, read as attributes; `dict(settings)` is what files record."""
+
+    def __init__(self, values: dict[str, Any]):
+        frozen = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        object.__setattr__(self, "_values", frozen)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # copying and unpickling look for these before there are values
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"there is no setting {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("settings do not change while a script runs")
+
+    def __reduce__(self):
+        return (Settings, (self._values,))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def changed(self, **values: Any) -> "Settings":
+        """The same settings but for the given ones."""
+        return Settings({**self._values, **values})
+
+
+def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -> None:
+    """Reads the settings of a script (its `globals()`) and the flags, calls `main`, ends with its exit status.
+
+    Exit status 0: all done; 1: `main` said that some items failed; 2: bad usage or input, or a full disk, in one
+    sentence; 130: stopped by Ctrl-C.
+    """
+    name = Path(script["__file__"]).name
+    try:
+        sys.exit(main(read_settings(script, sys.argv[1:])))
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"{name}: {error.strerror}{where}; what was written is whole, run again to go on", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped; what was written is kept, run again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def read_settings(script: dict[str, Any], arguments: list[str]) -> Settings:
+    """Settings of a script from its globals and command line; argparse ends with exit 2 on a wrong flag or type."""
+    comments = constant_comments(Path(script["__file__"]).read_text(encoding="utf-8"))
+    parser = argparse.ArgumentParser(
+        description=script["__doc__"], formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for constant, comment in comments.items():
+        default = script[constant]
+        text = f"{comment} (default: {default!r})".replace("%", "%%")
+        parser.add_argument(f"--{constant.lower()}", default=default, help=text, **_argument(default))
+    return Settings(vars(parser.parse_args(arguments)))
+
+
+def constant_comments(source: str) -> dict[str, str]:
+    """The constants of a script's source in order, each with its trailing comment.
+
+    A constant is an assignment to one UPPER_CASE name at the start of a line, with a comment on the line it ends on.
+    """
+    found: dict[str, str] = {}
+    name = None
+    start_of_line = True
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME and start_of_line and token.start[1] == 0:
+            name = token.string if token.string.isupper() and not token.string.startswith("_") else None
+        elif token.type == tokenize.COMMENT and name and not start_of_line:
+            found[name] = token.string.lstrip("# ")
+        if token.type == tokenize.NEWLINE:
+            name = None
+        start_of_line = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.DEDENT)
+    return found
+
+
+def _argument(default: Any) -> dict[str, Any]:
+    """argparse's keywords for a constant, by the type of its value; None stands for text that is not there."""
+    if isinstance(default, bool):
+        return {"type": _bool, "nargs": "?", "const": True, "metavar": "true|false"}
+    if isinstance(default, list | tuple):
+        item = type(default[0]) if default else str
+        return {"type": item, "nargs": "*", "metavar": item.__name__.upper()}
+    kind = str if default is None else type(default)
+    return {"type": kind, "metavar": kind.__name__.upper()}
+
+
+def _bool(word: str) -> bool:
+    if word.lower() in ("true", "yes", "1"):
+        return True
+    if word.lower() in ("false", "no", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"expected true or false, not {word!r}")
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises UserError with the sentence unless the condition holds."""
+    if not condition:
+        raise UserError(sentence)
