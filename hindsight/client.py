@@ -95,8 +95,8 @@ async def run_all(
         async with asyncio.TaskGroup() as group:
             for _ in range(limit):
                 group.create_task(worker())
-    except* ServerGone as gone:
-        raise gone.exceptions[0] from None
+    except ExceptionGroup as group:  # the first one ended the others: ServerGone, or a disk that is full
+        raise group.exceptions[0] from None
     return failures
 
 

@@ -1,0 +1,37 @@
+# Every target works on a fresh clone with Python 3.11: it makes .venv first where that is not there.
+#   make demo     the whole pipeline on the lab, in minutes on a CPU
+#   make test     every test
+#   make serve MODEL=lab/models/instruct PORT=8001     a vLLM server, until Ctrl-C
+#   make setup, make lint, make bench
+
+PYTHON ?= python3
+MODEL  ?= lab/models/instruct
+PORT   ?= 8000
+BIN    := .venv/bin
+LOCKED := $(BIN)/python -m pip install --no-deps -r requirements-cpu.lock
+
+.PHONY: demo test setup lint bench serve
+
+demo: setup
+	$(BIN)/python -m lab.demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+setup: .venv/installed
+
+serve: setup
+	$(BIN)/python -m hindsight.serving --model $(MODEL) --port $(PORT)
+
+lint: setup
+	$(BIN)/ruff check .
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+# torch's CPU build: pip finds it by itself where it is mirrored, else on PyTorch's index.
+.venv/installed: requirements-cpu.lock
+	@echo "Installing into .venv: two to five minutes, 3 GB"
+	$(PYTHON) -m venv .venv
+	$(LOCKED) --quiet || $(LOCKED) --quiet --extra-index-url https://download.pytorch.org/whl/cpu
+	@touch $@

@@ -1,0 +1,45 @@
+"""Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server."""
+
+import subprocess
+import sys
+
+import pytest
+from scripts import ROOT
+from toy_server import ToyServer
+
+from hindsight.serving import start, stop, wait_until_up
+
+START_DEADLINE = 600
+
+
+@pytest.fixture(scope="session")
+def lab_servers():
+    """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}."""
+    servers = {name: start(ROOT / "lab" / "models" / name, f"lab-{name}") for name in ("base", "instruct")}
+    try:
+        for server in servers.values():
+            wait_until_up(server, START_DEADLINE)
+        yield {name: server.url for name, server in servers.items()}
+    finally:
+        for server in servers.values():
+            stop(server)
+
+
+@pytest.fixture(scope="session")
+def lab_runs(tmp_path_factory):
+    """The runs of a small `make demo`, every step done: base/, instruct/, alpha_0.7/, switching/, data/."""
+    folder = tmp_path_factory.mktemp("runs")
+    flags = ["--runs_dir", str(folder), "--end_idx", "16", "--num_samples", "4"]
+    result = subprocess.run(
+        [sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True, timeout=1200
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    (folder / "demo.txt").write_text(result.stdout)
+    return folder
+
+
+@pytest.fixture
+def toy():
+    """A small real HTTP server that speaks the protocol and answers at once; see `toy_server`."""
+    with ToyServer() as server:
+        yield server

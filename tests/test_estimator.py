@@ -1,0 +1,42 @@
+"""Pass@k against values worked out by hand, brute force over all subsets, and large counts."""
+
+from fractions import Fraction
+from itertools import combinations
+from math import comb
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hindsight.estimator import mean_pass_at_k, pass_at_k
+
+
+def test_values_worked_out_by_hand():
+    assert pass_at_k(n=10, c=3, k=1) == pytest.approx(0.3)
+    assert pass_at_k(n=5, c=2, k=2) == pytest.approx(1 - 3 / 10)  # 3 of 10 pairs hold no correct sample
+    assert pass_at_k(n=4, c=0, k=4) == 0.0
+    assert pass_at_k(n=4, c=1, k=4) == 1.0
+    assert pass_at_k(n=3, c=2, k=2) == 1.0
+
+
+@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+def test_it_is_the_share_of_subsets_that_hold_a_correct_sample(counts):
+    n, c, k = counts
+    subsets = list(combinations(range(n), k))
+    share = sum(any(sample < c for sample in subset) for subset in subsets) / len(subsets)
+    assert pass_at_k(n, c, k) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(10_000, 1, 5_000), (10_000, 37, 100), (10_000, 9_000, 10)])
+def test_it_is_exact_at_ten_thousand_samples(n, c, k):
+    assert pass_at_k(n, c, k) == pytest.approx(float(1 - Fraction(comb(n - c, k), comb(n, k))), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(3, 1, 4), (3, 4, 1), (3, -1, 1), (3, 1, 0), (0, 0, 1)])
+def test_counts_without_an_unbiased_estimate_are_refused(n, c, k):
+    with pytest.raises(ValueError, match="sampl"):
+        pass_at_k(n, c, k)
+
+
+def test_the_mean_takes_each_problem_with_its_own_number_of_samples():
+    assert mean_pass_at_k([(10, 5), (2, 2), (4, 0)], k=1) == pytest.approx((0.5 + 1 + 0) / 3)

@@ -1,0 +1,185 @@
+"""Step 1a as a user runs it, against the toy server: what is sent is recorded, nothing is lost, nothing is invented."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+from scripts import ROOT, run_script
+
+from hindsight.records import list_files, read_record
+
+SCRIPT = "single_model_inference.py"
+
+
+@pytest.fixture
+def sample(toy, tmp_path):
+    """Runs the script on three lab problems, two samples each, into tmp_path/run."""
+
+    def run(*flags):
+        common = ["--base_url", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
+        return run_script(SCRIPT, *common, *flags, OPENAI_MAX_RETRIES="0")
+
+    return run
+
+
+def contents(folder):
+    return {path.name: json.loads(path.read_text()) for path in list_files(folder, "sample").values()}
+
+
+def test_every_sample_has_a_file_and_its_own_seed(sample, tmp_path):
+    result = sample()
+    assert (result.returncode, "6 samples written, 0 missing" in result.stdout) == (0, True), result.stderr
+    records = contents(tmp_path / "run").values()
+    assert len({record["generation_config"]["seed"] for record in records}) == 6
+    for record in records:
+        assert f"seed {record['generation_config']['seed']}\n" in record["generated_text"]
+        assert (record["finish_reason"], record["usage"]["prompt_tokens"]) == ("stop", 7)
+        assert "input_output" not in record["metadata"]
+
+
+def test_what_is_recorded_is_what_was_sent(sample, toy, tmp_path):
+    sample("--instruct_temperature", 0.3, "--instruct_top_p", 0.9, "--max_tokens", 300)
+    sent = {request["seed"]: request for request in toy.requests}
+    for record in contents(tmp_path / "run").values():
+        config = record["generation_config"]
+        request = sent[config["seed"]]
+        assert {**config, "messages": record["prompt"]} == request
+        assert (config["temperature"], config["top_p"], config["max_tokens"]) == (0.3, 0.9, 300)
+        assert [message["role"] for message in record["prompt"]] == ["system", "user"]
+
+
+def test_a_base_model_gets_a_text_and_its_answer_starts_with_the_thought_tag(sample, toy, tmp_path):
+    toy.answer = lambda request: "hm\n\n<end_of_slow_thought>"
+    assert sample("--model", "base").returncode == 0
+    record = next(iter(contents(tmp_path / "run").values()))
+    assert record["generated_text"] == "<begin_of_slow_thought>\n\nhm\n\n<end_of_slow_thought>"
+    assert record["prompt"].endswith("Assistant: <begin_of_slow_thought>\n\n")
+    config = record["generation_config"]
+    assert {**config, "prompt": record["prompt"]} in toy.requests
+    assert (config["model"], config["temperature"], config["stop"]) == ("lab-base", 0.8, ["<end_of_solution>"])
+
+
+def test_more_samples_later_add_only_the_new_ones(sample, toy, tmp_path):
+    sample()
+    before = contents(tmp_path / "run")
+    result = sample("--num_samples", 3)
+    assert "3 samples written" in result.stdout
+    assert len(toy.requests) == 9
+    after = contents(tmp_path / "run")
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_finished_run_needs_no_server(sample, toy):
+    sample()
+    result = sample("--base_url", "http://127.0.0.1:9/v1")
+    assert (result.returncode, "0 samples written, 0 missing" in result.stdout) == (0, True)
+
+
+def test_a_run_killed_at_any_moment_and_started_again_is_the_run_that_was_not(sample, toy, tmp_path):
+    flags = ["--end_idx", "12", "--num_samples", "10", "--concurrency", "4"]
+    sample(*flags, "--output_dir", tmp_path / "whole")
+    toy.delay = 0.01
+    chance = random.Random(0)
+    command = [sys.executable, ROOT / SCRIPT, "--base_url", toy.url, "--output_dir", tmp_path / "killed", *flags]
+    for _ in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+        until = len(toy.requests) + chance.randint(1, 25)
+        while len(toy.requests) < until:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        assert all(path.stat().st_size for path in list_files(tmp_path / "killed", "sample").values())
+    assert 0 < len(list_files(tmp_path / "killed", "sample")) < 120
+    assert sample(*flags, "--output_dir", tmp_path / "killed").returncode == 0
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert not list((tmp_path / "killed").glob(".*"))
+
+
+def test_a_request_the_server_refuses_is_counted_and_the_others_are_done(sample, toy, tmp_path):
+    refused = []
+
+    def fault(request):
+        refused.append(request["seed"])
+        return 400 if request["seed"] == refused[0] else None
+
+    toy.fault = fault
+    result = sample()
+    assert (result.returncode, "5 samples written, 1 missing" in result.stdout) == (1, True)
+    assert "1 failed: status 400: " in result.stdout
+    assert len(contents(tmp_path / "run")) == 5
+    toy.fault = lambda request: None
+    assert sample().returncode == 0
+    assert len(contents(tmp_path / "run")) == 6
+
+
+def test_an_empty_list_of_choices_is_no_answer(sample, toy, tmp_path):
+    toy.fault = lambda request: "empty"
+    result = sample()
+    assert (result.returncode, contents(tmp_path / "run")) == (1, {})
+    assert "6 failed: the server sent an empty list of choices" in result.stdout
+
+
+def test_an_overloaded_server_is_asked_again(sample, toy):
+    asked = []
+
+    def fault(request):
+        asked.append(request["seed"])
+        return 503 if asked.count(request["seed"]) == 1 else None
+
+    toy.fault = fault
+    result = sample()
+    assert (result.returncode, len(asked)) == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--base_url", "http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
+        (["--instruct_model", "other"], "has no model 'other'; it has lab-base, lab-instruct"),
+        (["--model", "chat"], "MODEL is base or instruct, not 'chat'"),
+        (["--problems", "missing.jsonl"], "there is no problem file missing.jsonl"),
+        (["--difficulty", "IMPOSSIBLE"], "has no problem of split 'test' and difficulty 'IMPOSSIBLE'"),
+        (["--begin_idx", "100000"], "no problem is left"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_no_folder(sample, tmp_path, flags, sentence):
+    result = sample(*flags)
+    assert (result.returncode, len(result.stderr.splitlines())) == (2, 1), result.stderr
+    assert sentence in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_made_with_other_settings_is_refused_and_untouched(sample, tmp_path):
+    sample()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    result = sample("--seed", 1, "--num_samples", 3)
+    assert (result.returncode, "seed was 0, is 1" in result.stderr) == (2, True)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_broken_file_is_named_and_left_for_its_owner(sample, tmp_path):
+    sample()
+    path = next(iter(list_files(tmp_path / "run", "sample").values()))
+    path.write_text('{"prompt": ')
+    result = sample()
+    assert (result.returncode, f"{path} is not whole JSON" in result.stdout) == (1, True)
+    assert path.read_text() == '{"prompt": '
+
+
+def test_a_full_disk_ends_with_a_sentence_and_whole_files(sample, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here: it takes root")
+    try:
+        result = sample("--output_dir", small / "run", "--end_idx", 60)
+        assert result.returncode == 2, result.stdout
+        assert "No space left on device" in result.stderr
+        for path in list_files(small / "run", "sample").values():
+            read_record(path, ("generated_text",))
+    finally:
+        subprocess.run(["umount", small], check=True)
