@@ -110,8 +110,7 @@ def convert_all(files: dict[tuple[int, int], Path], folder: Path, settings: Sett
 
 async def send_to_llm(paths: list[Path], folder: Path, settings: Settings) -> Failures:
     """Asks the reformatting model for each file, many at once, and writes what holds."""
-    client = connect(settings.llm_url or os.environ.get("OPENAI_BASE_URL", ""))
-    await require_model(client, settings.llm_model)
+    client = connect(llm_url(settings))
     with tqdm(total=len(paths), unit="answer", desc="LLM") as bar:
 
         async def work(path: Path) -> None:
@@ -119,6 +118,20 @@ async def send_to_llm(paths: list[Path], folder: Path, settings: Settings) -> Fa
             write_converted(folder, record, *await convert_by_llm(record["generated_text"], client, settings))
 
         return await run_all(paths, work, lambda path: path.name, settings.concurrency, bar)
+
+
+def llm_url(settings: Settings) -> str:
+    """The reformatting model's server; empty is the OpenAI API."""
+    return settings.llm_url or os.environ.get("OPENAI_BASE_URL", "")
+
+
+def require_llm(settings: Settings) -> None:
+    """Raises UserError when the reformatting model cannot be asked."""
+    require(
+        bool(llm_url(settings) or os.environ.get("OPENAI_API_KEY")),
+        f"{settings.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL",
+    )
+    asyncio.run(require_model(connect(llm_url(settings)), settings.llm_model))
 
 
 def write_converted(folder: Path, record: dict[str, Any], text: str, conversion: dict[str, Any]) -> None:
@@ -131,11 +144,8 @@ def main(settings: Settings) -> int:
     folder = Path(settings.input_dir)
     output = Path(settings.output_dir) if settings.output_dir else folder
     files = records.require_files(folder, "sample")
-    needs_key = settings.llm_model and not (settings.llm_url or os.environ.get("OPENAI_BASE_URL"))
-    require(
-        not needs_key or bool(os.environ.get("OPENAI_API_KEY")),
-        f"{settings.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL",
-    )
+    if settings.llm_model:
+        require_llm(settings)
     run = open_step(output, Path(__file__).name, settings, SAME, source=folder)
     done = records.list_files(output, "converted")
     todo = {key: path for key, path in files.items() if key not in done}

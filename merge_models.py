@@ -23,13 +23,12 @@ METHOD = "lerp"                 # lerp or slerp; the paper: lerp, earlier slerp
 OUTPUT_DIR = "runs/lab/merged"  # gets a folder alpha_A for each alpha
 
 
-def is_made(folder: Path, settings: Settings, alpha: float) -> bool:
+def is_made(folder: Path, asked: dict[str, str | float]) -> bool:
     """Whether the folder holds this very merge. Raises UserError when it holds another one."""
     if not folder.exists():
         return False
     require((folder / MERGE_FILE).exists(), f"{folder} is there and was not made by this script; give another folder")
     made = read_record(folder / MERGE_FILE)
-    asked = {"alpha": alpha, "method": settings.method}
     differing = [f"{key} is {made.get(key)!r}, not {value!r}" for key, value in asked.items() if made.get(key) != value]
     if differing:
         raise UserError(f"{folder} holds another merge ({'; '.join(differing)}); give another --output_dir")
@@ -42,7 +41,8 @@ def main(settings: Settings) -> int:
     base, finetuned = resolve_checkpoint(settings.base_model), resolve_checkpoint(settings.finetuned_model)
     for alpha in settings.alphas:
         folder = Path(settings.output_dir) / f"alpha_{alpha:g}"
-        if is_made(folder, settings, alpha):
+        merge = {"base": str(base), "finetuned": str(finetuned), "alpha": alpha, "method": settings.method}
+        if is_made(folder, merge):
             print(f"{folder} is there")
             continue
         tensors = merge_checkpoints(base, finetuned, folder, alpha, settings.method)

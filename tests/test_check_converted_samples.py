@@ -1,0 +1,133 @@
+"""Step 3 as a user runs it: verdicts written into the files, both names of the script, resuming, the original's files."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from scripts import ROOT, TACO_REAL, run_script, write_converted
+
+from hindsight.problems import load_problems
+from hindsight.records import list_files
+from hindsight.runs import read_run
+
+SCRIPT = "check_converted_samples.py"
+ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
+DOUBLE = {
+    "question": "Double.",
+    "input_output": json.dumps({"fn_name": "double", "inputs": [[2], [0]], "outputs": [4, 0]}),
+}
+
+
+def verdicts(folder):
+    records = [json.loads(path.read_text()) for path in list_files(folder, "converted").values()]
+    return [(record["correctness"], record["correctness_reason"]) for record in records]
+
+
+@pytest.mark.parametrize("script", [SCRIPT, "SkyThought/check_converted_samples.py"])
+def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_path, script):
+    programs = [
+        (ECHO, "print(input())", (True, "")),
+        (ECHO, "print('a b')", (False, "wrong answer")),
+        (ECHO, "print(input(", (False, "syntax error")),
+        (ECHO, "raise ValueError", (False, "runtime error: ValueError")),
+        (ECHO, "while True: pass", (False, "time limit")),
+        (DOUBLE, "def double(n):\n    return 2 * n", (True, "")),
+        (DOUBLE, "class Solution:\n    def double(self, n):\n        return n + n", (True, "")),
+        (DOUBLE, "def double(n):\n    return n * n", (True, "")),
+        (DOUBLE, "def triple(n):\n    return 3 * n", (False, "missing function")),
+        ({"question": "?", "input_output": "{}"}, "print(1)", (None, "not judged")),
+    ]
+    for number, (problem, program, _) in enumerate(programs):
+        write_converted(tmp_path, number, 0, program, problem)
+    result = run_script(script, "--input_dir", tmp_path, "--timeout", 1)
+    assert verdicts(tmp_path) == [verdict for _, _, verdict in programs]
+    assert result.returncode == 1, "one was not judged"
+    assert "4 of 9 correct" in result.stdout
+    steps = read_run(tmp_path)["steps"]
+    assert steps[SCRIPT]["verdicts"]["correct"] == 4
+
+
+def test_the_first_failing_test_is_told(tmp_path):
+    path = write_converted(tmp_path, 0, 0, "print('a b')", ECHO)
+    run_script(SCRIPT, "--input_dir", tmp_path)
+    passed, failed = json.loads(path.read_text())["test_results"]
+    assert (passed["passed"], failed["passed"]) == (True, False)
+    assert (failed["input"], failed["expected"], failed["output"]) == ("c\n", "c\n", "a b\n")
+
+
+def test_the_tests_are_found_where_the_answer_came_from(tmp_path):
+    problem = load_problems("lab", "test")[0]
+    metadata = {key: value for key, value in problem.items() if key not in ("input_output", "solutions")}
+    write_converted(tmp_path, problem["question_id"], 0, json.loads(problem["solutions"])[0], metadata)
+    write_converted(tmp_path, problem["question_id"], 1, "print()", metadata)
+    assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
+    assert [correct for correct, _ in verdicts(tmp_path)] == [True, False]
+
+
+def test_judged_files_are_left_alone_and_other_limits_are_refused(tmp_path):
+    path = write_converted(tmp_path, 0, 0, "print(input())", ECHO)
+    run_script(SCRIPT, "--input_dir", tmp_path)
+    before = path.stat().st_mtime_ns
+    assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
+    assert path.stat().st_mtime_ns == before
+    result = run_script(SCRIPT, "--input_dir", tmp_path, "--timeout", 9)
+    assert (result.returncode, "timeout was 4.0, is 9.0" in result.stderr) == (2, True)
+
+
+def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
+    for number in range(3):
+        write_converted(tmp_path, number, 0, "print(input())", ECHO)
+    (tmp_path / "converted_question_1_sample_0.json").write_text("{")
+    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    assert (result.returncode, "2 of 2 correct" in result.stdout) == (1, True)
+    assert "converted_question_1_sample_0.json is not whole JSON" in result.stdout
+
+
+@pytest.mark.parametrize("metadata", [{}, {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0, "digest": "x"}}])
+def test_tests_that_cannot_be_found_are_said(tmp_path, metadata):
+    write_converted(tmp_path, 0, 0, "print(1)", metadata)
+    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    assert (result.returncode, len(result.stderr.strip().splitlines()[-1:])) == (2, 1)
+    assert "question 0 names no problem set" in result.stderr or "no problem file gone.jsonl" in result.stderr
+
+
+def test_a_folder_without_samples_is_said(tmp_path):
+    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    assert (result.returncode, "has no converted files; run format_converter.py" in result.stderr) == (2, True)
+
+
+def test_killed_at_any_moment_it_goes_on_and_no_verdict_is_wrong(tmp_path):
+    for number in range(40):
+        program = "print(input())" if number % 3 else "print('wrong')"
+        write_converted(tmp_path, number, 0, program, ECHO)
+    command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--workers", "2"]
+    for moment in range(4):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.6 + 0.15 * moment)
+        process.send_signal(signal.SIGKILL if moment % 2 else signal.SIGINT)
+        process.wait()
+    assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
+    assert [correct for correct, _ in verdicts(tmp_path)] == [bool(number % 3) for number in range(40)]
+
+
+@pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
+@pytest.mark.parametrize("kind", ["stdin", "call"])
+def test_real_programs_get_their_known_verdict_through_the_script(tmp_path, kind):
+    """Each fifth sample; all of them are in test_judge.py."""
+    problems = {problem["question_id"]: problem for problem in load_problems(str(TACO_REAL / f"{kind}_problems.jsonl"))}
+    lines = (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()
+    truth = {}
+    for sample in map(json.loads, lines[::5]):
+        if sample["why"] == "timeout":
+            continue
+        problem = problems[sample["question_id"]]
+        path = write_converted(tmp_path, sample["question_id"], sample["sample_index"], "", problem)
+        record = {**json.loads(path.read_text()), "converted_text": sample["converted_text"]}
+        path.write_text(json.dumps(record))
+        truth[path.name] = sample["truth"]
+    run_script(SCRIPT, "--input_dir", tmp_path)
+    judged = {path.name: json.loads(path.read_text())["correctness"] for path in list_files(tmp_path, "converted").values()}
+    assert judged == truth

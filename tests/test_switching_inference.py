@@ -1,0 +1,107 @@
+"""Step 1b against the toy server, whose tokens are characters: turns, joints, limits and who wrote what."""
+
+import json
+
+import pytest
+from scripts import run_script
+
+from hindsight.records import list_files
+
+OPENING = "<begin_of_slow_thought>\n\n"
+
+
+def script_of(texts):
+    """An answer function by which each model goes on with its own letters, whatever is there."""
+
+    def answer(request):
+        return texts[request["model"]] * 100
+
+    return answer
+
+
+@pytest.fixture
+def switch(toy, tmp_path):
+    toy.answer = script_of({"lab-instruct": "i", "lab-base": "b"})
+
+    def run(*flags):
+        common = ["--base_model_url", toy.url, "--instruct_model_url", toy.url, "--output_dir", tmp_path / "run"]
+        result = run_script("switching_inference.py", *common, "--end_idx", 1, "--num_samples", 1, *flags)
+        files = list_files(tmp_path / "run", "sample") if (tmp_path / "run").exists() else {}
+        return result, [json.loads(path.read_text()) for path in files.values()]
+
+    return run
+
+
+def test_the_instruct_model_starts_and_turns_have_p_and_k_tokens_up_to_the_total(switch):
+    result, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
+    assert result.returncode == 0, result.stderr
+    assert record["generated_text"] == OPENING + "iiibbiiibbii"
+    assert (record["finish_reason"], record["usage"]["completion_tokens"]) == ("length", 12)
+
+
+def test_segments_say_who_wrote_which_characters(switch):
+    _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
+    text, end = record["generated_text"], len(OPENING)
+    for segment in record["segments"]:
+        assert segment["start"] == end
+        end = segment["end"]
+        assert set(text[segment["start"] : end]) == {segment["model"][0]}
+        assert segment["tokens"] == end - segment["start"]
+    assert end == len(text)
+
+
+def test_every_turn_continues_the_tokens_that_are_there(switch, toy):
+    switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
+    answers = []
+    for request in toy.requests:
+        text = "".join(map(chr, request["prompt"]))
+        answers.append(text[text.rindex(OPENING) + len(OPENING) :])
+    assert answers == ["", "iii", "iiibb", "iiibbiii", "iiibbiiibb"]
+    assert len({request["seed"] for request in toy.requests}) == 5
+
+
+def test_a_model_that_ends_ends_the_answer(switch, toy):
+    toy.answer = lambda request: "iiiiii" if request["model"] == "lab-instruct" else "b"
+    _, (record,) = switch("--k", 4, "--p", 3, "--total_new_tokens", 50)
+    assert record["generated_text"] == OPENING + "iiib"
+    assert record["finish_reason"] == "stop"
+
+
+def test_a_stop_string_over_a_joint_ends_the_answer_and_is_kept(switch, toy):
+    toy.answer = script_of({"lab-instruct": "x<end_of_", "lab-base": "solution>\nUser: more"})
+    _, (record,) = switch("--p", 9, "--k", 15, "--total_new_tokens", 100)
+    assert record["generated_text"] == OPENING + "x<end_of_solution>"
+    assert (record["finish_reason"], record["segments"][-1]["end"]) == ("stop", len(record["generated_text"]))
+
+
+def test_models_with_other_tokenizers_are_joined_by_text_and_it_is_said(switch, toy):
+    toy.shift = {"lab-base": 1}
+    _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 8)
+    assert record["generated_text"] == OPENING + "iiibbiii"
+    assert record["generation_config"]["joined_by"] == "text"
+    assert toy.requests[1]["prompt"].endswith(OPENING + "iii")
+
+
+def test_what_was_sent_is_recorded_per_model(switch, toy):
+    _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 5)
+    config = record["generation_config"]
+    for request, role in zip(toy.requests, ("instruct", "base"), strict=True):
+        assert {key: request[key] for key in ("model", "temperature", "top_p")} == {
+            key: config[role][key] for key in ("model", "temperature", "top_p")
+        }
+        assert request["max_tokens"] == config[role]["tokens_a_turn"]
+    assert [segment["seed"] for segment in record["segments"]] == [request["seed"] for request in toy.requests]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--k", "0"], "K and P are at least 1"),
+        (["--base_model_url", "http://127.0.0.1:9/v1"], "no server answers"),
+        (["--base_model", "none"], "has no model 'none'"),
+    ],
+)
+def test_bad_input_is_one_sentence(switch, flags, sentence):
+    result, records = switch(*flags)
+    assert (result.returncode, records) == (2, [])
+    assert sentence in result.stderr
