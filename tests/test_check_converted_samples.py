@@ -1,4 +1,4 @@
-"""Step 3 as a user runs it: verdicts written into the files, both names of the script, resuming, the original's files."""
+"""Step 3 as a user runs it: verdicts written into the files, both names of the script, resuming, bad input."""
 
 import json
 import signal
@@ -129,5 +129,5 @@ def test_real_programs_get_their_known_verdict_through_the_script(tmp_path, kind
         path.write_text(json.dumps(record))
         truth[path.name] = sample["truth"]
     run_script(SCRIPT, "--input_dir", tmp_path)
-    judged = {path.name: json.loads(path.read_text())["correctness"] for path in list_files(tmp_path, "converted").values()}
-    assert judged == truth
+    paths = list_files(tmp_path, "converted").values()
+    assert {path.name: json.loads(path.read_text())["correctness"] for path in paths} == truth

@@ -1,4 +1,4 @@
-"""Step 4: limits, evenness, the same choice for the same seed, LLaMA-Factory's form, and nothing lost without a count."""
+"""Step 4: limits, evenness, the same choice for the same seed, LLaMA-Factory's form, everything counted."""
 
 import json
 from collections import Counter

@@ -8,7 +8,8 @@ import pytest
 from hindsight.problems import ProblemSet, TestLookup, describe, load_problems, parse_tests
 from hindsight.settings import UserError
 
-STDIN = {"question": "Add.", "input_output": json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]}), "difficulty": "EASY"}
+ADD = json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})
+STDIN = {"question": "Add.", "input_output": ADD, "difficulty": "EASY"}
 CALL = {
     "question": "Double.",
     "input_output": json.dumps({"fn_name": "double", "inputs": [[2]], "outputs": [4]}),
@@ -63,7 +64,7 @@ def test_parquet_and_arrow_read_as_the_same_rows(tmp_path, kind):
         ('{"question": "Add."}\n', "row 0 of .* lacks input_output"),
         ("question,answer\n", "is not JSONL: row 0 is not JSON"),
         (f"{json.dumps(STDIN)}\n[1]\n", "row 1 is a list"),
-        (json.dumps({**STDIN, "task_id": 1}) + "\n" + json.dumps({**CALL, "task_id": 1}), "two problems with task_id 1"),
+        (f"{json.dumps({**STDIN, 'task_id': 1})}\n{json.dumps({**CALL, 'task_id': 1})}", "two problems with task_id"),
         ("", "has no problem"),
     ],
 )
@@ -77,13 +78,13 @@ def test_a_bad_file_is_refused_with_its_row(tmp_path, content, sentence):
 def test_a_missing_file_and_an_unknown_difficulty_are_said(jsonl, tmp_path):
     with pytest.raises(UserError, match="there is no problem file"):
         load_problems(str(tmp_path / "none.jsonl"))
-    with pytest.raises(UserError, match="it has .*EASY, HARD"):
+    with pytest.raises(UserError, match=r"it has .*EASY, HARD"):
         load_problems(str(jsonl), difficulty="MEDIUM")
 
 
 def test_a_hub_that_cannot_be_reached_is_said_in_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="BAAI/TACO .* cannot be loaded"):
+    with pytest.raises(UserError, match=r"BAAI/TACO .* cannot be loaded"):
         load_problems("BAAI/TACO", "train", "MEDIUM")
 
 

@@ -115,7 +115,7 @@ def test_other_settings_that_are_allowed_keep_the_old_ones_on_record(tmp_path):
 def test_a_steps_entry_stands_beside_the_run_and_has_its_own_settings(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, SAME).close()
     open_step(tmp_path, "check.py", SETTINGS, SAME).close(correct=3)
-    with pytest.raises(UserError, match="made by check.py"):
+    with pytest.raises(UserError, match="made by check"):
         open_step(tmp_path, "check.py", SETTINGS.changed(seed=2), SAME)
     content = read_run(tmp_path)
     assert (content["script"], content["steps"]["check.py"]["correct"]) == ("sample.py", 3)

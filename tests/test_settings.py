@@ -51,8 +51,8 @@ def run(script, *arguments):
 
 
 def settings_of(script, *arguments) -> Settings:
-    space = {"__file__": str(script), "__doc__": "", "COUNT": 3, "RATE": 0.5, "NAME": "", "ALPHAS": [0.7], "FAST": False}
-    return read_settings({**space, "TABLE": {}}, list(arguments))
+    constants = {"COUNT": 3, "RATE": 0.5, "NAME": "", "ALPHAS": [0.7], "FAST": False, "TABLE": {}}
+    return read_settings({"__file__": str(script), "__doc__": "", **constants}, list(arguments))
 
 
 def test_only_commented_upper_case_constants_at_the_top_level_are_settings():
@@ -100,5 +100,6 @@ def test_mains_return_value_is_the_exit_status(script):
 
 def test_importing_a_script_does_nothing(script):
     code = f"import sys; sys.path.insert(0, {str(script.parent)!r}); import script"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)})
+    path = {"PYTHONPATH": ":".join(sys.path)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=path)
     assert (result.returncode, result.stdout) == (0, "")

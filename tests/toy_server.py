@@ -88,4 +88,5 @@ class ToyServer:
             choice |= {"text": text, "token_ids": [ord(c) + self.shift.get(request["model"], 0) for c in text]}
         usage = {"prompt_tokens": 7, "completion_tokens": len(text), "total_tokens": 7 + len(text)}
         choices = [] if fault == "empty" else [choice]
-        return 200, {"id": "x", "object": "x", "created": 0, "model": request["model"], "choices": choices, "usage": usage}
+        head = {"id": "x", "object": "x", "created": 0, "model": request["model"]}
+        return 200, {**head, "choices": choices, "usage": usage}
