@@ -14,6 +14,7 @@ from hindsight.records import list_files
 from hindsight.runs import read_run
 
 SCRIPT = "check_converted_samples.py"
+CRASHES = 716  # a real problem with a traceback as an expected output, file names and line numbers included
 ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
 DOUBLE = {
     "question": "Double.",
@@ -116,12 +117,12 @@ def test_killed_at_any_moment_it_goes_on_and_no_verdict_is_wrong(tmp_path):
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
 @pytest.mark.parametrize("kind", ["stdin", "call"])
 def test_real_programs_get_their_known_verdict_through_the_script(tmp_path, kind):
-    """Each fifth sample; all of them are in test_judge.py."""
+    """Each fifth sample, without the slow ones; all of them are in test_judge.py."""
     problems = {problem["question_id"]: problem for problem in load_problems(str(TACO_REAL / f"{kind}_problems.jsonl"))}
     lines = (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()
     truth = {}
     for sample in map(json.loads, lines[::5]):
-        if sample["why"] == "timeout":
+        if sample["why"] == "timeout" or sample["question_id"] == CRASHES:
             continue
         problem = problems[sample["question_id"]]
         path = write_converted(tmp_path, sample["question_id"], sample["sample_index"], "", problem)

@@ -1,0 +1,113 @@
+"""Is what a program printed, or what its function returned, the answer that was expected?
+
+Two rules, one a kind of problem:
+
+Standard input. Both texts are split at white space and compared token by token, in order and in number; case
+matters. Where the expected token is a decimal number with a point or an exponent, and the other one is a
+decimal number, they may differ by 1e-6, absolute or relative. Without a point or exponent tokens must be the
+same, so `3` is not `3.0`.
+
+Calls. A returned value arrives in the form `child_process.tag` gives it, which is JSON with the types kept:
+
+    None, bool, int, float, str    as they are
+    [1, (2, 3)]                    ["list", [1, ["tuple", [2, 3]]]]
+    {1: "a"}                       ["dict", [[1, "a"]]]
+    any other object               ["object", "its type's name"], which equals nothing
+
+It equals the expected JSON value as `==` says in Python (True == 1, 2 == 2.0), but tuples are lists at any
+depth, an expected float has the tolerance above (and NaN is NaN), and keys of dictionaries are compared as
+JSON writes them: {1: 2} equals {"1": 2}.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+TOLERANCE = 1e-6  # relative or absolute
+_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+
+
+def same_text(expected: bytes, output: bytes) -> bool:
+    """Whether a program's output is the expected one, token by token."""
+    expected_tokens, output_tokens = expected.split(), output.split()
+    return len(expected_tokens) == len(output_tokens) and all(
+        wanted == got or _same_decimal(wanted, got)
+        for wanted, got in zip(expected_tokens, output_tokens, strict=True)
+    )
+
+
+def _same_decimal(expected: bytes, output: bytes) -> bool:
+    if not (_DECIMAL.fullmatch(expected) and _DECIMAL.fullmatch(output)) or expected.strip(b"+-").isdigit():
+        return False
+    wanted, got = float(expected), float(output)
+    return math.isfinite(wanted) and _close(wanted, got)
+
+
+def same_value(expected: Any, tagged: Any) -> bool:
+    """Whether a returned value, in tagged form, equals the expected JSON value. Any depth: nothing recurses.
+
+    Raises ValueError or TypeError for what is not in tagged form.
+    """
+    pairs = [(expected, tagged)]
+    while pairs:
+        wanted, got = pairs.pop()
+        kind, content = got if isinstance(got, list) else (None, got)
+        if kind in ("list", "tuple") and isinstance(wanted, list) and len(wanted) == len(content):
+            pairs.extend(zip(wanted, content, strict=True))
+        elif kind == "dict" and isinstance(wanted, dict) and len(wanted) == len(content):
+            by_key = {_json_key(key): value for key, value in content}
+            if by_key.keys() != wanted.keys():
+                return False
+            pairs.extend((value, by_key[key]) for key, value in wanted.items())
+        elif kind is not None or not _same_scalar(wanted, content):
+            return False
+    return True
+
+
+def _same_scalar(expected: Any, output: Any) -> bool:
+    if isinstance(expected, float) and isinstance(output, (bool, int, float)):
+        return expected == output or (math.isnan(expected) and output != output) or _close(expected, output)
+    return expected == output
+
+
+def _close(wanted: float, got: float) -> bool:
+    try:
+        return math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    except OverflowError:  # an integer too long to be a float
+        return False
+
+
+def _json_key(key: Any) -> Any:
+    """The key as JSON writes it; for a tuple, which JSON cannot write, what no expected key equals."""
+    if isinstance(key, str):
+        return key
+    return ("not a JSON key", str(key)) if isinstance(key, list) else json.dumps(key)
+
+
+def shown(tagged: Any) -> str:
+    """A tagged value as Python shows it, for people; also when the program forged it or nested it deeply."""
+    try:
+        return repr(_plain(tagged))
+    except (TypeError, ValueError, RecursionError):
+        return "a value that cannot be shown"
+
+
+class _Shown(str):
+    """Text that stands for a value: its repr is the text itself."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _plain(tagged: Any) -> Any:
+    if not isinstance(tagged, list):
+        return tagged
+    kind, content = tagged
+    if kind == "list":
+        return [_plain(item) for item in content]
+    if kind == "tuple":
+        return tuple(_plain(item) for item in content)
+    if kind == "dict":
+        return _Shown("{" + ", ".join(f"{_plain(key)!r}: {_plain(value)!r}" for key, value in content) + "}")
+    return _Shown(f"<{content} object>")

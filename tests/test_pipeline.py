@@ -1,0 +1,142 @@
+"""The whole pipeline on real vLLM servers and the lab's models, as `make demo` runs it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from scripts import ROOT, run_script
+
+from hindsight.formats import parse
+from hindsight.records import list_files, read_record
+from hindsight.runs import read_run
+from hindsight.serving import serve
+from hindsight.settings import UserError
+
+RUNS = ("base", "instruct", "switching", "alpha_0.7")
+
+
+def records_of(folder, kind):
+    return [read_record(path) for path in list_files(folder, kind).values()]
+
+
+def test_every_run_has_every_sample_with_the_keys_of_the_contract(lab_runs):
+    keys = {"prompt", "generated_text", "metadata", "question_id", "sample_index", "generation_config"}
+    for run in RUNS:
+        records = records_of(lab_runs / run, "sample")
+        assert len(records) == 16 * 4
+        for record in records:
+            assert keys | {"finish_reason", "usage"} <= set(record)
+            assert record["finish_reason"] in ("stop", "length")
+            assert record["usage"]["completion_tokens"] > 0
+            assert "solutions" not in record["metadata"]
+
+
+def test_every_converted_answer_has_a_verdict_and_the_instruct_model_solves_something(lab_runs):
+    for run in RUNS:
+        for record in records_of(lab_runs / run, "converted"):
+            assert record["correctness"] in (True, False)
+            assert bool(record["correctness_reason"]) is not record["correctness"]
+            assert parse(record["converted_text"]) is not None
+    assert any(record["correctness"] for record in records_of(lab_runs / "instruct", "converted"))
+
+
+def test_a_switching_answer_is_its_segments_in_turn(lab_runs):
+    for record in records_of(lab_runs / "switching", "sample"):
+        assert record["generation_config"]["joined_by"] == "tokens"
+        roles = [segment["model"] for segment in record["segments"]]
+        assert roles == ["instruct", "base"] * (len(roles) // 2) + ["instruct"] * (len(roles) % 2)
+        end = len("<begin_of_slow_thought>\n\n")
+        for segment in record["segments"]:
+            assert segment["start"] == end
+            end = segment["end"]
+        assert end == len(record["generated_text"])
+        for segment in record["segments"][:-1]:
+            assert segment["tokens"] == record["generation_config"][segment["model"]]["tokens_a_turn"]
+        assert sum(segment["tokens"] for segment in record["segments"]) == record["usage"]["completion_tokens"]
+
+
+def test_the_demo_ends_with_the_folder_the_table_and_the_picture(lab_runs):
+    text = (lab_runs / "demo.txt").read_text()
+    tail = text[text.rindex("pass_at_k_plot.py") :]
+    assert "pass@1" in tail
+    for words in (*RUNS, str(lab_runs), "pass_at_k.png"):
+        assert words in tail
+    assert (lab_runs / "pass_at_k.png").stat().st_size > 10_000
+
+
+def test_the_dataset_holds_the_merged_models_correct_answers(lab_runs):
+    rows = json.loads((lab_runs / "data" / "hindsight.json").read_text())
+    correct = [record for record in records_of(lab_runs / "alpha_0.7", "converted") if record["correctness"]]
+    assert {row["conversations"][1]["value"] for row in rows} == {record["converted_text"] for record in correct}
+
+
+def test_run_files_hold_every_step(lab_runs):
+    for run in RUNS:
+        content = read_run(lab_runs / run)
+        assert set(content["steps"]) == {"format_converter.py", "check_converted_samples.py"}
+        assert content["ended"] is not None
+        assert content["problems"]["count"] == 16
+
+
+def test_a_second_demo_makes_nothing_again(lab_runs):
+    before = {path: path.stat().st_mtime_ns for path in lab_runs.glob("*/*question*.json")}
+    flags = ["--runs_dir", lab_runs, "--end_idx", "16", "--num_samples", "4"]
+    result = subprocess.run([sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "starting vLLM" not in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_the_same_seed_gives_the_same_text(lab_servers, tmp_path):
+    flags = ["--base_url", lab_servers["instruct"], "--end_idx", 4, "--num_samples", 2]
+    for name in ("one", "two"):
+        assert run_script("single_model_inference.py", *flags, "--output_dir", tmp_path / name).returncode == 0
+    texts = [[record["generated_text"] for record in records_of(tmp_path / name, "sample")] for name in ("one", "two")]
+    assert texts[0] == texts[1]
+
+
+def test_a_long_turn_is_the_instruct_models_own_answer(lab_servers, tmp_path):
+    """Greedy, and the first turn as long as the answer: what switching writes is what the model writes alone."""
+    urls = ["--base_model_url", lab_servers["base"], "--instruct_model_url", lab_servers["instruct"]]
+    flags = ["--end_idx", 6, "--num_samples", 1, "--instruct_temperature", 0]
+    run_script("switching_inference.py", *urls, *flags, "--p", 512, "--output_dir", tmp_path / "switching")
+    alone = ["--base_url", lab_servers["instruct"], "--output_dir", tmp_path / "alone"]
+    run_script("single_model_inference.py", *alone, *flags)
+    switched, own = records_of(tmp_path / "switching", "sample"), records_of(tmp_path / "alone", "sample")
+    assert len(switched) == len(own) == 6
+    for one, other in zip(switched, own, strict=True):
+        assert one["generated_text"] == other["generated_text"]
+
+
+def test_a_prompt_longer_than_the_context_fails_with_the_servers_words(lab_servers, tmp_path):
+    flags = ["--base_url", lab_servers["instruct"], "--end_idx", 1, "--num_samples", 2, "--max_tokens", 100_000]
+    result = run_script("single_model_inference.py", *flags, "--output_dir", tmp_path / "run")
+    assert (result.returncode, list_files(tmp_path / "run", "sample")) == (1, {})
+    assert "2 failed: status 400" in result.stdout
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="vLLM ended with status"), serve(tmp_path, deadline=120):
+        pass
+
+
+def test_a_server_and_its_children_end_with_the_block(lab_servers):
+    """The session's servers stand for any: they are children of this process, each with an engine of its own."""
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.serving import start\n"
+        "server = start(sys.argv[2], 'm'); print(server.process.pid, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, ROOT, ROOT / "lab" / "models" / "base"]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    time.sleep(3)
+    parent.kill()
+    parent.wait()
+    for _ in range(300):
+        if subprocess.run(["ps", "-o", "pid=", "-p", str(pid)], capture_output=True).returncode:
+            return
+        time.sleep(0.1)
+    pytest.fail("the server outlived the process that started it")
