@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 MODEL  ?= lab/models/instruct
+NAME   ?=
 PORT   ?= 8000
 BIN    := .venv/bin
 LOCKED := $(BIN)/python -m pip install --no-deps -r requirements-cpu.lock
@@ -21,7 +22,7 @@ test: setup
 setup: .venv/installed
 
 serve: setup
-	$(BIN)/python -m hindsight.serving --model $(MODEL) --port $(PORT)
+	$(BIN)/python -m hindsight.serving --model $(MODEL) --name "$(NAME)" --port $(PORT)
 
 lint: setup
 	$(BIN)/ruff check .

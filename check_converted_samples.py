@@ -81,11 +81,10 @@ def judge_all(files: dict[tuple[int, int], Path], settings: Settings, broken: li
                 if len(running) >= AHEAD * workers:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     verdicts.update(future.result() for future in done)
-                bar.n = verdicts.total()
-                bar.refresh()
+                bar.update(verdicts.total() - bar.n)
             for future in running:
                 verdicts[future.result()] += 1
-                bar.update()
+                bar.update(verdicts.total() - bar.n)
         finally:
             pool.shutdown(cancel_futures=True)
             for handler in all_handlers:

@@ -91,19 +91,31 @@ def add_to_dataset_info(folder: Path, name: str) -> None:
     records.write_json(path, {**datasets, name: dataset_entry(f"{name}.json")})
 
 
+def is_made_of(folder: Path, name: str, sources: dict[str, Any]) -> bool:
+    """Whether the dataset that is there was made of these answers in this form, so that writing it changes nothing."""
+    path = folder / f"{name}.sources.json"
+    if not path.exists():
+        return False
+    made = records.read_record(path, ("settings", "answers"))
+    return made["answers"] == sources["answers"] and made["settings"]["base"] == sources["settings"]["base"]
+
+
 def main(settings: Settings) -> int:
     require(settings.max_samples > 0 and settings.max_per_problem > 0, "MAX_SAMPLES and MAX_PER_PROBLEM are at least 1")
     output = Path(settings.output_dir)
     data_file = output / f"{settings.name}.json"
-    require(settings.overwrite or not data_file.exists(), f"{data_file} is there; give another --name, or --overwrite")
     counts, broken = Counter(), []
     by_problem = correct_answers([Path(folder) for folder in settings.input_dirs], counts, broken)
     require(bool(by_problem), f"no correct answer in {', '.join(settings.input_dirs)} ({dict(counts)})")
     chosen = choose(by_problem, settings.max_samples, settings.max_per_problem, settings.seed)
+    sources = {"settings": dict(settings), "counts": dict(counts), "answers": [str(path) for path in chosen]}
+    require(
+        settings.overwrite or not data_file.exists() or is_made_of(output, settings.name, sources),
+        f"{data_file} is there and was made of other answers; give another --name, or --overwrite",
+    )
     output.mkdir(parents=True, exist_ok=True)
     records.write_json(data_file, [row(records.read_record(path), settings.base) for path in chosen])
     add_to_dataset_info(output, settings.name)
-    sources = {"settings": dict(settings), "counts": dict(counts), "answers": [str(path) for path in chosen]}
     records.write_json(output / f"{settings.name}.sources.json", sources)
     for sentence in broken:
         print(sentence)

@@ -120,16 +120,14 @@ def _add_turn(answer: Answer, writer: Writer, seed: int, response: Any, by_token
 async def _mend_joints(answer: Answer, writer: Writer) -> None:
     """Reads the text again from the ids, for a character whose bytes lie on both sides of a joint.
 
-    The text of the last turn is kept as the server sent it, as its ids may end with a token that is no text.
+    Such a character belongs to the turn that completed it. The end of the last turn is kept as the server sent it, as
+    its ids may end with a token that is no text.
     """
+    last = answer.text[answer.segments[-1]["start"] :].lstrip("\ufffd")
     start = 0
-    for number, segment in enumerate(answer.segments):
-        if number == len(answer.segments) - 1:
-            last = answer.text[segment["start"] :].lstrip("\ufffd")
-        segment["start"] = start
-        text = (await writer.detokenize(answer.ids[: segment["end_token"]])).rstrip("\ufffd")
-        segment["end"] = start = max(len(text), start)
-    whole = await writer.detokenize(answer.ids)
-    end = whole.rfind(last)
-    answer.text = whole[: end + len(last)] if end >= 0 else whole
+    for segment in answer.segments:
+        text = await writer.detokenize(answer.ids[: segment["end_token"]])
+        segment["start"], segment["end"] = start, max(len(text.rstrip("\ufffd")), start)
+        start = segment["end"]
+    answer.text = text[: text.rfind(last) + len(last)]
     answer.segments[-1]["end"] = len(answer.text)

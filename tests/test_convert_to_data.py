@@ -112,11 +112,19 @@ def test_a_base_models_rows_have_the_transcript_as_prompt(checked):
         assert row["conversations"][1]["value"].startswith("<begin_of_slow_thought>")
 
 
-def test_a_dataset_that_is_there_is_not_overwritten_unless_told_to(checked):
+def test_the_same_dataset_again_is_the_same_bytes(checked):
     _, output = convert(checked)
     before = (output / "hindsight.json").read_bytes()
-    result, _ = convert(checked, "--max_samples", 1)
-    assert (result.returncode, "is there; give another --name" in result.stderr) == (2, True)
+    assert convert(checked)[0].returncode == 0
+    assert (output / "hindsight.json").read_bytes() == before
+
+
+def test_a_dataset_of_other_answers_is_not_overwritten_unless_told_to(checked):
+    _, output = convert(checked)
+    before = (output / "hindsight.json").read_bytes()
+    for flags in (["--max_samples", 1], ["--base"]):
+        result, _ = convert(checked, *flags)
+        assert (result.returncode, "made of other answers; give another --name" in result.stderr) == (2, True)
     assert (output / "hindsight.json").read_bytes() == before
     assert convert(checked, "--max_samples", 1, "--overwrite")[0].returncode == 0
     assert len(json.loads((output / "hindsight.json").read_text())) == 1

@@ -1,4 +1,4 @@
-"""Step 1b against the toy server, whose tokens are characters: turns, joints, limits and who wrote what."""
+"""Step 1b against the toy server, whose tokens are bytes: turns, joints, limits and who wrote what."""
 
 import json
 
@@ -54,7 +54,7 @@ def test_every_turn_continues_the_tokens_that_are_there(switch, toy):
     switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
     answers = []
     for request in toy.requests:
-        text = "".join(map(chr, request["prompt"]))
+        text = bytes(request["prompt"]).decode()
         answers.append(text[text.rindex(OPENING) + len(OPENING) :])
     assert answers == ["", "iii", "iiibb", "iiibbiii", "iiibbiiibb"]
     assert len({request["seed"] for request in toy.requests}) == 5
@@ -72,6 +72,22 @@ def test_a_stop_string_over_a_joint_ends_the_answer_and_is_kept(switch, toy):
     _, (record,) = switch("--p", 9, "--k", 15, "--total_new_tokens", 100)
     assert record["generated_text"] == OPENING + "x<end_of_solution>"
     assert (record["finish_reason"], record["segments"][-1]["end"]) == ("stop", len(record["generated_text"]))
+
+
+def test_a_character_whose_bytes_lie_on_both_sides_of_a_joint_is_whole(switch, toy):
+    target = "naïve 数学 \U0001f600!" * 3
+
+    def go_on(request):
+        written = bytes(request["prompt"]).split(OPENING.encode())[-1]
+        return target.encode()[len(written) :]
+
+    toy.answer = go_on
+    _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 500)
+    assert record["generated_text"] == OPENING + target
+    ends = [segment["end"] for segment in record["segments"]]
+    starts = [segment["start"] for segment in record["segments"]]
+    assert starts == [len(OPENING), *ends[:-1]]
+    assert ends[-1] == len(record["generated_text"])
 
 
 def test_models_with_other_tokenizers_are_joined_by_text_and_it_is_said(switch, toy):

@@ -1,6 +1,6 @@
 """A small real HTTP server that speaks the OpenAI protocol and vLLM's, for tests of scripts: no model behind it.
 
-Its tokens are characters, its answers follow from the request (`answer`), it remembers every request, and it fails as
+Its tokens are bytes, its answers follow from the request (`answer`), it remembers every request, and it fails as
 it is told to by `fault`, a function of the request that returns a status code, or "empty" for an empty list of choices.
 """
 
@@ -26,7 +26,7 @@ class ToyServer:
     def __init__(self, models: tuple[str, ...] = ("lab-base", "lab-instruct", "reformatter")):
         self.models = models
         self.requests: list[dict[str, Any]] = []
-        self.answer: Callable[[dict[str, Any]], str] = plain_answer
+        self.answer: Callable[[dict[str, Any]], str | bytes] = plain_answer
         self.fault: Callable[[dict[str, Any]], int | str | None] = lambda request: None
         self.finish = "stop"
         self.delay = 0.0
@@ -69,24 +69,28 @@ class ToyServer:
     def respond(self, path: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path == "/tokenize":
             text = request.get("prompt") or "".join(m["content"] for m in request.get("messages", []))
-            return 200, {"tokens": [ord(c) + self.shift.get(request["model"], 0) for c in text]}
+            return 200, {"tokens": [byte + self.shift.get(request["model"], 0) for byte in text.encode()]}
         if path == "/detokenize":
-            return 200, {"prompt": "".join(chr(t - self.shift.get(request["model"], 0)) for t in request["tokens"])}
+            ids = [token - self.shift.get(request["model"], 0) for token in request["tokens"]]
+            return 200, {"prompt": bytes(ids).decode(errors="replace")}
         self.requests.append(request)
         time.sleep(self.delay)
         fault = self.fault(request)
         if isinstance(fault, int):
             return fault, {"error": {"message": f"told to fail with {fault}"}}
-        text = self.answer(request)
+        answer = self.answer(request)
+        content = answer if isinstance(answer, bytes) else answer.encode()
         limit = request.get("max_tokens") or request.get("max_completion_tokens")
-        finish = self.finish if len(text) <= limit else "length"
-        text = text[:limit]
+        finish = self.finish if len(content) <= limit else "length"
+        content = content[:limit]
+        text = content.decode(errors="replace")
         choice = {"index": 0, "finish_reason": finish}
         if path.endswith("/chat/completions"):
             choice["message"] = {"role": "assistant", "content": text}
         else:
-            choice |= {"text": text, "token_ids": [ord(c) + self.shift.get(request["model"], 0) for c in text]}
-        usage = {"prompt_tokens": 7, "completion_tokens": len(text), "total_tokens": 7 + len(text)}
+            ids = [byte + self.shift.get(request["model"], 0) for byte in content]
+            choice |= {"text": text, "token_ids": ids}
+        usage = {"prompt_tokens": 7, "completion_tokens": len(content), "total_tokens": 7 + len(content)}
         choices = [] if fault == "empty" else [choice]
         head = {"id": "x", "object": "x", "created": 0, "model": request["model"]}
         return 200, {**head, "choices": choices, "usage": usage}

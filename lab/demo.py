@@ -1,0 +1,108 @@
+"""The whole pipeline on the lab, as `make demo` runs it: serve, sample, merge, convert, check, curate, plot.
+
+Each step is the script a user would run, and its command is printed. Folders and settings are the scripts' defaults,
+so afterwards each script runs with no arguments. What is there is not made again.
+
+    python -m lab.demo
+"""
+
+import contextlib
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hindsight.problems import load_problems
+from hindsight.records import list_files
+from hindsight.serving import Server, start, stop, wait_until_up
+from hindsight.settings import Settings, UserError, run_script
+
+RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
+ALPHA = 0.7            # of the merged model
+NUM_SAMPLES = 10       # answers per problem
+END_IDX = 0            # one past the last problem; 0: all
+START_DEADLINE = 600   # seconds the servers may take to start
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT / "lab" / "models"
+
+
+def run_step(script: str, *flags: str, may_fail: bool = False) -> None:
+    """Runs a script as a user would. With `may_fail`, items that failed and were said (exit status 1) end nothing."""
+    print(f"\n$ python {shlex.join([script, *flags])}", flush=True)
+    status = subprocess.run([sys.executable, script, *flags], cwd=ROOT).returncode
+    if status != 0 and not (may_fail and status == 1):
+        raise UserError(f"{script} ended with status {status}")
+
+
+@contextlib.contextmanager
+def serving(models: dict[str, Path], deadline: float) -> Iterator[list[Server]]:
+    """vLLM servers of several models, started together."""
+    print(f"\nstarting vLLM for {' and '.join(models)} (a minute or two)", flush=True)
+    servers = [start(folder, name) for name, folder in models.items()]
+    try:
+        for server in servers:
+            wait_until_up(server, deadline)
+        yield servers
+    finally:
+        for server in servers:
+            stop(server)
+
+
+def sample_parents(runs: Path, flags: list[str], deadline: float) -> None:
+    """Answers by the base model, by the instruct model, and by both in turns."""
+    models = {"lab-base": MODELS / "base", "lab-instruct": MODELS / "instruct"}
+    with serving(models, deadline) as (base, instruct):
+        common = ["single_model_inference.py", *flags, "--model"]
+        run_step(*common, "base", "--base_url", base.url, "--output_dir", str(runs / "base"))
+        run_step(*common, "instruct", "--base_url", instruct.url, "--output_dir", str(runs / "instruct"))
+        addresses = ["--base_model_url", base.url, "--instruct_model_url", instruct.url]
+        run_step("switching_inference.py", *flags, *addresses, "--output_dir", str(runs / "switching"))
+
+
+def sample_merged(runs: Path, flags: list[str], alpha: float, deadline: float) -> None:
+    """Answers by the merged model."""
+    name, merged = f"alpha_{alpha:g}", runs / "merged"
+    run_step("merge_models.py", "--alphas", str(alpha), "--output_dir", str(merged))
+    with serving({f"lab-{name}": merged / name}, deadline) as (server,):
+        model = ["--model", "instruct", "--instruct_model", server.name, "--base_url", server.url]
+        run_step("single_model_inference.py", *flags, *model, "--output_dir", str(runs / name))
+
+
+def is_sampled(folder: Path, samples: int) -> bool:
+    """Whether a run has all of its samples, so that no server is needed for it."""
+    return folder.is_dir() and len(list_files(folder, "sample")) >= samples
+
+
+def main(settings: Settings) -> int:
+    begun = time.monotonic()
+    runs, merged = Path(settings.runs_dir).absolute(), f"alpha_{settings.alpha:g}"
+    runs = runs.relative_to(ROOT) if runs.is_relative_to(ROOT) else runs
+    problems = len(load_problems("lab", "test", with_tests=False)[: settings.end_idx or None])
+    samples = problems * settings.num_samples
+    flags = ["--num_samples", str(settings.num_samples), "--end_idx", str(settings.end_idx)]
+    print(f"The lab: {problems} problems, {settings.num_samples} answers each, by four models, into {runs}", flush=True)
+    folders = {name: runs / name for name in ("base", "switching", merged, "instruct")}
+    if not all(is_sampled(ROOT / folders[name], samples) for name in ("base", "switching", "instruct")):
+        sample_parents(runs, flags, settings.start_deadline)
+    if not is_sampled(ROOT / folders[merged], samples):
+        sample_merged(runs, flags, settings.alpha, settings.start_deadline)
+    for folder in folders.values():
+        run_step("format_converter.py", "--input_dir", str(folder), may_fail=True)
+        run_step("check_converted_samples.py", "--input_dir", str(folder))
+    data = ["--input_dirs", str(folders[merged]), "--output_dir", str(runs / "data")]
+    run_step("convert_to_data.py", *data)
+    ks = [str(k) for k in range(1, settings.num_samples + 1)]
+    plot = ["--ks", *ks, "--output", str(runs / "pass_at_k"), "--input_dirs", *map(str, folders.values())]
+    run_step("pass_at_k_plot.py", *plot)
+    rows = len(json.loads((ROOT / runs / "data" / "hindsight.json").read_text(encoding="utf-8")))
+    print(f"\nDone in {time.monotonic() - begun:.0f} s. Everything is in {runs}, a folder a run.")
+    print(f"The dataset ({rows} rows): {runs / 'data'}. The curves: {runs / 'pass_at_k.png'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main, globals())

@@ -1,0 +1,371 @@
+"""The modules behind the notebooks and analysis/entropy.py: values worked out by hand, and pico models made here."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripts import run_script, write_converted
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from analysis import answers, correctness, curated, diversity, show
+from analysis.answers import Answer
+from analysis.checkpoints import layer_distances, place_of
+from analysis.entropy import mean_by_position
+from analysis.figures import peaks
+from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
+from hindsight.records import write_json
+from hindsight.settings import UserError
+from pass_at_k_plot import make_curve
+
+PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
+
+
+def answer(question_id, sample_index, verdict="correct", run="r", code=None, text="", **more):
+    values = {"question": "", "prompt": "", "tokens": None, "segments": [], **more}
+    return Answer(run, question_id, sample_index, text=text, code=code, verdict=verdict, **values)
+
+
+def many(*correct_of_each, of=10):
+    """Answers to problems 0, 1, ...: so many correct ones of `of` for each."""
+    return [
+        answer(question, index, "correct" if index < correct else "wrong answer")
+        for question, correct in enumerate(correct_of_each)
+        for index in range(of)
+    ]
+
+
+# Diversity
+
+
+def test_similarity_is_the_mean_over_pairs_without_the_diagonal():
+    rows = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])  # cosines 0, 1/sqrt 2, 1/sqrt 2
+    assert sorted(diversity.pairwise_similarities(rows)) == pytest.approx([0, 2**-0.5, 2**-0.5])
+    assert diversity.mean_similarity(rows) == pytest.approx(2 / 3 * 2**-0.5)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 8), st.integers(1, 5), st.integers(0, 1000))
+def test_mean_similarity_is_that_of_the_pairs(count, size, seed):
+    rows = np.random.default_rng(seed).normal(size=(count, size))
+    assert diversity.mean_similarity(rows) == pytest.approx(diversity.pairwise_similarities(rows).mean())
+
+
+def test_what_has_no_similarity_is_refused():
+    with pytest.raises(ValueError, match="no pair"):
+        diversity.mean_similarity(np.ones((1, 3)))
+    with pytest.raises(ValueError, match="no direction"):
+        diversity.mean_similarity(np.array([[1.0, 0.0], [0.0, 0.0]]))
+
+
+def test_similarity_over_all_counts_pairs_of_different_problems_and_of_a_sample_where_there_are_many():
+    problems = {1: np.array([[1.0, 0.0], [1.0, 0.0]]), 2: np.array([[0.0, 1.0]])}
+    assert list(diversity.similarity_by_problem(problems)) == pytest.approx([1.0])
+    assert sorted(diversity.similarity_over_all(problems)) == pytest.approx([0, 0, 1])
+    assert len(diversity.similarity_over_all(problems, most=2)) == 1
+
+
+def test_points_on_a_line_have_one_component():
+    groups = {"a": np.array([[0.0, 0.0], [3.0, 4.0]]), "b": np.array([[6.0, 8.0]])}
+    points, shares = diversity.joint_components(groups)
+    assert shares == pytest.approx([1, 0])
+    assert abs(points["a"][0, 0]) == pytest.approx(5)
+    assert points["a"][1] == pytest.approx([0, 0], abs=1e-9)
+    assert points["b"][0, 0] == pytest.approx(-points["a"][0, 0])
+
+
+def test_distinct_n_is_different_n_grams_over_all_tokens():
+    texts = [["a", "b", "a", "b"], ["a", "b"]]  # 6 tokens; words a, b; pairs ab, ba
+    assert diversity.distinct_n(texts, 1) == pytest.approx(2 / 6)
+    assert diversity.distinct_n(texts, 2) == pytest.approx(2 / 6)
+    assert diversity.distinct_n(texts, 5) == 0
+    assert diversity.distinct_n([[]], 1) == 0
+
+
+SAME_PROGRAMS = [
+    "n = int(input())\nfor i in range(n):\n    print(i)",
+    "count=int( input() )  # how many\nfor number in range(count): print(number)",
+]
+OTHER_PROGRAM = "n = int(input())\nfor i in range(n):\n    print(n)"
+
+
+def test_programs_that_differ_in_names_and_formatting_are_one():
+    assert diversity.distinct_programs([*SAME_PROGRAMS, OTHER_PROGRAM]) == pytest.approx(2 / 3)
+    functions = [
+        "def f(a, *b):\n    global c\n    c = a\n    return f",
+        "def g(x, *y):\n    global z\n    z = x\n    return g",
+    ]
+    assert diversity.distinct_programs(functions) == 0.5
+    aliases = ["import math as m\nprint(m.pi)", "import math as q\nprint(q.pi)", "import cmath as q\nprint(q.pi)"]
+    assert diversity.distinct_programs(aliases) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("print(sorted(a))", "print(reversed(a))"),  # names that the program does not give
+        ("a.append(1)", "a.extend(1)"),  # attributes
+        ("sorted(x, key=len)", "sorted(x, reverse=len)"),  # keywords of calls
+        ("a = 1\nb = 2\nprint(a)", "a = 1\nb = 2\nprint(b)"),  # which of two names
+        ("a = 1\nb = a", "a = 1\nb = b"),
+    ],
+)
+def test_programs_that_do_different_things_stay_different(one, other):
+    assert diversity.normalise(one) != diversity.normalise(other)
+
+
+def test_a_program_that_does_not_parse_is_taken_as_it_is():
+    assert diversity.normalise("  def f(:\n") == "def f(:"
+    assert diversity.normalise("a\0b") == "a\0b"
+    assert diversity.normalise("(" * 5000) == "(" * 5000
+
+
+def test_programs_by_problem_leave_out_answers_without_code():
+    group = [answer(1, 0, code="a = 1"), answer(1, 1, code="b = 1"), answer(1, 2), answer(2, 0, code="x")]
+    assert list(diversity.programs_by_problem(group)) == [0.5]
+    texts = [answer(1, 0, text="a b"), answer(1, 1, text="a c")]
+    assert list(diversity.words_by_problem(texts, 1)) == [0.75]
+
+
+# Next-token entropy
+
+
+def test_entropy_of_alike_tokens_is_log_v_and_of_a_certain_one_0():
+    assert float(entropy(torch.zeros(7))) == pytest.approx(math.log(7))
+    assert float(entropy(torch.tensor([0.0, -math.inf, -math.inf]))) == 0
+    assert float(entropy(torch.tensor([1.0, 1.0, -math.inf]) * 3)) == pytest.approx(math.log(2))
+    quarter = torch.tensor([math.log(0.25), math.log(0.75)], dtype=torch.bfloat16)
+    assert float(entropy(quarter)) == pytest.approx(0.5623, abs=2e-3)  # -(1/4 log 1/4 + 3/4 log 3/4)
+
+
+@pytest.fixture(scope="module")
+def pico(tmp_path_factory):
+    """A Llama of two small layers with random weights, its tokenizer of words, and the folder they are saved in."""
+    words = ["<unk>", "hello", "world", "print", "(", ")", "a", "b", "c", "#", "user", "assistant", "system"]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    template = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant "
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", chat_template=template)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(words), max_position_embeddings=64, initializer_range=0.5, **sizes)
+    model = LlamaForCausalLM(config).to(torch.bfloat16).eval()
+    folder = tmp_path_factory.mktemp("models") / "pico"
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return model, fast, folder
+
+
+def plain_entropies(model, context, reply):
+    """The entropy before each token of the reply, one token at a time, by the definition."""
+    found = []
+    for place in range(len(reply)):
+        with torch.no_grad():
+            logits = model(torch.tensor([context + reply[:place]])).logits[0, -1].double()
+        shares = torch.exp(logits) / torch.exp(logits).sum()
+        found.append(float(-(shares * shares.log()).sum()))
+    return found
+
+
+def test_entropies_of_a_padded_batch_are_those_of_each_text_alone(pico):
+    model, _, _ = pico
+    pairs = [([1, 2, 3], [4, 5]), ([6], [7, 8, 1, 2, 3, 4]), ([2, 2], [9])]
+    together = answer_entropies(model, pairs)
+    for (context, reply), found in zip(pairs, together, strict=True):
+        assert found == pytest.approx(plain_entropies(model, context, reply), abs=0.03)  # bfloat16
+
+
+def test_the_context_is_the_prompt_that_the_answer_was_made_with(pico):
+    _, tokenizer, _ = pico
+    ids = tokenizer.convert_tokens_to_ids
+    messages = [{"role": "user", "content": "hello"}]
+    record = {"prompt": messages, "generated_text": "print ( a )", "metadata": PROBLEM}
+    assert context_and_answer(record, tokenizer) == (ids(["user", "hello", "assistant"]), ids(["print", "(", "a", ")"]))
+    opening = tokenizer.encode(OPENING)
+    text = {"prompt": f"hello {OPENING}", "generated_text": f"{OPENING}world"}
+    assert context_and_answer(text, tokenizer) == (ids(["hello"]) + opening, ids(["world"]))
+    both = {"prompt": {"instruct": messages, "base": "a"}, "generated_text": f"{OPENING}world"}
+    assert context_and_answer(both, tokenizer) == (ids(["user", "hello", "assistant"]) + opening, ids(["world"]))
+
+
+def test_a_checkpoint_without_a_chat_template_reads_the_transcript(pico):
+    _, _, folder = pico
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, chat_template=None)
+    tokenizer.chat_template = None
+    messages = [{"role": "user", "content": "hello"}]
+    record = {"prompt": messages, "generated_text": f"{OPENING}world", "metadata": PROBLEM}
+    context, reply = context_and_answer(record, tokenizer)
+    assert context[-len(tokenizer.encode(OPENING)) :] == tokenizer.encode(OPENING)
+    assert reply == tokenizer.encode("world")
+
+
+def test_mean_by_position_ends_where_too_few_answers_reach():
+    entropies = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0]), np.array([])]
+    points = mean_by_position(entropies, size=2, fewest=1)
+    assert points == [{"start": 0, "mean": 2.0, "answers": 2}, {"start": 2, "mean": 3.5, "answers": 1}]
+    assert len(mean_by_position(entropies, size=2, fewest=2)) == 1
+
+
+def test_the_script_writes_the_mean_of_each_checkpoint_and_a_picture(pico, tmp_path):
+    model, tokenizer, folder = pico
+    run = tmp_path / "run"
+    run.mkdir()
+    for index, text in enumerate(["a b c", "print ( a ) " * 20, "world"]):
+        record = {"prompt": "hello", "generated_text": text, "metadata": PROBLEM}
+        write_json(run / f"question_1_sample_{index}.json", record)
+    (run / "question_2_sample_0.json").write_text("{")
+    flags = ("--checkpoints", folder, "--input_dir", run, "--output", tmp_path / "out" / "entropy", "--device", "cpu")
+    result = run_script("analysis/entropy.py", *flags)
+    assert result.returncode == 1, result.stderr
+    assert "question_2_sample_0.json is not whole JSON" in result.stdout
+    (summary,) = json.loads((tmp_path / "out" / "entropy.json").read_text())["checkpoints"]
+    assert (summary["answers"], summary["cut_answers"], summary["tokens"]) == (3, 1, 3 + 63 + 1)
+    texts = ["a b c", "print ( a ) " * 20, "world"]
+    pairs = [(tokenizer.encode("hello"), tokenizer.encode(text)[:63]) for text in texts]
+    expected = np.concatenate([plain_entropies(model, *pair) for pair in pairs]).mean()
+    assert summary["mean"] == pytest.approx(expected, abs=0.01)
+    assert (tmp_path / "out" / "entropy.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--input_dir", "no/such/folder"), "there is no folder"),
+        (("--checkpoints", "no/such/model/folder"), "there is no checkpoint folder"),
+    ],
+)
+def test_entropy_ends_in_one_sentence_on_bad_input(tmp_path, flags, sentence):
+    write_json(tmp_path / "question_1_sample_0.json", {"prompt": "a", "generated_text": "b", "metadata": PROBLEM})
+    result = run_script("analysis/entropy.py", "--input_dir", tmp_path, "--output", tmp_path / "out", *flags)
+    assert (result.returncode, sentence in result.stderr) == (2, True)
+    assert "Traceback" not in result.stderr
+
+
+# Checkpoints
+
+
+def test_a_tensor_has_its_layer_and_part():
+    assert place_of("model.layers.12.self_attn.q_proj.weight") == (12, "self_attn")
+    assert place_of("model.embed_tokens.weight") == (None, "embed_tokens")
+
+
+def test_layer_distance_is_the_change_over_the_size(pico, tmp_path):
+    _, _, folder = pico
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model.save_pretrained(tmp_path / "before")
+    with torch.no_grad():
+        for parameter in model.model.layers[1].mlp.parameters():
+            parameter.mul_(1.5)
+    model.save_pretrained(tmp_path / "after")
+    distances = layer_distances(tmp_path / "before", tmp_path / "after")
+    assert distances["mlp"] == pytest.approx({0: 0.0, 1: 0.5})
+    assert distances["self_attn"] == {0: 0.0, 1: 0.0}
+    with pytest.raises(UserError, match="no checkpoint folder"):
+        layer_distances(tmp_path / "before", tmp_path / "gone")
+
+
+# Answers and verdicts
+
+
+def test_pass_at_k_is_that_of_the_plotting_script_and_unconverted_answers_count_as_wrong(tmp_path):
+    for question, verdicts in {1: [True, False], 2: [False, False], 3: [True]}.items():
+        for index, verdict in enumerate(verdicts):
+            more = {"correctness": verdict, "correctness_reason": "" if verdict else "runtime error: ValueError"}
+            write_converted(tmp_path / "r", question, index, "print(1)", PROBLEM, **more)
+    raw = {"prompt": "", "generated_text": "nothing", "metadata": PROBLEM}
+    write_json(tmp_path / "r" / "question_3_sample_1.json", raw)
+    loaded = answers.load_answers(tmp_path / "r", "r")
+    assert [a.verdict for a in loaded] == ["correct", *["runtime error"] * 3, "correct", "not converted"]
+    assert (loaded[0].code, loaded[-1].code) == ("print(1)\n", None)
+    curve = make_curve(tmp_path / "r", "r", [1, 2], broken=[])
+    for k in (1, 2):
+        assert correctness.run_pass_at_k(loaded, k) == pytest.approx(curve.values[k])
+    assert correctness.run_pass_at_k(loaded, 2) == pytest.approx(2 / 3)
+    assert correctness.count_verdicts({"r": loaded})["r"]["runtime error"] == 3
+    assert correctness.fewest_samples({"r": loaded}) == 2
+
+
+def test_runs_that_are_missing_or_unjudged_or_not_embedded_end_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    with pytest.raises(UserError, match="there is no run 'base' .* `make demo`"):
+        answers.load_runs()
+    write_converted(tmp_path / "base", 1, 0, "print(1)", PROBLEM)
+    with pytest.raises(UserError, match=r"analysis/embed\.py"):
+        answers.load_embeddings("base")
+    with pytest.raises(UserError, match="1 answers of base have no verdict"):
+        correctness.count_correct(answers.load_runs(("base",))["base"])
+    with pytest.raises(UserError, match="make demo"):
+        curated.load_curated(tmp_path / "data")
+    (tmp_path / "base" / "converted_question_1_sample_1.json").write_text("{")
+    with pytest.raises(UserError, match="converted_question_1_sample_1"):
+        answers.load_runs(("base",))
+
+
+def test_embeddings_keep_their_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    for question, index, value in ((1, 0, 5.0), (1, 2, 6.0), (2, 0, 7.0)):
+        path = tmp_path / "r" / f"converted_question_{question}_sample_{index}_with_embeddings.json"
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, {"converted_embedding": [value, 1.0]})
+    vectors = answers.load_embeddings("r")
+    assert answers.stack_by_problem(vectors)[1].tolist() == [[5, 1], [6, 1]]
+    chosen, rows = answers.embedded_answers([answer(1, index) for index in range(3)], vectors, 1)
+    assert ([a.sample_index for a in chosen], rows.tolist()) == ([0, 2], [[5, 1], [6, 1]])
+
+
+def test_differences_are_paired_and_their_interval_holds_them():
+    one, other = many(10, 0, 5, 8), many(0, 0, 5, 6)
+    mean, low, high = correctness.pass_at_k_difference(one, other, 1)
+    assert mean == pytest.approx((1.0 + 0 + 0 + 0.2) / 4)
+    assert 0 <= low <= mean <= high <= 1
+    assert correctness.pass_at_k_difference(one, one, 5) == (0, 0, 0)
+
+
+def test_the_merged_model_stands_above_or_below_both_parents_or_neither():
+    rows = correctness.against_both(many(5, 1, 3, 2), many(2, 3, 3, 4), many(1, 2, 5, 2))
+    assert [(row["question_id"], row["stands"]) for row in rows] == [(0, 1), (2, 0), (3, 0), (1, -1)]
+    assert rows[0]["margin"] == pytest.approx(0.3)
+    assert rows[-1]["margin"] == pytest.approx(-0.1)
+    assert [row["question_id"] for row in correctness.standing(rows)] == [0, 1]
+    assert correctness.most_mixed_problem({"a": many(0, 4, 10, 5)}) == 3
+
+
+def test_a_curated_row_knows_its_run_and_problem(tmp_path):
+    for index in range(2):
+        write_converted(tmp_path / "merged", 4, index, f"x{index} = 1", PROBLEM, correctness=True)
+    write_converted(tmp_path / "merged", 9, 0, "print(2)", PROBLEM, correctness=True)
+    flags = ("--input_dirs", tmp_path / "merged", "--output_dir", tmp_path / "data")
+    assert run_script("convert_to_data.py", *flags).returncode == 0
+    rows = curated.load_curated(tmp_path / "data")
+    assert curated.rows_by_problem(rows) == {4: 2, 9: 1}
+    assert curated.summary(rows) == [{"run": "merged", "rows": 3, "problems": 2, "distinct programs": 2}]
+    assert curated.answer_lengths(rows)["merged"] == [len(row.answer) for row in rows]
+    (tmp_path / "data" / "hindsight.sources.json").write_text('{"answers": []}')
+    with pytest.raises(UserError, match="no dataset of"):
+        curated.load_curated(tmp_path / "data")
+
+
+# What is shown
+
+
+def test_the_base_models_turns_are_marked_and_the_text_is_escaped():
+    turns = [{"model": "instruct", "start": 4, "end": 6}, {"model": "base", "start": 6, "end": 9}]
+    shown = show.by_writer(answer(1, 0, text="TAG ab<c> d", segments=turns))
+    inside = shown.split(">", 1)[1].removesuffix("</pre>")
+    assert inside == f"TAG ab<b style='{show.BASE_STYLE}'>&lt;c&gt;</b> d"
+
+
+def test_tables_have_a_head_and_three_places():
+    assert show.markdown_table([{"run": "a|b", "x": 0.12345, "n": 3}]).splitlines() == [
+        "| run | x | n |",
+        "| --- | --- | --- |",
+        "| a\\|b | 0.123 | 3 |",
+    ]
+
+
+def test_peaks_are_the_highest_and_apart():
+    assert peaks(np.array([1.0, 9.0, 8.0, 0.0, 7.0]), most=2, apart=2) == [1, 4]

@@ -1,0 +1,80 @@
+"""The notebooks as they are committed, and run top to bottom on the lab's runs."""
+
+import itertools
+import re
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from scripts import ROOT, run_script
+
+from analysis.answers import RUNS
+
+FIGURES = {"correctness": 4, "explore_embeddings": 2, "finetuning_analysis": 5, "model_exploration": 2}
+MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:home|root|tmp|work|mnt|usr|var|opt|Users)/\w")
+
+
+def read(name):
+    return nbformat.read(ROOT / "analysis" / f"{name}.ipynb", as_version=4)
+
+
+def execute(notebook):
+    resources = {"metadata": {"path": str(ROOT / "analysis")}}
+    return NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def count_figures(notebook):
+    return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
+
+
+@pytest.fixture(scope="module")
+def embedded_runs(lab_runs):
+    for run in RUNS:
+        flags = ("--input_dir", lab_runs / run)
+        result = run_script("analysis/embed.py", *flags, HF_HUB_OFFLINE="1", OPENAI_BASE_URL="")
+        assert result.returncode == 0, result.stdout + result.stderr
+    return lab_runs
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, embedded_runs, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(embedded_runs))
+    notebook = execute(read(name))
+    assert count_figures(notebook) == FIGURES[name]
+    assert [output for output in outputs(notebook) if output.output_type == "stream"] == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_committed_notebook_shows_its_figures_and_nothing_of_a_machine(name):
+    notebook = read(name)
+    assert count_figures(notebook) == FIGURES[name]
+    texts = [str(output.get("data", output)) for output in outputs(notebook)]
+    assert [output for output in outputs(notebook) if output.output_type in ("error", "stream")] == []
+    assert not [text for text in texts if MACHINE_PATH.search(re.sub(r"'image/png': '[^']*'", "", text))]
+    assert (ROOT / "analysis" / f"{name}.ipynb").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_question_stands_before_every_result_and_cells_are_short(name):
+    cells = read(name).cells
+    for before, cell in itertools.pairwise(cells):
+        if cell.cell_type == "code" and any(output.output_type == "execute_result" for output in cell.outputs):
+            assert before.cell_type == "markdown"
+            assert "?" in before.source
+    for cell in (cell for cell in cells if cell.cell_type == "code"):
+        assert not re.search(r"^\s*(def|class|for|while|if) ", cell.source, re.MULTILINE)
+        assert "import" in cell.source or len(cell.source.splitlines()) <= 6
+
+
+def test_a_notebook_without_its_runs_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    with pytest.raises(CellExecutionError) as caught:
+        execute(read("correctness"))
+    assert caught.value.ename == "UserError"
+    assert "there is no run 'base'" in caught.value.evalue
+    assert "make demo" in caught.value.evalue

@@ -1,0 +1,158 @@
+"""LLaMA-Factory's settings: they name what step 4 writes, and the lab's one trains a checkpoint that can be merged.
+
+The tests that train need LLaMA-Factory, which has an environment of its own (SkyThought/train/README.md):
+
+    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/test_train.py
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from scripts import ROOT, run_script, write_converted
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import convert_to_data
+from hindsight.merging import merge_checkpoints, tensor_files
+from hindsight.prompts import SYSTEM_PROMPT
+
+TRAIN = ROOT / "SkyThought" / "train"
+RUNS = ("lab_cpu.yaml", "llama3.1_8b_full.yaml", "llama3.1_8b_lora.yaml")
+INSTRUCT = ROOT / "lab" / "models" / "instruct"
+CLI = os.environ.get("LLAMAFACTORY_CLI")
+needs_llamafactory = pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
+PROBLEM = {"question": "Print the sum of two integers.", "starter_code": "", "fn_name": None}
+PROGRAM = "a, b = map(int, input().split())\nprint(a + b)"
+
+
+def read_yaml(name):
+    return yaml.safe_load((TRAIN / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    """Step 4's output for three correct answers, as the script writes it."""
+    folder = tmp_path_factory.mktemp("train")
+    for index in range(3):
+        write_converted(folder / "run", index, 0, f"{PROGRAM}  # {index}", PROBLEM, correctness=True)
+    result = run_script("convert_to_data.py", "--input_dirs", folder / "run", "--output_dir", folder / "data")
+    assert result.returncode == 0, result.stderr
+    return folder / "data"
+
+
+def llamafactory(*arguments):
+    """LLaMA-Factory as a user runs it, from the repository's root; its output."""
+    result = subprocess.run([CLI, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    return result.stdout
+
+
+def assert_merges_halfway(finetuned, output):
+    """The checkpoint loads, differs from the instruct model, and merges with it into one that loads, too."""
+    tensors = list(merge_checkpoints(INSTRUCT, finetuned, output, 0.5, "lerp"))
+    assert sorted(tensors) == sorted(tensor_files(INSTRUCT))
+    base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (INSTRUCT, finetuned, output))
+    name = "model.layers.0.self_attn.q_proj.weight"
+    weights = [model.state_dict()[name].float() for model in (base, tuned, merged)]
+    assert not weights[0].equal(weights[1])
+    assert weights[2].allclose((weights[0] + weights[1]) / 2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_dataset_is_the_one_that_step_4_writes(name, dataset):
+    settings, folder = read_yaml(name), Path(read_yaml(name)["dataset_dir"])
+    assert settings["dataset"] in json.loads((dataset / "dataset_info.json").read_text())
+    assert folder.name == Path(convert_to_data.OUTPUT_DIR).name
+    if name == "lab_cpu.yaml":
+        assert folder == Path(convert_to_data.OUTPUT_DIR)
+
+
+def test_the_columns_and_tags_of_dataset_info_are_those_of_the_rows(dataset):
+    info = json.loads((dataset / "dataset_info.json").read_text())["hindsight"]
+    columns, tags = info["columns"], info["tags"]
+    rows = json.loads((dataset / info["file_name"]).read_text())
+    assert len(rows) == 3 and info["formatting"] == "sharegpt"
+    for row in rows:
+        assert row[columns["system"]] == SYSTEM_PROMPT
+        turns = row[columns["messages"]]
+        assert [turn[tags["role_tag"]] for turn in turns] == [tags["user_tag"], tags["assistant_tag"]]
+        assert all(turn[tags["content_tag"]] for turn in turns)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_is_supervised_fine_tuning_for_the_papers_two_epochs(name):
+    settings = read_yaml(name)
+    assert (settings["stage"], settings["do_train"], settings["num_train_epochs"]) == ("sft", True, 2)
+
+
+def test_lora_has_the_papers_rank():
+    assert read_yaml("llama3.1_8b_lora.yaml")["lora_rank"] == 256
+
+
+def test_a_row_is_cut_off_where_the_model_ends_and_no_earlier():
+    """8192: the longest answer of the GPU scripts."""
+    lab = json.loads((INSTRUCT / "config.json").read_text())
+    assert read_yaml("lab_cpu.yaml")["cutoff_len"] == lab["max_position_embeddings"]
+    assert all(read_yaml(name)["cutoff_len"] > 8192 for name in RUNS[1:])
+
+
+def test_the_export_takes_up_what_lora_training_leaves():
+    training, export = read_yaml("llama3.1_8b_lora.yaml"), read_yaml("llama3.1_8b_lora_export.yaml")
+    assert export["adapter_name_or_path"] == training["output_dir"] != export["export_dir"]
+    assert all(export[key] == training[key] for key in ("model_name_or_path", "template", "finetuning_type"))
+
+
+def test_the_deepspeed_settings_are_there_and_save_whole_weights():
+    path = ROOT / read_yaml("llama3.1_8b_full.yaml")["deepspeed"]
+    stage_3 = json.loads(path.read_text())["zero_optimization"]
+    assert stage_3["stage"] == 3 and stage_3["stage3_gather_16bit_weights_on_model_save"]
+
+
+@needs_llamafactory
+def test_every_key_is_one_that_llamafactory_knows():
+    python = Path(CLI).with_name("python")
+    code = (
+        "import json; from dataclasses import fields; from llamafactory import hparams as h; "
+        "print(json.dumps([f.name for c in (h.ModelArguments, h.DataArguments, h.TrainingArguments, "
+        "h.FinetuningArguments, h.GeneratingArguments) for f in fields(c)]))"
+    )
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    known = set(json.loads(result.stdout.splitlines()[-1]))
+    for name in (*RUNS, "llama3.1_8b_lora_export.yaml"):
+        assert set(read_yaml(name)) <= known, name
+
+
+@needs_llamafactory
+def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merges(dataset, tmp_path):
+    tuned = tmp_path / "finetuned"
+    here = (f"dataset_dir={dataset}", f"output_dir={tuned}", "max_steps=3")
+    printed = llamafactory("train", TRAIN / "lab_cpu.yaml", *here)
+    row = json.loads((dataset / "hindsight.json").read_text())[0]
+    question, answer = (turn["value"] for turn in row["conversations"])
+    messages = [{"role": "system", "content": row["system"]}, {"role": "user", "content": question}]
+    whole = [*messages, {"role": "assistant", "content": answer}]
+    before, after = AutoTokenizer.from_pretrained(INSTRUCT), AutoTokenizer.from_pretrained(tuned)
+    assert f"inputs:\n{before.apply_chat_template(whole, tokenize=False)}" in printed
+    assert f"labels:\n{answer}<|im_end|>\n" in printed
+    prompts = [t.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for t in (before, after)]
+    assert prompts[0] == prompts[1] and before.encode(prompts[0]) == after.encode(prompts[1])
+    assert json.loads((tuned / "all_results.json").read_text())["train_loss"] > 0
+    ends = json.loads((tuned / "generation_config.json").read_text())["eos_token_id"]
+    assert set(ends) == set(before.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
+    assert_merges_halfway(tuned, tmp_path / "merged")
+
+
+@needs_llamafactory
+def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path):
+    """The 8 B files, with the lab's model in place of theirs; its output layer is its input layer, and has no copy."""
+    lab = (f"model_name_or_path={INSTRUCT}", "template=chatml")
+    small = ("lora_rank=8", "lora_alpha=8", "additional_target=null", "gradient_accumulation_steps=1", "max_steps=2")
+    here = ("use_cpu=true", "preprocessing_num_workers=1", "cutoff_len=1024", f"dataset_dir={dataset}")
+    adapter, tuned = tmp_path / "adapter", tmp_path / "finetuned"
+    llamafactory("train", TRAIN / "llama3.1_8b_lora.yaml", *lab, *small, *here, f"output_dir={adapter}")
+    export = (f"adapter_name_or_path={adapter}", f"export_dir={tuned}")
+    llamafactory("export", TRAIN / "llama3.1_8b_lora_export.yaml", *lab, *export)
+    assert_merges_halfway(tuned, tmp_path / "merged")
