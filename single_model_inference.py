@@ -22,7 +22,7 @@ from hindsight.settings import Settings, require, run_script
 MODEL = "instruct"                 # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"            # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"    # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-BASE_URL = "http://localhost:8000/v1"  # the server of the model that answers
+BASE_URL = "http://localhost:8000/v1"  # its server; empty: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"    # the run's folder; {model} stands for MODEL
 
 PROBLEMS = "lab"                   # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO

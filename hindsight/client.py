@@ -47,7 +47,10 @@ class Failures:
 
 
 def connect(base_url: str) -> openai.AsyncOpenAI:
-    """A client for a server; the key is OPENAI_API_KEY's, or a word that servers without keys accept."""
+    """A client for a server; an empty address stands for OPENAI_BASE_URL's, or else the OpenAI API.
+
+    The key is OPENAI_API_KEY's, or a word that servers without keys accept.
+    """
     key = os.environ.get("OPENAI_API_KEY") or "none"
     return openai.AsyncOpenAI(base_url=base_url or None, api_key=key, max_retries=RETRIES, timeout=None)
 
