@@ -64,10 +64,12 @@ def choose(by_problem: dict[tuple[str, int], list[Path]], most: int, most_per_pr
 
 
 def row(record: dict[str, Any], base: bool) -> dict[str, Any]:
-    """One row in ShareGPT's form. With `base`, the prompt is the transcript and the answer goes on with it."""
-    problem = record["metadata"]
-    prompt = base_prompt(problem).removesuffix(f"{BEGIN_THOUGHT}\n\n").rstrip() if base else user_prompt(problem)
-    turns = [{"from": "human", "value": prompt}, {"from": "gpt", "value": record["converted_text"]}]
+    """One row in ShareGPT's form. With `base`, prompt and answer put together are the base model's transcript."""
+    prompt, answer = user_prompt(record["metadata"]), record["converted_text"]
+    if base:
+        prompt = base_prompt(record["metadata"]).removesuffix(f" {BEGIN_THOUGHT}\n\n")
+        answer = f" {answer}"
+    turns = [{"from": "human", "value": prompt}, {"from": "gpt", "value": answer}]
     return {"system": "" if base else SYSTEM_PROMPT, "conversations": turns}
 
 

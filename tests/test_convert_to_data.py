@@ -11,6 +11,7 @@ from scripts import run_script, write_converted
 
 from convert_to_data import choose
 from hindsight.formats import TAGS, extract_code
+from hindsight.prompts import base_prompt
 
 SCRIPT = "convert_to_data.py"
 STDIN = {"question": "Echo the line.", "starter_code": "", "input_output": json.dumps({"inputs": [], "outputs": []})}
@@ -108,8 +109,8 @@ def test_a_base_models_rows_have_the_transcript_as_prompt(checked):
     _, output = convert(checked, "--base")
     for row in json.loads((output / "hindsight.json").read_text()):
         assert row["system"] == ""
-        assert row["conversations"][0]["value"].endswith("Assistant:")
-        assert row["conversations"][1]["value"].startswith("<begin_of_slow_thought>")
+        prompt, answer = (turn["value"] for turn in row["conversations"])
+        assert (prompt + answer).startswith(base_prompt(CALL if "double" in prompt else STDIN))
 
 
 def test_the_same_dataset_again_is_the_same_bytes(checked):
