@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hindsight import records
 from hindsight.estimator import mean_pass_at_k
-from hindsight.runs import read_run
+from hindsight.runs import raw_folder
 from hindsight.settings import Settings, UserError, require, run_script
 
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # checked run folders
@@ -60,13 +60,6 @@ def count_answers(folder: Path, broken: list[str]) -> tuple[dict[int, list[bool]
     for question_id, _ in unconverted:
         verdicts.setdefault(question_id, []).append(False)
     return verdicts, len(unconverted)
-
-
-def raw_folder(folder: Path) -> Path:
-    """Where the raw answers of a run folder lie: in it, or where its converter read them."""
-    step = (read_run(folder) or {"steps": {}})["steps"].get("format_converter.py")
-    raw = Path(step["settings"]["input_dir"]) if step else folder
-    return raw if raw.is_dir() else folder
 
 
 def make_curve(folder: Path, label: str, ks: list[int], broken: list[str]) -> Curve:

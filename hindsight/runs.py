@@ -77,6 +77,13 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{error}; mend or delete it") from None
 
 
+def raw_folder(folder: Path) -> Path:
+    """Where the raw answers of a run folder lie: in it, or where its converter read them."""
+    step = (read_run(folder) or {"steps": {}})["steps"].get("format_converter.py")
+    raw = Path(step["settings"]["input_dir"]) if step else folder
+    return raw if raw.is_dir() else folder
+
+
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that results may depend on."""
     found = {"python": platform.python_version()}

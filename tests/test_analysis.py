@@ -330,8 +330,14 @@ def test_the_merged_model_stands_above_or_below_both_parents_or_neither():
     assert [(row["question_id"], row["stands"]) for row in rows] == [(0, 1), (2, 0), (3, 0), (1, -1)]
     assert rows[0]["margin"] == pytest.approx(0.3)
     assert rows[-1]["margin"] == pytest.approx(-0.1)
-    assert [row["question_id"] for row in correctness.standing(rows)] == [0, 1]
-    assert correctness.most_mixed_problem({"a": many(0, 4, 10, 5)}) == 3
+    assert correctness.standing(rows, ("alpha", "base", "instruct"))[1] == {
+        "question": 1, "alpha": 0.1, "base": 0.3, "instruct": 0.2,
+    }
+
+
+def test_the_most_mixed_problem_is_mixed_within_its_runs():
+    runs = {"a": many(0, 10, 4, 5), "b": many(10, 0, 5, 5)}  # half of the answers to 0, 1 and 3 are correct
+    assert correctness.most_mixed_problem(runs) == 3
 
 
 def test_a_curated_row_knows_its_run_and_problem(tmp_path):

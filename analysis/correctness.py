@@ -1,0 +1,96 @@
+"""Verdicts of runs compared: by reason, by pass@k, and problem by problem."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.answers import NOT_JUDGED, Answer, by_problem
+from hindsight.estimator import mean_pass_at_k, pass_at_k
+from hindsight.settings import UserError
+
+
+def count_verdicts(runs: dict[str, list[Answer]]) -> dict[str, Counter]:
+    """The number of answers by verdict, for each run."""
+    return {run: Counter(answer.verdict for answer in answers) for run, answers in runs.items()}
+
+
+def count_correct(answers: Sequence[Answer]) -> dict[int, tuple[int, int]]:
+    """(answers, correct ones) of each problem; an answer that could not be converted is not correct.
+
+    Raises UserError when an answer has no verdict.
+    """
+    unjudged = [answer for answer in answers if answer.verdict == NOT_JUDGED]
+    if unjudged:
+        raise UserError(f"{len(unjudged)} answers of {unjudged[0].run} have no verdict; run check_converted_samples.py")
+    return {
+        question: (len(group), sum(answer.is_correct for answer in group))
+        for question, group in by_problem(list(answers)).items()
+    }
+
+
+def run_pass_at_k(answers: Sequence[Answer], k: int) -> float:
+    """pass@k of a run, the mean over its problems."""
+    return mean_pass_at_k(count_correct(answers).values(), k)
+
+
+def fewest_samples(runs: dict[str, list[Answer]]) -> int:
+    """The fewest answers that any problem has in any run: the largest k that pass@k can be given for."""
+    return min(n for answers in runs.values() for n, _ in count_correct(answers).values())
+
+
+def pass_at_k_difference(
+    one: Sequence[Answer], other: Sequence[Answer], k: int, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """pass@k of `one` minus that of `other` on the problems of both, with the ends of its 95 % interval.
+
+    The interval is the percentile bootstrap over problems (Efron 1979), each taken with both of its values.
+    """
+    first, second = count_correct(one), count_correct(other)
+    problems = sorted(first.keys() & second.keys())
+    differences = np.array([pass_at_k(*first[q], k) - pass_at_k(*second[q], k) for q in problems])
+    chosen = np.random.default_rng(seed).integers(len(problems), size=(resamples, len(problems)))
+    low, high = np.quantile(differences[chosen].mean(axis=1), [0.025, 0.975])
+    return float(differences.mean()), float(low), float(high)
+
+
+def against_both(merged: Sequence[Answer], one: Sequence[Answer], other: Sequence[Answer]) -> list[dict[str, float]]:
+    """For each problem of all three the share of correct answers, and how the merged model stands to its parents.
+
+    `stands` is 1 where it is above both, -1 where it is below both, else 0. Rows go from the largest win, over the
+    better parent, to the largest loss, under the worse one.
+    """
+    counts = [count_correct(answers) for answers in (merged, one, other)]
+    rows = []
+    for question in sorted(counts[0].keys() & counts[1].keys() & counts[2].keys()):
+        share, *parents = (count[question][1] / count[question][0] for count in counts)
+        stands = int(share > max(parents)) - int(share < min(parents))
+        margin = share - max(parents) if stands > 0 else share - min(parents) if stands < 0 else 0.0
+        rows.append({"question_id": question, "merged": share, "one": parents[0], "other": parents[1],
+                     "stands": stands, "margin": margin})
+    return sorted(rows, key=lambda row: -row["margin"])
+
+
+def most_mixed_problem(runs: dict[str, list[Answer]]) -> int:
+    """The problem, the first of several, that runs answer both rightly and wrongly most evenly.
+
+    That is the largest p (1 - p), p being a run's share of correct answers to it, summed over the runs.
+    """
+    mixed: Counter = Counter()
+    for answers in runs.values():
+        for question, (n, correct) in count_correct(answers).items():
+            mixed[question] += correct / n * (1 - correct / n)
+    return min(mixed, key=lambda question: (-mixed[question], question))
+
+
+def standing(rows: Sequence[dict[str, float]], names: tuple[str, str, str], most: int = 5) -> list[dict[str, float]]:
+    """The largest wins and losses of `against_both`, up to `most` of each, as rows of a table.
+
+    `names` are the runs that the rows compare: the merged one and its parents.
+    """
+    wins = [row for row in rows if row["stands"] > 0][:most]
+    losses = [row for row in rows if row["stands"] < 0][-most:]
+    return [
+        {"question": row["question_id"], **dict(zip(names, (row["merged"], row["one"], row["other"]), strict=True))}
+        for row in [*wins, *losses]
+    ]

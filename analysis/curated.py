@@ -1,0 +1,73 @@
+"""What a curated dataset holds: the rows that convert_to_data.py chose, and the run and problem of each."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.diversity import normalise
+from hindsight.formats import extract_code
+from hindsight.settings import UserError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the dataset: the run and problem that its answer is from, its texts and the answer's program."""
+
+    run: str
+    question_id: int
+    prompt: str
+    answer: str
+    code: str | None
+
+
+def load_curated(folder: Path, name: str = "hindsight") -> list[Row]:
+    """The rows of a dataset with where they come from. Raises UserError when it is missing or broken."""
+    paths = folder / f"{name}.json", folder / f"{name}.sources.json"
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise UserError(f"there is no {missing[0]}: make it by `make demo`, or by convert_to_data.py")
+    try:
+        rows, sources = (json.loads(path.read_bytes()) for path in paths)
+        return [make_row(row, Path(source)) for row, source in zip(rows, sources["answers"], strict=True)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{paths[0]} and {paths[1].name} are no dataset of convert_to_data.py ({error!r})") from None
+
+
+def make_row(row: dict[str, Any], source: Path) -> Row:
+    """A row in ShareGPT's form and the answer file that it was made of."""
+    human, model = (turn["value"] for turn in row["conversations"])
+    question_id = int(source.name.split("_")[2])
+    return Row(source.parent.name, question_id, human, model, extract_code(model))
+
+
+def rows_by_problem(rows: list[Row]) -> Counter:
+    """The number of rows of each problem."""
+    return Counter(row.question_id for row in rows)
+
+
+def rows_by_run(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows of each run."""
+    runs: dict[str, list[Row]] = {}
+    for row in rows:
+        runs.setdefault(row.run, []).append(row)
+    return runs
+
+
+def answer_lengths(rows: list[Row]) -> dict[str, list[int]]:
+    """The length of each answer in characters, by run."""
+    return {run: [len(row.answer) for row in group] for run, group in rows_by_run(rows).items()}
+
+
+def summary(rows: list[Row]) -> list[dict[str, Any]]:
+    """A table's row for each run: rows, problems, programs that differ but for formatting and names."""
+    return [
+        {
+            "run": run,
+            "rows": len(group),
+            "problems": len(rows_by_problem(group)),
+            "distinct programs": len({normalise(row.code) for row in group if row.code is not None}),
+        }
+        for run, group in rows_by_run(rows).items()
+    ]
