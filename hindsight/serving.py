@@ -12,7 +12,6 @@ rather run `vllm serve` by hand, with the flags the model wants.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -38,18 +37,32 @@ KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU'
 
 # On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill")
-PR_SET_PDEATHSIG = 1
 LOG_LINES = 25
+
+# Waits until the pipe to its starter is closed, by `stop` or by the starter's death, and ends a process group.
+GUARD = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.read(0, 1)
+for number in (signal.SIGTERM, signal.SIGKILL):
+    try:
+        for _ in range(50):
+            os.killpg(int(sys.argv[1]), number)
+            time.sleep(0.1)
+    except ProcessLookupError:
+        break
+"""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its OpenAI address, the model's name there, its log file and its process."""
+    """A running server: its OpenAI address, the model's name there, its log file, its process and that one's guard."""
 
     url: str
     name: str
     log: Path
     process: subprocess.Popen
+    guard: subprocess.Popen
 
 
 @contextlib.contextmanager
@@ -103,10 +116,11 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
+    guard = [sys.executable, "-S", "-c", GUARD, str(process.pid)]
+    guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True)
     client_host = "127.0.0.1" if host == "0.0.0.0" else host
-    return Server(f"http://{client_host}:{port}/v1", name, Path(log), process)
+    return Server(f"http://{client_host}:{port}/v1", name, Path(log), process, guard)
 
 
 def wait_until_up(server: Server, deadline: float) -> None:
@@ -124,14 +138,16 @@ def wait_until_up(server: Server, deadline: float) -> None:
 
 
 def stop(server: Server, patience: float = 20.0) -> None:
-    """Ends the server: asks it to, then after `patience` seconds kills its whole process group."""
+    """Ends the server: asks it to, and after `patience` seconds at most its guard ends the whole process group."""
     if server.process.poll() is None:
         server.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.process.wait(patience)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.process.pid, signal.SIGKILL)
-    server.process.wait()
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+    server.guard.stdin.close()
+    server.guard.wait()
     server.log.unlink(missing_ok=True)
 
 
@@ -150,11 +166,6 @@ def free_port() -> int:
 
 def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
-
-
-def _die_with_parent() -> None:
-    """In the child: the kernel ends it when the process that started it dies, however that happens."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _tail(log: Path) -> str:

@@ -123,20 +123,27 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
         pass
 
 
-def test_a_server_and_its_children_end_with_the_block(lab_servers):
-    """The session's servers stand for any: they are children of this process, each with an engine of its own."""
+def processes_of(group):
+    """The process ids of a process group, zombies left out."""
+    lines = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
+    rows = [line.split() for line in lines]
+    return [int(pid) for pid, pgid, state in rows if int(pgid) == group and not state.startswith("Z")]
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_server_and_its_children_end_with_the_process_that_started_them(processes):
+    """Killed when the server itself has just begun, and when its engine's processes are there too."""
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.serving import start\n"
         "server = start(sys.argv[2], 'm'); print(server.process.pid, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, ROOT, ROOT / "lab" / "models" / "base"]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    pid = int(parent.stdout.readline())
-    time.sleep(3)
-    parent.kill()
-    parent.wait()
-    for _ in range(300):
-        if subprocess.run(["ps", "-o", "pid=", "-p", str(pid)], capture_output=True).returncode:
-            return
-        time.sleep(0.1)
-    pytest.fail("the server outlived the process that started it")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        group = int(parent.stdout.readline())
+        while len(processes_of(group)) < processes:
+            time.sleep(0.1)
+        parent.kill()
+    until = time.monotonic() + 60
+    while processes_of(group) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert processes_of(group) == []
