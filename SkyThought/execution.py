@@ -110,9 +110,7 @@ class WarmProcess:
 
     def close(self) -> None:
         """End the process and whatever it has running, and remove its folder."""
-        self.control.shutdown(
-            socket.SHUT_RDWR
-        )  # reaches it even if a fork of this process has the socket too
+        self.control.shutdown(socket.SHUT_RDWR)  # reaches it even if a fork of this process has the socket too
         self.control.close()
         try:
             self.process.wait(timeout=5)

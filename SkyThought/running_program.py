@@ -75,9 +75,7 @@ class RunningProgram:
             self._tell("reset")
             return
         if len(data) > 1 << 16:
-            with suppress(
-                PermissionError
-            ):  # the user's share of pipe memory is used up: a smaller one will do
+            with suppress(PermissionError):  # the user's share of pipe memory is used up: a smaller one will do
                 fcntl(self.input, F_SETPIPE_SZ, min(len(data), PIPE_BYTES))
         self._feed()
         try:

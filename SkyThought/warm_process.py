@@ -1,14 +1,15 @@
-"""The warm process: a helper interpreter with everything imported, which forks a child for each program it is
-given.
+"""The warm process: a helper interpreter with everything imported, which forks a child for each program.
 
     python -m SkyThought.warm_process CONTROL_FD FOLDER
 
 Started and spoken to by `execution`, over a socket that keeps messages apart, all of them JSON:
 
-    to it     a request (see `execution`) with three descriptors: the child's input, its output, the report
-    pipe {"do": "reset"}    a new test begins: the child has its whole time again {"do": "kill"}     end the
-    child from it   {"ready": true}, {"pid": 123} once forked, {"status": wait status, "cpu": seconds,
-    "limit": "cpu" | "wall" | "killed" | null} once all have ended
+    to it     a request (see `execution`) with three descriptors: the child's input, output and report pipe
+              {"do": "reset"}    a new test begins: the child has its whole time again
+              {"do": "kill"}     end the child
+    from it   {"ready": true}
+              {"pid": 123} once forked
+              {"status": wait status, "cpu": seconds, "limit": "cpu" | "wall" | "killed" | null} at the end
 
 It has one thread (a fork of more would be unsafe), watches the child's CPU time and wall time, and kills what
 the child leaves behind: as the subreaper it is the parent of every orphan, also of one in a session of its
@@ -33,9 +34,7 @@ from SkyThought import child_process, prelude
 from SkyThought.running_program import cpu_seconds
 
 LOOK_SECONDS = 0.25  # longest time between two looks at the child's CPU time
-THREAD_STACK_BYTES = (
-    8 << 20
-)  # a thread's default stack: with the large limit set for the main one it would be that
+THREAD_STACK_BYTES = 8 << 20  # of a thread, which would else be as large as the limit set for the main one
 PR_SET_CHILD_SUBREAPER = 36
 
 

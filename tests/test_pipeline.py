@@ -75,7 +75,7 @@ def test_the_dataset_holds_the_merged_models_correct_answers(lab_runs):
 def test_run_files_hold_every_step(lab_runs):
     for run in RUNS:
         content = read_run(lab_runs / run)
-        assert set(content["steps"]) == {"format_converter.py", "check_converted_samples.py"}
+        assert {"format_converter.py", "check_converted_samples.py"} <= set(content["steps"])
         assert content["ended"] is not None
         assert content["problems"]["count"] == 16
 
