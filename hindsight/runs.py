@@ -110,6 +110,8 @@ def _entry(
         return entry
     before = earlier["settings"]
     differing = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in same if before.get(name) != now[name]]
+    if _version(earlier) != _version(facts):
+        differing.append(f"the problem set was {_version(earlier)}, is {_version(facts)}")
     if differing and not settings.get("allow_other_settings", False):
         raise UserError(
             f"{folder} was made by {script} with other settings ({'; '.join(differing)}): give another folder, "
@@ -119,6 +121,12 @@ def _entry(
         kept = {key: value for key, value in earlier.items() if key not in ("steps", "earlier")}
         return {**entry, "earlier": [*earlier.get("earlier", []), kept]}
     return {**entry, "started": earlier["started"], "earlier": earlier.get("earlier", [])}
+
+
+def _version(entry: dict[str, Any]) -> str | None:
+    """The digest or revision of the problem set that an entry names, if it names one."""
+    problems = entry.get("problems") or {}
+    return problems.get("digest") or problems.get("revision")
 
 
 def _now() -> str:

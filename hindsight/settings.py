@@ -53,10 +53,6 @@ class Settings(Mapping):
     def __len__(self) -> int:
         return len(self._values)
 
-    def changed(self, **values: Any) -> "Settings":
-        """The same settings but for the given ones."""
-        return Settings({**self._values, **values})
-
 
 def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -> None:
     """Reads the settings of a script (its `globals()`) and the flags, calls `main`, ends with its exit status.

@@ -8,7 +8,7 @@ import time
 import pytest
 from scripts import ROOT, run_script
 
-from hindsight.formats import parse
+from hindsight.formats import extract_code, parse
 from hindsight.records import list_files, read_record
 from hindsight.runs import read_run
 from hindsight.serving import serve
@@ -108,6 +108,23 @@ def test_a_long_turn_is_the_instruct_models_own_answer(lab_servers, tmp_path):
     assert len(switched) == len(own) == 6
     for one, other in zip(switched, own, strict=True):
         assert one["generated_text"] == other["generated_text"]
+
+
+def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path):
+    """The lab's instruct model was never taught to reformat; what it writes is proof against itself."""
+    program = "```python\nprint(input())\n```"
+    for number in range(6):
+        text = f"Try {number}.\n{program}\nNo, shorter:\n{program}"
+        record = {"prompt": "", "generated_text": text, "metadata": {}, "question_id": number, "sample_index": 0}
+        (tmp_path / f"question_{number}_sample_0.json").write_text(json.dumps(record))
+    flags = ["--llm_model", "lab-instruct", "--llm_url", lab_servers["instruct"], "--llm_max_tokens", 300]
+    result = run_script("format_converter.py", "--input_dir", tmp_path, *flags)
+    kept = records_of(tmp_path, "converted")
+    assert f"{len(kept)} converted into {tmp_path}, {6 - len(kept)} not" in result.stdout
+    assert result.returncode == (0 if len(kept) == 6 else 1), result.stderr
+    for record in kept:
+        assert record["conversion"]["how"] == "llm"
+        assert extract_code(record["converted_text"]).strip() in record["generated_text"]
 
 
 def test_a_prompt_longer_than_the_context_fails_with_the_servers_words(lab_servers, tmp_path):

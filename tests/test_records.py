@@ -19,6 +19,10 @@ SETTINGS = Settings({"seed": 0, "alphas": [0.7], "workers": 2, "allow_other_sett
 SAME = ("seed", "alphas")
 
 
+def changed(**values):
+    return Settings({**SETTINGS, **values})
+
+
 def test_files_are_listed_by_kind_and_in_order(tmp_path):
     for name in ("question_10_sample_1", "question_2_sample_0", "converted_question_2_sample_0", "question_x_sample_0"):
         (tmp_path / f"{name}.json").write_text("{}")
@@ -98,16 +102,22 @@ def test_a_run_says_what_made_the_folder(tmp_path):
 
 def test_the_same_settings_go_on_in_a_folder_and_others_are_refused_with_what_differs(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, SAME)
-    open_run(tmp_path, "sample.py", SETTINGS.changed(workers=8), SAME)
+    open_run(tmp_path, "sample.py", changed(workers=8), SAME)
     with pytest.raises(UserError, match=r"seed was 0, is 1\)"):
-        open_run(tmp_path, "sample.py", SETTINGS.changed(seed=1), SAME)
+        open_run(tmp_path, "sample.py", changed(seed=1), SAME)
     with pytest.raises(UserError, match=r"holds a run of sample.py"):
         open_run(tmp_path, "other.py", SETTINGS, SAME)
 
 
+def test_another_version_of_the_problem_set_is_refused(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, SAME, problems={"dataset": "p.jsonl", "digest": "sha256:1"})
+    with pytest.raises(UserError, match="the problem set was sha256:1, is sha256:2"):
+        open_run(tmp_path, "sample.py", SETTINGS, SAME, problems={"dataset": "p.jsonl", "digest": "sha256:2"})
+
+
 def test_other_settings_that_are_allowed_keep_the_old_ones_on_record(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, SAME).close()
-    open_run(tmp_path, "sample.py", SETTINGS.changed(seed=1, allow_other_settings=True), SAME)
+    open_run(tmp_path, "sample.py", changed(seed=1, allow_other_settings=True), SAME)
     content = read_run(tmp_path)
     assert (content["settings"]["seed"], content["earlier"][0]["settings"]["seed"]) == (1, 0)
 
@@ -116,7 +126,7 @@ def test_a_steps_entry_stands_beside_the_run_and_has_its_own_settings(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, SAME).close()
     open_step(tmp_path, "check.py", SETTINGS, SAME).close(correct=3)
     with pytest.raises(UserError, match="made by check"):
-        open_step(tmp_path, "check.py", SETTINGS.changed(seed=2), SAME)
+        open_step(tmp_path, "check.py", changed(seed=2), SAME)
     content = read_run(tmp_path)
     assert (content["script"], content["steps"]["check.py"]["correct"]) == ("sample.py", 3)
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +97,20 @@ def test_a_run_killed_at_any_moment_and_started_again_is_the_run_that_was_not(sa
     assert sample(*flags, "--output_dir", tmp_path / "killed").returncode == 0
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     assert not list((tmp_path / "killed").glob(".*"))
+
+
+def test_ctrl_c_ends_with_a_sentence_and_keeps_what_is_done(toy, tmp_path):
+    toy.delay = 0.05
+    flags = ["--base_url", toy.url, "--output_dir", tmp_path / "run", "--concurrency", "2"]
+    command = [sys.executable, ROOT / SCRIPT, *flags]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        while len(toy.requests) < 6:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert (process.returncode, "stopped; what was written is kept" in errors) == (130, True)
+    assert "Traceback" not in errors
+    assert len(contents(tmp_path / "run")) >= 2
 
 
 def test_a_request_the_server_refuses_is_counted_and_the_others_are_done(sample, toy, tmp_path):
