@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hindsight.settings import Settings, UserError, run_script
 
@@ -66,21 +67,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(
-    model: str | Path,
-    name: str = "",
-    host: str = "127.0.0.1",
-    port: int = 0,
-    max_model_len: int = 0,
-    deadline: float = 600.0,
-    kv_cache_gib: int = 2,
-    extra: tuple[str, ...] = (),
-) -> Iterator[Server]:
+def serve(model: str | Path, name: str = "", deadline: float = 600.0, **options: Any) -> Iterator[Server]:
     """A vLLM server for the body of the `with`; ended, with all its children, on the way out.
 
-    `deadline` is in seconds. Raises UserError with the log's last lines when the server dies or stays silent.
+    `deadline` is in seconds; `options` are those of `start`. Raises UserError with the log's last lines when the
+    server dies or stays silent.
     """
-    server = start(model, name, host, port, max_model_len, kv_cache_gib, extra)
+    server = start(model, name, **options)
     try:
         wait_until_up(server, deadline)
         yield server
@@ -95,10 +88,12 @@ def start(
     port: int = 0,
     max_model_len: int = 0,
     kv_cache_gib: int = 2,
-    extra: tuple[str, ...] = (),
 ) -> Server:
-    """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call."""
-    port = port or free_port()
+    """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call.
+
+    Raises UserError when the port is in use, so that another server there is not taken for this one.
+    """
+    port = free_port(port)
     name = name or default_name(model)
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
@@ -110,7 +105,7 @@ def start(
     handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
-            [*command, *extra],
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -157,10 +152,14 @@ def default_name(model: str | Path) -> str:
     return f"lab-{parts[-1]}" if parts[-3:-1] == ("lab", "models") else str(model)
 
 
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
+def free_port(port: int = 0) -> int:
+    """The port, or with 0 any one, that was free a moment ago. Raises UserError when it is in use."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: an ended one blocks no port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} cannot be served on: {error.strerror}") from None
         return probe.getsockname()[1]
 
 
@@ -177,11 +176,11 @@ def main(settings: Settings) -> None:
     with serve(
         settings.model,
         settings.name,
-        settings.host,
-        settings.port,
-        settings.max_model_len,
         settings.start_deadline,
-        settings.kv_cache_gib,
+        host=settings.host,
+        port=settings.port,
+        max_model_len=settings.max_model_len,
+        kv_cache_gib=settings.kv_cache_gib,
     ) as server:
         print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -11,7 +11,7 @@ from scripts import ROOT, run_script
 from hindsight.formats import extract_code, parse
 from hindsight.records import list_files, read_record
 from hindsight.runs import read_run
-from hindsight.serving import serve
+from hindsight.serving import serve, start
 from hindsight.settings import UserError
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
@@ -138,6 +138,12 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="vLLM ended with status"), serve(tmp_path, deadline=120):
         pass
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(toy):
+    port = int(toy.url.split(":")[2].split("/")[0])
+    with pytest.raises(UserError, match=f"port {port} cannot be served on: Address already in use"):
+        start(ROOT / "lab" / "models" / "base", port=port)
 
 
 def processes_of(group):
