@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from hindsight import records
 from hindsight.problems import Problem, TestLookup
-from hindsight.runs import open_step
+from hindsight.runs import converted_files, open_step
 from hindsight.settings import Settings, run_script
 from SkyThought.taco import TACOTaskHandler
 
@@ -94,7 +94,7 @@ def judge_all(files: dict[tuple[int, int], Path], settings: Settings, broken: li
 
 def main(settings: Settings) -> int:
     folder = Path(settings.input_dir)
-    files = records.require_files(folder, "converted")
+    files = converted_files(folder)
     run = open_step(folder, Path(__file__).name, settings, SAME)
     broken: list[str] = []
     verdicts = judge_all(files, settings, broken)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from hindsight import records
 from hindsight.formats import BEGIN_THOUGHT
 from hindsight.prompts import SYSTEM_PROMPT, base_prompt, user_prompt
+from hindsight.runs import converted_files
 from hindsight.settings import Settings, UserError, require, run_script
 
 INPUT_DIRS = ["runs/lab/alpha_0.7"]  # checked run folders
@@ -35,7 +36,7 @@ def correct_answers(folders: list[Path], counts: Counter, broken: list[str]) -> 
     """The files of correct answers by problem: its data set and its id, which is unique only there."""
     by_problem: dict[tuple[str, int], list[Path]] = defaultdict(list)
     for folder in folders:
-        files = records.require_files(folder, "converted")
+        files = converted_files(folder)
         for path, record in tqdm(records.read_records(files, KEYS, broken), total=len(files), desc=str(folder)):
             verdict = {True: "correct", False: "incorrect"}.get(record["correctness"], "not judged")
             counts[verdict] += 1

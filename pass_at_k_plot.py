@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hindsight import records
 from hindsight.estimator import mean_pass_at_k
-from hindsight.runs import raw_folder
+from hindsight.runs import converted_files, raw_folder
 from hindsight.settings import Settings, UserError, require, run_script
 
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # checked run folders
@@ -44,7 +44,7 @@ def count_answers(folder: Path, broken: list[str]) -> tuple[dict[int, list[bool]
 
     Raises UserError when an answer has no verdict: it would otherwise be counted as wrong.
     """
-    files = records.require_files(folder, "converted")
+    files = converted_files(folder)
     verdicts: dict[int, list[bool]] = {}
     unjudged = 0
     for _, record in tqdm(records.read_records(files, (), broken), total=len(files), desc=str(folder), leave=False):

@@ -11,7 +11,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from hindsight.records import BrokenFile, read_record, remove_leftovers, write_json
+from hindsight.records import BrokenFile, list_files, read_record, remove_leftovers, require_files, write_json
 from hindsight.settings import Settings, UserError
 
 RUN_FILE = "run.json"
@@ -75,6 +75,16 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         return {"steps": {}, **read_record(path, ("script",))}
     except BrokenFile as error:
         raise UserError(f"{error}; mend or delete it") from None
+
+
+def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
+    """The converted answers of a run folder, as `records.list_files`; none where the converter could convert none.
+
+    Raises UserError when the folder is missing, or has none because the converter has not run.
+    """
+    if folder.is_dir() and "format_converter.py" in (read_run(folder) or {"steps": {}})["steps"]:
+        return list_files(folder, "converted")
+    return require_files(folder, "converted")
 
 
 def raw_folder(folder: Path) -> Path:

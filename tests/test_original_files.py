@@ -37,6 +37,22 @@ def original(tmp_path):
     return tmp_path
 
 
+def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
+    for path in list_files(original, "sample").values():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "generated_text": "I do not know."}))
+    for script, flags, status, words in (
+        ("check_converted_samples.py", ["--input_dir", original], 2, "run format_converter.py first"),
+        ("format_converter.py", ["--input_dir", original], 1, "0 converted"),
+        ("check_converted_samples.py", ["--input_dir", original], 0, "0 of 0 correct"),
+        ("pass_at_k_plot.py", ["--input_dirs", original, "--ks", 1, "--output", original / "curve"], 0, "2 of 2 answers"),
+        ("convert_to_data.py", ["--input_dirs", original, "--output_dir", original / "d"], 2, "no correct answer"),
+    ):
+        result = run_script(script, *flags)
+        assert (result.returncode, words in result.stdout + result.stderr) == (status, True), result.stderr
+    (curve,) = json.loads((original / "curve.json").read_text())["curves"]
+    assert (curve["values"], curve["unconverted"]) == ({"1": 0.0}, 2)
+
+
 def test_they_are_converted_judged_curated_and_drawn(original):
     for script, flags in (
         ("format_converter.py", ["--input_dir", original]),
