@@ -32,7 +32,7 @@ bench: setup
 
 # torch's CPU build: pip finds it by itself where it is mirrored, else on PyTorch's index.
 .venv/installed: requirements-cpu.lock
-	@echo "Installing into .venv: two to five minutes, 3 GB"
+	@echo "Installing into .venv: two to five minutes, 4 GB"
 	$(PYTHON) -m venv .venv
 	$(LOCKED) --quiet || $(LOCKED) --quiet --extra-index-url https://download.pytorch.org/whl/cpu
 	@touch $@
