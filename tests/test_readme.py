@@ -92,3 +92,11 @@ def test_the_entropy_of_the_labs_models_is_read_as_the_readme_says(lab_runs, tmp
     means = [summary["mean"] for summary in json.loads((tmp_path / "entropy.json").read_text())["checkpoints"]]
     assert len(means) == 3
     assert means[0] == max(means)
+
+
+def test_a_benchmark_prints_its_ratio():
+    """The judge's; the one of sampling takes minutes and is left to `make bench`."""
+    command = [sys.executable, "-m", "benchmarks.judging"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"ratio +\d+\.\d", result.stdout)
