@@ -1,4 +1,4 @@
-"""What a forked child of the warm process does: runs one program, as a fresh interpreter would, and ends.
+"""What a forked child of a program's process does: runs the program, as a fresh interpreter would, and ends.
 
 It never sees an expected output. What it has to say beside the program's own output goes as lines of JSON
 through the report pipe: {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception",
@@ -6,39 +6,34 @@ through the report pipe: {"error": "syntax error"}, {"error": "missing function"
 """
 
 import atexit
-import ctypes
-import fcntl
 import gc
 import io
 import json
-import mmap
 import os
-import resource
 import signal
 import sys
-import threading
 import types
+from atexit import _run_exitfuncs as run_exit_functions
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
+from os import closerange, dup2, getpid
 from typing import Any, NoReturn
 
-import numpy
+from SkyThought.sandbox import Sandbox
 
 REPORT_FD = 100  # above the numbers a program's own files get
 CALLS_FD = 101
-EXEC_DEPTH = 3  # what `_execute` and `exec` add to the depth Python counts
-FILE_BYTES = 64 << 20  # largest file a program may write
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+_TEXT, _FILE = io.TextIOWrapper.__mro__[1:3]  # of the C classes: `io.TextIOBase` has none of them as subclass
+CALLS_TO_PROGRAM = 5  # from `Program` being made to the program's first line, as Python counts depth
+RECURSION_LIMIT = 1000  # a fresh interpreter's
 
 
 class Report:
     """The way back to the judge, made before the program runs: what the program replaces does not matter."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.spare = mmap.mmap(-1, 8 << 20)  # address space to give back when the program has used up its own
+        self.pid = 0  # the child's, set in it
+        self.failed = False
+        self.spare: bytes | None = bytes(8 << 20)  # untouched address space to give back when the program has used up its own
         self.dumps, self.write, self.getpid, self.exit = json.dumps, os.write, os.getpid, os._exit
 
     def forked(self) -> bool:
@@ -56,92 +51,137 @@ class Report:
             self.exit(1)
 
     def exception(self, error: BaseException) -> None:
-        if isinstance(error, MemoryError) and not self.spare.closed:
-            self.spare.close()
+        if isinstance(error, MemoryError):
+            self.spare = None
+        self.failed = True
         name = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
         self.send(error="exception", name=name)
 
 
-def run(request: dict, fds: list[int], parent: int) -> NoReturn:
-    """Run the program of a request on `fds`: its input, its output and the report pipe (see `execution`).
+class Program:
+    """A program ready to run: made, and compiled, in the program's process; run in children of it.
 
-    Does not return. What it raises, the judge failed at before the program ran.
+    Programs for standard input are the main program. Those with a function to call are imported, as TACO
+    does, so what stands under `if __name__ == "__main__"` is not run. All that can be done before the fork is done
+    here, since every page that a child touches first costs it two microseconds.
     """
-    _confine(request, parent)
-    source, main = _fresh_main(request)
-    _connect(fds, calls=request["function"] is not None)
-    report = Report()
-    threading.excepthook = lambda args: args.exc_type is SystemExit or report.exception(args.exc_value)
-    try:
-        code = compile(source, main.__file__, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
-        report.send(error="syntax error")
-        report.exit(1)
-    gc.enable()
-    sys.setrecursionlimit(1000 + _depth() + EXEC_DEPTH)
-    try:
-        if request["function"] is None:
-            _finish(_execute(code, main, report), report.exit)
-        _serve_calls(code, main, request["function"], report)
-    finally:  # whatever the program did to its interpreter: this is its end, not a failure of the judge
-        report.exit(1)
+
+    def __init__(self, source: str, function: str | None, sandbox: Sandbox):
+        self.source, self.function, self.sandbox = source, function, sandbox
+        self.path = str(sandbox.folder / "program.py")  # for tracebacks; there is no such file
+        name = "__main__" if function is None else "program"
+        self.main = types.ModuleType(name)
+        self.main.__file__, self.main.__builtins__ = self.path, sys.modules["builtins"]
+        self.main.__loader__ = self  # `inspect` asks it for the source
+        sys.modules["__main__"] = sys.modules[name] = self.main
+        sys.argv, sys.path = [self.path], [str(sandbox.folder), *sys.path]
+        self.code: types.CodeType | None = None
+        self.opens_files = any(word in source for word in ("open", "IO", "Buffered"))
+        self.stdout = _make_streams()
+        self.report = report = Report()
+        self.threading, self.numpy = sys.modules.get("threading"), sys.modules.get("numpy")
+        if self.threading is not None:
+            self.threading.excepthook = lambda args: args.exc_type is SystemExit or report.exception(args.exc_value)
+        atexit._clear()
+        sys.setrecursionlimit(RECURSION_LIMIT + _depth() + CALLS_TO_PROGRAM)
+
+    def get_source(self, name: str) -> str:
+        """The program's text, as loaders of modules give it."""
+        return self.source
+
+    def compile(self) -> bytes:
+        """Compile the program; a report when that fails, otherwise nothing."""
+        text = self.source.removeprefix("\ufeff")
+        try:
+            self.code = compile(text, self.path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
+            return b'{"error": "syntax error"}\n'
+        return b""
+
+    def run(self, stdin: int, stdout: int) -> NoReturn:
+        """In a child: run the program on these descriptors, and end."""
+        dup2(stdin, 0)
+        dup2(stdout, 1)
+        self._enter()
+        report = self.report
+        try:
+            self._finish(_execute(self.code, self.main.__dict__, report), report.exit)
+        finally:  # whatever the program did to its interpreter: this is its end, not a failure of the judge
+            report.exit(1)
+
+    def serve_calls(self, calls: int) -> NoReturn:
+        """In a child: load the program, call its function with each list of arguments, and end.
+
+        `calls` is a file that holds the lists, as JSON. What the program prints goes nowhere, and its standard input
+        is empty.
+        """
+        dup2(calls, CALLS_FD)
+        self._enter()
+        report = self.report
+        try:
+            _serve_calls(self.code, self.main.__dict__, self.function, report)
+        finally:
+            report.exit(1)
+
+    def _enter(self) -> None:
+        """Contain this process and leave it what a fresh interpreter has."""
+        try:
+            pid = self.report.pid = getpid()
+            self.sandbox.contain_program(pid)
+            closerange(3, REPORT_FD)
+            if self.numpy is not None:
+                self.numpy.random.seed()  # `random` seeds itself anew after a fork, numpy does not
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _finish(self, status: int, exit: Callable[[int], NoReturn]) -> NoReturn:
+        """End as an interpreter does (threads, exit handlers, open files), without 20 ms of taking it down."""
+        try:
+            threading = self.threading or sys.modules.get("threading")
+            if threading is not None:
+                threading._shutdown()
+            run_exit_functions()
+            if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
+                sys.stdout.flush()
+        except BaseException:
+            status = status or 120  # as Python's, when the last flush fails
+        try:
+            if sys.stdout is not self.stdout or self.opens_files:
+                self._flush_open_files()
+        finally:
+            exit(1 if self.report.failed else status)
+
+    def _flush_open_files(self) -> None:
+        """Flush files left open, such as `open(1, "w")`, as an interpreter's end does: text before binary."""
+        files = [item for item in gc.get_objects() if isinstance(item, _FILE)] if self.opens_files else []
+        for file in sorted([self.stdout, *files], key=lambda file: not isinstance(file, _TEXT)):
+            try:
+                file.flush()
+            except Exception:  # whatever a program's own file class raises, an interpreter ignores it here too
+                continue
 
 
-def _connect(fds: list[int], calls: bool) -> None:
-    """Standard input and output, and of the judge's only the report pipe (and the pipe of calls)."""
-    null = os.open(os.devnull, os.O_RDWR)
-    fcntl.fcntl(fds[2], fcntl.F_DUPFD_CLOEXEC, REPORT_FD)
-    if calls:
-        fcntl.fcntl(fds[0], fcntl.F_DUPFD_CLOEXEC, CALLS_FD)
-    os.dup2(null if calls else fds[0], 0)
-    os.dup2(null if calls else fds[1], 1)
-    os.dup2(null, 2)
-    os.closerange(3, REPORT_FD)
+def _make_streams() -> io.TextIOWrapper:
+    """Standard streams, nothing read or written yet, made on pipes: as such they are never sought in.
+
+    The one for output is returned.
+    """
+    null = [os.dup(fd) for fd in (0, 1)]
+    pipe = os.pipe()
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if fd < 2:
+            os.dup2(pipe[fd], fd)
         binary = os.fdopen(fd, f"{mode}b", closefd=False)
         errors = "backslashreplace" if name == "stderr" else "surrogateescape"
         text = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=name == "stderr")
         text.mode = mode
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)
-
-
-def _confine(request: dict, parent: int) -> None:
-    """Limits, a session of its own, an empty folder to work in, and death when the warm process dies."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise ProcessLookupError("the warm process died")
-    os.setsid()
-    os.chdir(request["folder"])
-    os.environ.update(HOME=request["folder"], TMPDIR=request["folder"], PWD=request["folder"])
-    with suppress(OSError):  # should the machine run out of memory, let it take this process
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    for what, limit in (
-        (resource.RLIMIT_AS, request["memory"]),
-        (resource.RLIMIT_CPU, request["cpu_seconds"]),  # should the warm process not get to look
-        (resource.RLIMIT_FSIZE, FILE_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-
-
-def _fresh_main(request: dict) -> tuple[str, types.ModuleType]:
-    """The program's text and the module it is run in.
-
-    Programs for standard input are the main program. Those with a function to call are imported, as TACO
-    does, so what stands under `if __name__ == "__main__"` is not run.
-    """
-    path = Path(request["folder"], "program.py")
-    source = path.read_bytes().decode("utf-8", "surrogatepass").removeprefix("\ufeff")
-    name = "__main__" if request["function"] is None else "program"
-    main = types.ModuleType(name)
-    main.__file__, main.__builtins__ = str(path), sys.modules["builtins"]
-    sys.modules["__main__"] = sys.modules[name] = main
-    sys.argv, sys.path = [main.__file__], [request["folder"], *sys.path]
-    atexit._clear()
-    numpy.random.seed()  # `random` seeds itself anew after a fork, numpy does not
-    return source, main
+    for fd in (0, 1):
+        os.dup2(null[fd], fd)
+    for fd in (*null, *pipe):
+        os.close(fd)
+    return sys.stdout
 
 
 def _depth() -> int:
@@ -151,10 +191,10 @@ def _depth() -> int:
     return depth
 
 
-def _execute(code: types.CodeType, main: types.ModuleType, report: Report) -> int:
+def _execute(code: types.CodeType, names: dict[str, Any], report: Report) -> int:
     """Run the program; its exit status by Python's rules."""
     try:
-        exec(code, main.__dict__)
+        exec(code, names)
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):
             return (exit.code or 0) & 0xFF
@@ -165,56 +205,18 @@ def _execute(code: types.CodeType, main: types.ModuleType, report: Report) -> in
     return 0
 
 
-def _finish(status: int, exit: Callable[[int], NoReturn]) -> NoReturn:
-    """End as an interpreter does (threads, exit handlers, open files), without 20 ms of taking it down."""
+def _serve_calls(code: types.CodeType, names: dict[str, Any], name: str, report: Report) -> NoReturn:
+    loads, exit = json.loads, report.exit
     try:
-        threading._shutdown()
-        atexit._run_exitfuncs()
-        if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
-            sys.stdout.flush()
-    except BaseException:
-        status = status or 120  # as Python's, when the last flush fails
-    try:
-        _flush_open_files()
-    finally:
-        exit(status)
-
-
-def _flush_open_files() -> None:
-    """Flush files left open, such as `open(1, "w")`, as an interpreter's end does: text before binary."""
-    text_base, file_base = io.TextIOWrapper.__mro__[
-        1:3
-    ]  # of the C classes `io.TextIOBase` has none as subclass
-    text, every = _subclasses(text_base), _subclasses(file_base)
-    files = [item for item in gc.get_objects() if type(item) in every]
-    for file in sorted(files, key=lambda file: type(file) not in text):
-        try:
-            file.flush()
-        except Exception:  # whatever a program's own file class raises, an interpreter ignores it here too
-            continue
-
-
-def _subclasses(base: type) -> set[type]:
-    found = {base}
-    for subclass in base.__subclasses__():
-        found |= _subclasses(subclass)
-    return found
-
-
-def _serve_calls(code: types.CodeType, main: types.ModuleType, name: str, report: Report) -> NoReturn:
-    """Load the program, then call its function with each line of arguments and report what it returns.
-
-    What it prints goes nowhere, and its standard input is empty.
-    """
-    calls, loads, exit = os.fdopen(CALLS_FD, "rb"), json.loads, report.exit
-    try:
-        exec(code, main.__dict__)
-        function = _find_function(main, name)
+        with os.fdopen(CALLS_FD, "rb") as file:
+            calls = loads(file.read())
+        exec(code, names)
+        function = _find_function(names, name)
         if function is None:
             report.send(error="missing function")
             exit(1)
-        for line in calls:
-            value = function(*[_with_integer_keys(argument) for argument in loads(line)])
+        for arguments in calls:
+            value = function(*[_with_integer_keys(argument) for argument in arguments])
             if report.forked():
                 break
             report.send(value=tag(value))
@@ -224,12 +226,12 @@ def _serve_calls(code: types.CodeType, main: types.ModuleType, name: str, report
     exit(0)
 
 
-def _find_function(main: types.ModuleType, name: str) -> Callable | None:
+def _find_function(names: dict[str, Any], name: str) -> Callable | None:
     """The method of that name of an instance of the program's `Solution`, or else its bare function."""
-    solution = main.__dict__.get("Solution")
+    solution = names.get("Solution")
     if isinstance(solution, type) and callable(getattr(solution, name, None)):
         return getattr(solution(), name)
-    function = main.__dict__.get(name)
+    function = names.get(name)
     return function if callable(function) else None
 
 
@@ -253,7 +255,8 @@ def tag(value: Any) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
-    if issubclass(kind, numpy.generic):
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and issubclass(kind, numpy.generic):
         value = numpy.generic.item(value)
         return value if type(value) in (bool, int, float, str) else ["object", kind.__name__]
     for scalar, convert in ((int, int.__int__), (float, float.__float__), (str, str.__str__)):

@@ -88,7 +88,7 @@ def _json_key(key: Any) -> Any:
 def shown(tagged: Any) -> str:
     """A tagged value as Python shows it, for people; also when the program forged it or nested it deeply."""
     try:
-        return repr(_plain(tagged))
+        return repr(_shown_value(tagged))
     except (TypeError, ValueError, RecursionError):
         return "a value that cannot be shown"
 
@@ -100,14 +100,31 @@ class _Shown(str):
         return str(self)
 
 
-def _plain(tagged: Any) -> Any:
+def _shown_value(tagged: Any) -> Any:
     if not isinstance(tagged, list):
         return tagged
     kind, content = tagged
     if kind == "list":
-        return [_plain(item) for item in content]
+        return [_shown_value(item) for item in content]
     if kind == "tuple":
-        return tuple(_plain(item) for item in content)
+        return tuple(_shown_value(item) for item in content)
     if kind == "dict":
-        return _Shown("{" + ", ".join(f"{_plain(key)!r}: {_plain(value)!r}" for key, value in content) + "}")
+        pairs = (f"{_shown_value(key)!r}: {_shown_value(value)!r}" for key, value in content)
+        return _Shown("{" + ", ".join(pairs) + "}")
     return _Shown(f"<{content} object>")
+
+
+def plain(tagged: Any) -> Any:
+    """A tagged value as Python's own: lists, tuples, dictionaries; any other object is the text that names it.
+
+    Raises ValueError or TypeError for what is not in tagged form, RecursionError for what is nested too deeply.
+    """
+    if not isinstance(tagged, list):
+        return tagged
+    kind, content = tagged
+    if kind == "dict":
+        return {plain(key): plain(value) for key, value in content}
+    if kind in ("list", "tuple"):
+        items = [plain(item) for item in content]
+        return items if kind == "list" else tuple(items)
+    return f"<{content} object>"

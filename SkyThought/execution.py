@@ -1,29 +1,52 @@
-"""Runs one program on one test, or on a row of calls, in a child of a warm process.
+"""Runs programs on tests, each in a child of a warm process: the judge's side of it, and the trusted one.
 
-The judge's side of it, and the trusted one: it keeps what was expected to itself, gives the child the input
-through pipes, takes its output and its time, and says how it ended. `warm_process` forks and kills,
-`child_process` runs the program. Linux only. The program is confined in its time, memory, output, file size,
-environment and working folder, and everything it starts is ended with it; it is not kept from reading the
-machine's files or using its network.
+It keeps what was expected to itself, sends inputs, takes outputs and times, and says how a program ended. Behind it are
+a warm process (`warm_process`) for each worker, a process for each program (`program_process`), and a child for each
+test (`child_process`), contained by `sandbox`. Linux only.
 """
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hindsight.settings import UserError
-from SkyThought.running_program import GRACE_SECONDS, RunningProgram, remove_folder
+from SkyThought import messages
+from SkyThought.sandbox import LAYERS
 
 WALL_FACTOR = 3  # wall seconds a CPU second of the limit: a program that sleeps or waits ends too
 START_SECONDS = 120  # for the warm process to import what it imports, on a busy machine
+GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; longer means that the warm process hangs
 STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
+PREFIX = "judge-"  # of the folders in the machine's temporary folder
+
+SYNTAX_ERROR = "syntax error"
+MISSING_FUNCTION = "missing function"
+RUNTIME_ERROR = "runtime error"
+TIME_LIMIT = "time limit"
+MEMORY_LIMIT = "memory limit"
+OUTPUT_LIMIT = "output limit"
+
+_REASONS_OF_LIMITS = {
+    messages.CPU: TIME_LIMIT,
+    messages.WALL: TIME_LIMIT,
+    messages.OUTPUT: OUTPUT_LIMIT,
+    messages.DISK: OUTPUT_LIMIT,
+    messages.THREADS: f"{RUNTIME_ERROR}: too many threads",
+}
+
+
+class MachineError(Exception):
+    """The judge or the machine failed, not the program: nothing is known about the program."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +67,38 @@ class Call:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Limits:
+    """A program's limits: CPU seconds a test, its address space in MiB."""
+
+    timeout: float
+    memory_mb: int
+
+
 class WarmProcess:
     """One warm process, started at once. Not for two threads at a time.
 
-    memory_mb: address space of a program, in MiB. Raises UserError when the process does not start. Every
-    method raises MachineError when the process fails; it is then of no further use but to be closed.
+    layers: names of `sandbox.LAYERS` to use where the kernel allows them; large: with all that `prelude` can import beforehand;
+    unsafe: go on although programs are not contained. `state` says which layers are on. Raises UserError when the
+    process does not start, or when programs could do what they must not. Every other method raises MachineError when
+    the process fails; it is then of no further use but to be closed.
     """
 
-    def __init__(self, memory_mb: int):
-        self.memory = memory_mb << 20
-        self.folder = Path(tempfile.mkdtemp(prefix="judge-"))
+    def __init__(self, layers: tuple[str, ...] = LAYERS, large: bool = False, unsafe: bool = False):
+        remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        for name in ("box", "root"):
+            (self.folder / name).mkdir()
+        (self.folder / "secret").write_text("secret")
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"; exec "$@"'
-        module = [sys.executable, "-m", "SkyThought.warm_process", str(theirs.fileno()), str(self.folder)]
+        # The shell stays, to remove the folder should this process be killed.
+        stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"'
+        command = f'{stack}; "$@"; status=$?; rm -rf "$0"; exit $status'
+        kind = "large" if large else "small"
+        arguments = [str(theirs.fileno()), str(self.folder), str(os.getpid()), kind, *layers]
         with theirs:
             self.process = subprocess.Popen(
-                ["/bin/sh", "-c", stack, "sh", *module],
+                ["/bin/sh", "-c", command, self.folder, sys.executable, "-m", "SkyThought.warm_process", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[1],
@@ -67,76 +106,215 @@ class WarmProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.control.settimeout(START_SECONDS)
-        try:
-            ready = self.control.recv(1 << 16)
-        except OSError:
-            ready = b""
-        self.control.settimeout(GRACE_SECONDS)
-        if not ready:
+        self.state = self._wait_until_ready()
+        if self.state["possible"] and not unsafe:
             self.close()
-            status = self.process.returncode
-            raise UserError(
-                f"The judge's helper process, which needs Linux and numpy, ended with status {status}."
-            )
+            raise UserError(_not_contained(self.state))
 
-    def run(self, source: str, stdin: bytes, timeout: float) -> Execution:
-        """Run a program that reads standard input. `timeout` is in seconds of CPU time."""
-        with self._program(source, None, timeout, tests=1) as program:
-            program.give(stdin)
-            program.drive()
-            seconds = program.cpu()
-            return Execution(program.reason(program.take_report(), seconds), bytes(program.output), seconds)
+    def program(self, source: str, function: str | None, limits: Limits) -> "RunningProgram":
+        """Start a program's process; to be used by `with`."""
+        request = {
+            "function": function,
+            "memory": limits.memory_mb << 20,
+            "cpu_seconds": int(limits.timeout) + 2,
+        }
+        text = source.encode("utf-8", "surrogatepass")
+        self.send(messages.PROGRAM + json.dumps(request).encode() + b"\n", text)
+        return RunningProgram(self, function, limits)
 
-    def calls(self, source: str, function: str, arguments: list[list], timeout: float) -> Iterator[Call]:
-        """Call a program's function with each list of arguments in turn, until the first call that fails.
+    def send(self, head: bytes, body: bytes = b"") -> None:
+        """Raises MachineError."""
+        try:
+            messages.send(self.control, head, body)
+        except OSError as error:
+            raise MachineError("the judge's helper process died") from error
 
-        All in one child, so what the program keeps between calls stays, as in TACO's own checker. `timeout`
-        is for each call; loading the program counts to the first. Close the iterator to end the program
-        earlier.
-        """
-        with self._program(source, function, timeout, tests=len(arguments)) as program:
-            before = 0.0
-            for each in arguments:
-                program.give(json.dumps(each).encode() + b"\n")
-                program.drive(until_report=True)
-                report = program.take_report()
-                now = program.cpu()
-                reason = program.reason(report, now - before)
-                yield Call(reason, report.get("value"), now - before)
-                if reason:
-                    return
-                before = now
+    def receive(self, seconds: float) -> bytes:
+        """The next message, waiting this long. Raises MachineError."""
+        self.control.settimeout(seconds)
+        try:
+            message = messages.receive_whole(self.control)
+        except TimeoutError as error:
+            raise MachineError("the judge's helper process hangs") from error
+        except OSError as error:
+            raise MachineError("the judge's helper process died") from error
+        if not message:
+            raise MachineError("the judge's helper process died")
+        return message
 
     def close(self) -> None:
         """End the process and whatever it has running, and remove its folder."""
-        self.control.shutdown(socket.SHUT_RDWR)  # reaches it even if a fork of this process has the socket too
+        with suppress(OSError):  # it may be gone already
+            self.control.shutdown(socket.SHUT_RDWR)  # reaches it even if a fork of this process has the socket too
         self.control.close()
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        remove_folder(self.folder)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _program(self, source: str, function: str | None, timeout: float, tests: int) -> RunningProgram:
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        file = folder / "program.py"
-        file.write_text(source, encoding="utf-8", errors="surrogatepass", newline="")
-        request = {
-            "folder": str(folder),
-            "function": function,
-            "timeout": timeout,
-            "wall": timeout * WALL_FACTOR,
-            "memory": self.memory,
-            "cpu_seconds": int(timeout * tests) + 2,
-        }
-        return RunningProgram(self.control, request)
+    def _wait_until_ready(self) -> dict[str, Any]:
+        try:
+            return json.loads(self.receive(START_SECONDS)[1:])
+        except MachineError:
+            self.close()
+            raise UserError(
+                "The judge's helper process, which needs Linux and numpy, "
+                f"ended with status {self.process.returncode}."
+            ) from None
+
+
+class RunningProgram:
+    """A program in its process, ready to be run on tests one after another."""
+
+    def __init__(self, warm: WarmProcess, function: str | None, limits: Limits):
+        self.warm, self.function, self.limits = warm, function, limits
+        self.dead: str | None = None  # the reason, if the program's process ended by itself
+        self.ended = False
+
+    def __enter__(self) -> "RunningProgram":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        if self.dead is None and not self.ended and not isinstance(error, MachineError):
+            self.warm.send(messages.END)
+
+    def run(self, stdin: bytes, timeout: float | None = None) -> Execution:
+        """Run it on an input, in a new child. `timeout`, in CPU seconds, if it is not that of the limits."""
+        timeout = timeout or self.limits.timeout
+        part = self._exchange(messages.TEST, stdin, timeout)
+        if self.dead is not None:
+            return Execution(self.dead, b"", 0.0)
+        reason = self._reason(part, _read_report(part.report), part.seconds, timeout)
+        return Execution(reason, part.output, part.seconds)
+
+    def calls(self, arguments: list[list], timeout: float | None = None) -> Iterator[Call]:
+        """Call its function with each list of arguments in turn, until the first call that fails.
+
+        All in one child, so what the program keeps between calls stays, as in TACO's own checker. `timeout` is for
+        each call; loading the program counts to the first. Close the iterator to end the child earlier.
+        """
+        timeout = timeout or self.limits.timeout
+        left, used = len(arguments), 0.0
+        part = self._exchange(messages.CALLS, json.dumps(arguments).encode(), timeout)
+        try:
+            while self.dead is None:
+                seconds = part.seconds if part.status is None else max(0.0, part.seconds - used)
+                used += seconds
+                lines = part.report.splitlines()
+                for line in lines[:left]:
+                    report = _read_report(line)
+                    share = seconds / len(lines)
+                    call = Call(self._reason(part, report, share, timeout), report.get("value"), share)
+                    yield call
+                    if call.reason:
+                        return
+                left -= len(lines)
+                if left <= 0:
+                    return
+                if part.status is not None:
+                    yield Call(self._reason(part, {}, seconds, timeout), None, seconds)
+                    return
+                part = self._receive(timeout)
+            yield Call(self.dead, None, 0.0)
+        finally:
+            if self.dead is None and part.status is None:
+                self._stop(timeout)
+
+    def _exchange(self, kind: bytes, content: bytes, timeout: float) -> "_Part":
+        if self.dead is not None:
+            return _Part()
+        self.warm.send(kind + messages.TEST_LIMITS.pack(timeout, WALL_FACTOR * timeout), content)
+        return self._receive(timeout)
+
+    def _receive(self, timeout: float) -> "_Part":
+        message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+        if message[:1] == messages.DIED:
+            self.dead = self._reason(_Part(status=int(message[1:])), {}, 0.0, timeout) or RUNTIME_ERROR
+            return _Part()
+        if message[:1] == messages.RETURNED:
+            start = 1 + messages.SECONDS.size
+            return _Part(seconds=messages.SECONDS.unpack(message[1:start])[0], report=message[start:])
+        start = 1 + messages.RESULT.size
+        status, seconds, limit, size = messages.RESULT.unpack(message[1:start])
+        return _Part(status, seconds, limit, message[start : start + size], message[start + size :])
+
+    def _stop(self, timeout: float) -> None:
+        """End the child that is still at its calls, and the program's process with it."""
+        self.ended = True
+        self.warm.send(messages.END)
+        while self.dead is None and self._receive(timeout).status is None:
+            pass
+
+    def _reason(self, part: "_Part", report: dict, seconds: float, timeout: float) -> str:
+        """Why a test or call is not passed, as far as running it tells; "" when it ended well or returned a value."""
+        error, returned = report.get("error"), "value" in report and self.function is not None
+        if part.limit in _REASONS_OF_LIMITS and not returned:
+            return _REASONS_OF_LIMITS[part.limit]
+        if seconds > timeout:
+            return TIME_LIMIT
+        if error in (SYNTAX_ERROR, MISSING_FUNCTION):
+            return error
+        if error == "exception":
+            name = str(report.get("name"))[:80]
+            return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
+        if returned:
+            return ""
+        if part.status is None:
+            return f"{RUNTIME_ERROR}: bad result"
+        return _reason_of_end(part.status, self.function)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A message from a program's process: a child's end, or, with no `status`, calls that have returned."""
+
+    status: int | None = None
+    seconds: float = 0.0
+    limit: bytes = messages.NO_LIMIT
+    report: bytes = b""
+    output: bytes = b""
+
+
+def _read_report(text: bytes) -> dict:
+    """The first line of a child's report; empty when there is none, or none that can be read."""
+    try:
+        report = json.loads(text.partition(b"\n")[0]) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _reason_of_end(status: int, function: str | None) -> str:
+    """The reason for a wait status; "" for the good end of a program that had no function to be called."""
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGXCPU:
+        return TIME_LIMIT
+    if code < 0:
+        names = {member.value: member.name for member in signal.Signals}
+        return f"{RUNTIME_ERROR}: {names.get(-code, f'signal {-code}')}"
+    return "" if code == 0 and function is None else f"{RUNTIME_ERROR}: exit status {code}"
 
 
 def _environment(folder: Path) -> dict[str, str]:
     """What the programs see: nothing of the judge's own environment that they do not need."""
-    kept = {name: os.environ[name] for name in ("HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-    pinned = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-    return {"HOME": str(folder)} | kept | pinned | one_thread
+    # Symbols bound at the start are not looked up again in every child.
+    pinned = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "HOME": str(folder)}
+    return kept | pinned | one_thread
+
+
+def _not_contained(state: dict[str, Any]) -> str:
+    off = "; ".join(f"{name}: {reason}" for name, reason in state["off"].items())
+    return (
+        f"Programs cannot be contained here: one could {', '.join(state['possible'])} ({off}). "
+        "Use another machine, or give --unsafe to run them all the same."
+    )
+
+
+def remove_leftovers() -> None:
+    """Remove the folders of judges on this machine that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not Path("/proc", owner).exists() and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -13,24 +13,31 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 from hindsight.formats import extract_code
-from SkyThought.comparison import same_text, same_value, shown
-from SkyThought.execution import WarmProcess
-from SkyThought.running_program import (
+from SkyThought.alone import Machine
+from SkyThought.comparison import plain, same_text, same_value, shown
+from SkyThought.execution import (
     MEMORY_LIMIT,
     MISSING_FUNCTION,
     OUTPUT_LIMIT,
     RUNTIME_ERROR,
     SYNTAX_ERROR,
     TIME_LIMIT,
+    Call,
+    Execution,
+    Limits,
     MachineError,
+    RunningProgram,
+    WarmProcess,
 )
+from SkyThought.prelude import wants_more
+from SkyThought.sandbox import LAYERS
 
 NO_CODE = "no code"
 WRONG_ANSWER = "wrong answer"
@@ -49,7 +56,9 @@ REASONS = (
     NOT_JUDGED,
 )
 SHOWN_CHARACTERS = 1000  # of the input, the expected output and the output of the test that failed
-ATTEMPTS = 3  # times a test is run before the machine's failing makes it "not judged"
+ATTEMPTS = 3  # times a program is run before the machine's failing makes it "not judged"
+BUSY_FACTOR = 1.5  # the time limit on a busy machine; what ends between the two is judged again alone
+KILLED = f"{RUNTIME_ERROR}: SIGKILL"  # by itself, or by a machine without memory: judged again alone
 
 
 @dataclass(frozen=True)
@@ -62,17 +71,31 @@ class ProblemTests:
     wrapped: bool  # every expected value is a list of one element, which may be TACO's wrapping of the value
 
 
+Check = Callable[[Any, Any, Any], bool]
+
+
 class TACOTaskHandler:
-    """Judges answers one at a time; several at a time take several handlers, each with a helper process.
+    """Judges answers one at a time; several at a time take several handlers, each with helper processes.
 
     timeout: CPU seconds for each test (its wall time is limited to three times that); memory_mb: a program's
-    address space in MiB. The helper process is started when it is first needed; `close` ends it. In a process
-    forked from the one that made the handler, it starts a helper process of its own.
+    address space in MiB; layers: what contains programs, of `sandbox.LAYERS`; unsafe: run them even if that does not
+    contain them; reference_rules: verdicts by the rules of the paper's own checker (see `reference_rules`). The
+    helper processes are started when they are first needed; `close` ends them. In a process forked from the one that
+    made the handler, it starts helper processes of its own.
     """
 
-    def __init__(self, timeout: float = 4.0, memory_mb: int = 4096):
-        self.timeout, self.memory_mb = timeout, memory_mb
-        self._warm: WarmProcess | None = None
+    def __init__(
+        self,
+        timeout: float = 4.0,
+        memory_mb: int = 4096,
+        layers: tuple[str, ...] = LAYERS,
+        unsafe: bool = False,
+        reference_rules: bool = False,
+    ):
+        self.limits, self.layers, self.unsafe = Limits(timeout, memory_mb), tuple(layers), unsafe
+        self.reference_rules = reference_rules
+        self._warm: dict[bool, WarmProcess] = {}  # by the size of its prelude
+        self._machine: Machine | None = None
         self._owner = os.getpid()
         self._lock = threading.Lock()
         sys.set_int_max_str_digits(0)  # TACO has integers of more digits than Python reads by default
@@ -84,99 +107,154 @@ class TACOTaskHandler:
         self.close()
 
     def close(self) -> None:
-        """End the helper process; the next answer starts a new one."""
-        if self._warm is not None and self._owner == os.getpid():
-            self._warm.close()
-        self._warm = None
+        """End the helper processes; the next answer starts new ones."""
+        if self._owner == os.getpid():
+            for warm in self._warm.values():
+                warm.close()
+            if self._machine is not None:
+                self._machine.close()
+        self._warm, self._machine = {}, None
+
+    def protection(self) -> str:
+        """What contains the programs here, in one sentence. Raises UserError when that does not suffice."""
+        with self._lock:
+            state = self._warm_process(large=False).state
+        off = "".join(f"; no {name} ({reason})" for name, reason in state["off"].items())
+        weak = f"; a program could {', '.join(state['possible'])}" if state["possible"] else ""
+        return f"Programs are contained by {', '.join(state['on']) or 'nothing'}{off}{weak}."
 
     def update_results(self, problem: dict, response: str) -> dict:
         """The verdict on `response`, an answer in the uniform format, to `problem`, a row of TACO's.
 
         Of the problem only `input_output` is read: JSON text or what it parses to, with `inputs`, `outputs`
-        and, when a function is asked for, `fn_name`. Returns
+        and, when a function is asked for, `fn_name`. Returns what `judge` does, and the response as `content`.
+        """
+        tests = problem.get("input_output")
+        tests = parse_tests(tests) if isinstance(tests, str) else make_tests(tests)
+        return {"content": response, **self.judge(extract_code(response), tests)}
 
-            content        the response
-            correctness    whether it passes all tests; None: not judged, as the problem has no tests, or none
-                           that make sense, or the machine failed three times
+    def judge(self, source: str | None, tests: ProblemTests | None, check: Check | None = None) -> dict:
+        """The verdict on a program (None: the answer holds none) by a problem's tests (None: it has none).
+
+        check: a special judge, called with a test's input, expected output and output instead of comparing the two:
+        text for standard input, a list of arguments and two values for a function. Returns
+
+            correctness    whether it passes all tests; None: not judged, as there are no tests, the machine
+                           failed three times, or `check` did
             reason         "" if correct, otherwise one of REASONS
             tests          for each test up to the first failing one a dictionary with `index`, `passed`,
                            `reason`, `seconds` (CPU time); the failing one's also has `input`, `expected`,
                            `output`, cut short
 
-        Raises UserError when the helper process cannot even be started.
+        Raises UserError when the helper process cannot even be started, or cannot contain programs.
         """
-        with self._lock:
-            reason, results = self._judge(problem.get("input_output"), response)
-        correctness = None if reason == NOT_JUDGED else reason == ""
-        return {"content": response, "correctness": correctness, "reason": reason, "tests": results}
-
-    def _judge(self, input_output: Any, response: str) -> tuple[str, list[dict]]:
-        tests = parse_tests(input_output) if isinstance(input_output, str) else make_tests(input_output)
         if tests is None:
-            return NOT_JUDGED, []
-        source = extract_code(response)
+            return _verdict(NOT_JUDGED, [])
         if source is None or not source.strip():
-            return NO_CODE, []
-        results: list[dict] = []
-        try:
+            return _verdict(NO_CODE, [])
+        with self._lock:
+            for _ in range(ATTEMPTS):
+                results: list[dict] = []
+                try:
+                    self._run_tests(source, tests, check, results)
+                    return _verdict(results[-1]["reason"], results)
+                except MachineError:
+                    self.close()
+        return _verdict(NOT_JUDGED, results)
+
+    def _run_tests(self, source: str, tests: ProblemTests, check: Check | None, results: list[dict]) -> None:
+        """Add the result of each test to `results`, up to the first that fails."""
+        warm = self._warm_process(wants_more(source))
+        if self._machine is None:
+            self._machine = Machine()
+        judge_test = partial(self._judge_test, tests=tests, check=check)
+        with self._machine.shared(), warm.program(source, tests.function, self.limits) as program:
             if tests.function is not None:
-                results = self._attempt(partial(self._call, source=source, tests=tests))
-            else:
-                for index in range(len(tests.inputs)):
-                    work = partial(self._run, source=source, tests=tests, index=index)
-                    results.append(self._attempt(work))
-                    if not results[-1]["passed"]:
-                        break
-        except MachineError:
-            return NOT_JUDGED, results
-        return results[-1]["reason"], results
+                self._judge_calls(program, tests, check, results)
+                return
+            for index, stdin in enumerate(tests.inputs):
+                results.append(judge_test(index, self._run(program, stdin)))
+                if results[-1]["reason"]:
+                    return
 
-    def _attempt(self, work: Callable[[WarmProcess], Any]) -> Any:
-        """Do work with a warm process, and again with a new one when it fails."""
-        failure = MachineError()
-        for _ in range(ATTEMPTS):
-            try:
-                return work(self._warm_process())
-            except MachineError as error:
-                failure = error
-                self.close()
-        raise failure
-
-    def _warm_process(self) -> WarmProcess:
+    def _warm_process(self, large: bool) -> WarmProcess:
         if self._owner != os.getpid():
-            self._warm, self._owner = None, os.getpid()
-        if self._warm is None:
-            self._warm = WarmProcess(self.memory_mb)
-        return self._warm
+            self._warm, self._machine, self._owner = {}, None, os.getpid()
+        if large not in self._warm:
+            self._warm[large] = WarmProcess(self.layers, large, self.unsafe)
+        return self._warm[large]
 
-    def _run(self, warm: WarmProcess, source: str, tests: ProblemTests, index: int) -> dict:
-        ran = warm.run(source, tests.inputs[index], self.timeout)
-        expected = tests.outputs[index]
-        reason = ran.reason or ("" if same_text(expected, ran.output) else WRONG_ANSWER)
-        result = _result(index, reason, ran.seconds)
+    def _run(self, program: RunningProgram, stdin: bytes) -> Execution:
+        """Run a test; near its time limit, or killed, on a busy machine, once more alone."""
+        limit = self.limits.timeout
+        timeout = BUSY_FACTOR * limit if self._machine.is_busy() else limit
+        ran = program.run(stdin, timeout)
+        if ran.reason == KILLED or (ran.seconds > limit and ran.reason != TIME_LIMIT):
+            with self._machine.alone():
+                ran = program.run(stdin)
+        return ran
+    def _judge_test(self, index: int, ran: Execution, tests: ProblemTests, check: Check | None) -> dict:
+        stdin, expected = tests.inputs[index], tests.outputs[index]
+        reason, why = ran.reason, {}
+        if not reason and check is not None:
+            reason, why = _checked(check, *[_text(part) for part in (stdin, expected, ran.output)])
+        elif not reason:
+            reason = "" if same_text(expected, ran.output) else WRONG_ANSWER
+        result = _result(index, reason, ran.seconds) | why
         if reason:
-            result |= _shown(*[_text(part) for part in (tests.inputs[index], expected, ran.output)])
+            result |= _shown(*[_text(part[: 4 * SHOWN_CHARACTERS]) for part in (stdin, expected, ran.output)])
         return result
 
-    def _call(self, warm: WarmProcess, source: str, tests: ProblemTests) -> list[dict]:
-        """The results of a function, up to the first failing test.
+    def _judge_calls(
+        self, program: RunningProgram, tests: ProblemTests, check: Check | None, results: list[dict]
+    ) -> None:
+        """The results of a function, up to the first failing test; near its time limit, once more alone."""
+        limit = self.limits.timeout
+        busy = self._machine.is_busy()
+        results += _call_results(program.calls(tests.inputs, BUSY_FACTOR * limit if busy else limit), tests, check)
+        last = results[-1]
+        slow = any(result["seconds"] > limit for result in results) and last["reason"] != TIME_LIMIT
+        if last["reason"] == KILLED or slow:
+            with self._machine.alone():
+                results[:] = _call_results(program.calls(tests.inputs), tests, check)
 
-        Where the expected values may be wrapped, it passes all tests with the wrapping on or all with it off.
-        """
-        results = []
-        readings = [False, True] if tests.wrapped else [False]
-        with closing(warm.calls(source, tests.function, tests.inputs, self.timeout)) as calls:
-            for index, (call, expected) in enumerate(zip(calls, tests.outputs, strict=False)):
-                reason = call.reason
-                if not reason:
-                    readings = [off for off in readings if _equal(expected, call.value, unwrap=off)]
-                    reason = "" if readings else WRONG_ANSWER
-                results.append(_result(index, reason, call.seconds))
-                if reason:
-                    output = "" if call.reason else shown(call.value)
-                    results[-1] |= _shown(repr(tests.inputs[index]), repr(expected), output)
-                    break
-        return results
+
+def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | None) -> list[dict]:
+    """Where the expected values may be wrapped, a function passes all tests with the wrapping on or all with it off."""
+    results = []
+    readings = [False, True] if tests.wrapped else [False]
+    with closing(calls):
+        for index, call in enumerate(calls):
+            arguments, expected = tests.inputs[index], tests.outputs[index]
+            reason, why = call.reason, {}
+            if not reason and check is not None:
+                reason, why = _checked(lambda *parts: check(*parts[:2], plain(parts[2])), arguments, expected, call.value)
+            elif not reason:
+                readings = [off for off in readings if _equal(expected, call.value, unwrap=off)]
+                reason = "" if readings else WRONG_ANSWER
+            results.append(_result(index, reason, call.seconds) | why)
+            if reason:
+                output = "" if call.reason else shown(call.value)
+                results[-1] |= _shown(repr(arguments), repr(expected), output)
+                break
+    return results
+
+
+def _checked(check: Check, test_input: Any, expected: Any, output: Any) -> tuple[str, dict]:
+    """What a special judge says; its own failure is not the program's."""
+    try:
+        accepted = check(test_input, expected, output)
+        if isinstance(accepted, bool):
+            return ("" if accepted else WRONG_ANSWER), {}
+        failure = f"check returned {accepted!r}, not True or False"
+    except Exception as error:  # code of the user's: whatever it raises, the program is not judged
+        failure = f"{type(error).__name__}: {error}"
+    return NOT_JUDGED, {"special_judge": failure}
+
+
+def _verdict(reason: str, results: list[dict]) -> dict:
+    correctness = None if reason == NOT_JUDGED else reason == ""
+    return {"correctness": correctness, "reason": reason, "tests": results}
 
 
 def _equal(expected: Any, tagged: Any, unwrap: bool) -> bool:
@@ -196,7 +274,7 @@ def _shown(*parts: str) -> dict[str, str]:
 
 
 def _text(data: bytes) -> str:
-    return data[: 4 * SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _bytes(text: str | list[str]) -> bytes:

@@ -1,0 +1,123 @@
+"""The few Linux calls that contain a program and that Python's library has no function for, by `ctypes`.
+
+Each raises OSError with the kernel's reason. Numbers are those of x86_64 and of aarch64, which agree for everything
+younger than 2019. No package does all of it on a plain account: `pyseccomp` wants a libseccomp that is not installed
+everywhere, the Landlock bindings know neither scopes nor rules without paths, and bubblewrap and nsjail start an
+interpreter for each use, which is what the warm process is there to save.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+import sys
+from struct import pack_into
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 1 << 28, 1 << 29, 1 << 30
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+MNT_DETACH = 2
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+
+X86 = platform.machine() == "x86_64"
+_PIVOT_ROOT, _CAPSET, _SECCOMP = (155, 126, 317) if X86 else (41, 91, 277)
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_SECCOMP_SET_MODE_FILTER = 1
+_LANDLOCK_RULE_PATH_BENEATH = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+_syscall.argtypes = [ctypes.c_long] * 5
+
+
+def _done(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    _done(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0))
+
+
+def unshare(flags: int) -> None:
+    """unshare(2): new namespaces for this process (a new pid namespace: for its next child)."""
+    _done(_libc.unshare(flags))
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2)."""
+    arguments = [text.encode() or None for text in (source, target, kind)]
+    _done(_libc.mount(*arguments, ctypes.c_ulong(flags), data.encode() or None))
+
+
+def enter_root(folder: str) -> None:
+    """Make a folder, which is a mount point, the root of the file system, and forget the old one."""
+    os.chdir(folder)
+    dot = ctypes.create_string_buffer(b".")
+    _done(_syscall(_PIVOT_ROOT, ctypes.addressof(dot), ctypes.addressof(dot), 0, 0))
+    _done(_libc.umount2(b".", MNT_DETACH))
+    os.chdir("/")
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, root's too."""
+    header, none = ctypes.create_string_buffer(struct.pack("<Ii", 0x20080522, 0)), ctypes.create_string_buffer(24)
+    _done(_syscall(_CAPSET, ctypes.addressof(header), ctypes.addressof(none), 0, 0))
+
+
+class Filter:
+    """A seccomp program: instructions as `struct sock_filter`, kept where the kernel can read them."""
+
+    def __init__(self, instructions: list[tuple[int, int, int, int]]):
+        packed = b"".join(struct.pack("<HBBI", *each) for each in instructions)
+        self.code = ctypes.create_string_buffer(packed, len(packed))
+        head = struct.pack("<HxxxxxxQ", len(instructions), ctypes.addressof(self.code))
+        self._program = ctypes.create_string_buffer(head, len(head))
+        self._address = ctypes.addressof(self._program)
+
+    def install(self, places: tuple[int, ...] = (), value: int = 0) -> None:
+        """From here on, and for every child: seccomp(2), with a value put into the instructions at these places.
+
+        Wants no_new_privs.
+        """
+        for place in places:
+            pack_into("<I", self.code, 8 * place + 4, value)
+        if _syscall(_SECCOMP, _SECCOMP_SET_MODE_FILTER, 0, self._address, 0):
+            _done(-1)
+
+
+def landlock_version() -> int:
+    """The kernel's Landlock ABI. Raises OSError where it has none."""
+    return _done(_syscall(_LANDLOCK_CREATE, 0, 0, 1, 0))
+
+
+def landlock_ruleset(files: int, network: int, scopes: int, version: int) -> int:
+    """A descriptor of a new ruleset that handles these rights (bit sets of linux/landlock.h)."""
+    attributes = struct.pack("<QQQ", files, network, scopes)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    buffer = ctypes.create_string_buffer(attributes[:size], size)
+    return _done(_syscall(_LANDLOCK_CREATE, ctypes.addressof(buffer), size, 0, 0))
+
+
+def landlock_allow(ruleset: int, path: str, rights: int) -> None:
+    """Allow rights on a file, or on a folder and all that is in it."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        rule = ctypes.create_string_buffer(struct.pack("<Qi", rights, descriptor), 12)
+        _done(_syscall(_LANDLOCK_ADD, ruleset, _LANDLOCK_RULE_PATH_BENEATH, ctypes.addressof(rule), 0))
+    finally:
+        os.close(descriptor)
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """From here on, and for every child: landlock_restrict_self(2). Wants no_new_privs."""
+    if _syscall(_LANDLOCK_RESTRICT, ruleset, 0, 0, 0):
+        _done(-1)
+
+
+def supported() -> bool:
+    """Whether this is a Linux whose numbers stand here."""
+    return sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"
