@@ -1,4 +1,4 @@
-"""What a forked child of a program's process does: runs the program, as a fresh interpreter would, and ends.
+"""What a forked child of the warm process does: runs a program, as a fresh interpreter would, and ends.
 
 It never sees an expected output. What it has to say beside the program's own output goes as lines of JSON
 through the report pipe: {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception",
@@ -15,15 +15,18 @@ import sys
 import types
 from atexit import _run_exitfuncs as run_exit_functions
 from collections.abc import Callable
+from marshal import dumps as dumps_code
+from marshal import loads as loads_code
 from os import closerange, dup2, getpid
 from typing import Any, NoReturn
 
+from SkyThought import prelude
 from SkyThought.sandbox import Sandbox
 
 REPORT_FD = 100  # above the numbers a program's own files get
 CALLS_FD = 101
 _TEXT, _FILE = io.TextIOWrapper.__mro__[1:3]  # of the C classes: `io.TextIOBase` has none of them as subclass
-CALLS_TO_PROGRAM = 5  # from `Program` being made to the program's first line, as Python counts depth
+CODE_LINE = b"code "  # begins the report that holds the compiled program, in hexadecimal
 RECURSION_LIMIT = 1000  # a fresh interpreter's
 
 
@@ -41,9 +44,11 @@ class Report:
         return self.getpid() != self.pid
 
     def send(self, **message: Any) -> None:
-        if self.forked():
-            return
-        line = memoryview(self.dumps(message).encode() + b"\n")
+        if not self.forked():
+            self.write_line(self.dumps(message).encode())
+
+    def write_line(self, line: bytes) -> None:
+        line = memoryview(line + b"\n")
         try:
             while line:
                 line = line[self.write(REPORT_FD, line) :]
@@ -58,45 +63,57 @@ class Report:
         self.send(error="exception", name=name)
 
 
-class Program:
-    """A program ready to run: made, and compiled, in the program's process; run in children of it.
+class Interpreter:
+    """What a fresh interpreter has, made once in the warm process; each child runs one program in its copy of it.
 
     Programs for standard input are the main program. Those with a function to call are imported, as TACO
     does, so what stands under `if __name__ == "__main__"` is not run. All that can be done before the fork is done
-    here, since every page that a child touches first costs it two microseconds.
+    here, since every page that a child is the first to touch costs it two microseconds.
     """
 
-    def __init__(self, source: str, function: str | None, sandbox: Sandbox):
-        self.source, self.function, self.sandbox = source, function, sandbox
+    def __init__(self, sandbox: Sandbox):
+        self.sandbox = sandbox
+        self.source, self.function, self.tests = "", None, 0
+        self.code: bytes | None = None  # the program's, compiled, as `marshal` writes it
         self.path = str(sandbox.folder / "program.py")  # for tracebacks; there is no such file
-        name = "__main__" if function is None else "program"
-        self.main = types.ModuleType(name)
-        self.main.__file__, self.main.__builtins__ = self.path, sys.modules["builtins"]
-        self.main.__loader__ = self  # `inspect` asks it for the source
-        sys.modules["__main__"] = sys.modules[name] = self.main
+        self.main = main = types.ModuleType("__main__")
+        main.__file__, main.__builtins__ = self.path, sys.modules["builtins"]
+        main.__loader__ = self  # `inspect` asks it for the source
+        sys.modules["__main__"] = main
         sys.argv, sys.path = [self.path], [str(sandbox.folder), *sys.path]
-        self.code: types.CodeType | None = None
-        self.opens_files = any(word in source for word in ("open", "IO", "Buffered"))
         self.stdout = _make_streams()
+        self.opens_files = False
         self.report = report = Report()
         self.threading, self.numpy = sys.modules.get("threading"), sys.modules.get("numpy")
         if self.threading is not None:
             self.threading.excepthook = lambda args: args.exc_type is SystemExit or report.exception(args.exc_value)
         atexit._clear()
-        sys.setrecursionlimit(RECURSION_LIMIT + _depth() + CALLS_TO_PROGRAM)
+
+    def rehearse(self, times: int) -> None:
+        """Go the way of a child, without effect, so that Python has it warm: the memory it writes to is then shared."""
+        code = dumps_code(compile(prelude.REHEARSAL, self.path, "exec", dont_inherit=True))
+        streams = sys.stdin, self.stdout
+        self.sandbox.rehearse(times)
+        for _ in range(times):
+            sys.stdin = io.TextIOWrapper(io.BytesIO(prelude.REHEARSAL_INPUT), "utf-8")
+            sys.stdout = self.stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
+            _execute(loads_code(code), {"__name__": "__main__", "__builtins__": sys.modules["builtins"]}, self.report)
+            self._finish(0, bool)
+        sys.stdin, sys.stdout = streams
+        self.stdout = sys.stdout
+
+    def take(self, source: str, function: str | None, tests: int) -> None:
+        """The next program: its text, the function to call or None for standard input, and how many tests it gets."""
+        self.source, self.function, self.tests, self.code = source, function, tests, None
+        self.opens_files = "open" in source or "IO" in source or "Buffered" in source
+
+    def take_code(self, line: bytes) -> None:
+        """The program's code, as the child of the first test reported it."""
+        self.code = bytes.fromhex(line[len(CODE_LINE) :].decode("ascii"))
 
     def get_source(self, name: str) -> str:
         """The program's text, as loaders of modules give it."""
         return self.source
-
-    def compile(self) -> bytes:
-        """Compile the program; a report when that fails, otherwise nothing."""
-        text = self.source.removeprefix("\ufeff")
-        try:
-            self.code = compile(text, self.path, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
-            return b'{"error": "syntax error"}\n'
-        return b""
 
     def run(self, stdin: int, stdout: int) -> NoReturn:
         """In a child: run the program on these descriptors, and end."""
@@ -105,7 +122,8 @@ class Program:
         self._enter()
         report = self.report
         try:
-            self._finish(_execute(self.code, self.main.__dict__, report), report.exit)
+            code = self._compile(keep=self.tests > 1) if self.code is None else loads_code(self.code)
+            self._finish(_execute(code, self.main.__dict__, report), report.exit)
         finally:  # whatever the program did to its interpreter: this is its end, not a failure of the judge
             report.exit(1)
 
@@ -117,9 +135,11 @@ class Program:
         """
         dup2(calls, CALLS_FD)
         self._enter()
-        report = self.report
+        report, main = self.report, self.main
         try:
-            _serve_calls(self.code, self.main.__dict__, self.function, report)
+            main.__name__ = "program"
+            sys.modules["program"] = main
+            _serve_calls(self._compile(keep=False), main.__dict__, self.function, report)
         finally:
             report.exit(1)
 
@@ -134,11 +154,22 @@ class Program:
         except BaseException:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def _compile(self, keep: bool) -> types.CodeType:
+        """Compile the program, and report the code if it is to be kept. Where that fails, report it and end."""
+        try:
+            code = compile(self.source.removeprefix("\ufeff"), self.path, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
+            self.report.send(error="syntax error")
+            self.report.exit(1)
+        if keep:
+            self.report.write_line(CODE_LINE + dumps_code(code).hex().encode())
+        return code
+
     def _finish(self, status: int, exit: Callable[[int], NoReturn]) -> NoReturn:
         """End as an interpreter does (threads, exit handlers, open files), without 20 ms of taking it down."""
         try:
-            threading = self.threading or sys.modules.get("threading")
-            if threading is not None:
+            threading = sys.modules.get("threading")
+            if threading is not None and exit is not bool:
                 threading._shutdown()
             run_exit_functions()
             if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
@@ -184,11 +215,12 @@ def _make_streams() -> io.TextIOWrapper:
     return sys.stdout
 
 
-def _depth() -> int:
-    frame, depth = sys._getframe(), 0
+def depth() -> int:
+    """The number of calls above the caller's."""
+    frame, count = sys._getframe(), 0
     while frame := frame.f_back:
-        depth += 1
-    return depth
+        count += 1
+    return count
 
 
 def _execute(code: types.CodeType, names: dict[str, Any], report: Report) -> int:

@@ -1,8 +1,8 @@
 """Runs programs on tests, each in a child of a warm process: the judge's side of it, and the trusted one.
 
 It keeps what was expected to itself, sends inputs, takes outputs and times, and says how a program ended. Behind it are
-a warm process (`warm_process`) for each worker, a process for each program (`program_process`), and a child for each
-test (`child_process`), contained by `sandbox`. Linux only.
+a warm process for each worker (`warm_process`, `supervisor`) and a child of it for each test (`child_process`), contained
+by `sandbox`. Linux only.
 """
 
 import json
@@ -26,6 +26,7 @@ from SkyThought.sandbox import LAYERS
 WALL_FACTOR = 3  # wall seconds a CPU second of the limit: a program that sleeps or waits ends too
 START_SECONDS = 120  # for the warm process to import what it imports, on a busy machine
 GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; longer means that the warm process hangs
+CLOSE_SECONDS = 10  # for the warm process to end what runs, and itself
 STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
 PREFIX = "judge-"  # of the folders in the machine's temporary folder
 
@@ -67,14 +68,6 @@ class Call:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Limits:
-    """A program's limits: CPU seconds a test, its address space in MiB."""
-
-    timeout: float
-    memory_mb: int
-
-
 class WarmProcess:
     """One warm process, started at once. Not for two threads at a time.
 
@@ -84,18 +77,20 @@ class WarmProcess:
     the process fails; it is then of no further use but to be closed.
     """
 
-    def __init__(self, layers: tuple[str, ...] = LAYERS, large: bool = False, unsafe: bool = False):
+    def __init__(
+        self, memory_mb: int, layers: tuple[str, ...] = LAYERS, large: bool = False, unsafe: bool = False
+    ):
         remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         for name in ("box", "root"):
             (self.folder / name).mkdir()
         (self.folder / "secret").write_text("secret")
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The shell stays, to remove the folder should this process be killed.
+        # The shell stays, to remove the folder, and end what may be left, should this process be killed.
         stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"'
-        command = f'{stack}; "$@"; status=$?; rm -rf "$0"; exit $status'
+        command = f'{stack}; "$@"; status=$?; rm -rf "$0"; [ $status -lt 128 ] || kill -KILL 0; exit $status'
         kind = "large" if large else "small"
-        arguments = [str(theirs.fileno()), str(self.folder), str(os.getpid()), kind, *layers]
+        arguments = [str(theirs.fileno()), str(self.folder), str(os.getpid()), str(memory_mb << 20), kind, *layers]
         with theirs:
             self.process = subprocess.Popen(
                 ["/bin/sh", "-c", command, self.folder, sys.executable, "-m", "SkyThought.warm_process", *arguments],
@@ -111,16 +106,11 @@ class WarmProcess:
             self.close()
             raise UserError(_not_contained(self.state))
 
-    def program(self, source: str, function: str | None, limits: Limits) -> "RunningProgram":
-        """Start a program's process; to be used by `with`."""
-        request = {
-            "function": function,
-            "memory": limits.memory_mb << 20,
-            "cpu_seconds": int(limits.timeout) + 2,
-        }
-        text = source.encode("utf-8", "surrogatepass")
-        self.send(messages.PROGRAM + json.dumps(request).encode() + b"\n", text)
-        return RunningProgram(self, function, limits)
+    def program(self, source: str, function: str | None, tests: int) -> "Program":
+        """Take a program, which is to be run on so many tests."""
+        head = json.dumps({"function": function, "tests": tests}).encode()
+        self.send(messages.PROGRAM + head + b"\n", source.encode("utf-8", "surrogatepass"))
+        return Program(self, function)
 
     def send(self, head: bytes, body: bytes = b"") -> None:
         """Raises MachineError."""
@@ -147,9 +137,11 @@ class WarmProcess:
         with suppress(OSError):  # it may be gone already
             self.control.shutdown(socket.SHUT_RDWR)  # reaches it even if a fork of this process has the socket too
         self.control.close()
-        with suppress(ProcessLookupError):
+        try:
+            self.process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+            self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_until_ready(self) -> dict[str, Any]:
@@ -163,47 +155,34 @@ class WarmProcess:
             ) from None
 
 
-class RunningProgram:
-    """A program in its process, ready to be run on tests one after another."""
+class Program:
+    """A program that a warm process has taken, ready to be run on tests one after another."""
 
-    def __init__(self, warm: WarmProcess, function: str | None, limits: Limits):
-        self.warm, self.function, self.limits = warm, function, limits
-        self.dead: str | None = None  # the reason, if the program's process ended by itself
-        self.ended = False
+    def __init__(self, warm: WarmProcess, function: str | None):
+        self.warm, self.function = warm, function
 
-    def __enter__(self) -> "RunningProgram":
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
-        if self.dead is None and not self.ended and not isinstance(error, MachineError):
-            self.warm.send(messages.END)
-
-    def run(self, stdin: bytes, timeout: float | None = None) -> Execution:
-        """Run it on an input, in a new child. `timeout`, in CPU seconds, if it is not that of the limits."""
-        timeout = timeout or self.limits.timeout
+    def run(self, stdin: bytes, timeout: float) -> Execution:
+        """Run it on an input, in a new child. `timeout` is in seconds of CPU time."""
         part = self._exchange(messages.TEST, stdin, timeout)
-        if self.dead is not None:
-            return Execution(self.dead, b"", 0.0)
         reason = self._reason(part, _read_report(part.report), part.seconds, timeout)
         return Execution(reason, part.output, part.seconds)
 
-    def calls(self, arguments: list[list], timeout: float | None = None) -> Iterator[Call]:
+    def calls(self, arguments: list[list], timeout: float) -> Iterator[Call]:
         """Call its function with each list of arguments in turn, until the first call that fails.
 
         All in one child, so what the program keeps between calls stays, as in TACO's own checker. `timeout` is for
         each call; loading the program counts to the first. Close the iterator to end the child earlier.
         """
-        timeout = timeout or self.limits.timeout
         left, used = len(arguments), 0.0
         part = self._exchange(messages.CALLS, json.dumps(arguments).encode(), timeout)
         try:
-            while self.dead is None:
+            while True:
                 seconds = part.seconds if part.status is None else max(0.0, part.seconds - used)
                 used += seconds
                 lines = part.report.splitlines()
                 for line in lines[:left]:
-                    report = _read_report(line)
                     share = seconds / len(lines)
+                    report = _read_report(line)
                     call = Call(self._reason(part, report, share, timeout), report.get("value"), share)
                     yield call
                     if call.reason:
@@ -215,35 +194,24 @@ class RunningProgram:
                     yield Call(self._reason(part, {}, seconds, timeout), None, seconds)
                     return
                 part = self._receive(timeout)
-            yield Call(self.dead, None, 0.0)
         finally:
-            if self.dead is None and part.status is None:
-                self._stop(timeout)
+            if part.status is None:
+                self.warm.send(messages.STOP)
+                while self._receive(timeout).status is None:
+                    pass
 
     def _exchange(self, kind: bytes, content: bytes, timeout: float) -> "_Part":
-        if self.dead is not None:
-            return _Part()
         self.warm.send(kind + messages.TEST_LIMITS.pack(timeout, WALL_FACTOR * timeout), content)
         return self._receive(timeout)
 
     def _receive(self, timeout: float) -> "_Part":
         message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
-        if message[:1] == messages.DIED:
-            self.dead = self._reason(_Part(status=int(message[1:])), {}, 0.0, timeout) or RUNTIME_ERROR
-            return _Part()
         if message[:1] == messages.RETURNED:
             start = 1 + messages.SECONDS.size
             return _Part(seconds=messages.SECONDS.unpack(message[1:start])[0], report=message[start:])
         start = 1 + messages.RESULT.size
         status, seconds, limit, size = messages.RESULT.unpack(message[1:start])
         return _Part(status, seconds, limit, message[start : start + size], message[start + size :])
-
-    def _stop(self, timeout: float) -> None:
-        """End the child that is still at its calls, and the program's process with it."""
-        self.ended = True
-        self.warm.send(messages.END)
-        while self.dead is None and self._receive(timeout).status is None:
-            pass
 
     def _reason(self, part: "_Part", report: dict, seconds: float, timeout: float) -> str:
         """Why a test or call is not passed, as far as running it tells; "" when it ended well or returned a value."""
@@ -266,7 +234,7 @@ class RunningProgram:
 
 @dataclass(frozen=True)
 class _Part:
-    """A message from a program's process: a child's end, or, with no `status`, calls that have returned."""
+    """A message from the warm process: a child's end, or, with no `status`, calls that have returned."""
 
     status: int | None = None
     seconds: float = 0.0

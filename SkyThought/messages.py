@@ -13,17 +13,14 @@ _INLINE, _IN_FILE = b"i", b"f"
 _ONE_DESCRIPTOR = socket.CMSG_LEN(4)
 
 # judge -> warm process
-PROGRAM = b"P"  # JSON: folder settings, then "\n" and the program's text
-# judge -> program process
+PROGRAM = b"P"  # JSON: its function, how many tests; then "\n" and the program's text
 TEST = b"T"     # TEST_LIMITS, then the test's input
 CALLS = b"C"    # TEST_LIMITS, then JSON: the lists of arguments
-END = b"E"      # of this program: nothing follows for it
-# program process -> judge
+STOP = b"S"     # the calls that run are of no more interest
+# warm process -> judge
+READY = b"A"    # JSON: what is on
 ENDED = b"R"    # RESULT, then `report` bytes of report, then the output
 RETURNED = b"V" # SECONDS of CPU time; then the reports of calls that returned, a line each
-# warm process -> judge
-DIED = b"D"     # the program process did: its wait status in decimal
-READY = b"A"    # JSON: what is on
 
 TEST_LIMITS = struct.Struct("<dd")   # CPU seconds, wall seconds
 SECONDS = struct.Struct("<d")

@@ -39,7 +39,7 @@ _WANTS_MORE = re.compile(
     rf"\b(?:{'|'.join([*MORE_MODULES.split(), *MORE_NAMES.values()])}|np|scipy|pandas|sympy|queue|traceback|logging|asyncio)\b"
     r"|dataclass|thread|concurrent|tempfile|eval|exec|__import__|import_module|builtins"
 )
-_REHEARSAL = """
+REHEARSAL = """
 import sys
 from collections import Counter, defaultdict, deque
 from heapq import heappush, heappop
@@ -88,10 +88,3 @@ def install(large: bool) -> None:
     for name, value in (modules | names).items():  # a name of both kinds means the module's member
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
-
-
-def rehearse(run: "Callable[[CodeType], None]") -> None:
-    """Have an everyday program run a few times, so that Python's caches are warm before they are shared."""
-    code = compile(_REHEARSAL, "program.py", "exec", dont_inherit=True)
-    for _ in range(20):
-        run(code)

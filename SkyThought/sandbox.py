@@ -46,7 +46,7 @@ class Sandbox:
         self.on: list[str] = []
         self.off: dict[str, str] = {}
         self.forbids_processes = False
-        self._ruleset: int | None = None
+        self._rules: kernel.Ruleset | None = None
         self._filter: ProgramFilter | None = None
 
     def enter(self) -> None:
@@ -67,10 +67,21 @@ class Sandbox:
 
     def contain_program(self, pid: int) -> None:
         """In a program's child, before the program runs; `pid` is its id. Raises OSError."""
-        if self._ruleset is not None:
-            kernel.landlock_restrict(self._ruleset)
+        if self._rules is not None:
+            self._rules.install()
         if self._filter is not None:
-            self._filter.install(pid)
+            self._filter.allow_signals_to(pid)
+            self._filter.install()
+
+    def rehearse(self, times: int) -> None:
+        """Go through `contain_program` without effect, so that Python has its ways there warm."""
+        layers = [layer for layer in (self._rules, self._filter) if layer is not None]
+        for layer in layers:
+            layer.dry = True
+        for _ in range(times):
+            self.contain_program(0)
+        for layer in layers:
+            layer.dry = False
 
     def _namespaces(self) -> str:
         _in_a_child(self._enter_namespaces)  # where that fails, this process stays as it is
@@ -113,16 +124,16 @@ class Sandbox:
             raise OSError(0, f"the kernel's Landlock is version {version}, 3 is needed")
         bits = _RIGHTS_BY_VERSION[min(version, len(_RIGHTS_BY_VERSION) - 1)]
         network, scopes = (_NETWORK if version >= 4 else 0), (_SCOPES if version >= 6 else 0)
-        ruleset = kernel.landlock_ruleset((1 << bits) - 1, network, scopes, version)
+        rules = kernel.Ruleset((1 << bits) - 1, network, scopes, version)
         for path in readable_paths():
-            kernel.landlock_allow(ruleset, str(path), _READ_FILE | (_READ_DIR if path.is_dir() else 0))
+            rules.allow(str(path), _READ_FILE | (_READ_DIR if path.is_dir() else 0))
         if self.folder == Path("/box"):
-            kernel.landlock_allow(ruleset, "/proc", _READ_FILE | _READ_DIR)
+            rules.allow("/proc", _READ_FILE | _READ_DIR)
         for name in DEVICES:
-            kernel.landlock_allow(ruleset, f"/dev/{name}", _READ_FILE | _WRITE_FILE | _TRUNCATE)
+            rules.allow(f"/dev/{name}", _READ_FILE | _WRITE_FILE | _TRUNCATE)
         written = _READ_FILE | _READ_DIR | _WRITE_FILE | _TRUNCATE | _REMOVE_AND_MAKE
-        kernel.landlock_allow(ruleset, str(self.folder), written)
-        self._ruleset = ruleset
+        rules.allow(str(self.folder), written)
+        self._rules = rules
         return f"Landlock (version {version})"
 
     def _seccomp(self) -> str:
@@ -148,11 +159,10 @@ def readable_paths() -> list[Path]:
     return kept + [path for path in named if path not in found and not any(other in path.parents for other in kept)]
 
 
-def limit(memory: int, cpu_seconds: int) -> None:
-    """Resource limits of this process and its children, which they cannot raise again."""
+def limit(memory: int) -> None:
+    """Resource limits of this process and its children, which they cannot raise again; memory in bytes."""
     for what, most in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, cpu_seconds),  # should nobody get to look
         (resource.RLIMIT_FSIZE, FOLDER_BYTES + (1 << 20)),
         (resource.RLIMIT_NOFILE, 128),
         (resource.RLIMIT_CORE, 0),

@@ -100,8 +100,8 @@ def inherited_filter() -> Filter:
     return Filter([*rules, allow])
 
 
-class ProgramFilter:
-    """The filter of a program's child, made before the fork; `install` writes the child's own id into it."""
+class ProgramFilter(Filter):
+    """The filter of a program's child, made before the fork; `allow_signals_to` writes the child's own id into it."""
 
     def __init__(self) -> None:
         allow = (_RETURN, 0, 0, _ALLOW)
@@ -116,8 +116,10 @@ class ProgramFilter:
             rules += _deny(numbers, errno.EAGAIN)
         for numbers in NOT_FOR_PROGRAMS.values():
             rules += _deny(numbers, errno.EPERM)
-        self._filter, self._places = Filter([*rules, allow]), tuple(places)
+        super().__init__([*rules, allow])
+        self._places = tuple(places)
 
-    def install(self, pid: int) -> None:
-        """For this process, whose id is `pid`, and its threads."""
-        self._filter.install(self._places, pid)
+    def allow_signals_to(self, pid: int) -> None:
+        """Before it is installed: the one process that may be sent signals."""
+        for place in self._places:
+            self.set_value(place, pid)

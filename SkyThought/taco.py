@@ -31,9 +31,8 @@ from SkyThought.execution import (
     TIME_LIMIT,
     Call,
     Execution,
-    Limits,
     MachineError,
-    RunningProgram,
+    Program,
     WarmProcess,
 )
 from SkyThought.prelude import wants_more
@@ -92,7 +91,7 @@ class TACOTaskHandler:
         unsafe: bool = False,
         reference_rules: bool = False,
     ):
-        self.limits, self.layers, self.unsafe = Limits(timeout, memory_mb), tuple(layers), unsafe
+        self.timeout, self.memory_mb, self.layers, self.unsafe = timeout, memory_mb, tuple(layers), unsafe
         self.reference_rules = reference_rules
         self._warm: dict[bool, WarmProcess] = {}  # by the size of its prelude
         self._machine: Machine | None = None
@@ -168,7 +167,8 @@ class TACOTaskHandler:
         if self._machine is None:
             self._machine = Machine()
         judge_test = partial(self._judge_test, tests=tests, check=check)
-        with self._machine.shared(), warm.program(source, tests.function, self.limits) as program:
+        with self._machine.shared():
+            program = warm.program(source, tests.function, len(tests.inputs))
             if tests.function is not None:
                 self._judge_calls(program, tests, check, results)
                 return
@@ -181,17 +181,17 @@ class TACOTaskHandler:
         if self._owner != os.getpid():
             self._warm, self._machine, self._owner = {}, None, os.getpid()
         if large not in self._warm:
-            self._warm[large] = WarmProcess(self.layers, large, self.unsafe)
+            self._warm[large] = WarmProcess(self.memory_mb, self.layers, large, self.unsafe)
         return self._warm[large]
 
-    def _run(self, program: RunningProgram, stdin: bytes) -> Execution:
+    def _run(self, program: Program, stdin: bytes) -> Execution:
         """Run a test; near its time limit, or killed, on a busy machine, once more alone."""
-        limit = self.limits.timeout
+        limit = self.timeout
         timeout = BUSY_FACTOR * limit if self._machine.is_busy() else limit
         ran = program.run(stdin, timeout)
         if ran.reason == KILLED or (ran.seconds > limit and ran.reason != TIME_LIMIT):
             with self._machine.alone():
-                ran = program.run(stdin)
+                ran = program.run(stdin, limit)
         return ran
     def _judge_test(self, index: int, ran: Execution, tests: ProblemTests, check: Check | None) -> dict:
         stdin, expected = tests.inputs[index], tests.outputs[index]
@@ -206,17 +206,17 @@ class TACOTaskHandler:
         return result
 
     def _judge_calls(
-        self, program: RunningProgram, tests: ProblemTests, check: Check | None, results: list[dict]
+        self, program: Program, tests: ProblemTests, check: Check | None, results: list[dict]
     ) -> None:
         """The results of a function, up to the first failing test; near its time limit, once more alone."""
-        limit = self.limits.timeout
+        limit = self.timeout
         busy = self._machine.is_busy()
         results += _call_results(program.calls(tests.inputs, BUSY_FACTOR * limit if busy else limit), tests, check)
         last = results[-1]
         slow = any(result["seconds"] > limit for result in results) and last["reason"] != TIME_LIMIT
         if last["reason"] == KILLED or slow:
             with self._machine.alone():
-                results[:] = _call_results(program.calls(tests.inputs), tests, check)
+                results[:] = _call_results(program.calls(tests.inputs, limit), tests, check)
 
 
 def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | None) -> list[dict]:

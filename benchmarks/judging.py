@@ -1,61 +1,172 @@
-"""The judge's time a test against a new interpreter a test, on the lab's reference solutions, one at a time.
+"""The judge's wall time a test against a new interpreter a test, two at a time; how it scales; its memory.
 
-A new interpreter runs the program after the imports that TACO's checker puts before it (numpy among them); ours runs
-it with the same names at hand. Both are timed in turn, problem by problem, and the medians compared.
+Programs are the real ones of `shared/taco_real` where that lies beside the repository, otherwise the lab's reference
+solutions; those that run into the time limit are left out. A new interpreter imports and defines what the judge's own
+prelude does, then runs the program on one test. Both run the same tests (up to a program's first failing one), in
+turns, batch by batch; the ratio is that of the sums.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
-from hindsight.formats import render
-from hindsight.problems import Problem, load_problems, parse_tests
-from SkyThought.taco import TACOTaskHandler
+from hindsight.formats import extract_code
+from hindsight.problems import load_problems
+from SkyThought import prelude
+from SkyThought.taco import TIME_LIMIT, ProblemTests, TACOTaskHandler, parse_tests
 
-PROBLEMS = 12
-IMPORTS = "import bisect, collections, functools, heapq, itertools, math, re, string, typing\nimport numpy as np\n"
+TACO_REAL = Path(__file__).resolve().parents[2] / "shared" / "taco_real"
+EVERY = 6  # of the real programs, every how many are timed
+BATCHES = 6
+WORKERS = 2
+ROUNDS = 5  # of each measurement of how the judge scales
+SUM = "numbers = map(int, input().split())\nprint(sum(numbers))"
 
-
-def seconds_with_new_interpreters(program: str, tests: dict) -> float:
-    """Wall seconds a test when each one starts an interpreter."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "program.py"
-        path.write_text(IMPORTS + program)
-        begun = time.perf_counter()
-        for text in tests["inputs"]:
-            subprocess.run([sys.executable, path], input=text, capture_output=True, text=True, check=True)
-        return (time.perf_counter() - begun) / len(tests["inputs"])
+Item = tuple[str, ProblemTests]
 
 
-def seconds_with_the_judge(judge: TACOTaskHandler, problem: Problem, program: str, tests: dict) -> float:
-    """Wall seconds a test with the judge."""
-    answer = render("-", f"```python\n{program}\n```")
+def real_items() -> list[Item]:
+    """Programs with their problems' tests, of the real data."""
+    items = []
+    for kind in ("stdin", "call"):
+        rows = (json.loads(line) for line in (TACO_REAL / f"{kind}_problems.jsonl").read_text().splitlines())
+        problems = {row["task_id"]: parse_tests(row["input_output"]) for row in rows}
+        samples = [json.loads(line) for line in (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
+        items += [(extract_code(sample["converted_text"]), problems[sample["question_id"]]) for sample in samples]
+    return [(source, tests) for source, tests in items if source is not None and source.strip()]
+
+
+def lab_items() -> list[Item]:
+    """The lab's reference solutions with their tests."""
+    problems = load_problems("lab", "test")
+    return [(json.loads(row["solutions"])[0], parse_tests(row["input_output"])) for row in problems]
+
+
+def judge_all(items: Iterable[Item], judges: list[TACOTaskHandler]) -> list[dict[str, Any]]:
+    """The verdicts, as many at a time as there are judges."""
+    free: SimpleQueue = SimpleQueue()
+    for judge in judges:
+        free.put(judge)
+
+    def judge_one(item: Item) -> dict[str, Any]:
+        judge = free.get()
+        try:
+            return judge.judge(*item)
+        finally:
+            free.put(judge)
+
+    with ThreadPoolExecutor(len(judges)) as pool:
+        return list(pool.map(judge_one, items))
+
+
+def prelude_text() -> str:
+    """The judge's prelude as a program's first lines."""
+    modules = f"{prelude.MODULES} {prelude.MORE_MODULES}".split()
+    lines = [f"import {', '.join(modules)}", "import numpy as np"]
+    members = (prelude.NAMES | prelude.MORE_NAMES).items()
+    return "\n".join([*lines, *(f"from {module} import {', '.join(text.split())}" for module, text in members), ""])
+
+
+def run_in_new_interpreters(item: Item, count: int, folder: Path) -> None:
+    """A program's first `count` tests, each in an interpreter of its own."""
+    source, tests = item
+    path = folder / f"{threading.get_ident()}.py"
+    if tests.function is not None:
+        owner = "Solution()." if "class Solution" in source else ""
+        call = f"\nimport sys, json\nprint(json.dumps({owner}{tests.function}(*json.load(sys.stdin))))\n"
+        source += call
+    path.write_text(prelude_text() + source, errors="replace")
+    for test in tests.inputs[:count]:
+        text = test if isinstance(test, bytes) else json.dumps(test).encode()
+        subprocess.run([sys.executable, path], input=text, capture_output=True, check=False)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Wall seconds that some work takes."""
     begun = time.perf_counter()
-    result = judge.update_results(problem, answer)
-    seconds = time.perf_counter() - begun
-    if not result["correctness"]:
-        raise RuntimeError(f"a reference solution of question {problem['question_id']} failed: {result['reason']}")
-    return seconds / len(tests["inputs"])
+    work()
+    return time.perf_counter() - begun
+
+
+def compare() -> None:
+    """Prints the wall time a test of both ways, and the ratio."""
+    real = TACO_REAL.is_dir()
+    items = real_items()[::EVERY] if real else lab_items()
+    old = new = 0.0
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
+        judges = [TACOTaskHandler() for _ in range(WORKERS)]
+        results = judge_all(items, judges)  # also starts the helper processes
+        pairs = [(item, result["tests"]) for item, result in zip(items, results, strict=True)]
+        pairs = [(item, len(tests)) for item, tests in pairs if tests and tests[-1]["reason"] != TIME_LIMIT]
+        for batch in range(BATCHES):
+            some = pairs[batch::BATCHES]
+            new += seconds(lambda some=some: judge_all([item for item, _ in some], judges))
+            run = lambda pair: run_in_new_interpreters(*pair, Path(folder))  # noqa: E731
+            old += seconds(lambda some=some, run=run: list(pool.map(run, some)))
+        for judge in judges:
+            judge.close()
+    count = sum(count for _, count in pairs)
+    what = "real programs" if real else "the lab's reference solutions"
+    print(f"judging: wall time a test, {WORKERS} at a time; {len(pairs)} of {what}, {count} tests")
+    print(f"  a new interpreter a test  {1000 * old / count:7.2f} ms")
+    print(f"  this judge                {1000 * new / count:7.2f} ms")
+    print(f"  ratio                     {old / new:7.1f}")
+
+
+def scale() -> None:
+    """Prints the wall time a test by the number of workers and of tests, and the memory of eight workers."""
+    print(f"judging: one program, wall time a test, median of {ROUNDS}")
+    for workers in (1, 2, 4):
+        judges = [TACOTaskHandler() for _ in range(workers)]
+        figures = []
+        for tests in (10, 100, 1000):
+            problem = ProblemTests(None, [b"1 2 3 4\n"] * tests, [b"10\n"] * tests, False)
+            items = [(SUM, problem)] * (workers * max(1, 200 // tests))
+            judge_all(items, judges)
+            times = [seconds(lambda items=items: judge_all(items, judges)) for _ in range(ROUNDS)]
+            figures.append(f"{tests} tests {1000 * statistics.median(times) / len(items) / tests:5.2f} ms")
+        print(f"  {workers} workers: {', '.join(figures)}")
+        for judge in judges:
+            judge.close()
+    judges = [TACOTaskHandler() for _ in range(8)]
+    judge_all([(SUM, problem), (f"import numpy\n{SUM}", problem)] * 8, judges)
+    memory = sum(map(proportional_memory, [os.getpid(), *below(os.getpid())]))
+    print(f"  memory of 8 workers, this process and all their helpers: {memory >> 20} MiB (PSS)")
+    for judge in judges:
+        judge.close()
+
+
+def below(pid: int) -> list[int]:
+    """The processes a process started, and those they did."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *below(child)]
+    return found
+
+
+def proportional_memory(pid: int) -> int:
+    """A process's memory in bytes, what it shares with others divided by their number; 0 if it cannot be seen."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
 
 
 def main() -> None:
-    problems = [problem for problem in load_problems("lab", "test") if problem["fn_name"] is None][:PROBLEMS]
-    new, ours = [], []
-    with TACOTaskHandler() as judge:
-        judge.update_results(problems[0], render("-", "```python\npass\n```"))  # starts its helper process
-        for problem in problems:
-            tests, program = parse_tests(problem["input_output"]), json.loads(problem["solutions"])[0]
-            new.append(seconds_with_new_interpreters(program, tests))
-            ours.append(seconds_with_the_judge(judge, problem, program, tests))
-    old, now = statistics.median(new), statistics.median(ours)
-    print("judging: wall time a test, median over problems")
-    print(f"  a new interpreter a test  {1000 * old:7.1f} ms")
-    print(f"  this judge                {1000 * now:7.1f} ms")
-    print(f"  ratio                     {old / now:7.1f}")
+    compare()
+    scale()
 
 
 if __name__ == "__main__":

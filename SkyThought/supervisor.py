@@ -1,28 +1,28 @@
-"""A program's process: compiles the program once, forks a child for each test, watches it and says how it ended.
+"""The warm process at work: forks a child for each test of a program, watches it and says how it ended.
 
-It is a fork of the warm process and the parent of the children the program runs in; what it says to the judge, and
-hears, is in `messages`. It never sees an expected output.
+What it says to the judge, and hears, is in `messages`. It never sees an expected output. A program is compiled in the
+child of its first test, before it runs; the children of later tests get the code that came out, so nothing of a program
+is ever executed, or even parsed, in this process.
 """
 
-import gc
 import json
 import os
 import select
 import signal
 import socket
 import time
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple
 
-from SkyThought import child_process, messages
-from SkyThought.child_process import REPORT_FD
-from SkyThought.sandbox import FOLDER_BYTES, Sandbox, empty_folder, limit
+from SkyThought import messages
+from SkyThought.child_process import CODE_LINE, REPORT_FD, Interpreter
+from SkyThought.sandbox import FOLDER_BYTES, Sandbox, empty_folder
 
 OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 MOST_THREADS = 256
-SHORT_BYTES = 4096  # of output: more is read in a second piece
+SHORT_BYTES = 4096  # of output: more is read in further pieces
 QUICK_SECONDS = 0.003  # until then nothing but the child's end is looked at
-_CHILD_ENDED = {signal.SIGCHLD}
 LOOK_SECONDS = 0.1  # longest time between two looks at a child
+_CHILD_ENDED = {signal.SIGCHLD}
 
 
 class Ended(NamedTuple):
@@ -34,10 +34,10 @@ class Ended(NamedTuple):
 
 
 class Child:
-    """One child while it runs. `started` is when it was forked, or when its present call began."""
+    """One child while it runs that did not end at once; `pipe` is what it prints to, or reports its calls to."""
 
-    def __init__(self, pid: int, output: int, cpu_limit: float, wall_limit: float):
-        self.pid, self.output, self.cpu_limit, self.wall_limit = pid, output, cpu_limit, wall_limit
+    def __init__(self, pid: int, pipe: int, cpu_limit: float, wall_limit: float):
+        self.pid, self.pipe, self.cpu_limit, self.wall_limit = pid, pipe, cpu_limit, wall_limit
         self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
         self.printed: list[bytes] = []
         self.size = 0
@@ -56,63 +56,62 @@ class Child:
             wall -= seconds_waited(self.pid) - self.waited_before
         return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
 
-    def read(self, descriptor: int, into: list[bytes]) -> bool:
-        """Take what a pipe holds; whether it may get more."""
+    def read(self) -> bool:
+        """Take what the pipe holds; whether it may get more."""
         while True:
             try:
-                data = os.read(descriptor, 1 << 16)
+                data = os.read(self.pipe, 1 << 16)
             except BlockingIOError:
                 return True
             if not data:
                 return False
             self.size += len(data)
             if self.size <= OUTPUT_BYTES:
-                into.append(data)
+                self.printed.append(data)
             elif self.size > OUTPUT_BYTES + (1 << 20):
                 return True  # too much: it is ended for that
 
 
-class ProgramProcess:
-    """The loop of a program's process.
+class Supervisor:
+    """Runs one program after another. control: the judge's socket; interpreter: what the children run programs in."""
 
-    request: `function` (its name, None for standard input), `memory` in bytes, `cpu_seconds` for a test at most.
-    """
-
-    def __init__(self, control: socket.socket, sandbox: Sandbox, request: dict[str, Any], source: str):
-        self.control, self.sandbox, self.request = control, sandbox, request
-        os.chdir(sandbox.folder)
+    def __init__(self, control: socket.socket, sandbox: Sandbox, interpreter: Interpreter):
+        self.control, self.sandbox, self.interpreter = control, sandbox, interpreter
         self.reports, theirs = os.pipe()
         os.set_blocking(self.reports, False)
         os.dup2(theirs, REPORT_FD)
         os.close(theirs)
-        limit(request["memory"], request["cpu_seconds"])
+        os.chdir(sandbox.folder)
         signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
-        self.program = child_process.Program(source, request["function"], sandbox)
-        self.error = self.program.compile()
-        gc.freeze()
-        gc.enable()
 
-    def serve(self) -> NoReturn:
-        """Run tests until the judge says that there are no more, or is gone."""
+    def serve(self) -> None:
+        """Run tests until the judge is gone. Raises OSError then, or returns."""
         start = 1 + messages.TEST_LIMITS.size
         while True:
             message, file = messages.receive(self.control)
             kind = message[:1]
-            if kind not in (messages.TEST, messages.CALLS):
-                os._exit(0)
-            limits = messages.TEST_LIMITS.unpack(message[1:start])
-            if self.error:
-                self._answer(Ended(1 << 8, 0.0, messages.NO_LIMIT), self.error, [])
-            elif kind == messages.TEST:
+            if kind == messages.TEST:
+                limits = messages.TEST_LIMITS.unpack(message[1:start])
                 self._run(piped(message[start:]) if file is None else file, *limits)
-            else:
+            elif kind == messages.CALLS:
+                limits = messages.TEST_LIMITS.unpack(message[1:start])
                 self._call(messages.memory_file(message[start:]) if file is None else file, *limits)
+            elif kind == messages.PROGRAM:
+                self._take_program(message if file is None else message + messages.read_file(file))
+            elif not message:
+                return
+
+    def _take_program(self, message: bytes) -> None:
+        head, _, source = message[1:].partition(b"\n")
+        request = json.loads(head)
+        self.interpreter.take(source.decode("utf-8", "surrogatepass"), request["function"], request["tests"])
+        self._read_reports()  # of programs that wrote to the pipe themselves
 
     def _run(self, source: int, cpu_limit: float, wall_limit: float) -> None:
         output, theirs = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self.program.run(source, theirs)
+            self.interpreter.run(source, theirs)
         os.close(source)
         os.close(theirs)
         ended = self._wait_briefly(pid)
@@ -120,25 +119,29 @@ class ProgramProcess:
             child = Child(pid, output, cpu_limit, wall_limit)
             os.set_blocking(output, False)
             ended = self._watch(child, [])
-            child.read(output, child.printed)
+            child.read()
             printed = child.printed
         else:  # nobody is left to write: what the pipe holds is all there is
             printed = [os.read(output, SHORT_BYTES)]
             if len(printed[0]) == SHORT_BYTES:
                 printed.append(os.read(output, 1 << 20))
         os.close(output)
-        self._answer(ended, self._read_report() if ended.status else b"", printed)
+        report = self._read_reports() if ended.status or self.interpreter.code is None else b""
+        if report.startswith(CODE_LINE):
+            line, _, report = report.partition(b"\n")
+            self.interpreter.take_code(line)
+        self._answer(ended, report, printed)
 
     def _call(self, source: int, cpu_limit: float, wall_limit: float) -> None:
         pid = os.fork()
         if pid == 0:
-            self.program.serve_calls(source)
+            self.interpreter.serve_calls(source)
         os.close(source)
         lines: list[bytes] = []
         ended = self._wait_briefly(pid)
         if ended is None:
             ended = self._watch(Child(pid, self.reports, cpu_limit, wall_limit), lines)
-        self._answer(ended, b"".join(lines) + self._read_report(), [])
+        self._answer(ended, b"".join(lines) + self._read_reports(), [])
 
     def _wait_briefly(self, pid: int) -> Ended | None:
         """How a child ended that ends soon, as most do; None if it does not."""
@@ -149,29 +152,25 @@ class ProgramProcess:
                 return Ended(status, usage.ru_utime + usage.ru_stime, messages.NO_LIMIT)
         return None
 
-    def _kill_rest(self) -> None:
-        """End what a program left behind, where it could start processes."""
-        if not self.sandbox.forbids_processes:
-            kill_children()
-
     def _watch(self, child: Child, lines: list[bytes]) -> Ended:
         """Wait until a child has ended, or end it; what it prints, or reports of its calls, is taken meanwhile."""
         descriptor = os.pidfd_open(child.pid)
         poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        poller.register(self.control, select.POLLIN)
-        poller.register(child.output, select.POLLIN)
+        for watched in (descriptor, self.control.fileno(), child.pipe):
+            poller.register(watched, select.POLLIN)
         limit_met, wait = messages.NO_LIMIT, 0.0
         while limit_met == messages.NO_LIMIT:
             ready = [number for number, _ in poller.poll(1000 * wait)]
             if descriptor in ready or self.control.fileno() in ready:  # the judge has seen enough, or is gone
                 break
-            if child.output in ready and not child.read(child.output, child.printed):
-                poller.unregister(child.output)
-            if child.output == self.reports:
+            if child.pipe in ready and not child.read():
+                poller.unregister(child.pipe)
+            if child.pipe == self.reports:
                 self._pass_on(child, lines)
             limit_met, wait = self._look(child)
         os.close(descriptor)
+        if child.pipe == self.reports:
+            lines += child.printed
         return self._end(child, limit_met)
 
     def _look(self, child: Child) -> tuple[bytes, float]:
@@ -197,7 +196,7 @@ class ProgramProcess:
         lines[:] = [rest]
         if newline:
             seconds = child.begin_call()
-            self._send(messages.RETURNED + messages.SECONDS.pack(seconds), whole)
+            messages.send(self.control, messages.RETURNED + messages.SECONDS.pack(seconds), whole)
 
     def _end(self, child: Child, limit_met: bytes) -> Ended:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
@@ -207,23 +206,22 @@ class ProgramProcess:
         self._kill_rest()
         return Ended(status, usage.ru_utime + usage.ru_stime, limit_met)
 
+    def _kill_rest(self) -> None:
+        """End what a program left behind, where it could start processes."""
+        if not self.sandbox.forbids_processes:
+            kill_children()
+
     def _answer(self, ended: Ended, report: bytes, output: list[bytes]) -> None:
         if os.listdir("."):  # for the next test
             empty_folder(self.sandbox.folder)
-        head = messages.RESULT.pack(ended.status, ended.cpu, ended.limit, len(report))
-        self._send(messages.ENDED + head, report, *output)
+        head = messages.ENDED + messages.RESULT.pack(ended.status, ended.cpu, ended.limit, len(report))
+        messages.send(self.control, head, report, *output)
 
-    def _send(self, head: bytes, *body: bytes) -> None:
-        try:
-            messages.send(self.control, head, *body)
-        except OSError:  # the judge is gone
-            os._exit(0)
-
-    def _read_report(self) -> bytes:
-        """What the report pipe holds."""
-        parts: list[bytes] = []
-        Child(0, self.reports, 0, 0).read(self.reports, parts)
-        return b"".join(parts)
+    def _read_reports(self) -> bytes:
+        """What the report pipe holds, no child being alive."""
+        rest = Child(0, self.reports, 0, 0)
+        rest.read()
+        return b"".join(rest.printed)
 
 
 def piped(stdin: bytes) -> int:
@@ -287,9 +285,3 @@ def kill_children() -> None:
                 for child in file.read().split():
                     os.kill(int(child), signal.SIGKILL)
             os.waitpid(-1, 0)
-
-
-def parse_request(message: bytes) -> tuple[dict[str, Any], str]:
-    """A PROGRAM message: the request and the program's text."""
-    head, _, source = message[1:].partition(b"\n")
-    return json.loads(head), source.decode("utf-8", "surrogatepass")
