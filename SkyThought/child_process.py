@@ -21,12 +21,12 @@ from os import closerange, dup2, getpid
 from typing import Any, NoReturn
 
 from SkyThought import prelude
+from SkyThought.messages import memory_file, read_file
 from SkyThought.sandbox import Sandbox
 
 REPORT_FD = 100  # above the numbers a program's own files get
 CALLS_FD = 101
 _TEXT, _FILE = io.TextIOWrapper.__mro__[1:3]  # of the C classes: `io.TextIOBase` has none of them as subclass
-CODE_LINE = b"code "  # begins the report that holds the compiled program, in hexadecimal
 RECURSION_LIMIT = 1000  # a fresh interpreter's
 
 
@@ -44,11 +44,9 @@ class Report:
         return self.getpid() != self.pid
 
     def send(self, **message: Any) -> None:
-        if not self.forked():
-            self.write_line(self.dumps(message).encode())
-
-    def write_line(self, line: bytes) -> None:
-        line = memoryview(line + b"\n")
+        if self.forked():
+            return
+        line = memoryview(self.dumps(message).encode() + b"\n")
         try:
             while line:
                 line = line[self.write(REPORT_FD, line) :]
@@ -73,8 +71,9 @@ class Interpreter:
 
     def __init__(self, sandbox: Sandbox):
         self.sandbox = sandbox
-        self.source, self.function, self.tests = "", None, 0
-        self.code: bytes | None = None  # the program's, compiled, as `marshal` writes it
+        self.source = ""  # of the program, known to its children alone
+        self.source_file: int | None = None
+        self.code_file: int | None = None  # as `marshal` writes it
         self.path = str(sandbox.folder / "program.py")  # for tracebacks; there is no such file
         self.main = main = types.ModuleType("__main__")
         main.__file__, main.__builtins__ = self.path, sys.modules["builtins"]
@@ -91,25 +90,26 @@ class Interpreter:
 
     def rehearse(self, times: int) -> None:
         """Go the way of a child, without effect, so that Python has it warm: the memory it writes to is then shared."""
-        code = dumps_code(compile(prelude.REHEARSAL, self.path, "exec", dont_inherit=True))
+        self.take(memory_file(prelude.REHEARSAL.encode()))
+        self.source = prelude.REHEARSAL
+        self._compile()
         streams = sys.stdin, self.stdout
         self.sandbox.rehearse(times)
         for _ in range(times):
+            code = read_file(self.source_file) and self._load_code()
             sys.stdin = io.TextIOWrapper(io.BytesIO(prelude.REHEARSAL_INPUT), "utf-8")
             sys.stdout = self.stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
-            _execute(loads_code(code), {"__name__": "__main__", "__builtins__": sys.modules["builtins"]}, self.report)
+            _execute(code, {"__name__": "__main__", "__builtins__": sys.modules["builtins"]}, self.report)
             self._finish(0, bool)
         sys.stdin, sys.stdout = streams
         self.stdout = sys.stdout
 
-    def take(self, source: str, function: str | None, tests: int) -> None:
-        """The next program: its text, the function to call or None for standard input, and how many tests it gets."""
-        self.source, self.function, self.tests, self.code = source, function, tests, None
-        self.opens_files = "open" in source or "IO" in source or "Buffered" in source
-
-    def take_code(self, line: bytes) -> None:
-        """The program's code, as the child of the first test reported it."""
-        self.code = bytes.fromhex(line[len(CODE_LINE) :].decode("ascii"))
+    def take(self, source: int) -> None:
+        """The next program: the file that holds its text. Its code comes into another file, when it is compiled."""
+        for file in (self.source_file, self.code_file):
+            if file is not None:
+                os.close(file)
+        self.source_file, self.code_file = source, memory_file()
 
     def get_source(self, name: str) -> str:
         """The program's text, as loaders of modules give it."""
@@ -119,50 +119,59 @@ class Interpreter:
         """In a child: run the program on these descriptors, and end."""
         dup2(stdin, 0)
         dup2(stdout, 1)
-        self._enter()
-        report = self.report
+        code, report = self._enter(), self.report
         try:
-            code = self._compile(keep=self.tests > 1) if self.code is None else loads_code(self.code)
             self._finish(_execute(code, self.main.__dict__, report), report.exit)
         finally:  # whatever the program did to its interpreter: this is its end, not a failure of the judge
             report.exit(1)
 
-    def serve_calls(self, calls: int) -> NoReturn:
-        """In a child: load the program, call its function with each list of arguments, and end.
+    def serve_calls(self, calls: int, function: str) -> NoReturn:
+        """In a child: load the program, call its function of this name with each list of arguments, and end.
 
         `calls` is a file that holds the lists, as JSON. What the program prints goes nowhere, and its standard input
         is empty.
         """
         dup2(calls, CALLS_FD)
-        self._enter()
-        report, main = self.report, self.main
+        code, report, main = self._enter(), self.report, self.main
         try:
             main.__name__ = "program"
             sys.modules["program"] = main
-            _serve_calls(self._compile(keep=False), main.__dict__, self.function, report)
+            _serve_calls(code, main.__dict__, function, report)
         finally:
             report.exit(1)
 
-    def _enter(self) -> None:
-        """Contain this process and leave it what a fresh interpreter has."""
+    def _enter(self) -> types.CodeType:
+        """Contain this process, leave it what a fresh interpreter has, and give it the program."""
         try:
             pid = self.report.pid = getpid()
             self.sandbox.contain_program(pid)
+            text = read_file(self.source_file).decode("utf-8", "surrogatepass")
+            self.source = text.removeprefix("\ufeff")
+            self.opens_files = "open" in text or "IO" in text or "Buffered" in text
+            code = self._load_code() or self._compile()
             closerange(3, REPORT_FD)
             if self.numpy is not None:
                 self.numpy.random.seed()  # `random` seeds itself anew after a fork, numpy does not
+            return code
         except BaseException:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _compile(self, keep: bool) -> types.CodeType:
-        """Compile the program, and report the code if it is to be kept. Where that fails, report it and end."""
+    def _load_code(self) -> types.CodeType | None:
+        """The code that an earlier child compiled, if one did so to the end."""
+        data = read_file(self.code_file)
         try:
-            code = compile(self.source.removeprefix("\ufeff"), self.path, "exec", dont_inherit=True)
+            return loads_code(data) if data else None
+        except (EOFError, ValueError, TypeError):
+            return None
+
+    def _compile(self) -> types.CodeType:
+        """Compile the program, and keep the code for later children. Where that fails, report it and end."""
+        try:
+            code = compile(self.source, self.path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
             self.report.send(error="syntax error")
             self.report.exit(1)
-        if keep:
-            self.report.write_line(CODE_LINE + dumps_code(code).hex().encode())
+        os.pwrite(self.code_file, dumps_code(code), 0)
         return code
 
     def _finish(self, status: int, exit: Callable[[int], NoReturn]) -> NoReturn:

@@ -7,12 +7,14 @@ by `sandbox`. Linux only.
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ WALL_FACTOR = 3  # wall seconds a CPU second of the limit: a program that sleeps
 START_SECONDS = 120  # for the warm process to import what it imports, on a busy machine
 GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; longer means that the warm process hangs
 CLOSE_SECONDS = 10  # for the warm process to end what runs, and itself
+QUICK_MILLISECONDS = 5  # until then nothing but the child's end is waited for
+OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
 PREFIX = "judge-"  # of the folders in the machine's temporary folder
 
@@ -37,10 +41,12 @@ TIME_LIMIT = "time limit"
 MEMORY_LIMIT = "memory limit"
 OUTPUT_LIMIT = "output limit"
 
+_BAD_RESULT = f"{RUNTIME_ERROR}: bad result"
+_OUTPUT = b"o"  # a limit met that is seen here, beside those of `messages`
 _REASONS_OF_LIMITS = {
     messages.CPU: TIME_LIMIT,
     messages.WALL: TIME_LIMIT,
-    messages.OUTPUT: OUTPUT_LIMIT,
+    _OUTPUT: OUTPUT_LIMIT,
     messages.DISK: OUTPUT_LIMIT,
     messages.THREADS: f"{RUNTIME_ERROR}: too many threads",
 }
@@ -101,31 +107,33 @@ class WarmProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        self.poller = select.poll()
+        self.poller.register(self.control, select.POLLIN)
         self.state = self._wait_until_ready()
         if self.state["possible"] and not unsafe:
             self.close()
             raise UserError(_not_contained(self.state))
 
-    def program(self, source: str, function: str | None, tests: int) -> "Program":
-        """Take a program, which is to be run on so many tests."""
-        head = json.dumps({"function": function, "tests": tests}).encode()
-        self.send(messages.PROGRAM + head + b"\n", source.encode("utf-8", "surrogatepass"))
-        return Program(self, function)
+    def program(self, source: str) -> "Program":
+        """Take a program; close it before the next one is taken."""
+        return Program(self, source)
 
-    def send(self, head: bytes, body: bytes = b"") -> None:
-        """Raises MachineError."""
+    def send(self, message: bytes, *files: int) -> None:
+        """Send a message and files, which are then closed. Raises MachineError."""
         try:
-            messages.send(self.control, head, body)
+            messages.send(self.control, message, *files)
         except OSError as error:
             raise MachineError("the judge's helper process died") from error
+        finally:
+            for file in files:
+                os.close(file)
 
     def receive(self, seconds: float) -> bytes:
         """The next message, waiting this long. Raises MachineError."""
-        self.control.settimeout(seconds)
+        if not self.poller.poll(1000 * seconds):
+            raise MachineError("the judge's helper process hangs")
         try:
-            message = messages.receive_whole(self.control)
-        except TimeoutError as error:
-            raise MachineError("the judge's helper process hangs") from error
+            message, _ = messages.receive(self.control)
         except OSError as error:
             raise MachineError("the judge's helper process died") from error
         if not message:
@@ -156,91 +164,183 @@ class WarmProcess:
 
 
 class Program:
-    """A program that a warm process has taken, ready to be run on tests one after another."""
+    """A program that a warm process has taken, to be run on tests one after another, by `with`.
 
-    def __init__(self, warm: WarmProcess, function: str | None):
-        self.warm, self.function = warm, function
+    Every method raises MachineError when the warm process fails.
+    """
+
+    def __init__(self, warm: WarmProcess, source: str):
+        self.warm = warm
+        self.reports, theirs = os.pipe()
+        os.set_blocking(self.reports, False)
+        warm.send(messages.PROGRAM, messages.memory_file(source.encode("utf-8", "surrogatepass")), theirs)
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        os.close(self.reports)
 
     def run(self, stdin: bytes, timeout: float) -> Execution:
         """Run it on an input, in a new child. `timeout` is in seconds of CPU time."""
-        part = self._exchange(messages.TEST, stdin, timeout)
-        reason = self._reason(part, _read_report(part.report), part.seconds, timeout)
-        return Execution(reason, part.output, part.seconds)
+        output, theirs = os.pipe()
+        os.set_blocking(output, False)
+        try:
+            head = messages.TEST + messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+            if len(head) + len(stdin) <= messages.MESSAGE_BYTES:
+                self.warm.send(head + stdin, theirs)
+            else:
+                self.warm.send(head, theirs, messages.memory_file(stdin))
+            printed = _Pipe(output)
+            ended = self._wait(printed, timeout)
+        finally:
+            os.close(output)
+        report = _read_report(_Pipe(self.reports).rest()) if ended.status else {}
+        report.pop("value", None)  # there are no calls: it wrote that itself
+        return Execution(_reason(ended, report, ended.seconds, timeout, ""), printed.content(), ended.seconds)
 
-    def calls(self, arguments: list[list], timeout: float) -> Iterator[Call]:
-        """Call its function with each list of arguments in turn, until the first call that fails.
+    def calls(self, function: str, arguments: list[list], timeout: float) -> Iterator[Call]:
+        """Call its function of this name with each list of arguments in turn, until the first call that fails.
 
         All in one child, so what the program keeps between calls stays, as in TACO's own checker. `timeout` is for
         each call; loading the program counts to the first. Close the iterator to end the child earlier.
         """
-        left, used = len(arguments), 0.0
-        part = self._exchange(messages.CALLS, json.dumps(arguments).encode(), timeout)
+        limits = messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+        name = function.encode("utf-8", "surrogatepass")
+        self.warm.send(messages.CALLS + limits + name, messages.memory_file(json.dumps(arguments).encode()))
+        left, used, ended, pipe = len(arguments), 0.0, None, _Pipe(self.reports)
         try:
-            while True:
-                seconds = part.seconds if part.status is None else max(0.0, part.seconds - used)
+            while ended is None:
+                ended, seconds = self._wait_for_calls(pipe, timeout)
+                if ended is not None:
+                    seconds = max(0.0, ended.seconds - used)
                 used += seconds
-                lines = part.report.splitlines()
+                lines = pipe.take_lines()
                 for line in lines[:left]:
-                    share = seconds / len(lines)
-                    report = _read_report(line)
-                    call = Call(self._reason(part, report, share, timeout), report.get("value"), share)
+                    share, report = seconds / len(lines), _read_report(line)
+                    call = Call(_reason(ended, report, share, timeout, _BAD_RESULT), report.get("value"), share)
                     yield call
                     if call.reason:
                         return
                 left -= len(lines)
                 if left <= 0:
                     return
-                if part.status is not None:
-                    yield Call(self._reason(part, {}, seconds, timeout), None, seconds)
-                    return
-                part = self._receive(timeout)
+            yield Call(_reason(ended, {}, seconds, timeout, _BAD_RESULT), None, seconds)
         finally:
-            if part.status is None:
+            if ended is None:
                 self.warm.send(messages.STOP)
-                while self._receive(timeout).status is None:
-                    pass
+                self._wait(pipe, timeout)
 
-    def _exchange(self, kind: bytes, content: bytes, timeout: float) -> "_Part":
-        self.warm.send(kind + messages.TEST_LIMITS.pack(timeout, WALL_FACTOR * timeout), content)
-        return self._receive(timeout)
+    def _wait(self, pipe: "_Pipe", timeout: float) -> "_Ended":
+        """Wait for the end of the child, and take what it prints meanwhile."""
+        if not self.warm.poller.poll(QUICK_MILLISECONDS):
+            self._take_while_it_runs(pipe, timeout, until_line=False)
+        while True:
+            message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+            if message[:1] == messages.ENDED:
+                pipe.read()
+                return _Ended(message, pipe.too_much)
 
-    def _receive(self, timeout: float) -> "_Part":
+    def _wait_for_calls(self, pipe: "_Pipe", timeout: float) -> tuple["_Ended | None", float]:
+        """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
+        if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._take_while_it_runs(pipe, timeout, until_line=True):
+            self.warm.send(messages.NEXT)
         message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
-        if message[:1] == messages.RETURNED:
-            start = 1 + messages.SECONDS.size
-            return _Part(seconds=messages.SECONDS.unpack(message[1:start])[0], report=message[start:])
-        start = 1 + messages.RESULT.size
-        status, seconds, limit, size = messages.RESULT.unpack(message[1:start])
-        return _Part(status, seconds, limit, message[start : start + size], message[start + size :])
+        if message[:1] == messages.USED:
+            return None, messages.SECONDS.unpack(message[1:])[0]
+        pipe.read()
+        return _Ended(message, pipe.too_much), 0.0
 
-    def _reason(self, part: "_Part", report: dict, seconds: float, timeout: float) -> str:
-        """Why a test or call is not passed, as far as running it tells; "" when it ended well or returned a value."""
-        error, returned = report.get("error"), "value" in report and self.function is not None
-        if part.limit in _REASONS_OF_LIMITS and not returned:
-            return _REASONS_OF_LIMITS[part.limit]
-        if seconds > timeout:
-            return TIME_LIMIT
-        if error in (SYNTAX_ERROR, MISSING_FUNCTION):
-            return error
-        if error == "exception":
-            name = str(report.get("name"))[:80]
-            return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
-        if returned:
-            return ""
-        if part.status is None:
-            return f"{RUNTIME_ERROR}: bad result"
-        return _reason_of_end(part.status, self.function)
+    def _take_while_it_runs(self, pipe: "_Pipe", timeout: float, until_line: bool) -> bool:
+        """Read the pipe until there is a message (False), or a whole line if that is what is waited for (True).
+
+        Raises MachineError when neither comes.
+        """
+        poller, control = select.poll(), self.warm.control.fileno()
+        for watched in (control, pipe.descriptor):
+            poller.register(watched, select.POLLIN)
+        deadline = time.monotonic() + WALL_FACTOR * timeout + GRACE_SECONDS
+        while control not in (ready := [number for number, _ in poller.poll(1000 * (deadline - time.monotonic()))]):
+            if not ready:
+                raise MachineError("the judge's helper process hangs")
+            if not pipe.read():
+                poller.unregister(pipe.descriptor)
+            if pipe.too_much:
+                self.warm.send(messages.STOP)
+                return False
+            if until_line and pipe.has_line():
+                return True
+        return False
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A message from the warm process: a child's end, or, with no `status`, calls that have returned."""
+class _Pipe:
+    """What comes through a pipe from a child, up to OUTPUT_BYTES; all of it is read, the rest is dropped."""
 
-    status: int | None = None
-    seconds: float = 0.0
-    limit: bytes = messages.NO_LIMIT
-    report: bytes = b""
-    output: bytes = b""
+    def __init__(self, descriptor: int):
+        self.descriptor, self.parts, self.size = descriptor, [], 0
+
+    @property
+    def too_much(self) -> bool:
+        return self.size > OUTPUT_BYTES
+
+    def read(self) -> bool:
+        """Take what there is, at most a little too much; whether there may be more."""
+        while not self.too_much:
+            try:
+                data = os.read(self.descriptor, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self.size += len(data)
+            self.parts.append(data)
+        return True
+
+    def content(self) -> bytes:
+        return b"".join(self.parts)
+
+    def rest(self) -> bytes:
+        self.read()
+        return self.content()
+
+    def has_line(self) -> bool:
+        return any(b"\n" in part for part in self.parts)
+
+    def take_lines(self) -> list[bytes]:
+        """The whole lines, which are taken out."""
+        *lines, rest = self.content().split(b"\n")
+        self.parts = [rest]
+        return lines
+
+
+class _Ended:
+    """How a child ended: its wait status, CPU seconds and the limit it met."""
+
+    def __init__(self, message: bytes, too_much: bool):
+        self.status, self.seconds, self.limit = messages.RESULT.unpack(message[1:])
+        if too_much:
+            self.limit = _OUTPUT
+
+
+def _reason(ended: _Ended | None, report: dict, seconds: float, timeout: float, otherwise: str) -> str:
+    """Why a test or call is not passed, as far as running it tells; "" when it ended well or returned a value.
+
+    ended: None while the child still runs; report: of the call, or of how the program failed; otherwise: the reason
+    for a good end without a value.
+    """
+    error = report.get("error")
+    if ended is not None and "value" not in report and ended.limit in _REASONS_OF_LIMITS:
+        return _REASONS_OF_LIMITS[ended.limit]
+    if seconds > timeout:
+        return TIME_LIMIT
+    if error in (SYNTAX_ERROR, MISSING_FUNCTION):
+        return error
+    if error == "exception":
+        name = str(report.get("name"))[:80]
+        return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
+    if "value" in report:
+        return ""
+    return otherwise if ended is None else _reason_of_end(ended.status, otherwise)
 
 
 def _read_report(text: bytes) -> dict:
@@ -252,15 +352,15 @@ def _read_report(text: bytes) -> dict:
     return report if isinstance(report, dict) else {}
 
 
-def _reason_of_end(status: int, function: str | None) -> str:
-    """The reason for a wait status; "" for the good end of a program that had no function to be called."""
+def _reason_of_end(status: int, otherwise: str) -> str:
+    """The reason for a wait status."""
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGXCPU:
         return TIME_LIMIT
     if code < 0:
         names = {member.value: member.name for member in signal.Signals}
         return f"{RUNTIME_ERROR}: {names.get(-code, f'signal {-code}')}"
-    return "" if code == 0 and function is None else f"{RUNTIME_ERROR}: exit status {code}"
+    return f"{RUNTIME_ERROR}: exit status {code}" if code or otherwise else ""
 
 
 def _environment(folder: Path) -> dict[str, str]:

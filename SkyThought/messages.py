@@ -1,6 +1,7 @@
-"""Messages between the judge and the processes behind it, over a socket that keeps them apart.
+"""Messages between the judge and a warm process, over a socket that keeps them apart. Files come with them.
 
-A message is a head and a body. A short body is in the socket; a long one is in a memory file whose descriptor comes.
+What a program prints or returns does not go this way: it goes through pipes of the judge's own, whose other ends the
+children get, so no process that later programs are forks of ever holds it.
 """
 
 import os
@@ -8,66 +9,58 @@ import socket
 import struct
 import sys
 
-INLINE_BYTES = 60_000  # well below what a socket takes at once
-_INLINE, _IN_FILE = b"i", b"f"
-_ONE_DESCRIPTOR = socket.CMSG_LEN(4)
+MESSAGE_BYTES = 60_000  # most bytes of a message; what is longer comes as a file
+_MOST_FILES = socket.CMSG_LEN(2 * 4)
 
 # judge -> warm process
-PROGRAM = b"P"  # JSON: its function, how many tests; then "\n" and the program's text
-TEST = b"T"     # TEST_LIMITS, then the test's input
-CALLS = b"C"    # TEST_LIMITS, then JSON: the lists of arguments
-STOP = b"S"     # the calls that run are of no more interest
+PROGRAM = b"P"  # files: the program's text, the pipe for reports
+TEST = b"T"     # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
+CALLS = b"C"    # LIMITS, then the function's name; files: the lists of arguments, as JSON
+NEXT = b"N"     # a call has returned: the next one has its whole time
+STOP = b"S"     # end the child that runs
 # warm process -> judge
 READY = b"A"    # JSON: what is on
-ENDED = b"R"    # RESULT, then `report` bytes of report, then the output
-RETURNED = b"V" # SECONDS of CPU time; then the reports of calls that returned, a line each
+ENDED = b"R"    # RESULT: the child has ended
+USED = b"U"     # SECONDS of CPU time until NEXT was read
 
-TEST_LIMITS = struct.Struct("<dd")   # CPU seconds, wall seconds
+LIMITS = struct.Struct("<dd")  # CPU seconds, wall seconds
+RESULT = struct.Struct("<idc")  # wait status, CPU seconds, limit met (one of the below)
 SECONDS = struct.Struct("<d")
-RESULT = struct.Struct("<idcI")      # wait status, CPU seconds, limit met (a byte of the below), length of the report
-NO_LIMIT, CPU, WALL, OUTPUT, DISK, THREADS = b"-", b"c", b"w", b"o", b"d", b"t"
+NO_LIMIT, CPU, WALL, DISK, THREADS = b"-", b"c", b"w", b"d", b"t"
 
 
-def send(to: socket.socket, head: bytes, *body: bytes) -> None:
-    """Send a message. Raises OSError when nobody is there to take it."""
-    if sum(map(len, body)) + len(head) <= INLINE_BYTES:
-        to.send(b"".join((_INLINE, head, *body)))
-        return
-    file = memory_file(*body)
-    try:
-        socket.send_fds(to, [_IN_FILE + head], [file])
-    finally:
-        os.close(file)
+def send(to: socket.socket, message: bytes, *files: int) -> None:
+    """Send a message and files, which stay open here. Raises OSError when nobody is there to take it."""
+    if files:
+        packed = struct.pack(f"={len(files)}i", *files)
+        to.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
+    else:
+        to.send(message)
 
 
-def receive(source: socket.socket) -> tuple[bytes, int | None]:
-    """The next message: its head and body, and, where the body is in a file instead, its descriptor, to be closed.
+def receive(source: socket.socket) -> tuple[bytes, list[int]]:
+    """The next message and the files that came with it; empty when the other side is gone. Raises OSError."""
+    message, attached, _, _ = source.recvmsg(MESSAGE_BYTES, _MOST_FILES)
+    if not attached:
+        return message, []
+    data = attached[0][2]
+    return message, [int.from_bytes(data[place : place + 4], sys.byteorder) for place in range(0, len(data), 4)]
 
-    Empty when the other side is gone. Raises OSError, TimeoutError with a timeout.
-    """
-    message, attached, _, _ = source.recvmsg(INLINE_BYTES + 1, _ONE_DESCRIPTOR)
-    return message[1:], int.from_bytes(attached[0][2], sys.byteorder) if attached else None
 
-
-def receive_whole(source: socket.socket) -> bytes:
-    """The next message, head and body."""
-    message, file = receive(source)
-    return message if file is None else message + read_file(file)
+def memory_file(content: bytes = b"") -> int:
+    """A descriptor of an unnamed file in memory that holds this, to be read from its start."""
+    file = os.memfd_create("judge", os.MFD_CLOEXEC)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def read_file(file: int) -> bytes:
-    """The content of a memory file, which is closed."""
-    with os.fdopen(file, "rb") as content:
-        content.seek(0)
-        return content.read()
-
-
-def memory_file(*parts: bytes) -> int:
-    """A descriptor of an unnamed file in memory that holds this, to be read from its start."""
-    file = os.memfd_create("input", os.MFD_CLOEXEC)
-    for part in parts:
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-    os.lseek(file, 0, os.SEEK_SET)
-    return file
+    """The whole content of a memory file, wherever it stands."""
+    parts, size = [], os.fstat(file).st_size
+    while size > 0 and (part := os.pread(file, size, sum(map(len, parts)))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

@@ -253,11 +253,22 @@ def _mount_flags(kept: int) -> int:
 
 
 def empty_folder(folder: Path) -> None:
-    """Remove all that is in a folder, also what was made unreadable."""
-    for entry in list(os.scandir(folder)):
-        if entry.is_dir(follow_symlinks=False):
+    """Remove all that is in a folder: also what was made unreadable, or lies deeper than a path can say.
+
+    A folder in it is emptied by moving the folders it holds up beside it.
+    """
+    moved = 0
+    while entries := list(os.scandir(folder)):
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+                continue
             os.chmod(entry.path, 0o700)
-            empty_folder(Path(entry.path))
+            for inner in list(os.scandir(entry.path)):
+                if inner.is_dir(follow_symlinks=False):
+                    os.chmod(inner.path, 0o700)
+                    moved += 1
+                    os.rename(inner.path, folder / f".moved-{os.getpid()}-{moved}")
+                else:
+                    os.unlink(inner.path)
             os.rmdir(entry.path)
-        else:
-            os.unlink(entry.path)

@@ -1,11 +1,10 @@
 """The warm process at work: forks a child for each test of a program, watches it and says how it ended.
 
-What it says to the judge, and hears, is in `messages`. It never sees an expected output. A program is compiled in the
-child of its first test, before it runs; the children of later tests get the code that came out, so nothing of a program
-is ever executed, or even parsed, in this process.
+What it says to the judge, and hears, is in `messages`. It never sees an expected output, nor what a program prints or
+returns. A program is read and compiled in the child of its first test, before it runs; the children of later tests
+find the code in a file in memory. So nothing of a program is executed, or parsed, or even kept in this process.
 """
 
-import json
 import os
 import select
 import signal
@@ -14,12 +13,10 @@ import time
 from typing import NamedTuple
 
 from SkyThought import messages
-from SkyThought.child_process import CODE_LINE, REPORT_FD, Interpreter
+from SkyThought.child_process import REPORT_FD, Interpreter
 from SkyThought.sandbox import FOLDER_BYTES, Sandbox, empty_folder
 
-OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 MOST_THREADS = 256
-SHORT_BYTES = 4096  # of output: more is read in further pieces
 QUICK_SECONDS = 0.003  # until then nothing but the child's end is looked at
 LOOK_SECONDS = 0.1  # longest time between two looks at a child
 _CHILD_ENDED = {signal.SIGCHLD}
@@ -33,17 +30,15 @@ class Ended(NamedTuple):
     limit: bytes
 
 
-class Child:
-    """One child while it runs that did not end at once; `pipe` is what it prints to, or reports its calls to."""
+class Clock:
+    """The time of a child, or of its present call."""
 
-    def __init__(self, pid: int, pipe: int, cpu_limit: float, wall_limit: float):
-        self.pid, self.pipe, self.cpu_limit, self.wall_limit = pid, pipe, cpu_limit, wall_limit
+    def __init__(self, pid: int, cpu_limit: float, wall_limit: float):
+        self.pid, self.cpu_limit, self.wall_limit = pid, cpu_limit, wall_limit
         self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
-        self.printed: list[bytes] = []
-        self.size = 0
 
-    def begin_call(self) -> float:
-        """A new call begins, with its whole time again; CPU seconds of the one before."""
+    def restart(self) -> float:
+        """A new call begins, with its whole time again; CPU seconds since the last restart."""
         cpu = cpu_seconds(self.pid)
         used, self.cpu_before = cpu - self.cpu_before, cpu
         self.started, self.waited_before = time.monotonic(), seconds_waited(self.pid)
@@ -56,92 +51,50 @@ class Child:
             wall -= seconds_waited(self.pid) - self.waited_before
         return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
 
-    def read(self) -> bool:
-        """Take what the pipe holds; whether it may get more."""
-        while True:
-            try:
-                data = os.read(self.pipe, 1 << 16)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self.size += len(data)
-            if self.size <= OUTPUT_BYTES:
-                self.printed.append(data)
-            elif self.size > OUTPUT_BYTES + (1 << 20):
-                return True  # too much: it is ended for that
-
 
 class Supervisor:
     """Runs one program after another. control: the judge's socket; interpreter: what the children run programs in."""
 
     def __init__(self, control: socket.socket, sandbox: Sandbox, interpreter: Interpreter):
         self.control, self.sandbox, self.interpreter = control, sandbox, interpreter
-        self.reports, theirs = os.pipe()
-        os.set_blocking(self.reports, False)
-        os.dup2(theirs, REPORT_FD)
-        os.close(theirs)
         os.chdir(sandbox.folder)
         signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
 
     def serve(self) -> None:
         """Run tests until the judge is gone. Raises OSError then, or returns."""
-        start = 1 + messages.TEST_LIMITS.size
+        start = 1 + messages.LIMITS.size
         while True:
-            message, file = messages.receive(self.control)
+            message, files = messages.receive(self.control)
             kind = message[:1]
             if kind == messages.TEST:
-                limits = messages.TEST_LIMITS.unpack(message[1:start])
-                self._run(piped(message[start:]) if file is None else file, *limits)
+                source = files[1] if len(files) > 1 else piped(message[start:])
+                pid = os.fork()
+                if pid == 0:
+                    self.interpreter.run(source, files[0])
+                self._finish(pid, messages.LIMITS.unpack(message[1:start]), source, files[0])
             elif kind == messages.CALLS:
-                limits = messages.TEST_LIMITS.unpack(message[1:start])
-                self._call(messages.memory_file(message[start:]) if file is None else file, *limits)
+                pid = os.fork()
+                if pid == 0:
+                    self.interpreter.serve_calls(files[0], message[start:].decode("utf-8", "surrogatepass"))
+                self._finish(pid, messages.LIMITS.unpack(message[1:start]), files[0])
             elif kind == messages.PROGRAM:
-                self._take_program(message if file is None else message + messages.read_file(file))
+                self._take_program(*files)
             elif not message:
                 return
 
-    def _take_program(self, message: bytes) -> None:
-        head, _, source = message[1:].partition(b"\n")
-        request = json.loads(head)
-        self.interpreter.take(source.decode("utf-8", "surrogatepass"), request["function"], request["tests"])
-        self._read_reports()  # of programs that wrote to the pipe themselves
+    def _take_program(self, source: int, reports: int) -> None:
+        os.dup2(reports, REPORT_FD)
+        os.close(reports)
+        self.interpreter.take(source)
 
-    def _run(self, source: int, cpu_limit: float, wall_limit: float) -> None:
-        output, theirs = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self.interpreter.run(source, theirs)
-        os.close(source)
-        os.close(theirs)
-        ended = self._wait_briefly(pid)
-        if ended is None:
-            child = Child(pid, output, cpu_limit, wall_limit)
-            os.set_blocking(output, False)
-            ended = self._watch(child, [])
-            child.read()
-            printed = child.printed
-        else:  # nobody is left to write: what the pipe holds is all there is
-            printed = [os.read(output, SHORT_BYTES)]
-            if len(printed[0]) == SHORT_BYTES:
-                printed.append(os.read(output, 1 << 20))
-        os.close(output)
-        report = self._read_reports() if ended.status or self.interpreter.code is None else b""
-        if report.startswith(CODE_LINE):
-            line, _, report = report.partition(b"\n")
-            self.interpreter.take_code(line)
-        self._answer(ended, report, printed)
-
-    def _call(self, source: int, cpu_limit: float, wall_limit: float) -> None:
-        pid = os.fork()
-        if pid == 0:
-            self.interpreter.serve_calls(source)
-        os.close(source)
-        lines: list[bytes] = []
-        ended = self._wait_briefly(pid)
-        if ended is None:
-            ended = self._watch(Child(pid, self.reports, cpu_limit, wall_limit), lines)
-        self._answer(ended, b"".join(lines) + self._read_reports(), [])
+    def _finish(self, pid: int, limits: tuple[float, float], *files: int) -> None:
+        """See a child to its end, and say how it was."""
+        for file in files:
+            os.close(file)
+        ended = self._wait_briefly(pid) or self._watch(Clock(pid, *limits))
+        if os.listdir("."):  # for the next test
+            empty_folder(self.sandbox.folder)
+        messages.send(self.control, messages.ENDED + messages.RESULT.pack(*ended))
 
     def _wait_briefly(self, pid: int) -> Ended | None:
         """How a child ended that ends soon, as most do; None if it does not."""
@@ -152,57 +105,49 @@ class Supervisor:
                 return Ended(status, usage.ru_utime + usage.ru_stime, messages.NO_LIMIT)
         return None
 
-    def _watch(self, child: Child, lines: list[bytes]) -> Ended:
-        """Wait until a child has ended, or end it; what it prints, or reports of its calls, is taken meanwhile."""
-        descriptor = os.pidfd_open(child.pid)
+    def _watch(self, clock: Clock) -> Ended:
+        """Wait until a child has ended, or end it."""
+        descriptor = os.pidfd_open(clock.pid)
         poller = select.poll()
-        for watched in (descriptor, self.control.fileno(), child.pipe):
-            poller.register(watched, select.POLLIN)
+        poller.register(descriptor, select.POLLIN)
+        poller.register(self.control, select.POLLIN)
         limit_met, wait = messages.NO_LIMIT, 0.0
         while limit_met == messages.NO_LIMIT:
             ready = [number for number, _ in poller.poll(1000 * wait)]
-            if descriptor in ready or self.control.fileno() in ready:  # the judge has seen enough, or is gone
+            if descriptor in ready:
                 break
-            if child.pipe in ready and not child.read():
-                poller.unregister(child.pipe)
-            if child.pipe == self.reports:
-                self._pass_on(child, lines)
-            limit_met, wait = self._look(child)
+            if self.control.fileno() in ready and not self._hear(clock):
+                break
+            limit_met, wait = self._look(clock)
         os.close(descriptor)
-        if child.pipe == self.reports:
-            lines += child.printed
-        return self._end(child, limit_met)
+        return self._end(clock.pid, limit_met)
 
-    def _look(self, child: Child) -> tuple[bytes, float]:
+    def _hear(self, clock: Clock) -> bool:
+        """What the judge says while a child runs: whether it is to go on."""
+        message, _ = messages.receive(self.control)
+        if message[:1] != messages.NEXT:
+            return False
+        messages.send(self.control, messages.USED + messages.SECONDS.pack(clock.restart()))
+        return True
+
+    def _look(self, clock: Clock) -> tuple[bytes, float]:
         """The limit a running child has met, and seconds until the next look."""
-        cpu, wall = child.seconds_left()
+        cpu, wall = clock.seconds_left()
         if cpu <= 0:
             return messages.CPU, 0
         if wall <= 0:
             return messages.WALL, 0
-        if child.size > OUTPUT_BYTES:
-            return messages.OUTPUT, 0
-        if threads(child.pid) > MOST_THREADS:
+        if threads(clock.pid) > MOST_THREADS:
             return messages.THREADS, 0
         if "namespaces" not in self.sandbox.on and folder_bytes(".") > FOLDER_BYTES:
             return messages.DISK, 0
         return messages.NO_LIMIT, max(0.001, min(cpu, wall, LOOK_SECONDS))
 
-    def _pass_on(self, child: Child, lines: list[bytes]) -> None:
-        """Send the judge the calls that have returned; the rest of a line stays in `lines`."""
-        text = b"".join([*lines, *child.printed])
-        whole, newline, rest = text.rpartition(b"\n")
-        child.printed.clear()
-        lines[:] = [rest]
-        if newline:
-            seconds = child.begin_call()
-            messages.send(self.control, messages.RETURNED + messages.SECONDS.pack(seconds), whole)
-
-    def _end(self, child: Child, limit_met: bytes) -> Ended:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        if pid == 0:
-            os.kill(child.pid, signal.SIGKILL)
-            _, status, usage = os.wait4(child.pid, 0)
+    def _end(self, pid: int, limit_met: bytes) -> Ended:
+        gone, status, usage = os.wait4(pid, os.WNOHANG)
+        if gone == 0:
+            os.kill(pid, signal.SIGKILL)
+            _, status, usage = os.wait4(pid, 0)
         self._kill_rest()
         return Ended(status, usage.ru_utime + usage.ru_stime, limit_met)
 
@@ -210,18 +155,6 @@ class Supervisor:
         """End what a program left behind, where it could start processes."""
         if not self.sandbox.forbids_processes:
             kill_children()
-
-    def _answer(self, ended: Ended, report: bytes, output: list[bytes]) -> None:
-        if os.listdir("."):  # for the next test
-            empty_folder(self.sandbox.folder)
-        head = messages.ENDED + messages.RESULT.pack(ended.status, ended.cpu, ended.limit, len(report))
-        messages.send(self.control, head, report, *output)
-
-    def _read_reports(self) -> bytes:
-        """What the report pipe holds, no child being alive."""
-        rest = Child(0, self.reports, 0, 0)
-        rest.read()
-        return b"".join(rest.printed)
 
 
 def piped(stdin: bytes) -> int:

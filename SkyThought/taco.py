@@ -9,17 +9,16 @@ Where this differs from SkyThought's handler that one was wrong: it counts progr
 out of time as correct.
 """
 
-import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from hindsight.formats import extract_code
+from SkyThought import reference_rules
 from SkyThought.alone import Machine
 from SkyThought.comparison import plain, same_text, same_value, shown
 from SkyThought.execution import (
@@ -36,6 +35,7 @@ from SkyThought.execution import (
     WarmProcess,
 )
 from SkyThought.prelude import wants_more
+from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
 from SkyThought.sandbox import LAYERS
 
 NO_CODE = "no code"
@@ -58,16 +58,6 @@ SHOWN_CHARACTERS = 1000  # of the input, the expected output and the output of t
 ATTEMPTS = 3  # times a program is run before the machine's failing makes it "not judged"
 BUSY_FACTOR = 1.5  # the time limit on a busy machine; what ends between the two is judged again alone
 KILLED = f"{RUNTIME_ERROR}: SIGKILL"  # by itself, or by a machine without memory: judged again alone
-
-
-@dataclass(frozen=True)
-class ProblemTests:
-    """A problem's tests. Standard input: bytes. A function: lists of arguments, and JSON values."""
-
-    function: str | None
-    inputs: list
-    outputs: list
-    wrapped: bool  # every expected value is a list of one element, which may be TACO's wrapping of the value
 
 
 Check = Callable[[Any, Any, Any], bool]
@@ -130,7 +120,11 @@ class TACOTaskHandler:
         """
         tests = problem.get("input_output")
         tests = parse_tests(tests) if isinstance(tests, str) else make_tests(tests)
-        return {"content": response, **self.judge(extract_code(response), tests)}
+        return {"content": response, **self.judge(self.find_program(response), tests)}
+
+    def find_program(self, response: str) -> str | None:
+        """The program of an answer, by the rules of this handler; None: it holds none."""
+        return reference_rules.find_code(response) if self.reference_rules else extract_code(response)
 
     def judge(self, source: str | None, tests: ProblemTests | None, check: Check | None = None) -> dict:
         """The verdict on a program (None: the answer holds none) by a problem's tests (None: it has none).
@@ -149,12 +143,14 @@ class TACOTaskHandler:
         """
         if tests is None:
             return _verdict(NOT_JUDGED, [])
-        if source is None or not source.strip():
+        if source is None or not (source.strip() or self.reference_rules):
             return _verdict(NO_CODE, [])
         with self._lock:
             for _ in range(ATTEMPTS):
                 results: list[dict] = []
                 try:
+                    if self.reference_rules:
+                        return _verdict(self._run_by_reference(source, tests, results), results)
                     self._run_tests(source, tests, check, results)
                     return _verdict(results[-1]["reason"], results)
                 except MachineError:
@@ -164,11 +160,8 @@ class TACOTaskHandler:
     def _run_tests(self, source: str, tests: ProblemTests, check: Check | None, results: list[dict]) -> None:
         """Add the result of each test to `results`, up to the first that fails."""
         warm = self._warm_process(wants_more(source))
-        if self._machine is None:
-            self._machine = Machine()
         judge_test = partial(self._judge_test, tests=tests, check=check)
-        with self._machine.shared():
-            program = warm.program(source, tests.function, len(tests.inputs))
+        with self._machine.shared(), warm.program(source) as program:
             if tests.function is not None:
                 self._judge_calls(program, tests, check, results)
                 return
@@ -177,9 +170,44 @@ class TACOTaskHandler:
                 if results[-1]["reason"]:
                     return
 
+    def _run_by_reference(self, source: str, tests: ProblemTests, results: list[dict]) -> str:
+        """The reason by the paper's rules ("": correct); the result of each test is added to `results`."""
+        warm, outcomes = self._warm_process(large=True), []
+        text = reference_rules.program(source, tests.function)
+        with self._machine.shared():
+            for index, (reason, seconds, outcome) in enumerate(self._reference_outcomes(warm, source, text, tests)):
+                outcomes.append(outcome)
+                results.append(_result(index, reason or ("" if outcome else WRONG_ANSWER), seconds))
+                if outcome is not True:
+                    break
+        return "" if reference_rules.verdict(outcomes) else results[-1]["reason"]
+
+    def _reference_outcomes(
+        self, warm: WarmProcess, source: str, text: str, tests: ProblemTests
+    ) -> Iterator[tuple[str, float, bool | None]]:
+        """How each test ended, its seconds, and what that is by the paper's rules."""
+        if tests.function is not None:
+            arguments = [reference_rules.arguments(each) for each in tests.inputs]
+            with warm.program(text) as program, closing(program.calls(tests.function, arguments, self.timeout)) as calls:
+                for call, expected in zip(calls, tests.outputs, strict=False):
+                    yield call.reason, call.seconds, reference_rules.judge_call(expected, call.reason, call.value)
+            return
+        with warm.program(reference_rules.trial(source)) as program:
+            trial = program.run(b"", self.timeout)
+        outcome = reference_rules.judge_trial(trial.reason)
+        if outcome is not True:
+            yield trial.reason, trial.seconds, outcome
+            return
+        with warm.program(text) as program:
+            for stdin, expected in zip(tests.inputs, tests.outputs, strict=True):
+                ran = self._run(program, stdin)
+                yield ran.reason, ran.seconds, reference_rules.judge_text(expected, ran.reason, ran.output)
+
     def _warm_process(self, large: bool) -> WarmProcess:
         if self._owner != os.getpid():
             self._warm, self._machine, self._owner = {}, None, os.getpid()
+        if self._machine is None:
+            self._machine = Machine()
         if large not in self._warm:
             self._warm[large] = WarmProcess(self.memory_mb, self.layers, large, self.unsafe)
         return self._warm[large]
@@ -211,12 +239,12 @@ class TACOTaskHandler:
         """The results of a function, up to the first failing test; near its time limit, once more alone."""
         limit = self.timeout
         busy = self._machine.is_busy()
-        results += _call_results(program.calls(tests.inputs, BUSY_FACTOR * limit if busy else limit), tests, check)
+        results += _call_results(program.calls(tests.function, tests.inputs, BUSY_FACTOR * limit if busy else limit), tests, check)
         last = results[-1]
         slow = any(result["seconds"] > limit for result in results) and last["reason"] != TIME_LIMIT
         if last["reason"] == KILLED or slow:
             with self._machine.alone():
-                results[:] = _call_results(program.calls(tests.inputs, limit), tests, check)
+                results[:] = _call_results(program.calls(tests.function, tests.inputs, limit), tests, check)
 
 
 def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | None) -> list[dict]:
@@ -275,43 +303,3 @@ def _shown(*parts: str) -> dict[str, str]:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
-
-
-def _bytes(text: str | list[str]) -> bytes:
-    """Text, or a list of lines, with Unix line ends. Raises TypeError for anything else."""
-    joined = text if isinstance(text, str) else "\n".join(text)
-    return joined.replace("\r\n", "\n").encode("utf-8", "surrogatepass")
-
-
-@lru_cache(maxsize=4)
-def parse_tests(input_output: str) -> ProblemTests | None:
-    """A problem's tests from TACO's JSON text, kept for its other samples; None if they make no sense."""
-    try:
-        return make_tests(json.loads(input_output))
-    except (ValueError, RecursionError):
-        return None
-
-
-def make_tests(input_output: Any) -> ProblemTests | None:
-    """A problem's tests out of the parsed `input_output`; None when there are none or they are malformed.
-
-    Standard input and output may be lists of lines. Windows line ends in an input become Unix ones: programs
-    that compare whole lines never saw them on the judges the tests are from.
-    """
-    if not isinstance(input_output, dict):
-        return None
-    function = input_output.get("fn_name") or None
-    inputs, outputs = input_output.get("inputs"), input_output.get("outputs")
-    if not (isinstance(inputs, list) and isinstance(outputs, list) and 0 < len(inputs) == len(outputs)):
-        return None
-    if function is not None:
-        if not isinstance(function, str) or not all(isinstance(arguments, list) for arguments in inputs):
-            return None
-        wrapped = all(isinstance(output, list) and len(output) == 1 for output in outputs)
-        return ProblemTests(function, inputs, outputs, wrapped)
-    try:
-        return ProblemTests(
-            None, [_bytes(text) for text in inputs], [_bytes(text) for text in outputs], False
-        )
-    except TypeError:
-        return None

@@ -212,7 +212,7 @@ def test_each_call_has_the_whole_time():
     with TACOTaskHandler(timeout=0.6) as quick:
         result = judged(quick, program, [[0.4], [0.4], [0.4]], [0.4, 0.4, 0.4], "f")
         assert result["reason"] == ""
-        assert all(0.4 <= test["seconds"] < 0.6 for test in result["tests"])
+        assert all(0.37 <= test["seconds"] < 0.6 for test in result["tests"])
         result = judged(quick, program, [[0.4], [0.8]], [0.4, 0.8], "f")
         assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
 
@@ -475,11 +475,13 @@ def memory_holds(pid: int, word: bytes) -> bool:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can look into these processes")
 @pytest.mark.parametrize("function", [None, "f"])
 def test_expected_outputs_never_enter_the_processes_behind_the_judge(function):
-    """While a program runs, none of them has a copy of the expected output; of the program's text and input they have."""
+    """While a program runs, none of them has the expected output, also not from a program that was right before."""
+    right = "def f(x): return 'sword' + 'fish'\nif __name__ == '__main__': print(f(0))"
     program = "import time\nthere = 'saxo' + 'phone'\ndef f(x): time.sleep(1)\nif __name__ == '__main__': f(0)"
     with TACOTaskHandler() as judge, ThreadPoolExecutor(1) as pool:
         judge.protection()
         inputs = [["clarinet"]] if function else "clarinet"
+        assert reason(judge, right, inputs, ["sword" + "fish"], function) == ""
         verdict = pool.submit(reason, judge, program, inputs, ["sword" + "fish"], function)
         time.sleep(0.5)
         found = {word: [memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)]

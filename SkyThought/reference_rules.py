@@ -1,0 +1,287 @@
+"""Verdicts by the rules of the paper's own checker, its bugs included, so that the paper's figures can be compared.
+
+The paper judges with SkyThought's TACO handler. The rules here were read in its source and written anew
+(github.com/NovaSky-AI/SkyThought: skythought/tools/tasks/taco/taco_handler.py and taco_util.py, and
+skythought/tools/util/common.py; the functions named in the docstrings below are theirs). Nothing is run here: the judge
+runs what `trial` and `program` give, in its sandbox, and asks what the results come to. An outcome, of a test or of the
+trial, is one of
+
+    True     passed: the next one follows
+    False    failed: the verdict is "incorrect"
+    None     an error. It ends the tests and, its code being a negative number, of which Python says that it is true,
+             COUNTS AS PASSED: programs that do not compile, run out of time, or (called) raise are "correct"
+
+Tests go in their order, up to the first outcome that is not True (a failure after an error is never seen):
+
+    source = find_code(response)                    # None: incorrect; "" is a program
+    standard input   judge_trial(how `trial(source)` ended without input),
+                     then for each test judge_text(expected, how `program(source)` ended, its output)
+    a function       judge_call(expected, how the call ended, what it returned) for each call of the function of
+                     `program(source, function)` with `arguments(input)`
+    at the end       verdict(all outcomes)
+
+Not reproduced: the 301 seconds after which a whole problem is given up as incorrect, wall time as the measure,
+functions that catch the alarm themselves, objects with an `__eq__` of their own, a bare function where the text has
+`class Solution` without that method, `exit` and `quit` being taken from functions, Windows line ends in tests.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from SkyThought import prelude
+
+_CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
+# What that checker imports for a program, beside numpy as np.
+_IMPORTED = "sys time itertools collections math fractions random heapq"
+_IMPORTED_NAMES = {
+    "itertools": "accumulate product permutations combinations",
+    "collections": "Counter OrderedDict deque defaultdict ChainMap",
+    "functools": "lru_cache",
+    "math": "sqrt sin cos tan ceil fabs floor gcd exp log log2",
+    "typing": "List Tuple",
+    "heapq": "*",
+}
+_STREAMS = "stdin = sys.stdin\nstdout = sys.stdout\n"
+# Ends of a call that are no `Exception` there: they take the checker's own process along, which makes it "incorrect".
+_DEADLY = re.compile(
+    r"runtime error(?:: (?:SystemExit|KeyboardInterrupt|GeneratorExit|SIG[A-Z0-9]+|signal \d+|exit status .*))?"
+)
+
+
+# What is run
+
+
+def find_code(response: str) -> str | None:
+    """The program of an answer: its last code block, wherever it is (`has_code`); None: "no code", incorrect.
+
+    A fence with anything but letters after it opens nothing, so the text between the end of a block of ```python3 and
+    the next fence is taken for the program. An empty block is a program (one that does not compile: correct).
+    """
+    blocks = _CODE_BLOCK.findall(response)
+    return blocks[-1] if blocks else None
+
+
+def trial(source: str) -> str:
+    """What is run first, and without input, of a program for standard input (`synthesize_std_code`, its `sol`).
+
+    The lines of imports the program begins with, and the rest as the body of a function that is never called: so it
+    shows whether the program compiles, as a function, and whether its first imports succeed. Lines with `import *`
+    move out of the function, whatever they stood in. `judge_trial` takes how it ended.
+    """
+    lines = source.split("\n")
+    start = _first_statement(lines)
+    imports = [line for line in lines[:start] if "import *" not in line]
+    stars = [line.lstrip("\t") for line in lines if "import *" in line]
+    body = ["\t" + line for line in lines[start:] if "import *" not in line]
+    if not body:  # there they look for the function in vain
+        return "\n".join([*imports, "raise NameError"])
+    return "\n".join([*imports, _imports(), *stars, _STREAMS, "def code():", *body, ""])
+
+
+def program(source: str, function: str | None = None) -> str:
+    """What is then run on the tests, or has its `function` called (`synthesize_std_code`, `synthesize_cb_code`).
+
+    Its prelude goes after the imports a program for standard input begins with and may hide them: `from time import
+    time` is undone by `import time`. A program with a function gets it before its first line. The names of our own
+    prelude that it does not have are taken away.
+    """
+    if function is not None:
+        return "\n".join([_without_our_prelude(), _imports(), source])
+    lines = source.split("\n")
+    start = _first_statement(lines)
+    added = [_without_our_prelude(), _imports(), _STREAMS] if start < len(lines) else []
+    return "\n".join([*lines[:start], *added, *lines[start:], ""])
+
+
+def _first_statement(lines: list[str]) -> int:
+    """Index of the first line that does not import; blank lines and comments are such lines."""
+    for index, line in enumerate(lines):
+        if not line.startswith(("from ", "import ")) and "import *" not in line:
+            return index
+    return len(lines)
+
+
+def _imports() -> str:
+    lines = [f"import {module}" for module in _IMPORTED.split()] + ["import numpy as np"]
+    lines += [f"from {module} import {', '.join(names.split())}" for module, names in _IMPORTED_NAMES.items()]
+    return "\n".join(lines)
+
+
+def _without_our_prelude() -> str:
+    """Lines that take the names of `prelude` out of `builtins`."""
+    members = {**prelude.NAMES, **prelude.MORE_NAMES}
+    names = " ".join([prelude.MODULES, prelude.MORE_MODULES, "np", *members.values()])
+    return (
+        "import builtins as _builtins\n"
+        f"for _name in {names!r}.split(): _builtins.__dict__.pop(_name, None)\n"
+        "del _builtins, _name\n"
+    )
+
+
+def arguments(values: list) -> list:
+    """The arguments of a call as they are given there (`process_input_output`).
+
+    When the first is a dictionary whose keys can all be read as integers they become integers, and the other arguments
+    are dropped.
+    """
+    if not (values and isinstance(values[0], dict)):
+        return values
+    changed = _integer_keys(values[0])
+    return values if changed is None else [changed]
+
+
+def _integer_keys(dictionary: dict[str, Any]) -> dict[int, Any] | None:
+    try:
+        return {int(key): value for key, value in dictionary.items()}
+    except ValueError:
+        return None
+
+
+# What it comes to
+
+
+def judge_trial(reason: str) -> bool | None:
+    """The outcome of running `trial`; reason: how it ended, "" when well (`compile_and_get_func`, `run_test`)."""
+    if not reason:
+        return True
+    return False if _DEADLY.fullmatch(reason) else None
+
+
+def judge_text(expected: str | list[str] | bytes, reason: str, output: bytes) -> bool | None:
+    """The outcome of a test on standard input (`execute_std_code`).
+
+    reason: how the program ended, "" when well; only running out of time counts. After any other end, with whatever
+    exit status, what it printed is compared. There is no output limit there: who goes past ours is taken for one who
+    would have run out of time. Output that is not UTF-8 is an error.
+    """
+    if reason in ("time limit", "output limit"):
+        return None
+    try:
+        text = output.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return passes_text(expected, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def judge_call(expected: Any, reason: str, tagged: Any = None) -> bool | None:
+    """The outcome of a call (`execute_cb_code`), of which loading the program and finding the function are part.
+
+    reason: why it returned nothing, or "" and `tagged` is what it returned, in tagged form (see `comparison`).
+    """
+    if not reason:
+        return passes_value(expected, tagged)
+    return False if reason == "output limit" else judge_trial(reason)
+
+
+def verdict(outcomes: list[bool | None]) -> bool:
+    """Whether the program is correct, given all outcomes up to the first that is not True (`check_correctness`)."""
+    return False not in outcomes
+
+
+# Comparing
+
+
+def passes_text(expected: str | list[str] | bytes, output: str) -> bool:
+    """Whether an output is right (`compare_std_results`). Lists of lines are joined.
+
+    Both are compared as they are but for white space at their two ends: a blank at the end of a line in between counts.
+    The ways out after that were made for lists, and do something else with the text they get:
+
+    - Each character of the output is a digit and equals, as a number, a line of the expected text: "12" is "1\\n2".
+    - The set of the output's words, each taken as the set of its characters, is the set of the expected lines, each
+      taken as the set of its words. So where all expected words have one character, order and number do not count:
+      "2 1 1" is "1\\n2", and "11" is "1". The same again with both as numbers to 3 places: "5" is "5.0".
+    """
+    if isinstance(expected, bytes):
+        expected = expected.decode("utf-8", "surrogatepass")
+    wanted = expected if isinstance(expected, str) else "\n".join(expected)
+    if wanted.strip() == output.strip():
+        return True
+    lines = [line.strip() for line in wanted.split("\n") if line]
+    return _same_digits(lines, output) or _same_sets(lines, output, str) or _same_sets(lines, output, _rounded)
+
+
+def _same_digits(lines: list[str], output: str) -> bool:
+    try:
+        digits, numbers = [float(character) for character in output], [float(line) for line in lines]
+    except ValueError:
+        return False
+    return len(digits) == len(numbers) and all(map(_close, numbers, digits))
+
+
+def _close(wanted: float, got: float) -> bool:
+    """As `numpy.allclose` has it by default."""
+    return math.isfinite(wanted) and abs(wanted - got) <= 1e-8 + 1e-5 * abs(wanted)
+
+
+def _same_sets(lines: list[str], output: str, read: Callable) -> bool:
+    try:
+        wanted = {frozenset(map(read, line.split())) for line in lines}
+        return wanted == {frozenset(map(read, word)) for word in output.split()}
+    except ValueError:
+        return False
+
+
+def _rounded(text: str) -> float:
+    return round(float(text), 3)
+
+
+def passes_value(expected: Any, tagged: Any) -> bool:
+    """Whether a returned value, in tagged form, is right (`process_input_output`, `execute_cb_code`).
+
+    It must equal the expected value, or its first element if that is a list, by Python's `==`: floats exactly. A tuple
+    is a list; tuples in a list are lists only where they are compared with the first element of what is expected.
+    Integers that are the keys of a dictionary are integers again at the top only. To compare an array raises an
+    exception, so it is right.
+    """
+    try:
+        got = _value(tagged)
+    except (TypeError, ValueError, RecursionError):  # not in tagged form: the program wrote it itself
+        return False
+    try:
+        return _equal(_read_expected(expected), list(got) if isinstance(got, tuple) else got)
+    except (ValueError, RecursionError):
+        return True
+
+
+def _read_expected(expected: Any) -> Any:
+    if isinstance(expected, dict):
+        changed = _integer_keys(expected)
+        return expected if changed is None else [changed]
+    return arguments(expected) if isinstance(expected, list) else expected
+
+
+def _equal(wanted: Any, got: Any) -> bool:
+    first = wanted[:1] if isinstance(wanted, list) else []
+    if got == wanted or (first and got == first[0]):
+        return True
+    if first and isinstance(got, list) and got and isinstance(got[0], tuple):
+        with suppress(TypeError):  # an element that is no sequence
+            return [list(item) for item in got] == first[0]
+    return False
+
+
+class _Array:
+    """Stands for a numpy array, which is neither equal nor unequal."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+
+def _value(tagged: Any) -> Any:
+    """The Python value of one in tagged form; an object of another kind becomes one that equals nothing."""
+    if not isinstance(tagged, list):
+        return tagged
+    kind, content = tagged
+    if kind == "list":
+        return [_value(item) for item in content]
+    if kind == "tuple":
+        return tuple(_value(item) for item in content)
+    if kind == "dict":
+        return {_value(key): _value(value) for key, value in content}
+    return _Array() if content == "ndarray" else object()
