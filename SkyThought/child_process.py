@@ -14,15 +14,20 @@ import signal
 import sys
 import types
 from atexit import _run_exitfuncs as run_exit_functions
+
+# What is needed after the program has run is named here: it may have replaced every builtin.
+from builtins import BaseException, Exception, bool, getattr, isinstance, issubclass, sorted, type
 from collections.abc import Callable
 from marshal import dumps as dumps_code
 from marshal import loads as loads_code
 from os import closerange, dup2, getpid
+from sys import setprofile as set_profile
+from sys import settrace as set_trace
 from typing import Any, NoReturn
 
 from SkyThought import prelude
 from SkyThought.messages import memory_file, read_file
-from SkyThought.sandbox import Sandbox
+from SkyThought.sandbox import Sandbox, empty_folder
 
 REPORT_FD = 100  # above the numbers a program's own files get
 CALLS_FD = 101
@@ -36,7 +41,8 @@ class Report:
     def __init__(self) -> None:
         self.pid = 0  # the child's, set in it
         self.failed = False
-        self.spare: bytes | None = bytes(8 << 20)  # untouched address space to give back when the program has used up its own
+        # Untouched address space, to give back when the program has used up its own.
+        self.spare: bytes | None = bytes(8 << 20)
         self.dumps, self.write, self.getpid, self.exit = json.dumps, os.write, os.getpid, os._exit
 
     def forked(self) -> bool:
@@ -57,8 +63,7 @@ class Report:
         if isinstance(error, MemoryError):
             self.spare = None
         self.failed = True
-        name = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
-        self.send(error="exception", name=name)
+        self.send(error="exception", name="MemoryError" if isinstance(error, MemoryError) else _name(type(error)))
 
 
 class Interpreter:
@@ -74,16 +79,16 @@ class Interpreter:
         self.source = ""  # of the program, known to its children alone
         self.source_file: int | None = None
         self.code_file: int | None = None  # as `marshal` writes it
-        self.path = str(sandbox.folder / "program.py")  # for tracebacks; there is no such file
+        self.path = str(sandbox.folder / "program.py")
         self.main = main = types.ModuleType("__main__")
         main.__file__, main.__builtins__ = self.path, sys.modules["builtins"]
-        main.__loader__ = self  # `inspect` asks it for the source
         sys.modules["__main__"] = main
         sys.argv, sys.path = [self.path], [str(sandbox.folder), *sys.path]
         self.stdout = _make_streams()
         self.opens_files = False
         self.report = report = Report()
-        self.threading, self.numpy = sys.modules.get("threading"), sys.modules.get("numpy")
+        self.numpy = sys.modules.get("numpy")
+        self.threading = sys.modules.get("threading")
         if self.threading is not None:
             self.threading.excepthook = lambda args: args.exc_type is SystemExit or report.exception(args.exc_value)
         atexit._clear()
@@ -110,10 +115,22 @@ class Interpreter:
             if file is not None:
                 os.close(file)
         self.source_file, self.code_file = source, memory_file()
+        self.lay_out()
 
-    def get_source(self, name: str) -> str:
-        """The program's text, as loaders of modules give it."""
-        return self.source
+    def lay_out(self) -> None:
+        """Write the program's text, and nothing else, into its folder."""
+        empty_folder(self.sandbox.folder)
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.sendfile(file, self.source_file, 0, os.fstat(self.source_file).st_size)  # not through this process's memory
+        os.close(file)
+        self._laid_out = os.stat(self.path).st_ctime_ns
+
+    def is_laid_out(self) -> bool:
+        """Whether the folder is as `lay_out` left it."""
+        try:
+            return os.listdir(".") == ["program.py"] and os.lstat(self.path).st_ctime_ns == self._laid_out
+        except OSError:
+            return False
 
     def run(self, stdin: int, stdout: int) -> NoReturn:
         """In a child: run the program on these descriptors, and end."""
@@ -176,11 +193,12 @@ class Interpreter:
 
     def _finish(self, status: int, exit: Callable[[int], NoReturn]) -> NoReturn:
         """End as an interpreter does (threads, exit handlers, open files), without 20 ms of taking it down."""
-        try:
-            threading = sys.modules.get("threading")
-            if threading is not None and exit is not bool:
-                threading._shutdown()
+        with _Ignored():
+            if exit is not bool:
+                _shut_down(self.threading or sys.modules.get("threading"))
+        with _Ignored():
             run_exit_functions()
+        try:
             if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
                 sys.stdout.flush()
         except BaseException:
@@ -201,11 +219,24 @@ class Interpreter:
                 continue
 
 
-def _make_streams() -> io.TextIOWrapper:
-    """Standard streams, nothing read or written yet, made on pipes: as such they are never sought in.
+class _Ignored:
+    """What fails at an interpreter's end is told and does not count."""
 
-    The one for output is returned.
-    """
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> bool:
+        return True
+
+
+def _shut_down(threading: types.ModuleType | None) -> None:
+    """Wait for the threads that are no daemons."""
+    if isinstance(threading, types.ModuleType):
+        threading._shutdown()
+
+
+def _make_streams() -> io.TextIOWrapper:
+    """Standard streams, nothing read or written yet, made on pipes, so they are never sought in; the one for output."""
     null = [os.dup(fd) for fd in (0, 1)]
     pipe = os.pipe()
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
@@ -235,7 +266,15 @@ def depth() -> int:
 def _execute(code: types.CodeType, names: dict[str, Any], report: Report) -> int:
     """Run the program; its exit status by Python's rules."""
     try:
-        exec(code, names)
+        try:
+            exec(code, names)
+        finally:
+            for _ in "12":  # a tracer or profiler of the program's that fails here is gone then
+                try:
+                    set_profile(None)
+                    set_trace(None)
+                except BaseException:
+                    continue
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):
             return (exit.code or 0) & 0xFF
@@ -286,6 +325,10 @@ def _with_integer_keys(argument: Any) -> Any:
         return argument
 
 
+_name = type.__dict__["__name__"].__get__  # of a class, whatever its metaclass says
+_SCALARS = (bool, int, float, str)
+
+
 def tag(value: Any) -> Any:
     """A returned value as JSON with its types kept (see `comparison`).
 
@@ -294,12 +337,12 @@ def tag(value: Any) -> Any:
     among them, is only named: no JSON value equals it.
     """
     kind = type(value)
-    if value is None or kind in (bool, int, float, str):
+    if value is None or kind is int or kind is str or kind is float or kind is bool:
         return value
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.generic):
         value = numpy.generic.item(value)
-        return value if type(value) in (bool, int, float, str) else ["object", kind.__name__]
+        return value if type(value) in _SCALARS else ["object", _name(kind)]
     for scalar, convert in ((int, int.__int__), (float, float.__float__), (str, str.__str__)):
         if issubclass(kind, scalar):
             return convert(value)
@@ -308,4 +351,4 @@ def tag(value: Any) -> Any:
     for sequence in (list, tuple):
         if issubclass(kind, sequence):
             return [sequence.__name__, [tag(item) for item in sequence.__iter__(value)]]
-    return ["object", kind.__name__]
+    return ["object", _name(kind)]

@@ -30,6 +30,7 @@ START_SECONDS = 120  # for the warm process to import what it imports, on a busy
 GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; longer means that the warm process hangs
 CLOSE_SECONDS = 10  # for the warm process to end what runs, and itself
 QUICK_MILLISECONDS = 5  # until then nothing but the child's end is waited for
+LONG_INTEGER = 200_000  # digits: Python takes a quarter of a second to read them, and four times that for twice as many
 OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
 PREFIX = "judge-"  # of the folders in the machine's temporary folder
@@ -195,7 +196,7 @@ class Program:
             ended = self._wait(printed, timeout)
         finally:
             os.close(output)
-        report = _read_report(_Pipe(self.reports).rest()) if ended.status else {}
+        report = _read_report(_Pipe(self.reports).rest())
         report.pop("value", None)  # there are no calls: it wrote that itself
         return Execution(_reason(ended, report, ended.seconds, timeout, ""), printed.content(), ended.seconds)
 
@@ -336,7 +337,7 @@ def _reason(ended: _Ended | None, report: dict, seconds: float, timeout: float, 
     if error in (SYNTAX_ERROR, MISSING_FUNCTION):
         return error
     if error == "exception":
-        name = str(report.get("name"))[:80]
+        name = _printable(str(report.get("name"))[:80])
         return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
     if "value" in report:
         return ""
@@ -345,11 +346,25 @@ def _reason(ended: _Ended | None, report: dict, seconds: float, timeout: float, 
 
 def _read_report(text: bytes) -> dict:
     """The first line of a child's report; empty when there is none, or none that can be read."""
+    line = text.partition(b"\n")[0]
     try:
-        report = json.loads(text.partition(b"\n")[0]) if text else {}
+        if len(line) > LONG_INTEGER:
+            report = json.loads(line, parse_int=_parse_integer)
+        else:
+            report = json.loads(line) if line else {}
     except (ValueError, RecursionError):
         return {}
     return report if isinstance(report, dict) else {}
+
+
+def _parse_integer(text: str) -> int | str:
+    """An integer, or, where reading it would take minutes, its text, which equals no integer."""
+    return int(text) if len(text) <= LONG_INTEGER else text
+
+
+def _printable(text: str) -> str:
+    """With what no terminal or file should be asked to hold written as in Python's own texts."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _reason_of_end(status: int, otherwise: str) -> str:

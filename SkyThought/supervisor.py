@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from SkyThought import messages
 from SkyThought.child_process import REPORT_FD, Interpreter
-from SkyThought.sandbox import FOLDER_BYTES, Sandbox, empty_folder
+from SkyThought.sandbox import FOLDER_BYTES, Sandbox
 
 MOST_THREADS = 256
 QUICK_SECONDS = 0.003  # until then nothing but the child's end is looked at
@@ -92,8 +92,8 @@ class Supervisor:
         for file in files:
             os.close(file)
         ended = self._wait_briefly(pid) or self._watch(Clock(pid, *limits))
-        if os.listdir("."):  # for the next test
-            empty_folder(self.sandbox.folder)
+        if not self.interpreter.is_laid_out():  # for the next test
+            self.interpreter.lay_out()
         messages.send(self.control, messages.ENDED + messages.RESULT.pack(*ended))
 
     def _wait_briefly(self, pid: int) -> Ended | None:

@@ -50,7 +50,11 @@ DENIED = {  # to every process behind the judge; EPERM
     "lremovexattr": (198, 15), "fremovexattr": (199, 16),
 }  # fmt: skip
 FIRST_ARGUMENT_ZERO = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # of this process, not of another
-FCNTL, OWNER_COMMANDS = (72, 25), (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals by way of a descriptor
+# Signals by way of a descriptor, and input put into a terminal.
+FORBIDDEN_COMMANDS = {
+    (72, 25): (8, 10, 15),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
+    (16, 29): (0x8901, 0x8902, 0x5410, 0x5412),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSPGRP, TIOCSTI
+}
 
 NO_PROCESSES = {"fork": (57, None), "vfork": (58, None)}  # EAGAIN, as where the number of processes is used up
 CLONE, CLONE3 = (56, 220), (435, 435)
@@ -93,8 +97,9 @@ def inherited_filter() -> Filter:
     ]  # fmt: skip
     for numbers in FIRST_ARGUMENT_ZERO.values():
         rules += _rule(numbers, 0, [(_EQUAL, 0, 1, 0), allow, _fail(errno.EPERM)])
-    commands = [test for command in OWNER_COMMANDS for test in ((_EQUAL, 0, 1, command), _fail(errno.EPERM))]
-    rules += _rule(FCNTL, 1, [*commands, allow])
+    for numbers, commands in FORBIDDEN_COMMANDS.items():
+        tests = [test for command in commands for test in ((_EQUAL, 0, 1, command), _fail(errno.EPERM))]
+        rules += _rule(numbers, 1, [*tests, allow])
     for numbers in DENIED.values():
         rules += _deny(numbers, errno.EPERM)
     return Filter([*rules, allow])
