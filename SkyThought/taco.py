@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from hindsight.formats import extract_code
+from hindsight.settings import UserError
 from SkyThought import reference_rules
 from SkyThought.alone import Machine
 from SkyThought.comparison import plain, same_text, same_value, shown
@@ -81,6 +82,9 @@ class TACOTaskHandler:
         unsafe: bool = False,
         reference_rules: bool = False,
     ):
+        unknown = [name for name in layers if name not in LAYERS]
+        if unknown:
+            raise UserError(f"{unknown[0]!r} is not a layer of the sandbox; these are: {', '.join(LAYERS)}")
         self.timeout, self.memory_mb, self.layers, self.unsafe = timeout, memory_mb, tuple(layers), unsafe
         self.reference_rules = reference_rules
         self._warm: dict[bool, WarmProcess] = {}  # by the size of its prelude
@@ -213,14 +217,23 @@ class TACOTaskHandler:
         return self._warm[large]
 
     def _run(self, program: Program, stdin: bytes) -> Execution:
-        """Run a test; near its time limit, or killed, on a busy machine, once more alone."""
-        limit = self.timeout
-        timeout = BUSY_FACTOR * limit if self._machine.is_busy() else limit
-        ran = program.run(stdin, timeout)
-        if ran.reason == KILLED or (ran.seconds > limit and ran.reason != TIME_LIMIT):
+        """Run a test; where the machine may be to blame for how it ended, once more alone."""
+        longer = self._longer_timeout()
+        ran = program.run(stdin, longer)
+        if self._machine_to_blame(ran.reason, ran.seconds, longer):
             with self._machine.alone():
-                ran = program.run(stdin, limit)
+                ran = program.run(stdin, self.timeout)
         return ran
+
+    def _longer_timeout(self) -> float:
+        return BUSY_FACTOR * self.timeout if self._machine.is_busy() else self.timeout
+
+    def _machine_to_blame(self, reason: str, seconds: float, timeout: float) -> bool:
+        """Whether a program was killed by somebody, or met its time limit as it may not have on an idle machine."""
+        if reason == TIME_LIMIT:
+            return timeout == self.timeout and self._machine.is_busy()
+        return reason == KILLED or seconds > self.timeout
+
     def _judge_test(self, index: int, ran: Execution, tests: ProblemTests, check: Check | None) -> dict:
         stdin, expected = tests.inputs[index], tests.outputs[index]
         reason, why = ran.reason, {}
@@ -236,15 +249,13 @@ class TACOTaskHandler:
     def _judge_calls(
         self, program: Program, tests: ProblemTests, check: Check | None, results: list[dict]
     ) -> None:
-        """The results of a function, up to the first failing test; near its time limit, once more alone."""
-        limit = self.timeout
-        busy = self._machine.is_busy()
-        results += _call_results(program.calls(tests.function, tests.inputs, BUSY_FACTOR * limit if busy else limit), tests, check)
-        last = results[-1]
-        slow = any(result["seconds"] > limit for result in results) and last["reason"] != TIME_LIMIT
-        if last["reason"] == KILLED or slow:
+        """The results of a function, up to the first failing test; where the machine may be to blame, once more alone."""
+        longer = self._longer_timeout()
+        results += _call_results(program.calls(tests.function, tests.inputs, longer), tests, check)
+        slowest = max(result["seconds"] for result in results)
+        if self._machine_to_blame(results[-1]["reason"], slowest, longer):
             with self._machine.alone():
-                results[:] = _call_results(program.calls(tests.function, tests.inputs, limit), tests, check)
+                results[:] = _call_results(program.calls(tests.function, tests.inputs, self.timeout), tests, check)
 
 
 def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | None) -> list[dict]:
