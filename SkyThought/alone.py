@@ -20,9 +20,9 @@ class Machine:
     """One judge's share of the machine; not for two threads at a time."""
 
     def __init__(self) -> None:
-        folder = Path(tempfile.gettempdir())
-        names = (f".judge-{os.getuid()}.{name}.lock" for name in ("gate", "running"))
-        self._gate, self._running = (os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for name in names)
+        prefix = Path(tempfile.gettempdir()) / f".judge-{os.getuid()}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._gate, self._running = (os.open(f"{prefix}.{name}.lock", flags, 0o600) for name in ("gate", "running"))
 
     def close(self) -> None:
         """Give up the locks."""

@@ -16,7 +16,7 @@ import types
 from atexit import _run_exitfuncs as run_exit_functions
 
 # What is needed after the program has run is named here: it may have replaced every builtin.
-from builtins import BaseException, Exception, bool, getattr, isinstance, issubclass, sorted, type
+from builtins import BaseException, Exception, bool, getattr, isinstance, issubclass, sorted, type  # noqa: UP029
 from collections.abc import Callable
 from marshal import dumps as dumps_code
 from marshal import loads as loads_code

@@ -1,8 +1,8 @@
 """Runs programs on tests, each in a child of a warm process: the judge's side of it, and the trusted one.
 
-It keeps what was expected to itself, sends inputs, takes outputs and times, and says how a program ended. Behind it are
-a warm process for each worker (`warm_process`, `supervisor`) and a child of it for each test (`child_process`), contained
-by `sandbox`. Linux only.
+It keeps what was expected to itself, sends inputs, takes outputs and times, and says how a program ended. Behind it
+are a warm process for each worker (`warm_process`, `supervisor`) and a child of it for each test (`child_process`),
+contained by `sandbox`. Linux only.
 """
 
 import json
@@ -78,10 +78,11 @@ class Call:
 class WarmProcess:
     """One warm process, started at once. Not for two threads at a time.
 
-    layers: names of `sandbox.LAYERS` to use where the kernel allows them; large: with all that `prelude` can import beforehand;
-    unsafe: go on although programs are not contained. `state` says which layers are on. Raises UserError when the
-    process does not start, or when programs could do what they must not. Every other method raises MachineError when
-    the process fails; it is then of no further use but to be closed.
+    memory_mb: a program's address space in MiB; layers: names of `sandbox.LAYERS` to use where the kernel allows them;
+    large: with all that `prelude` can import beforehand; unsafe: go on although programs are not contained. `state`
+    says which layers are on. Raises UserError when the process does not start, or when programs could do what they
+    must not. Every other method raises MachineError when the process fails; it is then of no further use but to be
+    closed.
     """
 
     def __init__(

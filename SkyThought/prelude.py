@@ -4,9 +4,9 @@ They go into `builtins`, behind everything a program defines or imports and behi
 change no program that has its own: its text, its line numbers and its globals stay as they are. (LeetCode and
 most other call-based judges import such names for the programs they are given.)
 
-What programs import most is imported here beforehand, in two sizes. The small one leaves out what would cost every child
-time: numpy's pages, and the work that `random` and `threading` do after a fork. A program whose text names any of these
-runs with the large one, so the difference cannot be seen.
+What programs import most is imported here beforehand, in two sizes. The small one leaves out what would cost every
+child time: numpy's pages, and the work that `random` and `threading` do after a fork. A program whose text names any
+of these runs with the large one, so the difference cannot be seen.
 """
 
 import builtins
@@ -35,9 +35,10 @@ NAMES = {
     "Iterator List NamedTuple Optional Sequence Set Tuple Type TypeVar Union",
 }
 MORE_NAMES = {"decimal": "Decimal", "fractions": "Fraction", "random": "randint"}
+_MORE = [*MORE_MODULES.split(), *MORE_NAMES.values(), "np", "scipy", "pandas", "sympy", "queue", "traceback", "logging"]
 _WANTS_MORE = re.compile(
-    rf"\b(?:{'|'.join([*MORE_MODULES.split(), *MORE_NAMES.values()])}|np|scipy|pandas|sympy|queue|traceback|logging|asyncio)\b"
-    r"|dataclass|thread|concurrent|tempfile|eval|exec|__import__|import_module|builtins"
+    rf"\b(?:{'|'.join(_MORE)})\b"
+    r"|asyncio|dataclass|thread|concurrent|tempfile|eval|exec|__import__|import_module|builtins"
 )
 REHEARSAL = """
 import sys

@@ -178,10 +178,12 @@ class TACOTaskHandler:
         """The reason by the paper's rules ("": correct); the result of each test is added to `results`."""
         warm, outcomes = self._warm_process(large=True), []
         text = reference_rules.program(source, tests.function)
-        with self._machine.shared():
-            for index, (reason, seconds, outcome) in enumerate(self._reference_outcomes(warm, source, text, tests)):
+        ends = self._reference_outcomes(warm, source, text, tests)
+        with self._machine.shared(), closing(ends):
+            for index, (reason, seconds, outcome) in enumerate(ends):
                 outcomes.append(outcome)
-                results.append(_result(index, reason or ("" if outcome else WRONG_ANSWER), seconds))
+                shown = reason or {True: "", False: WRONG_ANSWER, None: "output is not UTF-8"}[outcome]
+                results.append(_result(index, shown, seconds) | {"passed": outcome is not False})
                 if outcome is not True:
                     break
         return "" if reference_rules.verdict(outcomes) else results[-1]["reason"]
@@ -192,7 +194,8 @@ class TACOTaskHandler:
         """How each test ended, its seconds, and what that is by the paper's rules."""
         if tests.function is not None:
             arguments = [reference_rules.arguments(each) for each in tests.inputs]
-            with warm.program(text) as program, closing(program.calls(tests.function, arguments, self.timeout)) as calls:
+            with warm.program(text) as program:
+                calls = program.calls(tests.function, arguments, self.timeout)
                 for call, expected in zip(calls, tests.outputs, strict=False):
                     yield call.reason, call.seconds, reference_rules.judge_call(expected, call.reason, call.value)
             return
@@ -249,7 +252,7 @@ class TACOTaskHandler:
     def _judge_calls(
         self, program: Program, tests: ProblemTests, check: Check | None, results: list[dict]
     ) -> None:
-        """The results of a function, up to the first failing test; where the machine may be to blame, once more alone."""
+        """The results of a function, up to its first failing test; as with `_run`, perhaps from a second time alone."""
         longer = self._longer_timeout()
         results += _call_results(program.calls(tests.function, tests.inputs, longer), tests, check)
         slowest = max(result["seconds"] for result in results)
@@ -267,7 +270,7 @@ def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | Non
             arguments, expected = tests.inputs[index], tests.outputs[index]
             reason, why = call.reason, {}
             if not reason and check is not None:
-                reason, why = _checked(lambda *parts: check(*parts[:2], plain(parts[2])), arguments, expected, call.value)
+                reason, why = _checked(check, arguments, expected, call.value, plain)
             elif not reason:
                 readings = [off for off in readings if _equal(expected, call.value, unwrap=off)]
                 reason = "" if readings else WRONG_ANSWER
@@ -279,10 +282,12 @@ def _call_results(calls: Iterator[Call], tests: ProblemTests, check: Check | Non
     return results
 
 
-def _checked(check: Check, test_input: Any, expected: Any, output: Any) -> tuple[str, dict]:
-    """What a special judge says; its own failure is not the program's."""
+def _checked(
+    check: Check, test_input: Any, expected: Any, output: Any, read: Callable[[Any], Any] = str
+) -> tuple[str, dict]:
+    """What a special judge says of an output as `read` gives it; its own failure is not the program's."""
     try:
-        accepted = check(test_input, expected, output)
+        accepted = check(test_input, expected, read(output))
         if isinstance(accepted, bool):
             return ("" if accepted else WRONG_ANSWER), {}
         failure = f"check returned {accepted!r}, not True or False"

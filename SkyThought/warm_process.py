@@ -43,7 +43,8 @@ def main() -> None:
     possible = _try_attacks(sandbox, judge, parent)
     limit(int(sys.argv[4]))
     _set_environment(sandbox)
-    messages.send(control, messages.READY + json.dumps({"on": sandbox.on, "off": sandbox.off, "possible": possible}).encode())
+    state = {"on": sandbox.on, "off": sandbox.off, "possible": possible}
+    messages.send(control, messages.READY + json.dumps(state).encode())
     os.dup2(0, 2)  # what programs print to standard error goes nowhere
     interpreter = Interpreter(sandbox)
     interpreter.rehearse(REHEARSALS)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -110,9 +111,9 @@ def compare() -> None:
         pairs = [(item, len(tests)) for item, tests in pairs if tests and tests[-1]["reason"] != TIME_LIMIT]
         for batch in range(BATCHES):
             some = pairs[batch::BATCHES]
-            new += seconds(lambda some=some: judge_all([item for item, _ in some], judges))
-            run = lambda pair: run_in_new_interpreters(*pair, Path(folder))  # noqa: E731
-            old += seconds(lambda some=some, run=run: list(pool.map(run, some)))
+            new += seconds(partial(judge_all, [item for item, _ in some], judges))
+            run = partial(run_in_new_interpreters, folder=Path(folder))
+            old += seconds(lambda some=some, run=run: list(pool.map(run, *zip(*some, strict=True))))
         for judge in judges:
             judge.close()
     count = sum(count for _, count in pairs)
@@ -133,7 +134,7 @@ def scale() -> None:
             problem = ProblemTests(None, [b"1 2 3 4\n"] * tests, [b"10\n"] * tests, False)
             items = [(SUM, problem)] * (workers * max(1, 200 // tests))
             judge_all(items, judges)
-            times = [seconds(lambda items=items: judge_all(items, judges)) for _ in range(ROUNDS)]
+            times = [seconds(partial(judge_all, items, judges)) for _ in range(ROUNDS)]
             figures.append(f"{tests} tests {1000 * statistics.median(times) / len(items) / tests:5.2f} ms")
         print(f"  {workers} workers: {', '.join(figures)}")
         for judge in judges:

@@ -10,7 +10,8 @@ from SkyThought.taco import TACOTaskHandler, make_tests
 
 BURN = "import time\nend = float(input())\nwhile time.process_time() < end: pass\nprint('done')"
 SLOW_UNTIL = (
-    "import time\nend = 0.7 if time.time() < float(input()) else 0.1\nwhile time.process_time() < end: pass\nprint('done')"
+    "import time\nend = 0.7 if time.time() < float(input()) else 0.1\n"
+    "while time.process_time() < end: pass\nprint('done')"
 )
 
 

@@ -461,7 +461,7 @@ def descendants(pid: int) -> list[int]:
 
 def memory_holds(pid: int, word: bytes) -> bool:
     """Whether a process has these bytes anywhere in its memory."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+    with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
         for line in maps:
             start, end = (int(part, 16) for part in line.split()[0].split("-"))
             if line.split()[1][0] == "r" and "[v" not in line and end - start < 1 << 28:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,8 @@ from SkyThought.taco import TACOTaskHandler, make_tests
 tests = make_tests({"inputs": ["3"], "outputs": ["9"]})
 for layers in (("namespaces", "landlock", "seccomp"), ("landlock", "seccomp"), ("namespaces", "seccomp")):
     with TACOTaskHandler(layers=layers) as judge:
-        print(judge.judge("print(int(input()) ** 2)", tests)["reason"] or "correct",
-              judge.judge("open('/etc/passwd')", tests)["correctness"], judge.judge("import os; os.fork()", tests)["reason"])
+        programs = ("print(int(input()) ** 2)", "open('/etc/passwd')", "import os; os.fork()")
+        print(*[judge.judge(program, tests)["reason"].split(": ")[-1] or "correct" for program in programs])
 """  # fmt: skip
 
 
@@ -83,7 +84,8 @@ def test_an_ordinary_account_suffices(tmp_path_factory):
         pytest.skip("no Python here that an ordinary account may run, with this repository")
     command = [python, "-B", "-c", AS_A_USER, str(ROOT)]
     done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/")
-    assert done.stdout.splitlines() == ["correct False runtime error: BlockingIOError"] * 3, done.stderr
+    errors = ("FileNotFoundError", "PermissionError", "FileNotFoundError")
+    assert done.stdout.splitlines() == [f"correct {error} BlockingIOError" for error in errors], done.stderr
 
 
 def _can_run(python: str) -> bool:
@@ -103,7 +105,7 @@ def test_what_may_be_read_is_python_and_libraries_and_not_the_repository_or_home
 
 
 def test_a_program_reads_its_own_text_and_finds_nothing_else_in_its_folder():
-    program = "import os\nassert os.listdir() == ['program.py'] and 'assert' in open(__file__).read()\nopen('more', 'w')\n"
+    program = "import os\nassert os.listdir() == ['program.py'] and 'os' in open(__file__).read()\nopen('more', 'w')"
     tests = make_tests({"inputs": ["", ""], "outputs": ["", ""]})
     with TACOTaskHandler() as judge:
         assert reason(judge, program, tests) == ""
@@ -127,14 +129,10 @@ def test_a_folder_is_emptied_of_whatever_a_program_may_make(tmp_path):
     (tmp_path / "a" / "b" / "link").symlink_to("/")
     (tmp_path / "a" / "b").chmod(0)
     (tmp_path / "dangling").symlink_to("nowhere")
-    deep = os.getcwd()
-    os.chdir(tmp_path)
-    try:
+    with chdir(tmp_path):
         for _ in range(3000):  # a path of 6000 characters, longer than any call takes
-            os.mkdir("d")
+            Path("d").mkdir()
             os.chdir("d")
-    finally:
-        os.chdir(deep)
     empty_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
