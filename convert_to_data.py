@@ -2,6 +2,7 @@
 
 Reads checked converted_question_*_sample_*.json of one or more run folders; writes a ShareGPT dataset (`system`,
 `conversations` of `from` and `value`) and its entry in dataset_info.json, which may hold other datasets too.
+Problems that the mask names are left out.
 
     python convert_to_data.py --input_dirs runs/lab/alpha_0.7 --output_dir runs/lab/data
 """
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from hindsight import records
 from hindsight.formats import BEGIN_THOUGHT
+from hindsight.mask import Mask, read_mask
 from hindsight.prompts import SYSTEM_PROMPT, base_prompt, user_prompt
 from hindsight.runs import converted_files
 from hindsight.settings import Settings, UserError, require, run_script
@@ -23,6 +25,7 @@ from hindsight.settings import Settings, UserError, require, run_script
 INPUT_DIRS = ["runs/lab/alpha_0.7"]  # checked run folders
 OUTPUT_DIR = "runs/lab/data"         # LLaMA-Factory's dataset_dir; gets NAME.json and an entry in dataset_info.json
 NAME = "hindsight"                   # the dataset's name there
+MASK = ""                            # file of SkyThought/audit_problems.py: problems to leave out; empty: none
 MAX_SAMPLES = 10000                  # rows in all; the paper's datasets have 10,000
 MAX_PER_PROBLEM = 10                 # rows per problem
 BASE = False                         # true: the base model's transcript as the prompt, without a system message
@@ -32,11 +35,16 @@ OVERWRITE = False                    # replace a dataset of this name
 KEYS = ("converted_text", "metadata", "correctness")
 
 
-def correct_answers(folders: list[Path], counts: Counter, broken: list[str]) -> dict[tuple[str, int], list[Path]]:
+def correct_answers(
+    folders: list[Path], mask: Mask, counts: Counter, broken: list[str]
+) -> dict[tuple[str, int], list[Path]]:
     """The files of correct answers by problem: its data set and its id, which is unique only there."""
     by_problem: dict[tuple[str, int], list[Path]] = defaultdict(list)
     for folder in folders:
-        files = converted_files(folder)
+        all_files = converted_files(folder)
+        files = mask.keep(all_files, folder)
+        if mask.path:
+            print(f"{folder}: {mask.describe(all_files)}")
         for path, record in tqdm(records.read_records(files, KEYS, broken), total=len(files), desc=str(folder)):
             verdict = {True: "correct", False: "incorrect"}.get(record["correctness"], "not judged")
             counts[verdict] += 1
@@ -108,7 +116,8 @@ def main(settings: Settings) -> int:
     output = Path(settings.output_dir)
     data_file = output / f"{settings.name}.json"
     counts, broken = Counter(), []
-    by_problem = correct_answers([Path(folder) for folder in settings.input_dirs], counts, broken)
+    folders = [Path(folder) for folder in settings.input_dirs]
+    by_problem = correct_answers(folders, read_mask(settings.mask), counts, broken)
     require(bool(by_problem), f"no correct answer in {', '.join(settings.input_dirs)} ({dict(counts)})")
     chosen = choose(by_problem, settings.max_samples, settings.max_per_problem, settings.seed)
     sources = {"settings": dict(settings), "counts": dict(counts), "answers": [str(path) for path in chosen]}

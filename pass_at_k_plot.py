@@ -1,7 +1,8 @@
 """Step 5: Pass@k curves of one or more checked run folders.
 
 Reads the verdicts in converted_question_*_sample_*.json; an answer that was sampled but could not be converted counts
-as not correct. Writes a PDF, a PNG and a JSON file with the numbers, and prints them as a table.
+as not correct; problems that the mask names are left out. Writes a PDF, a PNG and a JSON file with the numbers, and
+prints them as a table.
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
 """
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from hindsight import records
 from hindsight.estimator import mean_pass_at_k
+from hindsight.mask import Mask, read_mask
 from hindsight.runs import converted_files, raw_folder
 from hindsight.settings import Settings, UserError, require, run_script
 
@@ -21,6 +23,7 @@ INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs
 LABELS = []                           # a curve's name for each folder; empty: the folders' own names
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
 OUTPUT = "runs/lab/pass_at_k"         # the files' name without .pdf, .png and .json
+MASK = ""                             # file of SkyThought/audit_problems.py: problems to leave out; empty: none
 TITLE = ""                            # above the curves
 
 COLORS = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito 2008
@@ -37,14 +40,18 @@ class Curve:
     samples: int
     correct: int
     unconverted: int
+    left_out: str  # by the mask, as a sentence
 
 
-def count_answers(folder: Path, broken: list[str]) -> tuple[dict[int, list[bool]], int]:
-    """The verdicts of a run by question, and how many answers could not be converted.
+def count_answers(folder: Path, mask: Mask, broken: list[str]) -> tuple[dict[int, list[bool]], int, str]:
+    """The verdicts of a run by question, how many answers could not be converted, and what the mask leaves out.
 
     Raises UserError when an answer has no verdict: it would otherwise be counted as wrong.
     """
-    files = converted_files(folder)
+    converted = converted_files(folder)
+    sampled = {**records.list_files(raw_folder(folder), "sample"), **converted}
+    kept = mask.keep(sampled, folder)
+    files = {key: path for key, path in converted.items() if key in kept}
     verdicts: dict[int, list[bool]] = {}
     unjudged = 0
     for _, record in tqdm(records.read_records(files, (), broken), total=len(files), desc=str(folder), leave=False):
@@ -56,15 +63,16 @@ def count_answers(folder: Path, broken: list[str]) -> tuple[dict[int, list[bool]
         raise UserError(
             f"{unjudged} of {len(files)} answers in {folder} have no verdict; run check_converted_samples.py on it"
         )
-    unconverted = records.list_files(raw_folder(folder), "sample").keys() - files.keys()
+    unconverted = kept.keys() - files.keys()
     for question_id, _ in unconverted:
         verdicts.setdefault(question_id, []).append(False)
-    return verdicts, len(unconverted)
+    return verdicts, len(unconverted), mask.describe(sampled) if mask.path else ""
 
 
-def make_curve(folder: Path, label: str, ks: list[int], broken: list[str]) -> Curve:
+def make_curve(folder: Path, label: str, ks: list[int], mask: Mask, broken: list[str]) -> Curve:
     """The curve of a run folder. Raises UserError when a problem has fewer samples than the largest k."""
-    verdicts, unconverted = count_answers(folder, broken)
+    verdicts, unconverted, left_out = count_answers(folder, mask, broken)
+    require(bool(verdicts), f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
     few = [question for question, answers in verdicts.items() if len(answers) < max(ks)]
     if few:
         raise UserError(
@@ -73,7 +81,8 @@ def make_curve(folder: Path, label: str, ks: list[int], broken: list[str]) -> Cu
         )
     counts = [(len(answers), sum(answers)) for answers in verdicts.values()]
     values = {k: mean_pass_at_k(counts, k) for k in ks}
-    return Curve(label, values, len(counts), sum(n for n, _ in counts), sum(c for _, c in counts), unconverted)
+    samples, correct = sum(n for n, _ in counts), sum(c for _, c in counts)
+    return Curve(label, values, len(counts), samples, correct, unconverted, left_out)
 
 
 def table(curves: list[Curve], ks: list[int]) -> str:
@@ -111,7 +120,8 @@ def main(settings: Settings) -> int:
     labels = list(settings.labels) or [folder.name for folder in folders]
     require(len(labels) == len(folders), f"{len(labels)} labels for {len(folders)} folders")
     broken: list[str] = []
-    curves = [make_curve(folder, label, ks, broken) for folder, label in zip(folders, labels, strict=True)]
+    mask = read_mask(settings.mask)
+    curves = [make_curve(folder, label, ks, mask, broken) for folder, label in zip(folders, labels, strict=True)]
     output = Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     draw(curves, ks, settings.title, output)
@@ -121,6 +131,8 @@ def main(settings: Settings) -> int:
     for curve in curves:
         if curve.unconverted:
             print(f"{curve.label}: {curve.unconverted} of {curve.samples} answers could not be converted: wrong")
+        if curve.left_out:
+            print(f"{curve.label}: {curve.left_out}")
     for sentence in broken:
         print(sentence)
     print(f"picture: {output}.png, {output}.pdf; numbers: {output}.json")

@@ -111,9 +111,11 @@ class Sandbox:
             (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
         (root / "dev" / "fd").symlink_to("/proc/self/fd")
         plain = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-        for name, kind, data in (("proc", "proc", ""), ("box", "tmpfs", f"size={FOLDER_BYTES},nr_inodes=4096")):
+        for name in ("proc", "box"):
             (root / name).mkdir()
-            kernel.mount(kind, str(root / name), kind, plain, data)
+        _mount_proc(str(root / "proc"), plain | kernel.MS_RDONLY)
+        kernel.mount("tmpfs", str(root / "box"), "tmpfs", plain, f"size={FOLDER_BYTES},nr_inodes=4096")
+        _hide_folders_between(root)
         kernel.enter_root(str(root))
         read_only = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY
         kernel.mount("", "/", flags=read_only | kernel.MS_NOSUID | kernel.MS_NODEV)
@@ -183,6 +185,7 @@ def attacks(judge: int, parent: Path) -> dict[str, Callable[[], object]]:
         "read /etc/passwd": Path("/etc/passwd").read_bytes,
         "open a socket": lambda: socket.socket().close(),
         "open a datagram socket": lambda: socket.socket(type=socket.SOCK_DGRAM).close(),
+        "make datagram sockets": lambda: [end.close() for end in socket.socketpair(type=socket.SOCK_DGRAM)],
         "start a process": _fork_and_end,
         "signal the judge": lambda: os.kill(judge, 0),
         "signal the process above it": lambda: os.kill(os.getppid(), 0),
@@ -223,6 +226,22 @@ def _continue_in_child() -> None:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os._exit(status if status >= 0 else 128 - status)
+
+
+def _mount_proc(target: str, flags: int) -> None:
+    """Of /proc the processes alone, where the kernel can leave out the rest."""
+    try:
+        kernel.mount("proc", target, "proc", flags, "subset=pid")
+    except OSError:
+        kernel.mount("proc", target, "proc", flags)
+
+
+def _hide_folders_between(root: Path) -> None:
+    """The folders that only lead to what is shown can be passed and not listed: their names tell of the machine."""
+    shown = {root / path.relative_to("/") for path in readable_paths()} | {root / name for name in ("proc", "box", "dev")}
+    between = {parent for path in shown for parent in path.parents if parent == root or root in parent.parents}
+    for folder in sorted(between - shown, reverse=True):
+        folder.chmod(0o111)
 
 
 def _show(path: Path, root: Path) -> None:

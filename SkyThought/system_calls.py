@@ -17,7 +17,8 @@ YOUNGEST = 451  # cachestat; what came later (fchmodat2, setxattrat, ...) is unk
 CLONE_THREAD = 0x10000
 
 DENIED = {  # to every process behind the judge; EPERM
-    "execve": (59, 221), "execveat": (322, 281), "socket": (41, 198), "ptrace": (101, 117),
+    "execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117),
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
     "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
     "pidfd_send_signal": (424, 424), "pidfd_getfd": (438, 438),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
@@ -57,13 +58,15 @@ FORBIDDEN_COMMANDS = {
     (72, 25): (8, 10, 15),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
     (16, 29): (0x8901, 0x8902, 0x5410, 0x5412),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSPGRP, TIOCSTI
 }
+SOCKETPAIR = (53, 199)  # of streams alone, which asyncio wants: datagrams can be sent to sockets of others
+SOCK_STREAM, SOCKET_KIND = 1, 0xF
 
 NO_PROCESSES = {"fork": (57, None), "vfork": (58, None)}  # EAGAIN, as where the number of processes is used up
 CLONE, CLONE3 = (56, 220), (435, 435)
 NOT_FOR_PROGRAMS = {"memfd_create": (319, 279), "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53)}
 OWN_PROCESS_ONLY = {"kill": (62, 129), "tgkill": (234, 131)}
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
@@ -102,6 +105,8 @@ def inherited_filter() -> Filter:
     for numbers, commands in FORBIDDEN_COMMANDS.items():
         tests = [test for command in commands for test in ((_EQUAL, 0, 1, command), _fail(errno.EPERM))]
         rules += _rule(numbers, 1, [*tests, allow])
+    stream = [(_AND, 0, 0, SOCKET_KIND), (_EQUAL, 0, 1, SOCK_STREAM), allow, _fail(errno.EPERM)]
+    rules += _rule(SOCKETPAIR, 1, stream)
     for numbers in DENIED.values():
         rules += _deny(numbers, errno.EPERM)
     return Filter([*rules, allow])

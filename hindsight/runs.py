@@ -119,7 +119,11 @@ def _entry(
     if earlier is None:
         return entry
     before = earlier["settings"]
-    differing = [f"{name} was {before.get(name)!r}, is {now[name]!r}" for name in same if before.get(name) != now[name]]
+    differing = [
+        f"{name} was {before.get(name)!r}, is {now[name]!r}"
+        for name in same
+        if (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version did not have was off
+    ]
     if _version(earlier) != _version(facts):
         differing.append(f"the problem set was {_version(earlier)}, is {_version(facts)}")
     if differing and not settings.get("allow_other_settings", False):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from scripts import ROOT, TACO_REAL, run_script, write_converted
@@ -112,6 +113,91 @@ def test_killed_at_any_moment_it_goes_on_and_no_verdict_is_wrong(tmp_path):
         process.wait()
     assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
     assert [correct for correct, _ in verdicts(tmp_path)] == [bool(number % 3) for number in range(40)]
+
+
+def test_identical_programs_on_one_problem_are_judged_once(tmp_path):
+    """A program that answers by chance would otherwise hardly get one verdict in twelve files."""
+    chance = "import os\nprint(input() if os.urandom(1)[0] % 2 else 'wrong')"
+    for sample in range(12):
+        write_converted(tmp_path, 0, sample, chance, ECHO)
+    write_converted(tmp_path, 1, 0, chance, {"input_output": json.dumps({"inputs": ["a\n"], "outputs": ["wrong\n"]})})
+    result = run_script(SCRIPT, "--input_dir", tmp_path, "--workers", 2)
+    assert result.returncode == 0, result.stderr
+    assert len(set(verdicts(tmp_path)[:12])) == 1
+    assert "11 answers had the program of another one, which was judged once" in result.stdout
+
+
+def test_the_script_says_in_one_line_what_contains_the_programs(tmp_path):
+    write_converted(tmp_path, 0, 0, "print(input())", ECHO)
+    lines = run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox", "landlock", "seccomp").stdout.splitlines()
+    assert [line for line in lines if "Landlock" in line and "seccomp" in line] == lines[:1]
+    assert "no namespaces" in lines[0]
+
+
+def test_without_a_layer_nothing_is_run_unless_told_to(tmp_path):
+    path = write_converted(tmp_path, 0, 0, "print(input())", ECHO)
+    before = path.read_bytes()
+    result = run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox")
+    assert (result.returncode, path.read_bytes() == before) == (2, True)
+    assert "--unsafe" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox", "--unsafe").returncode == 0
+    assert verdicts(tmp_path) == [(True, "")]
+
+
+def test_the_papers_rules_give_other_verdicts_and_do_not_mix_with_ours(tmp_path):
+    write_converted(tmp_path / "ours", 0, 0, "print(input(", ECHO)
+    write_converted(tmp_path / "reference", 0, 0, "print(input(", ECHO)
+    run_script(SCRIPT, "--input_dir", tmp_path / "ours")
+    run_script(SCRIPT, "--input_dir", tmp_path / "reference", "--reference_rules")
+    assert verdicts(tmp_path / "ours") == [(False, "syntax error")]
+    assert verdicts(tmp_path / "reference") == [(True, "")]
+    result = run_script(SCRIPT, "--input_dir", tmp_path / "ours", "--reference_rules")
+    assert (result.returncode, "reference_rules was False, is True" in result.stderr) == (2, True)
+
+
+def test_ctrl_c_stops_at_once_whatever_runs_and_leaves_no_process(tmp_path):
+    for number in range(6):
+        write_converted(tmp_path, number, 0, f"while {number + 1}: pass" if number else "print(input())", ECHO)
+    command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--timeout", "300", "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not verdicts_so_far(tmp_path):
+        time.sleep(0.05)
+    started = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    assert process.wait() == 130
+    assert time.monotonic() - begun < 10
+    assert "run again to go on" in process.stderr.read()
+    deadline = time.monotonic() + 10
+    while any(is_alive(pid) for pid in started) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(started) >= 4
+    assert not [pid for pid in started if is_alive(pid)]
+
+
+def verdicts_so_far(folder):
+    return sum('"correctness"' in path.read_text() for path in folder.glob("converted*.json"))
+
+
+def descendants(pid):
+    """The processes beneath a process, by (pid, start time), as a pid alone may come again."""
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [(child, start_time(child)), *descendants(child)]
+    return found
+
+
+def start_time(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def is_alive(process):
+    pid, started = process
+    return started is not None and start_time(pid) == started
 
 
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")

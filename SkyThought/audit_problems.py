@@ -1,0 +1,208 @@
+"""Audits a problem set: judges its own solutions, and writes the mask of problems that nothing can be learned from.
+
+Reads problems in TACO's schema; writes a mask (see hindsight/mask.py), which steps 3, 4 and 5 take as --mask. A problem
+is masked when none of its solutions passes its tests, when so many give a wrong answer where others pass that several
+answers must be accepted there (it needs a special judge), or when its tests make no sense. A run that was killed goes
+on where it was; when special judges are added, their problems alone are audited again.
+
+    python SkyThought/audit_problems.py --problems lab --output runs/lab/mask.json
+"""
+
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tqdm import tqdm
+
+from hindsight import mask, records
+from hindsight.problems import Problem, ProblemSet, load_problems
+from hindsight.runs import versions
+from hindsight.settings import Settings, UserError, require, run_script
+from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
+from SkyThought.special_judges import SpecialJudges
+from SkyThought.taco import NOT_JUDGED, WRONG_ANSWER
+
+PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub name (BAAI/TACO)
+SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
+DIFFICULTY = ""                # EASY, MEDIUM, MEDIUM_HARD, HARD or VERY_HARD; empty: all
+OUTPUT = "runs/lab/mask.json"  # the mask
+MAX_SOLUTIONS = 20             # of a problem's solutions, chosen at random; 0: all
+WRONG_SHARE = 0.2              # of the solutions that give an answer, how many may be wrong where others pass
+CHECKERS = ""                  # folder of special judges, question_17.py for question 17; empty: none
+TIMEOUT = 4.0                  # CPU seconds a program may take for one test; TACO's: 4
+MEMORY_MB = 4096               # memory of a program, in MiB
+WORKERS = 0                    # programs at once; 0: one a core
+SEED = 0                       # of the random choice
+SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, each where the kernel allows it
+UNSAFE = False                 # run them although they are not contained
+RAY_ADDRESS = ""               # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
+
+SAME = ("split", "difficulty", "max_solutions", "timeout", "memory_mb", "seed")
+Entry = dict[str, Any]
+
+
+class Journal:
+    """What is known of each problem: `entries` by question id, out of an earlier mask and the lines beside it.
+
+    The file beside the mask has a line of JSON for each problem, written when the problem is audited; the first line
+    holds the problem set and the settings. Raises UserError when those are others than before.
+    """
+
+    def __init__(self, output: Path, origin: dict[str, Any], settings: Settings):
+        self.path = output.with_name(f"{output.name}.part")
+        self._head = {"problem set": origin, **{name: settings[name] for name in SAME}}
+        self.entries: dict[int, Entry] = {}
+        if output.exists():
+            made = _read_mask(output)
+            self._take(output, {"problem set": made["origin"], **made["settings"]}, made["problems"].items())
+        head, *lines = _whole_lines(self.path) or [None]
+        if head is not None:
+            self._take(self.path, head, lines)
+
+    def start(self, keep: Callable[[int, Entry], bool]) -> None:
+        """Drops the entries that are not to be kept, and starts the file with the others."""
+        self.entries = {question: entry for question, entry in self.entries.items() if keep(question, entry)}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(line) + "\n" for line in (self._head, *self.entries.items()))
+        records.write_bytes(self.path, text.encode())
+
+    def add(self, question_id: int, entry: Entry) -> None:
+        """Keeps a problem's entry, whatever happens to the script afterwards."""
+        self.entries[question_id] = entry
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps((question_id, entry)) + "\n")
+
+    def _take(self, path: Path, before: dict[str, Any], entries: Iterable[tuple[Any, Entry]]) -> None:
+        others = [name for name, value in self._head.items() if before.get(name) != value]
+        differing = "; ".join(f"{name} was {before.get(name)!r}, is {self._head[name]!r}" for name in others)
+        require(not others, f"{path} is of another audit ({differing}); delete it or give another --output")
+        self.entries.update((int(question), entry) for question, entry in entries)
+
+
+def _read_mask(path: Path) -> dict[str, Any]:
+    try:
+        return records.read_record(path, ("origin", "settings", "problems"))
+    except records.BrokenFile as error:
+        raise UserError(f"{error}; delete it or give another --output") from None
+
+
+def _whole_lines(path: Path) -> list[Any]:
+    """The lines of a journal; a last one that was cut short, by a kill or a full disk, is not among them."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def solutions(problem: Problem, most: int, seed: int) -> list[str]:
+    """A problem's own solutions without repetitions, up to `most` of them, the same ones for the same seed."""
+    given = problem.get("solutions") or []
+    try:
+        given = json.loads(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise UserError(f"solutions of question {problem['question_id']} are not JSON ({error})") from None
+    different = list(dict.fromkeys(text for text in given if isinstance(text, str)))
+    chance = random.Random(f"{seed} {problem['question_id']}")
+    return chance.sample(different, min(len(different), most or len(different)))
+
+
+def programs(
+    rows: ProblemSet, numbers: list[int], special_judges: SpecialJudges, settings: Settings, journal: Journal
+) -> Iterator[tuple[tuple[int, Entry], Task, str]]:
+    """The solutions of each problem, with the entry that their verdicts go into; what has none is done at once."""
+    for number in numbers:
+        problem = rows.row(number)
+        question, chosen = problem["question_id"], solutions(problem, settings.max_solutions, settings.seed)
+        task = make_task(question, problem["input_output"], special_judges.of(question))
+        entry: Entry = {
+            "tests": len(task.tests.inputs) if task.tests else 0,
+            "solutions": len(chosen),
+            "verdicts": {},
+            "special_judge": special_judges.digest(question),
+        }
+        if not chosen or not task.tests:
+            journal.add(question, entry)
+            continue
+        for source in chosen:
+            yield (question, entry), task, source
+
+
+def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
+    """Judges every solution; the number of problems of which some could not be judged, which get no entry."""
+    failed, before = 0, len(journal.entries)
+    with tqdm(total=total, unit="problem") as bar:
+        for (question, entry), verdict in judge_all(judges, work):
+            name = "correct" if verdict["correctness"] else verdict["reason"]
+            entry["verdicts"][name] = entry["verdicts"].get(name, 0) + 1
+            if sum(entry["verdicts"].values()) == entry["solutions"]:
+                if NOT_JUDGED in entry["verdicts"]:
+                    failed += 1
+                else:
+                    journal.add(question, entry)
+            bar.update(len(journal.entries) - before + failed - bar.n)
+        bar.update(total - bar.n)
+    return failed
+
+
+def classify(entry: Entry, wrong_share: float) -> str:
+    """A problem's class (`mask.CLASSES`) by the verdicts on its solutions."""
+    if not entry["tests"]:
+        return mask.MALFORMED
+    if not entry["solutions"]:
+        return mask.NO_SOLUTIONS
+    right, wrong = (entry["verdicts"].get(name, 0) for name in ("correct", WRONG_ANSWER))
+    if not right:
+        return mask.NO_PASS
+    return mask.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else mask.AGREE
+
+
+def write_mask(output: Path, settings: Settings, origin: dict[str, Any], entries: dict[int, Entry]) -> Counter:
+    """Writes the mask of all entries; the number of problems of each class."""
+    problems = {
+        question: {**entry, "class": classify(entry, settings.wrong_share)} for question, entry in entries.items()
+    }
+    counts = Counter(entry["class"] for entry in problems.values())
+    head = {"script": Path(__file__).name, "settings": dict(settings), "versions": versions(), "origin": origin}
+    records.write_json(output, {**head, "counts": counts, "problems": problems})
+    return counts
+
+
+def table(counts: Counter) -> str:
+    """The number of problems of each class."""
+    rows = [(counts[name], name, "left out" if name in mask.MASKED else "kept") for name in mask.CLASSES]
+    return "\n".join(f"{count:6d}  {name:18s}  {what}" for count, name, what in rows)
+
+
+def main(settings: Settings) -> int:
+    require(0 < settings.wrong_share <= 1, "WRONG_SHARE is above 0 and at most 1")
+    output, special_judges, failed = Path(settings.output), SpecialJudges(settings.checkers), 0
+    problems = load_problems(settings.problems, settings.split, settings.difficulty, with_tests=False)
+    rows = {problem["question_id"]: problem["origin"].pop("row") for problem in problems}
+    origin = problems[0]["origin"]
+    journal = Journal(output, origin, settings)
+    journal.start(lambda question, entry: entry["special_judge"] == special_judges.digest(question))
+    left = [row for question, row in rows.items() if question not in journal.entries]
+    if left:
+        problem_set = ProblemSet(settings.problems, settings.split, origin.get("revision", ""))
+        with closing(open_judges(settings)) as judges:
+            print(judges.protection, flush=True)
+            work = programs(problem_set, left, special_judges, settings, journal)
+            failed = audit(work, judges, journal, len(left))
+    entries = {question: journal.entries[question] for question in rows if question in journal.entries}
+    counts = write_mask(output, settings, origin, entries)
+    journal.path.unlink()
+    print(table(counts))
+    if failed:
+        print(f"{failed} problems could not be judged and are not in the mask; run again to try them again")
+    print(f"{len(entries)} problems of {settings.problems} audited: {output}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    run_script(main, globals())

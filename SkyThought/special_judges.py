@@ -1,0 +1,81 @@
+"""Special judges: small programs that say what a right answer is where a problem accepts several.
+
+One file a problem in a folder, named by its question id, with one function:
+
+    # checkers/question_17.py: any divisor but 1 and the number itself
+    def check(input: str, expected: str, output: str) -> bool:
+        number, words = int(input), output.split()
+        return len(words) == 1 and words[0].isdecimal() and 1 < int(words[0]) < number and number % int(words[0]) == 0
+
+For a problem that reads standard input the three are texts; for a call-based one `input` is the list of arguments,
+`expected` and `output` are values. `check` is asked only about programs that ended well. It is the user's own code
+and runs inside of the judge, without limits: it has to answer False to whatever a program may print, for when it
+raises, or returns something else than True or False, the answer is not judged.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hindsight.settings import UserError
+
+
+class SpecialJudge:
+    """The special judge of one problem. Pickled, it goes as its source, so another machine needs no file.
+
+    Raises UserError when the source cannot be run or has no function `check`.
+    """
+
+    def __init__(self, name: str, source: str):
+        self.name, self.source = name, source
+        self.digest = f"sha256:{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        self._check = _load(name, source)
+
+    def __call__(self, input: Any, expected: Any, output: Any) -> bool:
+        """Whether the output is right; whatever `check` returns or raises."""
+        return self._check(input, expected, output)
+
+    def __reduce__(self):
+        return (SpecialJudge, (self.name, self.source))
+
+
+class SpecialJudges:
+    """The special judges in a folder, each read when it is first asked for; with "" for the folder there are none."""
+
+    def __init__(self, folder: str):
+        if folder and not Path(folder).is_dir():
+            raise UserError(f"there is no folder {folder} of special judges")
+        self._folder = Path(folder) if folder else None
+        self._judges: dict[int, SpecialJudge | None] = {}
+
+    def of(self, question_id: int) -> SpecialJudge | None:
+        """The special judge of a problem, None when it has none. Raises UserError when its file is wrong."""
+        if question_id not in self._judges:
+            self._judges[question_id] = self._read(question_id)
+        return self._judges[question_id]
+
+    def digest(self, question_id: int) -> str | None:
+        """What tells one special judge from another, or from none (None)."""
+        judge = self.of(question_id)
+        return judge.digest if judge else None
+
+    def _read(self, question_id: int) -> SpecialJudge | None:
+        path = self._folder / f"question_{question_id}.py" if self._folder else None
+        if path is None or not path.exists():
+            return None
+        try:
+            return SpecialJudge(str(path), path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise UserError(f"the special judge {path} is not UTF-8 ({error})") from None
+
+
+def _load(name: str, source: str) -> Callable:
+    module: dict[str, Any] = {"__name__": Path(name).stem, "__file__": name}
+    try:
+        exec(compile(source, name, "exec"), module)
+    except (Exception, SystemExit) as error:  # the user's own code: whatever it raises, its file is at fault
+        raise UserError(f"the special judge {name} cannot be loaded: {type(error).__name__}: {error}") from None
+    if not callable(module.get("check")):
+        raise UserError(f"the special judge {name} has no function check(input, expected, output)")
+    return module["check"]
