@@ -1,0 +1,7 @@
+# A coroutine is no value.
+# verdict: wrong answer
+# function: f
+# test: [3], 9
+
+async def f(n):
+    return n * n

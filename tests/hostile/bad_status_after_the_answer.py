@@ -1,0 +1,8 @@
+# The right answer, and then a bad exit status.
+# verdict: runtime error: exit status 3
+# test: "3\n", "9\n"
+
+import sys
+
+print(int(input()) ** 2)
+sys.exit(3)

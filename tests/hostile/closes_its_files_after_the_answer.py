@@ -1,0 +1,9 @@
+# Closes both by Python's means when it is done.
+# verdict: correct
+# test: "3\n", "9\n"
+
+import sys
+
+print(int(input()) ** 2)
+sys.stdin.close()
+sys.stdout.close()

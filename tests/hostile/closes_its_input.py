@@ -1,0 +1,8 @@
+# Closes standard input and reads it.
+# verdict: runtime error: OSError
+# test: "3\n", "9\n"
+
+import os
+
+os.close(0)
+print(int(input()) ** 2)

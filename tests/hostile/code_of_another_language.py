@@ -1,0 +1,6 @@
+# Not Python at all.
+# verdict: syntax error
+# test: "3\n", "9\n"
+
+#include <iostream>
+int main() { int n; std::cin >> n; std::cout << n * n; }

@@ -1,0 +1,7 @@
+# Some kilobytes that unpack to 100 GB.
+# verdict: memory limit
+# test: "3\n", "9\n"
+
+import gzip
+
+print(len(gzip.decompress(gzip.compress(bytes(10**7), 1) * 10**4)))

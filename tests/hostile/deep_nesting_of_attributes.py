@@ -1,0 +1,6 @@
+# A tree deeper than the compiler takes.
+# verdict: syntax error
+# program: "x = a" + ".a" * 100_000
+# test: "3\n", "9\n"
+
+The program is made above.

@@ -1,0 +1,6 @@
+# A tree deeper than the parser takes.
+# verdict: syntax error
+# program: "x = " + "-" * 100_000 + "1"
+# test: "3\n", "9\n"
+
+The program is made above.

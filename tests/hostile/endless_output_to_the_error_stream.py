@@ -1,0 +1,10 @@
+# What goes to the error stream is nobody's.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "3\n", "9\n"
+
+import sys
+
+print(int(input()) ** 2, flush=True)
+while True:
+    sys.stderr.write("x" * 10**5)

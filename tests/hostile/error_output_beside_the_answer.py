@@ -1,0 +1,8 @@
+# Debugging left in: a megabyte on the error stream is no part of the answer.
+# verdict: correct
+# test: "3\n", "9\n"
+
+import sys
+
+print("debug" * 200_000, file=sys.stderr)
+print(int(input()) ** 2)

@@ -1,0 +1,6 @@
+# An exception whose name is no text that a file or a terminal could hold.
+# verdict: runtime error: \x1b[2J\n100000 correct
+# test: "3\n", "9\n"
+
+print(int(input()) ** 2)
+raise type("\x1b[2J\n100000 correct", (Exception,), {})

@@ -1,0 +1,6 @@
+# An exception whose class is called like a verdict.
+# verdict: runtime error: correct
+# test: "3\n", "9\n"
+
+print(int(input()) ** 2)
+raise type("correct", (Exception,), {})

@@ -1,0 +1,7 @@
+# A file of a terabyte that has nothing in it.
+# verdict: runtime error: OSError
+# test: "3\n", "9\n"
+
+print(int(input()) ** 2)
+with open("file", "wb") as file:
+    file.truncate(1 << 40)

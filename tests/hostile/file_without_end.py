@@ -1,0 +1,9 @@
+# One file that grows for ever: an error, not a signal, at its limit.
+# verdict: runtime error: OSError
+# limits: timeout=4
+# test: "3\n", "9\n"
+
+print(int(input()) ** 2)
+with open("file", "wb") as file:
+    while True:
+        file.write(bytes(1 << 20))

@@ -1,0 +1,16 @@
+# The right answer, and then no end, which it covers up with messages of success on every descriptor.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "3\n", "9\n"
+
+import os
+import time
+
+print(int(input()) ** 2, flush=True)
+for fd in range(3, 1024):
+    try:
+        os.set_blocking(fd, False)
+        os.write(fd, b'{"value": 9}\n{"status": 0, "cpu": 0.0, "limit": null}\n')
+    except OSError:
+        pass
+time.sleep(10**6)

@@ -1,0 +1,6 @@
+# Half of a surrogate pair in the code, which no file of UTF-8 holds.
+# verdict: syntax error
+# program: text.replace("HALF", "\ud800")
+# test: "3\n", "9\n"
+
+print(int(input()) ** 2, "HALF"[:0])

@@ -1,0 +1,8 @@
+# 10,000 digits as an argument and a value.
+# verdict: correct
+# function: f
+# test: [10 ** 10_000], 10 ** 10_000 + 1
+# test: [-(10 ** 10_000)], 1 - 10 ** 10_000
+
+def f(x):
+    return x + 1

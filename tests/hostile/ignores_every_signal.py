@@ -1,0 +1,16 @@
+# Ignores SIGTERM, SIGALRM, SIGXCPU and all others that can be, and every exception.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "", "1"
+
+import signal
+
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+print(1, flush=True)
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass

@@ -1,0 +1,9 @@
+# A function that never returns.
+# verdict: time limit
+# limits: timeout=0.25
+# function: f
+# test: [1], 1
+
+def f(x):
+    while True:
+        pass

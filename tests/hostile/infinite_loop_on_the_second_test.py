@@ -1,0 +1,10 @@
+# Right on the first test, endless on the second.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "1", "1"
+# test: "2", "2"
+
+n = int(input())
+print(n)
+while n == 2:
+    pass

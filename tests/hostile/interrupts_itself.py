@@ -1,0 +1,10 @@
+# As if somebody had pressed Ctrl-C.
+# verdict: runtime error: KeyboardInterrupt
+# test: "3\n", "9\n"
+
+import _thread
+import time
+
+print(int(input()) ** 2, flush=True)
+_thread.interrupt_main()
+time.sleep(1)

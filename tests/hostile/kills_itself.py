@@ -1,0 +1,9 @@
+# SIGKILL to itself is the program's own doing, not the machine's.
+# verdict: runtime error: SIGKILL
+# test: "3\n", "9\n"
+
+import os
+import signal
+
+print(int(input()) ** 2, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,10 @@
+# Ends well, in the middle of its answer.
+# verdict: wrong answer
+# test: "3\n", "3\n9\n"
+
+import os
+
+n = int(input())
+print(n, flush=True)
+os._exit(0)
+print(n**2)

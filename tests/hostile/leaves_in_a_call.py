@@ -1,0 +1,10 @@
+# A function that ends the program well returns nothing.
+# verdict: runtime error: exit status 0
+# function: f
+# test: [1], 1
+
+import os
+
+
+def f(x):
+    os._exit(0)

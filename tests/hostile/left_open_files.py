@@ -1,0 +1,9 @@
+# Writes through files of its own on standard output and never closes them.
+# verdict: correct
+# test: "3\n", "9 16\n"
+
+out = open(1, "w", closefd=False)
+out.write(f"{int(input()) ** 2} ")
+out.flush()
+more = open("/dev/stdout", "w")
+more.write("16\n")

@@ -1,0 +1,7 @@
+# Takes memory until there is no more, and uses it.
+# verdict: memory limit
+# test: "3\n", "9\n"
+
+x = b"x" * 10**6
+while True:
+    x += x

@@ -1,0 +1,5 @@
+# A NUL byte is a character as any other, and not white space.
+# verdict: wrong answer
+# test: "3\n", "9\n"
+
+print(f"{int(input()) ** 2}\0")

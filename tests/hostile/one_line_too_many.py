@@ -1,0 +1,6 @@
+# Lines too many are not right.
+# verdict: wrong answer
+# test: "3\n", "1\n2\n3\n"
+
+for n in range(1, int(input()) + 2):
+    print(n)

@@ -1,0 +1,8 @@
+# Right, by binary writes past Python's text layer, in single bytes.
+# verdict: correct
+# test: "300\n", f"{3 ** 300}\n"
+
+import os
+
+for byte in str(3 ** int(input())).encode():
+    os.write(1, bytes([byte]))

@@ -1,0 +1,9 @@
+# Two sockets joined to each other reach nobody else, and some programs need them.
+# verdict: correct
+# test: "3\n", "9\n"
+
+import socket
+
+left, right = socket.socketpair()
+left.sendall(str(int(input()) ** 2).encode())
+print(right.recv(100).decode())

@@ -1,0 +1,20 @@
+# What a function prints, reads and leaves on the error stream does not matter.
+# verdict: correct
+# function: f
+# test: [1], 1
+# test: [2], 2
+
+import sys
+
+
+def f(x):
+    print("x" * 10**6)
+    print("debug", file=sys.stderr)
+    try:
+        input()
+    except EOFError:
+        return x
+
+
+if __name__ == "__main__":
+    raise SystemExit(1)

@@ -1,0 +1,9 @@
+# Reads and prints instead of defining the function.
+# verdict: missing function
+# function: f
+# test: [1], 1
+
+import sys
+
+for line in sys.stdin:
+    print(int(line))

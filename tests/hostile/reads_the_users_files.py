@@ -1,0 +1,36 @@
+# Passwords, keys, and the home directory, which it was told.
+# verdict: correct
+# test: f"{outside}\n", "contained\n"
+
+import glob
+import os
+
+home = input()
+done = []
+for path in (
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/hostname",
+    "/root/.bashrc",
+    "/root/.ssh/id_rsa",
+    "/var/log/dpkg.log",
+    "/boot",
+    "/home",
+    "/root",
+    home,
+    os.path.join(home, ".ssh", "id_rsa"),
+    os.path.join(home, "secret.txt"),
+    os.path.expanduser("~/.ssh/id_rsa"),
+    os.path.expanduser("~root/.profile"),
+):
+    try:
+        if os.path.isdir(path):
+            done += [path] * bool(os.listdir(path))
+        else:
+            with open(path, "rb") as file:
+                file.read(1)
+            done.append(path)
+    except OSError:
+        pass
+done += glob.glob(home + "/*") + glob.glob("/home/*/.*") + glob.glob("/root/.*")
+print(*done or ["contained"])

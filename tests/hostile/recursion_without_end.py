@@ -1,0 +1,9 @@
+# Meets the recursion limit, which is a fresh interpreter's.
+# verdict: runtime error: RecursionError
+# test: "3\n", "9\n"
+
+def f(n):
+    return f(n + 1)
+
+
+print(f(0))

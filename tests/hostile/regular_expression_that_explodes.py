@@ -1,0 +1,8 @@
+# Backtracks for ever inside the regular expression engine.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "", "1"
+
+import re
+
+print(re.match(r"(a|aa)+$", "a" * 100 + "b"))

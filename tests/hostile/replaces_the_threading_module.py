@@ -1,0 +1,9 @@
+# Breaks what waits for the threads at the end.
+# verdict: correct
+# test: "3\n", "9\n"
+
+import threading
+
+print(int(input()) ** 2)
+threading._shutdown = threading._main_thread = threading.main_thread = threading.Thread = None
+threading._shutdown_locks = None

@@ -1,0 +1,7 @@
+# A set has no order, JSON has no sets.
+# verdict: wrong answer
+# function: f
+# test: [3], [0, 1, 2]
+
+def f(n):
+    return set(range(n))

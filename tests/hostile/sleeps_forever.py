@@ -1,0 +1,9 @@
+# Takes no CPU time at all.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "", "1"
+
+import time
+
+print(1)
+time.sleep(10**6)

@@ -1,0 +1,10 @@
+# SIGSTOP to itself: neither runs nor ends.
+# verdict: time limit
+# limits: timeout=0.25
+# test: "3\n", "9\n"
+
+import os
+import signal
+
+print(int(input()) ** 2, flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)

@@ -1,0 +1,7 @@
+# A tab where there were eight spaces.
+# verdict: syntax error
+# test: "3\n", "9\n"
+
+if True:
+        n = int(input())
+	print(n**2)

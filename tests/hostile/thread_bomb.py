@@ -1,0 +1,10 @@
+# Starts threads until it may not.
+# verdict: runtime error: RuntimeError
+# test: "3\n", "9\n"
+
+import threading
+import time
+
+threading.stack_size(1 << 16)
+while True:
+    threading.Thread(target=time.sleep, args=(10**6,), daemon=True).start()

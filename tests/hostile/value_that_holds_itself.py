@@ -1,0 +1,9 @@
+# A list that is its own item.
+# verdict: runtime error: RecursionError
+# function: f
+# test: [3], [3]
+
+def f(n):
+    value = []
+    value.append(value)
+    return value
