@@ -296,6 +296,8 @@ class _Pipe:
                 return False
             self.size += len(data)
             self.parts.append(data)
+            if self.too_much:
+                del self.parts[1:]  # the beginning is shown
         return True
 
     def content(self) -> bytes:

@@ -238,7 +238,7 @@ def _mount_proc(target: str, flags: int) -> None:
 
 def _hide_folders_between(root: Path) -> None:
     """The folders that only lead to what is shown can be passed and not listed: their names tell of the machine."""
-    shown = {root / path.relative_to("/") for path in readable_paths()} | {root / name for name in ("proc", "box", "dev")}
+    shown = {root / path.relative_to("/") for path in (*readable_paths(), Path("/proc"), Path("/box"), Path("/dev"))}
     between = {parent for path in shown for parent in path.parents if parent == root or root in parent.parents}
     for folder in sorted(between - shown, reverse=True):
         folder.chmod(0o111)

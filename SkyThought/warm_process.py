@@ -23,12 +23,12 @@ from SkyThought.supervisor import Supervisor
 
 THREAD_STACK_BYTES = 8 << 20  # of a thread, which would else be as large as the limit set for the main one
 REHEARSALS = 30
+CONTROL_FD = 3
 CALLS_TO_PROGRAM = 6  # from `main` to a program's first line, as Python counts depth
 
 
 def main() -> None:
-    control, parent, judge = socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
-    control.set_inheritable(False)
+    control, parent, judge = _take_control(int(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
     del sys.path[0]  # where this package is
     _reset_signals()
     sandbox = Sandbox(sys.argv[6:], parent)
@@ -54,6 +54,13 @@ def main() -> None:
     gc.freeze()
     with suppress(OSError):  # the judge is gone
         supervisor.serve()
+
+
+def _take_control(descriptor: int) -> socket.socket:
+    """The judge's socket, and no other file: it gets a number among those that every child closes."""
+    os.dup2(descriptor, CONTROL_FD, inheritable=False)
+    os.closerange(CONTROL_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    return socket.socket(fileno=CONTROL_FD)
 
 
 def _reset_signals() -> None:

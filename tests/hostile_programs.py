@@ -148,7 +148,7 @@ def children(pid: int) -> set[int]:
     """The processes that a process has started, or taken over, and not yet waited for; empty if it is gone."""
     found: set[int] = set()
     with suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
             found |= set(map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()))
     return found
 

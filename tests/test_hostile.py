@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from hostile_programs import SECRET, Bait, children, descendants, read_all
@@ -106,8 +107,16 @@ def wait_for_idle(processes: set[int]) -> set[int]:
     return now
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-@pytest.mark.parametrize("layers", LAYERS)
+# The limits are met the same way whatever layers are on, and take seconds.
+CASES = [
+    pytest.param(layers, program, id=f"{layers}-{program.name}")
+    for layers in LAYERS
+    for program in PROGRAMS
+    if layers == "all" or not any("limit" in verdict for verdict in program.verdicts)
+]
+
+
+@pytest.mark.parametrize(("layers", "program"), CASES)
 def test_hostile_and_awkward_programs_get_their_verdict_and_touch_nothing(judges, layers, program):
     judge = judges.get(layers, program.limits)
     idle = descendants(os.getpid())
@@ -138,7 +147,6 @@ def test_whatever_a_program_prints_the_judge_needs_little_memory(judges):
 def peak_memory(reset: bool = False) -> int:
     """The most memory this process has used, in bytes, since it was last reset (see proc(5), clear_refs)."""
     if reset:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
