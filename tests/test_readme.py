@@ -96,7 +96,7 @@ def test_the_entropy_of_the_labs_models_is_read_as_the_readme_says(lab_runs, tmp
 
 def test_a_benchmark_prints_its_ratio():
     """The judge's; the one of sampling takes minutes and is left to `make bench`."""
-    command = [sys.executable, "-m", "benchmarks.judging"]
+    command = [sys.executable, "-m", "benchmarks.judging", "--quick"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert re.search(r"ratio +\d+\.\d", result.stdout)
