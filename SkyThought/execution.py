@@ -5,6 +5,7 @@ are a warm process for each worker (`warm_process`, `supervisor`) and a child of
 contained by `sandbox`. Linux only.
 """
 
+import fcntl
 import json
 import os
 import select
@@ -93,6 +94,8 @@ class WarmProcess:
         for name in ("box", "root"):
             (self.folder / name).mkdir()
         (self.folder / "secret").write_text("secret")
+        self._lock = os.open(self.folder / "secret", os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # says that this folder is in use
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # The shell stays, to remove the folder, and end what may be left, should this process be killed.
         stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"'
@@ -153,6 +156,7 @@ class WarmProcess:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
 
     def _wait_until_ready(self) -> dict[str, Any]:
         try:
@@ -160,8 +164,7 @@ class WarmProcess:
         except MachineError:
             self.close()
             raise UserError(
-                "The judge's helper process, which needs Linux and numpy, "
-                f"ended with status {self.process.returncode}."
+                f"The judge's helper process, which needs Linux, ended with status {self.process.returncode}."
             ) from None
 
 
@@ -175,7 +178,11 @@ class Program:
         self.warm = warm
         self.reports, theirs = os.pipe()
         os.set_blocking(self.reports, False)
-        warm.send(messages.PROGRAM, messages.memory_file(source.encode("utf-8", "surrogatepass")), theirs)
+        try:
+            warm.send(messages.PROGRAM, messages.memory_file(source.encode("utf-8", "surrogatepass")), theirs)
+        except MachineError:
+            os.close(self.reports)
+            raise
 
     def __enter__(self) -> "Program":
         return self
@@ -262,7 +269,10 @@ class Program:
         for watched in (control, pipe.descriptor):
             poller.register(watched, select.POLLIN)
         deadline = time.monotonic() + WALL_FACTOR * timeout + GRACE_SECONDS
-        while control not in (ready := [number for number, _ in poller.poll(1000 * (deadline - time.monotonic()))]):
+        while True:
+            ready = [number for number, _ in poller.poll(1000 * max(0.0, deadline - time.monotonic()))]
+            if control in ready:
+                return False
             if not ready:
                 raise MachineError("the judge's helper process hangs")
             if not pipe.read():
@@ -272,7 +282,6 @@ class Program:
                 return False
             if until_line and pipe.has_line():
                 return True
-        return False
 
 
 class _Pipe:
@@ -402,5 +411,20 @@ def remove_leftovers() -> None:
     """Remove the folders of judges on this machine that were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         owner = folder.name.split("-")[1]
-        if owner.isdigit() and not Path("/proc", owner).exists() and folder.stat().st_uid == os.getuid():
+        if owner.isdigit() and not Path("/proc", owner).exists() and not _is_in_use(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whether somebody holds its lock: a judge in another container may share the temporary folder, not the ids."""
+    try:
+        file = os.open(folder / "secret", os.O_RDONLY)
+    except OSError:  # somebody else's, or not yet or no more whole
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

@@ -32,7 +32,8 @@ def main() -> None:
     del sys.path[0]  # where this package is
     _reset_signals()
     sandbox = Sandbox(sys.argv[6:], parent)
-    Path("/proc/self/oom_score_adj").write_text("1000")  # should memory run out, let it take this process
+    with suppress(OSError):  # should memory run out, let it take this process
+        Path("/proc/self/oom_score_adj").write_text("1000")
     sandbox.enter()
     sys.set_int_max_str_digits(0)  # the limit is younger than most problems, whose programs use longer ones
     prelude.install(large=sys.argv[5] == "large")

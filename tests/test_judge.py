@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hindsight.formats import render
+from SkyThought import prelude
 from SkyThought.taco import REASONS, TACOTaskHandler
 
 REAL = Path(__file__).parents[2] / "shared" / "taco_real"
@@ -352,6 +353,16 @@ def test_unimported_names_are_found_and_change_nothing_that_is_there(judge):
     )
     assert reason(judge, "print('deque' in globals(), 'math' in dir())", "", "False False") == ""
     assert reason(judge, "print(undefined)", "", "") == "runtime error: NameError"
+
+
+def test_every_name_of_the_prelude_is_found_whichever_size_of_it_a_program_gets(judge):
+    members = [*prelude.NAMES.items(), *prelude.MORE_NAMES.items()]
+    names = [name for module, text in members for name in (module, *text.split())]
+    names += [*prelude.MODULES.split(), *prelude.MORE_MODULES.split(), "np"]
+    missing = [name for name in names if reason(judge, f"{name}\nprint(1)", "", "1")]
+    assert (missing, len(names) > 100) == ([], True)
+    imports = f"{prelude.OFTEN_IMPORTED} {prelude.MORE_OFTEN_IMPORTED} heapq sys json unittest asyncio uuid"
+    assert [name for name in imports.split() if reason(judge, f"import {name}\nprint(1)", "", "1")] == []
 
 
 def test_random_numbers_differ_from_run_to_run(judge):

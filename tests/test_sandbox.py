@@ -3,6 +3,7 @@
 What hostile programs come to with them is in test_hostile.py.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -116,11 +117,15 @@ def test_a_program_reads_its_own_text_and_finds_nothing_else_in_its_folder():
 
 def test_folders_of_killed_judges_are_removed_by_the_next_one(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone, mine, other = (tmp_path / f"{execution.PREFIX}{name}" for name in ("999999999-a", f"{os.getpid()}-b", "x-c"))
-    for folder in (gone, mine, other):
+    names = ("999999999-gone", f"{os.getpid()}-mine", "x-other", "999999998-of_another_container")
+    folders = [tmp_path / f"{execution.PREFIX}{name}" for name in names]
+    for folder in folders:
         (folder / "box").mkdir(parents=True)
-    execution.remove_leftovers()
-    assert [gone.exists(), mine.exists(), other.exists()] == [False, True, True]
+        (folder / "secret").touch()
+    with (folders[-1] / "secret").open() as used:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        execution.remove_leftovers()
+    assert [folder.exists() for folder in folders] == [False, True, True, True]
 
 
 def test_a_folder_is_emptied_of_whatever_a_program_may_make(tmp_path):
