@@ -22,7 +22,7 @@ JSON writes them: {1: 2} equals {"1": 2}.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -125,8 +125,8 @@ def _shown_value(tagged: Any) -> Any:
     return _Shown(f"<{content} object>")
 
 
-def plain(tagged: Any) -> Any:
-    """A tagged value as Python's own: lists, tuples, dictionaries; any other object is the text that names it.
+def plain(tagged: Any, other: Callable[[str], Any] = "<{} object>".format) -> Any:
+    """A tagged value as Python's own: lists, tuples, dictionaries; any other object as `other` gives it by its name.
 
     Raises ValueError or TypeError for what is not in tagged form, RecursionError for what is nested too deeply.
     """
@@ -134,8 +134,8 @@ def plain(tagged: Any) -> Any:
         return tagged
     kind, content = tagged
     if kind == "dict":
-        return {plain(key): plain(value) for key, value in content}
+        return {plain(key, other): plain(value, other) for key, value in content}
     if kind in ("list", "tuple"):
-        items = [plain(item) for item in content]
+        items = [plain(item, other) for item in content]
         return items if kind == "list" else tuple(items)
-    return f"<{content} object>"
+    return other(content)

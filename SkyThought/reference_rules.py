@@ -32,6 +32,7 @@ from contextlib import suppress
 from typing import Any
 
 from SkyThought import prelude
+from SkyThought.comparison import plain
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
 # What that checker imports for a program, beside numpy as np.
@@ -238,7 +239,7 @@ def passes_value(expected: Any, tagged: Any) -> bool:
     exception, so it is right.
     """
     try:
-        got = _value(tagged)
+        got = plain(tagged, _other)
     except (TypeError, ValueError, RecursionError):  # not in tagged form: the program wrote it itself
         return False
     try:
@@ -273,15 +274,6 @@ class _Array:
         raise ValueError("the truth value of an array is ambiguous")
 
 
-def _value(tagged: Any) -> Any:
-    """The Python value of one in tagged form; an object of another kind becomes one that equals nothing."""
-    if not isinstance(tagged, list):
-        return tagged
-    kind, content = tagged
-    if kind == "list":
-        return [_value(item) for item in content]
-    if kind == "tuple":
-        return tuple(_value(item) for item in content)
-    if kind == "dict":
-        return {_value(key): _value(value) for key, value in content}
-    return _Array() if content == "ndarray" else object()
+def _other(name: str) -> object:
+    """Stands for an object that is of no built-in type; but for arrays it equals nothing."""
+    return _Array() if name == "ndarray" else object()
