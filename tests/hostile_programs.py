@@ -18,7 +18,6 @@ What follows `test`, `limits` and `program` is Python; a test may use the names 
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -88,7 +87,7 @@ class Bait:
         (self.home / ".ssh").mkdir(parents=True)
         (self.home / ".ssh" / "id_rsa").write_text(SECRET)
         (self.home / "secret.txt").write_text(SECRET)
-        self.before = self._files()
+        self.before, self.there = self._files(), left_behind()
         self.canary = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         self.server = socket.create_server(("127.0.0.1", 0))
         self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -121,7 +120,10 @@ class Bait:
                 found.append(f"somebody sent something to the {name} socket")
         if self._files() != self.before:
             found.append("the home directory has changed")
-        return found + left_behind()
+        now = left_behind()
+        found += [f"{path} was written" for path in now - self.there]
+        self.there = now  # so as to tell once
+        return found
 
     def close(self) -> None:
         """Take it away."""
@@ -135,13 +137,10 @@ class Bait:
         return {str(path): (it.st_mtime_ns, it.st_ctime_ns, it.st_mode, it.st_size) for path, it in status.items()}
 
 
-def left_behind() -> list[str]:
-    """Files of the programs' in the repository and in the folders anybody may write to; removed, so as to tell once."""
+def left_behind() -> set[Path]:
+    """Files of the programs' in the repository and in the folders anybody may write to."""
     places = [ROOT, ROOT / "lab", ROOT / "tests", *map(Path, ("/", "/tmp", "/var/tmp", "/dev/shm", "/run"))]
-    found = [path for place in places for path in place.glob(f"{MARK}*")]
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    return [f"{path} was written" for path in found]
+    return {path for place in places for path in place.glob(f"{MARK}*")}
 
 
 def children(pid: int) -> set[int]:
@@ -160,6 +159,14 @@ def descendants(pid: int) -> set[int]:
         found |= new
         new = set().union(*map(children, new)) - found
     return found
+
+
+def ended(pid: int) -> bool:
+    """Whether a process runs no more: it is gone, or only waited for."""
+    try:
+        return _state(pid) in "ZX"
+    except OSError:
+        return True
 
 
 def _state(pid: int) -> str:

@@ -6,12 +6,16 @@ at: somebody's files, process and servers, the repository, the temporary folders
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hostile_programs import SECRET, Bait, children, descendants, read_all
+from hostile_programs import ROOT, SECRET, Bait, children, descendants, ended, read_all
 
 from hindsight.settings import UserError
 from SkyThought.taco import TACOTaskHandler, make_tests
@@ -142,6 +146,82 @@ def test_whatever_a_program_prints_the_judge_needs_little_memory(judges):
         before = peak_memory(reset=True)
         assert judged(judge, program, "", expected * 100)["reason"] == "wrong answer"
         assert peak_memory() - before < 400 << 20
+
+
+def test_whatever_a_function_returns_the_judge_needs_little_time_and_memory(judges):
+    """Forged reports of values: most items, and longest integers, that fit into what a function may return."""
+    judge = judges.get("all", {"timeout": 4.0, "memory_mb": 1024})
+    forged = "import os\ndef f(x):\n data = memoryview({})\n while data: data = data[os.write(100, data):]\n return 2"
+    tests = make_tests({"fn_name": "f", "inputs": [[1]], "outputs": [1]})
+    for items in ('b"{}," * 20_000_000', 'b"[" * 20_000_000', '(b"9" * 190_000 + b",") * 300', 'b"1," * 30_000_000'):
+        start, before = time.monotonic(), peak_memory(reset=True)
+        value = f"""b'{{"value": ["list", [' + {items} + b'{{}}]]}}\\n'"""
+        assert judge.judge(forged.format(value), tests)["correctness"] is False
+        assert peak_memory() - before < 500 << 20
+        assert time.monotonic() - start < 15
+
+
+HOLDS_PIPES = """
+import fcntl, os, time
+held = []
+try:
+    while True:
+        held.append(os.pipe())
+        try:
+            fcntl.fcntl(held[-1][1], fcntl.F_SETPIPE_SZ, 1 << 20)
+        except OSError:
+            continue
+except OSError:
+    time.sleep(1.5)
+"""
+
+
+def test_a_program_that_holds_all_pipes_of_the_user_stops_no_other(judges):
+    """The kernel gives a user so much memory for pipes, and then only pipes of two pages: inputs must fit all the same."""
+    limits = {"timeout": 1.0, "memory_mb": 1024}
+    judge = judges.get("all", limits)
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        hogs = [stack.enter_context(TACOTaskHandler(**limits)) for _ in range(2)]
+        for hog in hogs:
+            hog.protection()
+        running = [pool.submit(judged, hog, HOLDS_PIPES, "", "") for hog in hogs]
+        time.sleep(0.5)
+        start = time.monotonic()
+        assert judged(judge, "print(len(input()))", "x" * 50_000, "50000")["correctness"]
+        assert time.monotonic() - start < 10
+        assert [done.result()["reason"] for done in running] == ["", ""]
+
+
+JUDGE = """
+import sys
+sys.path.append({tests!r})
+from hostile_programs import FOLDER, read
+from SkyThought.taco import TACOTaskHandler, make_tests
+program = read(FOLDER / "{name}.py")
+judge = TACOTaskHandler(timeout=30, layers={layers})
+print(judge.protection(), flush=True)
+judge.judge(program.source, make_tests(program.problem({{}})))
+"""
+
+
+@pytest.mark.parametrize("name", ["outlives_its_parents_death", "ignores_every_signal"])
+@pytest.mark.parametrize("layers", LAYERS)
+def test_a_judge_that_is_killed_takes_the_running_program_with_it(judges, tmp_path, layers, name):
+    judges.get(layers, {"timeout": 1.0, "memory_mb": 1024})
+    code = JUDGE.format(tests=str(ROOT / "tests"), name=name, layers=LAYERS[layers])
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    judge = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+    judge.stdout.readline()
+    time.sleep(0.3)
+    processes = descendants(judge.pid)
+    judge.kill()
+    judge.communicate()
+    deadline = time.monotonic() + 10
+    while (alive := [pid for pid in processes if not ended(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert alive == []
+    assert len(processes) >= 2
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
 def peak_memory(reset: bool = False) -> int:

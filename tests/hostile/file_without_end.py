@@ -1,5 +1,5 @@
 # One file that grows for ever: an error, not a signal, at its limit.
-# verdict: runtime error: OSError
+# verdict: runtime error: OSError | output limit
 # limits: timeout=4
 # test: "3\n", "9\n"
 

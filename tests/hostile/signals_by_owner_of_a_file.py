@@ -38,4 +38,4 @@ for pid in (os.getppid(), int(input()), 1, 2, -os.getppid()):
             pass
         os.write(other, b"x")
         time.sleep(0.01)
-print("contained" if not done or all(owned in ("contained",) for owned in done) else done)
+print(*done or ["contained"])
