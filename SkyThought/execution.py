@@ -280,19 +280,18 @@ class Program:
             if pipe.too_much:
                 self.warm.send(messages.STOP)
                 return False
-            if until_line and pipe.has_line():
+            if until_line and pipe.has_line:
                 return True
 
 
 class _Pipe:
-    """What comes through a pipe from a child, up to OUTPUT_BYTES; all of it is read, the rest is dropped."""
+    """What comes through a pipe from a child, up to OUTPUT_BYTES; of what is too much the beginning is kept.
+
+    In one piece of memory: in many small ones it would not all go back to the machine afterwards.
+    """
 
     def __init__(self, descriptor: int):
-        self.descriptor, self.parts, self.size = descriptor, [], 0
-
-    @property
-    def too_much(self) -> bool:
-        return self.size > OUTPUT_BYTES
+        self.descriptor, self.data, self.too_much, self.has_line = descriptor, bytearray(), False, False
 
     def read(self) -> bool:
         """Take what there is, at most a little too much; whether there may be more."""
@@ -303,26 +302,24 @@ class _Pipe:
                 return True
             if not data:
                 return False
-            self.size += len(data)
-            self.parts.append(data)
-            if self.too_much:
-                del self.parts[1:]  # the beginning is shown
+            self.data += data
+            self.has_line = self.has_line or b"\n" in data
+            if len(self.data) > OUTPUT_BYTES:
+                self.too_much = True
+                del self.data[1 << 16 :]
         return True
 
     def content(self) -> bytes:
-        return b"".join(self.parts)
+        return bytes(self.data)
 
     def rest(self) -> bytes:
         self.read()
         return self.content()
 
-    def has_line(self) -> bool:
-        return any(b"\n" in part for part in self.parts)
-
     def take_lines(self) -> list[bytes]:
         """The whole lines, which are taken out."""
         *lines, rest = self.content().split(b"\n")
-        self.parts = [rest]
+        self.data, self.has_line = bytearray(rest), False
         return lines
 
 
