@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.settings import UserError
-from SkyThought import messages
+from SkyThought import kernel, messages
 from SkyThought.sandbox import LAYERS
 
 WALL_FACTOR = 3  # wall seconds a CPU second of the limit: a program that sleeps or waits ends too
@@ -31,6 +31,8 @@ START_SECONDS = 120  # for the warm process to import what it imports, on a busy
 GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; longer means that the warm process hangs
 CLOSE_SECONDS = 10  # for the warm process to end what runs, and itself
 QUICK_MILLISECONDS = 5  # until then nothing but the child's end is waited for
+MOST_ITEMS = 2_000_000  # in a value a function returns: each may be four bytes of text, and a hundred of memory
+LARGE_BYTES = 1 << 20  # an output from which on its memory is given back at once
 LONG_INTEGER = 200_000  # digits: Python takes a quarter of a second to read them, and four times that for twice as many
 OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
@@ -175,7 +177,7 @@ class Program:
     """
 
     def __init__(self, warm: WarmProcess, source: str):
-        self.warm = warm
+        self.warm, self.large = warm, False
         self.reports, theirs = os.pipe()
         os.set_blocking(self.reports, False)
         try:
@@ -189,6 +191,8 @@ class Program:
 
     def __exit__(self, *exception: Any) -> None:
         os.close(self.reports)
+        if self.large:
+            kernel.release_memory()
 
     def run(self, stdin: bytes, timeout: float) -> Execution:
         """Run it on an input, in a new child. `timeout` is in seconds of CPU time."""
@@ -226,7 +230,11 @@ class Program:
                 used += seconds
                 lines = pipe.take_lines()
                 for line in lines[:left]:
-                    share, report = seconds / len(lines), _read_report(line)
+                    share = seconds / len(lines)
+                    if line.count(b",") + line.count(b"[") > MOST_ITEMS:
+                        yield Call(OUTPUT_LIMIT, None, share)
+                        return
+                    report = _read_report(line)
                     call = Call(_reason(ended, report, share, timeout, _BAD_RESULT), report.get("value"), share)
                     yield call
                     if call.reason:
@@ -248,12 +256,14 @@ class Program:
             message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
             if message[:1] == messages.ENDED:
                 pipe.read()
+                self.large |= len(pipe.data) > LARGE_BYTES
                 return _Ended(message, pipe.too_much)
 
     def _wait_for_calls(self, pipe: "_Pipe", timeout: float) -> tuple["_Ended | None", float]:
         """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
         if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._take_while_it_runs(pipe, timeout, until_line=True):
             self.warm.send(messages.NEXT)
+        self.large |= len(pipe.data) > LARGE_BYTES
         message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
         if message[:1] == messages.USED:
             return None, messages.SECONDS.unpack(message[1:])[0]
@@ -358,7 +368,7 @@ def _read_report(text: bytes) -> dict:
     line = text.partition(b"\n")[0]
     try:
         if len(line) > LONG_INTEGER:
-            report = json.loads(line, parse_int=_parse_integer)
+            report = json.loads(line, parse_int=_Integers().read)
         else:
             report = json.loads(line) if line else {}
     except (ValueError, RecursionError):
@@ -366,9 +376,15 @@ def _read_report(text: bytes) -> dict:
     return report if isinstance(report, dict) else {}
 
 
-def _parse_integer(text: str) -> int | str:
-    """An integer, or, where reading it would take minutes, its text, which equals no integer."""
-    return int(text) if len(text) <= LONG_INTEGER else text
+class _Integers:
+    """Reads integers for a quarter of a second; the rest stay text, which equals no integer."""
+
+    def __init__(self) -> None:
+        self.left = LONG_INTEGER**2
+
+    def read(self, text: str) -> int | str:
+        self.left -= len(text) ** 2
+        return int(text) if self.left >= 0 else text
 
 
 def _printable(text: str) -> str:

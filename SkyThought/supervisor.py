@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import time
+from fcntl import F_GETPIPE_SZ, fcntl
 from typing import NamedTuple
 
 from SkyThought import messages
@@ -17,6 +18,7 @@ from SkyThought.child_process import REPORT_FD, Interpreter
 from SkyThought.sandbox import FOLDER_BYTES, Sandbox
 
 MOST_THREADS = 256
+SMALLEST_PIPE = 4096  # what any pipe holds
 QUICK_SECONDS = 0.003  # until then nothing but the child's end is looked at
 LOOK_SECONDS = 0.1  # longest time between two looks at a child
 _CHILD_ENDED = {signal.SIGCHLD}
@@ -158,11 +160,16 @@ class Supervisor:
 
 
 def piped(stdin: bytes) -> int:
-    """A descriptor of a pipe that holds a short input whole."""
+    """A descriptor of a pipe that holds a short input whole; of a file where the user's share of pipes is used up."""
     source, ours = os.pipe()
-    if stdin:
-        os.write(ours, stdin)
-    os.close(ours)
+    try:
+        if len(stdin) > SMALLEST_PIPE and len(stdin) > fcntl(ours, F_GETPIPE_SZ):  # others hold large pipes
+            os.close(source)
+            return messages.memory_file(stdin)
+        if stdin:
+            os.write(ours, stdin)
+    finally:
+        os.close(ours)
     return source
 
 

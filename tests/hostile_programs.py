@@ -108,7 +108,7 @@ class Bait:
     def touched(self) -> list[str]:
         """What a program got at; empty is well."""
         found = []
-        if self.canary.poll() is not None or _state(self.canary.pid) not in "RS":
+        if self.canary.poll() is not None or state(self.canary.pid) not in "RS":
             found.append("the other process is not well")
         for name, wait in (
             ("TCP", self.server.accept),
@@ -164,10 +164,11 @@ def descendants(pid: int) -> set[int]:
 def ended(pid: int) -> bool:
     """Whether a process runs no more: it is gone, or only waited for."""
     try:
-        return _state(pid) in "ZX"
+        return state(pid) in "ZX"
     except OSError:
         return True
 
 
-def _state(pid: int) -> str:
+def state(pid: int) -> str:
+    """A process's state as /proc has it: R, S, T, Z ... Raises OSError if it is gone."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

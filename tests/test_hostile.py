@@ -177,7 +177,7 @@ except OSError:
 
 
 def test_a_program_that_holds_all_pipes_of_the_user_stops_no_other(judges):
-    """The kernel gives a user so much memory for pipes, and then only pipes of two pages: inputs must fit all the same."""
+    """Of a user who has used up his memory for pipes the kernel makes new ones small: inputs must fit all the same."""
     limits = {"timeout": 1.0, "memory_mb": 1024}
     judge = judges.get("all", limits)
     with ThreadPoolExecutor() as pool, ExitStack() as stack:

@@ -1,5 +1,6 @@
-# Starts threads until it may not.
-# verdict: runtime error: RuntimeError
+# Starts threads without end.
+# verdict: runtime error: too many threads
+# limits: timeout=4, memory_mb=4096
 # test: "3\n", "9\n"
 
 import threading
