@@ -111,12 +111,12 @@ def wait_for_idle(processes: set[int]) -> set[int]:
     return now
 
 
-# The limits are met the same way whatever layers are on, and take seconds.
+# What is Python's own matter comes out the same whatever layers are on; HINDSIGHT_EVERY=1 shows it.
 CASES = [
     pytest.param(layers, program, id=f"{layers}-{program.name}")
     for layers in LAYERS
     for program in PROGRAMS
-    if layers == "all" or not any("limit" in verdict for verdict in program.verdicts)
+    if layers == "all" or os.environ.get("HINDSIGHT_EVERY") == "1" or any("contained" in test for test in program.tests)
 ]
 
 
