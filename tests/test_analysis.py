@@ -18,6 +18,7 @@ from analysis.checkpoints import layer_distances, place_of
 from analysis.entropy import mean_by_position
 from analysis.figures import peaks
 from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
+from hindsight.mask import read_mask
 from hindsight.records import write_json
 from hindsight.settings import UserError
 from pass_at_k_plot import make_curve
@@ -281,7 +282,7 @@ def test_pass_at_k_is_that_of_the_plotting_script_and_unconverted_answers_count_
     loaded = answers.load_answers(tmp_path / "r", "r")
     assert [a.verdict for a in loaded] == ["correct", *["runtime error"] * 3, "correct", "not converted"]
     assert (loaded[0].code, loaded[-1].code) == ("print(1)\n", None)
-    curve = make_curve(tmp_path / "r", "r", [1, 2], broken=[])
+    curve = make_curve(tmp_path / "r", "r", [1, 2], read_mask(""), broken=[])
     for k in (1, 2):
         assert correctness.run_pass_at_k(loaded, k) == pytest.approx(curve.values[k])
     assert correctness.run_pass_at_k(loaded, 2) == pytest.approx(2 / 3)
