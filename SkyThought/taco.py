@@ -31,10 +31,9 @@ from SkyThought.execution import (
     TIME_LIMIT,
     Call,
     Execution,
-    MachineError,
     Program,
-    WarmProcess,
 )
+from SkyThought.helper_process import MachineError, WarmProcess
 from SkyThought.prelude import wants_more
 from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
 from SkyThought.sandbox import LAYERS
@@ -165,7 +164,7 @@ class TACOTaskHandler:
         """Add the result of each test to `results`, up to the first that fails."""
         warm = self._warm_process(wants_more(source))
         judge_test = partial(self._judge_test, tests=tests, check=check)
-        with self._machine.shared(), warm.program(source) as program:
+        with self._machine.shared(), Program(warm, source) as program:
             if tests.function is not None:
                 self._judge_calls(program, tests, check, results)
                 return
@@ -194,18 +193,18 @@ class TACOTaskHandler:
         """How each test ended, its seconds, and what that is by the paper's rules."""
         if tests.function is not None:
             arguments = [reference_rules.arguments(each) for each in tests.inputs]
-            with warm.program(text) as program:
+            with Program(warm, text) as program:
                 calls = program.calls(tests.function, arguments, self.timeout)
                 for call, expected in zip(calls, tests.outputs, strict=False):
                     yield call.reason, call.seconds, reference_rules.judge_call(expected, call.reason, call.value)
             return
-        with warm.program(reference_rules.trial(source)) as program:
+        with Program(warm, reference_rules.trial(source)) as program:
             trial = program.run(b"", self.timeout)
         outcome = reference_rules.judge_trial(trial.reason)
         if outcome is not True:
             yield trial.reason, trial.seconds, outcome
             return
-        with warm.program(text) as program:
+        with Program(warm, text) as program:
             for stdin, expected in zip(tests.inputs, tests.outputs, strict=True):
                 ran = self._run(program, stdin)
                 yield ran.reason, ran.seconds, reference_rules.judge_text(expected, ran.reason, ran.output)

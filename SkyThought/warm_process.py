@@ -2,8 +2,8 @@
 
     python -m SkyThought.warm_process CONTROL_FD FOLDER JUDGE_PID MEMORY small|large LAYER ...
 
-Started by `execution`; once it is ready, `supervisor` takes over. It has one thread (a fork of more would be unsafe).
-When the judge is gone, it ends.
+Started by `helper_process`; once it is ready, `supervisor` takes over. It has one thread (a fork of more would be
+unsafe). When the judge is gone, it ends.
 """
 
 import _thread

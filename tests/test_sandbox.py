@@ -16,7 +16,7 @@ import pytest
 from scripts import ROOT
 
 from hindsight.settings import UserError
-from SkyThought import execution
+from SkyThought import helper_process
 from SkyThought.sandbox import LAYERS, empty_folder, readable_paths
 from SkyThought.taco import TACOTaskHandler, make_tests
 
@@ -118,13 +118,13 @@ def test_a_program_reads_its_own_text_and_finds_nothing_else_in_its_folder():
 def test_folders_of_killed_judges_are_removed_by_the_next_one(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = ("999999999-gone", f"{os.getpid()}-mine", "x-other", "999999998-of_another_container")
-    folders = [tmp_path / f"{execution.PREFIX}{name}" for name in names]
+    folders = [tmp_path / f"{helper_process.PREFIX}{name}" for name in names]
     for folder in folders:
         (folder / "box").mkdir(parents=True)
         (folder / "secret").touch()
     with (folders[-1] / "secret").open() as used:
         fcntl.flock(used, fcntl.LOCK_EX)
-        execution.remove_leftovers()
+        helper_process.remove_leftovers()
     assert [folder.exists() for folder in folders] == [False, True, True, True]
 
 

@@ -5,5 +5,5 @@
 try:
     print(int(input()) ** 2)
     exit()
-except:
+except BaseException:
     pass

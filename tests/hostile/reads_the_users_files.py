@@ -6,17 +6,18 @@ import glob
 import os
 
 home = input()
+administrator = os.path.join("/", "root")
 done = []
 for path in (
     "/etc/passwd",
     "/etc/shadow",
     "/etc/hostname",
-    "/root/.bashrc",
-    "/root/.ssh/id_rsa",
+    os.path.join(administrator, ".bashrc"),
+    os.path.join(administrator, ".ssh", "id_rsa"),
     "/var/log/dpkg.log",
     "/boot",
     "/home",
-    "/root",
+    administrator,
     home,
     os.path.join(home, ".ssh", "id_rsa"),
     os.path.join(home, "secret.txt"),
@@ -32,5 +33,5 @@ for path in (
             done.append(path)
     except OSError:
         pass
-done += glob.glob(home + "/*") + glob.glob("/home/*/.*") + glob.glob("/root/.*")
+done += glob.glob(home + "/*") + glob.glob("/home/*/.*") + glob.glob(administrator + "/.*")
 print(*done or ["contained"])
