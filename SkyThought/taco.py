@@ -193,8 +193,10 @@ class TACOTaskHandler:
         """How each test ended, its seconds, and what that is by the paper's rules."""
         if tests.function is not None:
             arguments = [reference_rules.arguments(each) for each in tests.inputs]
-            with Program(warm, text) as program:
-                calls = program.calls(tests.function, arguments, self.timeout)
+            with (
+                Program(warm, text) as program,
+                closing(program.calls(tests.function, arguments, self.timeout)) as calls,
+            ):
                 for call, expected in zip(calls, tests.outputs, strict=False):
                     yield call.reason, call.seconds, reference_rules.judge_call(expected, call.reason, call.value)
             return
