@@ -147,14 +147,14 @@ class Program:
             message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
             if message[:1] == messages.ENDED:
                 pipe.read()
-                self.large |= len(pipe.data) > LARGE_BYTES
+                self.large |= pipe.was_large
                 return _Ended(message, pipe.too_much)
 
     def _wait_for_calls(self, pipe: "_Pipe", timeout: float) -> tuple["_Ended | None", float]:
         """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
         if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._take_while_it_runs(pipe, timeout, until_line=True):
             self.warm.send(messages.NEXT)
-        self.large |= len(pipe.data) > LARGE_BYTES
+        self.large |= pipe.was_large
         message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
         if message[:1] == messages.USED:
             return None, messages.SECONDS.unpack(message[1:])[0]
@@ -192,7 +192,8 @@ class _Pipe:
     """
 
     def __init__(self, descriptor: int):
-        self.descriptor, self.data, self.too_much, self.has_line = descriptor, bytearray(), False, False
+        self.descriptor, self.data = descriptor, bytearray()
+        self.too_much = self.was_large = self.has_line = False
 
     def read(self) -> bool:
         """Take what there is, at most a little too much; whether there may be more."""
@@ -205,6 +206,7 @@ class _Pipe:
                 return False
             self.data += data
             self.has_line = self.has_line or b"\n" in data
+            self.was_large = self.was_large or len(self.data) > LARGE_BYTES
             if len(self.data) > OUTPUT_BYTES:
                 self.too_much = True
                 del self.data[1 << 16 :]

@@ -82,7 +82,7 @@ def test_another_share_reads_the_same_verdicts_anew(tmp_path):
 
 def test_killed_at_any_moment_it_goes_on_and_nothing_is_judged_twice(tmp_path):
     slow = "import time\ntime.sleep(0.03)\n"
-    rows = [problem(number, [slow + RIGHT, slow + SAME] if number % 2 else [OTHER, slow]) for number in range(30)]
+    rows = [problem(number, [slow + RIGHT, slow + SAME] if number % 2 else [OTHER, slow]) for number in range(60)]
     command = [sys.executable, ROOT / SCRIPT, "--problems", write_problems(tmp_path, rows)]
     command += ["--output", tmp_path / "mask.json", "--workers", "2"]
     journal, known = tmp_path / "mask.json.part", 0
@@ -99,9 +99,9 @@ def test_killed_at_any_moment_it_goes_on_and_nothing_is_judged_twice(tmp_path):
         file.write('[3, {"tes')  # what a full disk may leave
     result, mask = audit(tmp_path, problems=tmp_path / "problems.jsonl")
     assert result.returncode == 0, result.stderr
-    assert f"/{30 - (known - 1)} " in result.stderr
-    classes = [mask["problems"][str(number)]["class"] for number in range(30)]
-    assert classes == ["no solution passes", "solutions agree"] * 15
+    assert f"/{60 - (known - 1)} " in result.stderr
+    classes = [mask["problems"][str(number)]["class"] for number in range(60)]
+    assert classes == ["no solution passes", "solutions agree"] * 30
 
 
 def test_a_problem_that_could_not_be_judged_is_not_in_the_mask_and_tried_again(tmp_path):

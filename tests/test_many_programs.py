@@ -148,7 +148,8 @@ def test_thousands_of_programs_get_their_verdicts_and_leave_nothing_behind(folde
     assert {name: (expected[name], got[name]) for name in expected if got[name] != expected[name]} == {}
     assert wait_until_nothing_is_left(temporary) == []
     assert descendants(os.getpid()) == before
-    early, late = (statistics.median(memory[len(memory) * part // 10 :][: len(memory) // 5]) for part in (2, 8))
+    # The least of a stretch: a long output that is just being read is no growth.
+    early, late = (min(memory[len(memory) * part // 20 :][: len(memory) * 3 // 20]) for part in (10, 16))
     assert late < 1.1 * early + 20, (early, late)
     assert statistics.median(zombies) == 0, "a child is a zombie until it is waited for, which is at once"
 
