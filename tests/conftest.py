@@ -1,5 +1,6 @@
 """Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server."""
 
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,9 @@ from toy_server import ToyServer
 from hindsight.serving import start, stop, wait_until_up
 
 START_DEADLINE = 600
+
+# A shell starts what runs in its background with SIGINT ignored, and so would be the scripts that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
