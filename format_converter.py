@@ -14,20 +14,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import openai
 from tqdm import tqdm
 
 from hindsight import formats, records
-from hindsight.client import (
-    Failures,
-    ItemFailed,
-    ServerGone,
-    connect,
-    first_choice,
-    require_model,
-    run_all,
-    usage,
-)
+from hindsight.client import Failures, ItemFailed, Server, require_model, run_all, usage
+from hindsight.preflight import ask_model
 from hindsight.prompts import reformat_messages
 from hindsight.runs import open_step
 from hindsight.settings import Settings, require, run_script
@@ -41,6 +32,7 @@ LLM_TEMPERATURE = 0.7            # the paper: 0.7
 LLM_MAX_TOKENS = 16384           # longest reformatted answer, in tokens; the paper: 16384
 
 CONCURRENCY = 64                 # requests in flight
+SERVER_DEADLINE = 600            # seconds a server may stay away during the run before it is given up
 ALLOW_OTHER_SETTINGS = False     # go on in a folder that was converted with other settings
 
 SAME = ("llm_model", "llm_temperature", "llm_max_tokens")
@@ -62,18 +54,17 @@ def convert_by_last_block(text: str) -> tuple[str, dict[str, Any]]:
     return formats.render(sections.thought, sections.solution), {"how": "rules", "rule": "last code block"}
 
 
-async def convert_by_llm(text: str, client: openai.AsyncOpenAI, settings: Settings) -> tuple[str, dict[str, Any]]:
+async def convert_by_llm(text: str, server: Server, settings: Settings) -> tuple[str, dict[str, Any]]:
     """The LLM's rewriting. Raises ItemFailed when it was cut off, has no plain sections, or not the answer's code."""
     request = {
         "model": settings.llm_model,
         "temperature": settings.llm_temperature,
         "max_completion_tokens": settings.llm_max_tokens,
     }
-    response = await client.chat.completions.create(messages=reformat_messages(text), **request)
-    choice = first_choice(response)
-    if choice.finish_reason != "stop":
-        raise ItemFailed(f"the reformatting model ended with {choice.finish_reason!r}")
-    sections = formats.parse(choice.message.content or "")
+    response, choice = await ask_model(server, reformat_messages(text), request)
+    if choice["finish_reason"] != "stop":
+        raise ItemFailed(f"the reformatting model ended with {choice['finish_reason']!r}")
+    sections = formats.parse(choice["message"].get("content") or "")
     if sections is None:
         raise ItemFailed("the reformatting model did not write the sections")
     converted = formats.render(sections.thought, sections.solution)
@@ -100,24 +91,28 @@ def convert_all(files: dict[tuple[int, int], Path], folder: Path, settings: Sett
     for sentence in broken:
         failures.add(sentence, "a broken file")
     if for_llm:
-        try:
-            for item, reason in asyncio.run(send_to_llm(for_llm, folder, settings)).items:
-                failures.add(item, reason)
-        except ServerGone as gone:
-            report.append(f"the reformatting model's server stopped answering: {gone}; run again to go on")
+        asyncio.run(send_to_llm(for_llm, folder, settings, failures))
+        if failures.gone:
+            report.append(f"the reformatting model's server stopped answering: {failures.gone}; run again to go on")
     return failures
 
 
-async def send_to_llm(paths: list[Path], folder: Path, settings: Settings) -> Failures:
+async def send_to_llm(paths: list[Path], folder: Path, settings: Settings, failures: Failures) -> None:
     """Asks the reformatting model for each file, many at once, and writes what holds."""
-    client = connect(llm_url(settings))
     with tqdm(total=len(paths), unit="answer", desc="LLM") as bar:
 
-        async def work(path: Path) -> None:
+        async def work(path: Path, server: Server) -> None:
             record = records.read_record(path)
-            write_converted(folder, record, *await convert_by_llm(record["generated_text"], client, settings))
+            write_converted(folder, record, *await convert_by_llm(record["generated_text"], server, settings))
 
-        return await run_all(paths, work, lambda path: path.name, settings.concurrency, bar)
+        def end(path: Path) -> None:
+            bar.update()
+
+        def name(path: Path) -> str:
+            return path.name
+
+        async with Server(llm_url(settings), settings.llm_model, settings.server_deadline) as server:
+            await run_all(paths, work, name, [(server,)], settings.concurrency, failures, on_end=end, say=bar.write)
 
 
 def llm_url(settings: Settings) -> str:
@@ -131,7 +126,7 @@ def require_llm(settings: Settings) -> None:
         bool(llm_url(settings) or os.environ.get("OPENAI_API_KEY")),
         f"{settings.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL",
     )
-    asyncio.run(require_model(connect(llm_url(settings)), settings.llm_model))
+    asyncio.run(require_model(llm_url(settings), settings.llm_model))
 
 
 def write_converted(folder: Path, record: dict[str, Any], text: str, conversion: dict[str, Any]) -> None:

@@ -7,22 +7,21 @@ Samples that have a file are not asked for again, so a run that was killed goes 
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import openai
-
 from hindsight import sampling
-from hindsight.client import connect, first_choice, usage
-from hindsight.formats import BEGIN_THOUGHT
-from hindsight.prompts import base_prompt, chat_messages
-from hindsight.sampling import Sample
+from hindsight.client import Server, usage
+from hindsight.preflight import Asked, ask_model
+from hindsight.prompts import Prompts
+from hindsight.sampling import Method, Sample
 from hindsight.settings import Settings, require, run_script
 
 MODEL = "instruct"                 # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"            # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"    # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-BASE_URL = "http://localhost:8000/v1"  # its server; empty: OPENAI_BASE_URL, else the OpenAI API
+BASE_URLS = ["http://localhost:8000/v1"]  # its servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"    # the run's folder; {model} stands for MODEL
 
 PROBLEMS = "lab"                   # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
@@ -30,6 +29,8 @@ SPLIT = "test"                     # part of the problem set, empty: all; the pa
 DIFFICULTY = ""                    # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
 BEGIN_IDX = 0                      # first problem, counted within the split and difficulty
 END_IDX = 0                        # one past the last problem; 0: all
+SHARD = 0                          # which part of these problems this process does, counted from 0
+SHARDS = 1                         # into how many parts they are divided
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
@@ -39,23 +40,30 @@ INSTRUCT_TEMPERATURE = 0.7         # the paper: 0.7
 INSTRUCT_TOP_P = 0.7               # the paper: 0.7
 BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kept in it
 SEED = 0                           # of the run; each sample's own is derived from it
+LOGPROBS = 0                       # 1: record each token's id and log-probability
 
-CONCURRENCY = 128                  # requests in flight
+PROMPT_FILE = ""                   # a Jinja file with prompts of your own (see hindsight/prompts.py); empty: ours
+SYSTEM_PROMPT = True               # false: no system message, so no format is asked for
+
+CONCURRENCY = 256                  # requests in flight, a server
 WAIT_FOR_SERVER = 0                # seconds to wait for a server that is still starting
+SERVER_DEADLINE = 600              # seconds a server may stay away during the run before it is given up
+REQUEST_TIMEOUT = 7200             # seconds one answer may take
+DRY_RUN = False                    # only look at the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False       # go on in a folder that was made with other settings
 
-SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model")
+SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model", "logprobs", "prompt_file", "system_prompt")
 SAME_BY_MODEL = {
     "base": ("base_model", "base_temperature", "base_top_p", "base_stop"),
     "instruct": ("instruct_model", "instruct_temperature", "instruct_top_p"),
 }
 
 
-def answer_with_base(client: openai.AsyncOpenAI, settings: Settings) -> Callable[[Sample], Awaitable[dict[str, Any]]]:
-    """Asks a base model to go on with a transcript whose thought is open; the answer starts with the thought tag."""
+def answer_with_base(prompts: Prompts, settings: Settings) -> Callable[[Sample, Server], Awaitable[dict[str, Any]]]:
+    """Asks a base model to go on with a transcript; an answer starts with the thought tag that this ends with."""
 
-    async def answer(sample: Sample) -> dict[str, Any]:
-        prompt = base_prompt(sample.problem)
+    async def answer(sample: Sample, server: Server) -> dict[str, Any]:
+        prompt = prompts.transcript(sample.problem)
         request = {
             "model": settings.base_model,
             "temperature": settings.base_temperature,
@@ -63,69 +71,80 @@ def answer_with_base(client: openai.AsyncOpenAI, settings: Settings) -> Callable
             "max_tokens": settings.max_tokens,
             "seed": sample.seed,
             "stop": list(settings.base_stop),
+            "include_stop_str_in_output": True,
+            **({"logprobs": 0, "return_token_ids": True} if settings.logprobs else {}),
         }
-        beyond_openai = {"include_stop_str_in_output": True}
-        response = await client.completions.create(prompt=prompt, **request, extra_body=beyond_openai)
-        choice = first_choice(response)
+        response, choice = await ask_model(server, prompt, request)
+        logprobs = choice.get("logprobs") or {}
         return sample.record(
             prompt=prompt,
-            generated_text=f"{BEGIN_THOUGHT}\n\n{choice.text}",
-            generation_config={**request, **beyond_openai},
-            finish_reason=choice.finish_reason,
+            generated_text=prompts.opening(sample.problem) + choice["text"],
+            generation_config=request,
+            finish_reason=choice["finish_reason"],
             usage=usage(response),
+            **(token_logprobs(choice, logprobs.get("token_logprobs")) if settings.logprobs else {}),
         )
 
     return answer
 
 
-def answer_with_instruct(
-    client: openai.AsyncOpenAI, settings: Settings
-) -> Callable[[Sample], Awaitable[dict[str, Any]]]:
+def answer_with_instruct(prompts: Prompts, settings: Settings) -> Callable[[Sample, Server], Awaitable[dict[str, Any]]]:
     """Asks an instruct model by chat messages."""
 
-    async def answer(sample: Sample) -> dict[str, Any]:
-        messages = chat_messages(sample.problem)
+    async def answer(sample: Sample, server: Server) -> dict[str, Any]:
+        messages = prompts.chat(sample.problem)
         request = {
             "model": settings.instruct_model,
             "temperature": settings.instruct_temperature,
             "top_p": settings.instruct_top_p,
             "max_tokens": settings.max_tokens,
             "seed": sample.seed,
+            **({"logprobs": True, "return_token_ids": True} if settings.logprobs else {}),
         }
-        response = await client.chat.completions.create(messages=messages, **request)
-        choice = first_choice(response)
+        response, choice = await ask_model(server, messages, request)
+        content = (choice.get("logprobs") or {}).get("content") or []
         return sample.record(
             prompt=messages,
-            generated_text=whole_text(choice.message),
+            generated_text=whole_text(choice["message"]),
             generation_config=request,
-            finish_reason=choice.finish_reason,
+            finish_reason=choice["finish_reason"],
             usage=usage(response),
+            **(token_logprobs(choice, [each["logprob"] for each in content]) if settings.logprobs else {}),
         )
 
     return answer
 
 
-def whole_text(message: Any) -> str:
+def token_logprobs(choice: dict[str, Any], logprobs: list[float] | None) -> dict[str, Any]:
+    """What a record holds of each token; vLLM's log-probabilities are the model's, before temperature and top_p."""
+    return {"token_ids": choice.get("token_ids"), "logprobs": logprobs}
+
+
+def whole_text(message: dict[str, Any]) -> str:
     """A message's text; where the server's reasoning parser took the thought out of it, that comes first again."""
-    thought = getattr(message, "reasoning", None) or getattr(message, "reasoning_content", None)
-    text = message.content or ""
+    thought = message.get("reasoning") or message.get("reasoning_content")
+    text = message.get("content") or ""
     return f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
+
+
+def make_method(settings: Settings, prompts: Prompts) -> Method:
+    """The model that is asked, and how."""
+    name = settings[f"{settings.model}_model"]
+    servers = [
+        Server(url, name, settings.server_deadline, settings.request_timeout) for url in settings.base_urls or ("",)
+    ]
+    base = settings.model == "base"
+    asked = Asked(settings.model, servers, prompts.transcript if base else prompts.chat)
+    answer = (answer_with_base if base else answer_with_instruct)(prompts, settings)
+    return Method([asked], [(server,) for server in servers], answer, settings.max_tokens)
 
 
 def main(settings: Settings) -> int:
     require(settings.model in SAME_BY_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
-    problems = sampling.selected_problems(settings)
+    prompts = Prompts(settings.prompt_file, settings.system_prompt)
     folder = Path(settings.output_dir.format(model=settings.model))
-    client = connect(settings.base_url)
-    if settings.model == "base":
-        name, answer = settings.base_model, answer_with_base(client, settings)
-    else:
-        name, answer = settings.instruct_model, answer_with_instruct(client, settings)
-    print(f"{folder}: {len(problems)} problems, {settings.num_samples} samples each, by {name}")
-    same = SAME + SAME_BY_MODEL[settings.model]
-    outcome = sampling.sample_run(Path(__file__).name, folder, problems, answer, {name: client}, settings, same)
-    print(f"{outcome.written} samples written, {outcome.missing} missing\n{outcome.report}".rstrip())
-    return 1 if outcome.missing else 0
+    make, same = partial(make_method, settings, prompts), SAME + SAME_BY_MODEL[settings.model]
+    return sampling.run(Path(__file__).name, folder, make, settings, same, say=print)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import openai
 from tqdm import tqdm
 
 from hindsight import records
-from hindsight.client import RETRIES, Failures, ItemFailed, ServerGone, connect, require_model
+from hindsight.client import RETRIES, Failures, ItemFailed, ServerGone, require_model
 from hindsight.runs import open_step
 from hindsight.settings import Settings, UserError, require, run_script
 
@@ -84,7 +84,7 @@ class ApiModel:
         url = url or os.environ.get("OPENAI_BASE_URL", "")
         key = os.environ.get("OPENAI_API_KEY")
         require(bool(url or key), f"{name} needs OPENAI_API_KEY, or a server by --embedding_url or OPENAI_BASE_URL")
-        asyncio.run(require_model(connect(url), name))
+        asyncio.run(require_model(url, name))
         self._client = openai.OpenAI(base_url=url or None, api_key=key or "none", max_retries=RETRIES)
         self._name, self._batch_size = name, batch_size
         self.origin = str(self._client.base_url)

@@ -1,124 +1,353 @@
-"""Speaking to servers of the OpenAI protocol: connecting, checking the model, many requests at once, failures."""
+"""Speaking to servers of the OpenAI protocol: many requests at once, retries, servers that go away and come back.
+
+A request that fails is asked for again where that makes sense: at once by the client library with its back-off
+(connections, 408, 409, 429, 5xx, Retry-After), and after that by `run_all`, up to ATTEMPTS times, when the library's
+patience is over or the answer itself was broken. A server that does not answer gets no work until it does.
+"""
 
 import asyncio
+import math
 import os
+import re
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
+import aiohttp
+import httpx2
 import openai
-from tqdm import tqdm
 
 from hindsight.settings import UserError
 
-RETRIES = 6  # by the client library, with its back-off: connection errors, 408, 409, 429 and 5xx
+RETRIES = 4  # by the client library, with its back-off of up to 8 seconds
+ATTEMPTS = 5  # of one item that takes its server down or gets broken answers, each with the library's retries
+PROBE_SECONDS = 2.0  # between looks at a server that is away
+LOOK_SECONDS = 20.0  # that one look, or a connection, may take
+MOST_CONNECTIONS = 100_000  # how many are used is up to the caller
+REFUSALS = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # of the server, not of the item: it is asked again later
+NAMED = 5  # items that a report names
+NO_LOOK = (openai.OpenAIError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+FINISH_REASONS = ("stop", "length")
 Job = TypeVar("Job")
 
 
-class ServerGone(Exception):
-    """The server does not answer any more, after the client library's retries."""
-
-
 class ItemFailed(Exception):
-    """One item that cannot be done; the message is the reason, the same for items that fail alike."""
+    """One item that cannot be done; the message is the reason."""
+
+
+class TryAgain(Exception):
+    """One item got a broken answer, which may not happen again; the message says what was broken."""
+
+
+class ServerAway(Exception):
+    """A server does not answer, or refuses everybody for now.
+
+    counts: whether the item may be to blame, as its request was under way when the server went.
+    """
+
+    def __init__(self, server: "Server", reason: str, counts: bool):
+        super().__init__(reason)
+        self.server, self.counts = server, counts
+
+
+class ServerGone(Exception):
+    """A server does not answer any more, after all retries."""
 
 
 class Failures:
-    """Items that failed, each with its reason; counted and named at the end of a script."""
+    """Items that failed, counted by reason; reasons that differ in numbers alone are one. `gone`: why no server is."""
 
     def __init__(self):
-        self.items: list[tuple[str, str]] = []
+        self.gone = ""
+        self._found: dict[str, tuple[int, str, list[str]]] = {}
 
     def add(self, item: str, reason: str) -> None:
-        self.items.append((item, reason))
+        count, first, named = self._found.setdefault(re.sub(r"\d+", "0", reason), (0, reason, []))
+        if len(named) < NAMED:
+            named.append(item)
+        self._found[re.sub(r"\d+", "0", reason)] = (count + 1, first, named)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return sum(count for count, _, _ in self._found.values())
 
-    def report(self, named: int = 5) -> str:
+    def counts(self) -> dict[str, int]:
+        """The number of items by reason, the most frequent first."""
+        found = sorted(self._found.values(), key=lambda each: -each[0])
+        return {first: count for count, first, _ in found}
+
+    def report(self) -> str:
         """A line per reason with its count and the first few items."""
         lines = []
-        for reason, count in Counter(reason for _, reason in self.items).most_common():
-            items = [item for item, other in self.items if other == reason]
-            more = f" and {count - named} more" if count > named else ""
-            lines.append(f"{count} failed: {reason}: {', '.join(items[:named])}{more}")
+        for count, first, named in sorted(self._found.values(), key=lambda each: -each[0]):
+            more = f" and {count - NAMED} more" if count > NAMED else ""
+            lines.append(f"{count} failed: {first}: {', '.join(named)}{more}")
         return "\n".join(lines)
 
 
 def connect(base_url: str) -> openai.AsyncOpenAI:
     """A client for a server; an empty address stands for OPENAI_BASE_URL's, or else the OpenAI API.
 
-    The key is OPENAI_API_KEY's, or a word that servers without keys accept.
+    The key is OPENAI_API_KEY's, or a word that servers without keys accept. Requests go by aiohttp, which costs the
+    client half as much as its default; as many may be under way as the caller starts.
     """
     key = os.environ.get("OPENAI_API_KEY") or "none"
-    return openai.AsyncOpenAI(base_url=base_url or None, api_key=key, max_retries=RETRIES, timeout=None)
+    timeout = httpx2.Timeout(None, connect=LOOK_SECONDS)
+    http = openai.DefaultAioHttpClient(timeout=timeout, limits=httpx2.Limits(max_connections=MOST_CONNECTIONS))
+    return openai.AsyncOpenAI(base_url=base_url or None, api_key=key, max_retries=RETRIES, http_client=http)
 
 
-async def require_model(client: openai.AsyncOpenAI, model: str, wait: float = 0.0) -> None:
-    """Raises UserError when the server is not there (after `wait` seconds of trying) or does not have the model."""
-    until = time.monotonic() + wait
-    while True:
+class Server:
+    """A server of one model, by `async with`.
+
+    deadline: seconds it may stay away before it is given up; timeout: seconds for one answer, retries included.
+    """
+
+    def __init__(self, url: str, model: str, deadline: float = 600.0, timeout: float = 3600.0):
+        self.model, self.deadline, self.timeout = model, deadline, timeout
+        self.client = connect(url)
+        self.url = str(self.client.base_url).rstrip("/")
+        self.away_since: float | None = None
+        self.reason = ""
+        self._ask_again_at = 0.0
+        self._looking = asyncio.Lock()
+
+    async def __aenter__(self) -> "Server":
+        return self
+
+    async def __aexit__(self, *exception: Any) -> None:
+        await self.client.close()
+
+    async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a POST with a JSON body, as it came; a path without the leading slash is vLLM's own endpoint.
+
+        Raises ItemFailed when the server refuses this request, TryAgain and ServerAway when it may not do so later.
+        """
+        url = path if path.startswith("/") else f"{self.url.removesuffix('/v1')}/{path}"
         try:
-            served = [entry.id async for entry in client.with_options(max_retries=0, timeout=20).models.list()]
-            break
-        except (openai.APIConnectionError, openai.InternalServerError) as error:
-            if time.monotonic() >= until:
-                raise UserError(f"no server answers at {client.base_url} ({error})") from None
-            await asyncio.sleep(1)
+            async with asyncio.timeout(self.timeout):
+                answer = await self.client.post(url, cast_to=object, body=body)
+        except TimeoutError:
+            raise self._away(f"no answer within {self.timeout:.0f} s", counts=True) from None
+        except openai.APIConnectionError as error:
+            raise self._away(f"no connection: {first_line(str(error.__cause__ or error))}", counts=True) from None
         except openai.APIStatusError as error:
-            raise UserError(f"the server at {client.base_url} refuses: {error.message}") from None
-    if model not in served:
-        raise UserError(f"the server at {client.base_url} has no model {model!r}; it has {', '.join(served)}")
+            raise self._status_error(error) from None
+        except (aiohttp.ClientError, OSError) as error:  # those that the client library lets through
+            raise self._away(f"no connection: {first_line(str(error))}", counts=True) from None
+        except (ValueError, openai.OpenAIError) as error:
+            raise TryAgain(f"the answer is not whole JSON ({first_line(str(error))})") from None
+        if not isinstance(answer, dict):
+            raise TryAgain("the answer is not a JSON object")
+        self.away_since = None
+        return answer
+
+    async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
+        """What the server says about its model.
+
+        Raises UserError when the server is not there (after `wait` seconds of trying) or does not have the model.
+        """
+        until = time.monotonic() + wait
+        while True:
+            try:
+                served = await self._models()
+                break
+            except (openai.APIStatusError, *NO_LOOK) as error:
+                if isinstance(error, openai.APIStatusError) and error.status_code < 500:
+                    raise UserError(f"the server at {self.url} refuses: {first_line(error.message)}") from None
+                if time.monotonic() >= until:
+                    raise UserError(f"no server answers at {self.url} ({first_line(str(error))})") from None
+                await asyncio.sleep(1)
+        if self.model not in served:
+            raise UserError(f"the server at {self.url} has no model {self.model!r}; it has {', '.join(served)}")
+        return served[self.model]
+
+    async def until_back(self, ended: asyncio.Event) -> bool:
+        """Waits until the server answers again, or there is nothing to do; False: it was away beyond its deadline.
+
+        One caller looks for all. A server that answers this and refuses all else is away too.
+        """
+        async with self._looking:
+            if self.away_since is not None:
+                await wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
+            while self.away_since is not None and not ended.is_set():
+                if time.monotonic() - self.away_since > self.deadline:
+                    return False
+                with suppress(*NO_LOOK):
+                    if self.model in await self._models():
+                        return True
+                await wait(ended, PROBE_SECONDS)
+        return True
+
+    async def _models(self) -> dict[str, dict[str, Any]]:
+        async with asyncio.timeout(LOOK_SECONDS):
+            listed = await self.client.with_options(max_retries=0).get("/models", cast_to=object)
+        entries = listed.get("data") if isinstance(listed, dict) else None
+        return {entry["id"]: entry for entry in entries or []}
+
+    def _away(self, reason: str, counts: bool, pause: float = 0.0) -> ServerAway:
+        if self.away_since is None:
+            self.away_since = time.monotonic()
+        self.reason = reason
+        self._ask_again_at = time.monotonic() + pause
+        return ServerAway(self, reason, counts)
+
+    def _status_error(self, error: openai.APIStatusError) -> Exception:
+        said = error.body.get("message") if isinstance(error.body, dict) else None
+        reason = f"status {error.status_code}: {first_line(str(said or error.message))}"
+        if error.status_code in REFUSALS:
+            return self._away(reason, counts=False, pause=_seconds(error.response.headers.get("retry-after")))
+        return TryAgain(reason) if error.status_code >= 500 else ItemFailed(reason)
+
+
+class _Jobs(Generic[Job]):
+    """Jobs in order, each taken when a place is free; those to be tried again come first.
+
+    `ended` is set when there is none left and none can come back.
+    """
+
+    def __init__(self, source: Iterable[Job]):
+        self._source, self._again, self._under_way = iter(source), deque(), 0
+        self._news, self.ended = asyncio.Event(), asyncio.Event()
+
+    def take(self) -> tuple[Job, int] | None:
+        """A job and how often it was tried; None when there is none now."""
+        job = self._again.popleft() if self._again else next(((job, 0) for job in self._source), None)
+        if job is not None:
+            self._under_way += 1
+        elif not self._under_way:
+            self.ended.set()
+            self._news.set()
+        return job
+
+    async def news(self) -> None:
+        """Returns when there may be a job again, or all have ended."""
+        self._news.clear()
+        if not self.ended.is_set():
+            await self._news.wait()
+
+    def put_back(self, job: Job, tried: int) -> None:
+        self._under_way -= 1
+        self._again.append((job, tried))
+        self._news.set()
+
+    def done(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._news.set()
 
 
 async def run_all(
-    jobs: Iterable[Job], work: Callable[[Job], Awaitable[None]], name: Callable[[Job], str], limit: int, bar: tqdm
-) -> Failures:
-    """Runs `work` on every job, at most `limit` at a time, each taken from `jobs` when a place is free.
+    jobs: Iterable[Job],
+    work: Callable[..., Awaitable[None]],
+    name: Callable[[Job], str],
+    routes: list[tuple[Server, ...]],
+    places: int,
+    failures: Failures,
+    on_end: Callable[[Job], None],
+    say: Callable[[str], None],
+) -> None:
+    """Runs `work(job, *servers)` on every job, `places` at a time on each route, taken from `jobs` one by one.
 
-    A job that raises ItemFailed, or gets an answer the server will not change (4xx), is a failure and the others go
-    on. Raises ServerGone when a server stops answering: the jobs under way are given up, what is written stays.
+    A route is the servers that one job needs. A job that fails for good is added to `failures`; `on_end` is called
+    with each job that is done or failed, `say` with a sentence when a server goes away. `failures.gone` is set when
+    every route has lost a server for longer than its deadline: then jobs are left.
     """
-    failures, source = Failures(), iter(jobs)
+    queue = _Jobs(jobs)
 
-    async def worker() -> None:
-        for job in source:
+    def end(job: Job, reason: str = "") -> None:
+        if reason:
+            failures.add(name(job), reason)
+        queue.done()
+        on_end(job)
+
+    async def worker(route: tuple[Server, ...]) -> None:
+        while not queue.ended.is_set():
+            if not await up(route):
+                return
+            taken = queue.take()
+            if taken is None:
+                await queue.news()
+                continue
+            job, tried = taken
             try:
-                await work(job)
+                await work(job, *route)
+                end(job)
             except ItemFailed as error:
-                failures.add(name(job), str(error))
-            except openai.APIConnectionError as error:
-                raise ServerGone(f"{error} ({error.request.url})") from None
-            except openai.APIStatusError as error:
-                failures.add(name(job), f"status {error.status_code}: {_first_line(error.message)}")
-            bar.update()
+                end(job, str(error))
+            except TryAgain as error:
+                if tried + 1 >= ATTEMPTS:
+                    end(job, f"{error}, {ATTEMPTS} times")
+                else:
+                    queue.put_back(job, tried + 1)
+            except ServerAway as away:
+                if away.counts and tried + 1 >= ATTEMPTS:
+                    end(job, f"{away}, {ATTEMPTS} times")
+                else:
+                    queue.put_back(job, tried + away.counts)
 
+    async def up(route: tuple[Server, ...]) -> bool:
+        """Waits for the route's servers, so that no job is tried where nobody answers; False: one is given up."""
+        for server in route:
+            if server.away_since is None:
+                told.pop(server, None)
+            elif told.setdefault(server, server.away_since) == server.away_since:
+                told[server] = math.inf
+                say(f"{server.url} is away: {server.reason}; waiting for it, {server.deadline:.0f} s at most")
+            if not await server.until_back(queue.ended):
+                failures.gone = f"{server.url} stayed away for {server.deadline:.0f} s: {server.reason}"
+                return False
+        return True
+
+    told: dict[Server, float] = {}
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(limit):
-                group.create_task(worker())
-    except ExceptionGroup as group:  # the first one ended the others: ServerGone, or a disk that is full
+            for route in routes:
+                for _ in range(places):
+                    group.create_task(worker(route))
+    except ExceptionGroup as group:  # the first one ended the others: a full disk, say
         raise group.exceptions[0] from None
-    return failures
+    if queue.ended.is_set():
+        failures.gone = ""
 
 
-def first_choice(response: Any) -> Any:
-    """The only choice of a response. Raises ItemFailed when the server sent none."""
-    if not response.choices:
-        raise ItemFailed("the server sent an empty list of choices")
-    return response.choices[0]
+async def require_model(url: str, model: str) -> None:
+    """Raises UserError when there is no server at the address, or it does not have the model."""
+    async with Server(url, model) as server:
+        await server.model_card()
 
 
-def usage(response: Any) -> dict[str, int]:
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Returns when the event is set or the seconds are over."""
+    if seconds > 0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+
+
+def first_choice(answer: dict[str, Any]) -> dict[str, Any]:
+    """The only choice of an answer. Raises TryAgain when there is none, or it is no whole answer."""
+    choices = answer.get("choices")
+    if not choices or not isinstance(choices[0], dict):
+        raise TryAgain("the server sent an empty list of choices")
+    if choices[0].get("finish_reason") not in FINISH_REASONS:
+        raise TryAgain(f"the server ended the answer with finish reason {choices[0].get('finish_reason')!r}")
+    return choices[0]
+
+
+def usage(answer: dict[str, Any]) -> dict[str, int]:
     """Prompt and completion tokens as the server counted them."""
-    if response.usage is None:
-        return {}
-    return {
-        "prompt_tokens": response.usage.prompt_tokens,
-        "completion_tokens": response.usage.completion_tokens or 0,
-    }
+    counted = answer.get("usage") or {}
+    return {key: counted.get(key) or 0 for key in ("prompt_tokens", "completion_tokens")} if counted else {}
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """The first line of a message, of 300 characters at most."""
     return (text.strip() or "no reason given").splitlines()[0][:300]
+
+
+def _seconds(retry_after: str | None) -> float:
+    try:
+        return max(0.0, float(retry_after or 0))
+    except ValueError:  # a date, which the client library has waited for if it is near
+        return 0.0

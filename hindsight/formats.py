@@ -66,6 +66,13 @@ def render(thought: str, solution: str) -> str:
     )
 
 
+def opening(prompt: str) -> str:
+    """The tag that opens a thought, in any dialect, at the end of a prompt, with the blank space after it; or ""."""
+    tags = [tag for tag in _TAG.finditer(prompt) if not prompt[tag.end() :].strip()]
+    opens = bool(tags) and tags[-1]["edge"] != "end" and tags[-1]["what"] != "solution" and not tags[-1]["slash"]
+    return prompt[tags[-1].start() :] if opens else ""
+
+
 def parse(text: str) -> Sections | None:
     """The sections of an answer in any dialect, or None when its structure is not plain.
 

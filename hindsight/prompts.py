@@ -3,12 +3,25 @@
 The shape is the paper's: a system message asks for a long thought and then a solution in named sections, the user
 message names the kind of task and gives the question; a base model gets the same as a transcript whose thought is
 already open. The tags come from `hindsight.formats`, so prompts, answers and datasets always agree.
+
+A user's own prompts are a Jinja file with up to three blocks; a block that is not there is as here:
+
+    {% block system %}You are a careful programmer.{% endblock %}
+    {% block user %}{{ task }} {{ question }} {% if starter_code %}Code: {{ starter_code }}{% endif %}{% endblock %}
+    {% block transcript %}Q: {{ question }}\nA: {{ begin_thought }}\n\n{% endblock %}
+
+`user` may use `task`, `question`, `starter_code`, `fn_name`, `problem` (the whole row) and the four tags
+`begin_thought`, `end_thought`, `begin_solution`, `end_solution`; `transcript` also `system` and `user`.
 """
 
+from pathlib import Path
 from typing import Any
 
-from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
+import jinja2
+
+from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, opening
 from hindsight.problems import function_name
+from hindsight.settings import UserError
 
 SYSTEM_PROMPT = f"""You solve programming problems. First think slowly: say what is asked, weigh ways to do it, \
 try them on the examples, find your mistakes and mend them. Then give the final solution. \
@@ -30,14 +43,21 @@ STDIN_TASK = "Write a Python program that reads standard input and prints the an
 CALL_TASK = "Write a Python function `{name}` that returns the answer. Do not read input and do not call it."
 
 
+BLOCKS = ("system", "user", "transcript")
+
+
+def task_of(problem: dict[str, Any]) -> str:
+    """The sentence that says of which kind the task is: standard input or a function."""
+    name = function_name(problem)
+    return CALL_TASK.format(name=name) if name else STDIN_TASK
+
+
 def user_prompt(problem: dict[str, Any]) -> str:
     """The task's kind, the question and, where there is one, the starter code.
 
     `problem` is a row of `hindsight.problems.load_problems`, with or without its tests.
     """
-    name = function_name(problem)
-    task = CALL_TASK.format(name=name) if name else STDIN_TASK
-    parts = [task, problem["question"].strip()]
+    parts = [task_of(problem), problem["question"].strip()]
     starter = (problem.get("starter_code") or "").rstrip()
     if starter:
         parts.append(f"Start from this code:\n```python\n{starter}\n```")
@@ -46,12 +66,81 @@ def user_prompt(problem: dict[str, Any]) -> str:
 
 def chat_messages(problem: dict[str, Any]) -> list[dict[str, str]]:
     """The system and the user message for an instruct model."""
-    return [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": user_prompt(problem)}]
+    return Prompts().chat(problem)
 
 
 def base_prompt(problem: dict[str, Any]) -> str:
     """A transcript for a base model, up to where its thought begins; it ends with the thought tag, a blank line."""
-    return f"{SYSTEM_PROMPT}\n\nUser: {user_prompt(problem)}\n\nAssistant: {BEGIN_THOUGHT}\n\n"
+    return Prompts().transcript(problem)
+
+
+class Prompts:
+    """The prompts of a run: these, or with a Jinja file the user's own blocks; with or without a system message.
+
+    Raises UserError when the file is not there, is no template, or uses a name that there is not.
+    """
+
+    def __init__(self, file: str = "", system_prompt: bool = True):
+        self.file, self.system_prompt = file, system_prompt
+        self._template = _read_template(file) if file else None
+
+    def chat(self, problem: dict[str, Any]) -> list[dict[str, str]]:
+        """The messages for an instruct model."""
+        system, user = self._system_and_user(problem)
+        return [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
+
+    def transcript(self, problem: dict[str, Any]) -> str:
+        """The text that a base model goes on with."""
+        system, user = self._system_and_user(problem)
+        own = self._block("transcript", problem, system=system, user=user)
+        if own is not None:
+            return own
+        return f"{system}\n\n" * bool(system) + f"User: {user}\n\nAssistant: {BEGIN_THOUGHT}\n\n"
+
+    def opening(self, problem: dict[str, Any]) -> str:
+        """The end of the transcript that belongs to the answer: the tag that opens the thought; may be empty."""
+        return opening(self.transcript(problem))
+
+    def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:
+        own = self._block("system", problem) if self.system_prompt else ""
+        user = self._block("user", problem)
+        return SYSTEM_PROMPT if own is None else own, user_prompt(problem) if user is None else user
+
+    def _block(self, name: str, problem: dict[str, Any], **more: str) -> str | None:
+        """A block of the user's file for a problem, None when the file does not have it."""
+        if self._template is None or name not in self._template.blocks:
+            return None
+        values = {
+            "task": task_of(problem),
+            "question": problem["question"].strip(),
+            "starter_code": (problem.get("starter_code") or "").rstrip(),
+            "fn_name": function_name(problem),
+            "problem": problem,
+            "begin_thought": BEGIN_THOUGHT,
+            "end_thought": END_THOUGHT,
+            "begin_solution": BEGIN_SOLUTION,
+            "end_solution": END_SOLUTION,
+        }
+        try:
+            context = self._template.new_context({**values, **more})
+            return "".join(self._template.blocks[name](context))
+        except (jinja2.TemplateError, TypeError) as error:
+            raise UserError(f"{self.file}, block {name}: {error}") from None
+
+
+def _read_template(file: str) -> jinja2.Template:
+    try:
+        source = Path(file).read_text(encoding="utf-8")
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the prompt file {file} cannot be read: {error}") from None
+    except jinja2.TemplateSyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: {error.message}") from None
+    strange = sorted(set(template.blocks) - set(BLOCKS))
+    if strange or not template.blocks:
+        has = f"has a block {strange[0]!r}" if strange else "has no blocks"
+        raise UserError(f"the prompt file {file} {has}; there are {', '.join(BLOCKS)}")
+    return template
 
 
 REFORMAT_PROMPT = f"""You bring an answer to a programming problem into a fixed form. You copy; you do not improve: \

@@ -23,12 +23,14 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hindsight.settings import UserError
 
+LINE = 120  # the longest object that is written in one line
+_TEXT, _ESCAPED = json.JSONEncoder(ensure_ascii=False).encode, json.JSONEncoder().encode
 _KINDS = {
     "sample": re.compile(r"question_(\d+)_sample_(\d+)\.json"),
     "converted": re.compile(r"converted_question_(\d+)_sample_(\d+)\.json"),
@@ -63,6 +65,28 @@ def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
         if match:
             found[int(match[1]), int(match[2])] = folder / entry.name
     return dict(sorted(found.items()))
+
+
+def existing_samples(folder: Path, look_inside: bool = True) -> tuple[dict[int, int], list[str]]:
+    """The raw answers in a folder: by question id a number whose bit j is set when sample j is there; and, if looked
+    for, the files that end in their middle. Few bytes a problem, however many files there are.
+    """
+    there: dict[int, int] = {}
+    broken = []
+    for entry in os.scandir(folder):
+        match = _KINDS["sample"].fullmatch(entry.name)
+        if match:
+            there[int(match[1])] = there.get(int(match[1]), 0) | 1 << int(match[2])
+            if look_inside and not _ends_as_json(folder / entry.name):
+                broken.append(entry.path)
+    return there, sorted(broken)
+
+
+def _ends_as_json(path: Path) -> bool:
+    """Whether a file's end is that of an object: what a power cut leaves of a renamed file is empty, or zeros."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - 2))
+        return file.read().strip().endswith(b"}")
 
 
 def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
@@ -108,23 +132,31 @@ def read_records(
         yield path, record
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file holds JSON to its end."""
-    try:
-        read_record(path)
-    except BrokenFile:
-        return False
-    return True
-
-
 def write_json(path: Path, record: Any) -> None:
     """Writes JSON to a temporary file beside `path` and renames it: a reader sees the whole file or none."""
-    text = json.dumps(record, ensure_ascii=False, indent=2) + "\n"
     try:
-        content = text.encode("utf-8")
+        content = _layout(record, "", _TEXT).encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot hold but JSON's escapes can
-        content = (json.dumps(record, indent=2) + "\n").encode("ascii")
-    write_bytes(path, content)
+        content = _layout(record, "", _ESCAPED).encode("ascii")
+    write_bytes(path, content + b"\n")
+
+
+def _layout(value: Any, indent: str, encode: Callable[[Any], str]) -> str:
+    """JSON with a line for each key and item, but short or flat ones in one line: to be read by people too."""
+    if not value or not isinstance(value, dict | list | tuple):
+        return encode(value)
+    items = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(item, dict | list | tuple) for item in items) and indent:
+        line = encode(value)
+        if len(line) <= LINE or not isinstance(value, dict):
+            return line
+    deeper = f"{indent}  "
+    if isinstance(value, dict):
+        lines = [f"{encode(str(key))}: {_layout(item, deeper, encode)}" for key, item in value.items()]
+    else:
+        lines = [_layout(item, deeper, encode) for item in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{deeper}" + f",\n{deeper}".join(lines) + f"\n{indent}{last}"
 
 
 def write_bytes(path: Path, content: bytes) -> None:

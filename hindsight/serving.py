@@ -35,9 +35,11 @@ PORT = 8000                    # 0: a free one
 MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's config says
 START_DEADLINE = 600           # seconds the server may take to start
 KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
+CPU_CORES = ""                 # cores that compute, as 0-3,8, where there is no GPU; empty: vLLM's choice
 
 # On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only.
-CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill")
+CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "256")
+QUIET_FLAGS = ("--uvicorn-log-level", "warning")
 LOG_LINES = 25
 
 # Waits until the pipe to its starter is closed, by `stop` or by the starter's death, and ends a process group.
@@ -88,8 +90,12 @@ def start(
     port: int = 0,
     max_model_len: int = 0,
     kv_cache_gib: int = 2,
+    cpu_cores: str = "",
 ) -> Server:
     """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call.
+
+    The options are those of the script. vLLM binds its threads to cores: where several servers compute on one
+    machine's CPU at once, each wants `cpu_cores` of its own (see `divide_cores`), or all are bound to the same ones.
 
     Raises UserError when the port is in use, so that another server there is not taken for this one.
     """
@@ -98,10 +104,12 @@ def start(
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
     command += ["--max-model-len", str(max_model_len)] if max_model_len else []
+    command += QUIET_FLAGS
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         command += CPU_FLAGS
         environment = {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib), **environment}
+        environment |= {"VLLM_CPU_OMP_THREADS_BIND": cpu_cores} if cpu_cores else {}
     handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
@@ -146,6 +154,14 @@ def stop(server: Server, patience: float = 20.0) -> None:
     server.log.unlink(missing_ok=True)
 
 
+def divide_cores(parts: int) -> list[str]:
+    """This process's cores divided among several servers, as `cpu_cores` takes them; shared where too few."""
+    cores = sorted(os.sched_getaffinity(0))
+    size = max(1, len(cores) // parts)
+    starts = [part * size % len(cores) for part in range(parts)]
+    return [",".join(map(str, cores[start : start + size])) for start in starts]
+
+
 def default_name(model: str | Path) -> str:
     """`lab-base` and `lab-instruct` for the lab's models, else the model as it was given."""
     parts = Path(model).parts
@@ -181,6 +197,7 @@ def main(settings: Settings) -> None:
         port=settings.port,
         max_model_len=settings.max_model_len,
         kv_cache_gib=settings.kv_cache_gib,
+        cpu_cores=settings.cpu_cores,
     ) as server:
         print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hindsight.problems import load_problems
 from hindsight.records import list_files
-from hindsight.serving import Server, start, stop, wait_until_up
+from hindsight.serving import Server, divide_cores, start, stop, wait_until_up
 from hindsight.settings import Settings, UserError, run_script
 
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
@@ -42,7 +42,8 @@ def run_step(script: str, *flags: str, may_fail: bool = False) -> None:
 def serving(models: dict[str, Path], deadline: float) -> Iterator[list[Server]]:
     """vLLM servers of several models, started together."""
     print(f"\nstarting vLLM for {' and '.join(models)} (a minute or two)", flush=True)
-    servers = [start(folder, name) for name, folder in models.items()]
+    cores = divide_cores(len(models))
+    servers = [start(folder, name, cpu_cores=own) for (name, folder), own in zip(models.items(), cores, strict=True)]
     try:
         for server in servers:
             wait_until_up(server, deadline)
@@ -57,9 +58,9 @@ def sample_parents(runs: Path, flags: list[str], deadline: float) -> None:
     models = {"lab-base": MODELS / "base", "lab-instruct": MODELS / "instruct"}
     with serving(models, deadline) as (base, instruct):
         common = ["single_model_inference.py", *flags, "--model"]
-        run_step(*common, "base", "--base_url", base.url, "--output_dir", str(runs / "base"))
-        run_step(*common, "instruct", "--base_url", instruct.url, "--output_dir", str(runs / "instruct"))
-        addresses = ["--base_model_url", base.url, "--instruct_model_url", instruct.url]
+        run_step(*common, "base", "--base_urls", base.url, "--output_dir", str(runs / "base"))
+        run_step(*common, "instruct", "--base_urls", instruct.url, "--output_dir", str(runs / "instruct"))
+        addresses = ["--base_model_urls", base.url, "--instruct_model_urls", instruct.url]
         run_step("switching_inference.py", *flags, *addresses, "--output_dir", str(runs / "switching"))
 
 
@@ -68,7 +69,7 @@ def sample_merged(runs: Path, flags: list[str], alpha: float, deadline: float) -
     name, merged = f"alpha_{alpha:g}", runs / "merged"
     run_step("merge_models.py", "--alphas", str(alpha), "--output_dir", str(merged))
     with serving({f"lab-{name}": merged / name}, deadline) as (server,):
-        model = ["--model", "instruct", "--instruct_model", server.name, "--base_url", server.url]
+        model = ["--model", "instruct", "--instruct_model", server.name, "--base_urls", server.url]
         run_step("single_model_inference.py", *flags, *model, "--output_dir", str(runs / name))
 
 
