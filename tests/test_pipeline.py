@@ -89,27 +89,6 @@ def test_a_second_demo_makes_nothing_again(lab_runs):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_the_same_seed_gives_the_same_text(lab_servers, tmp_path):
-    flags = ["--base_url", lab_servers["instruct"], "--end_idx", 4, "--num_samples", 2]
-    for name in ("one", "two"):
-        assert run_script("single_model_inference.py", *flags, "--output_dir", tmp_path / name).returncode == 0
-    texts = [[record["generated_text"] for record in records_of(tmp_path / name, "sample")] for name in ("one", "two")]
-    assert texts[0] == texts[1]
-
-
-def test_a_long_turn_is_the_instruct_models_own_answer(lab_servers, tmp_path):
-    """Greedy, and the first turn as long as the answer: what switching writes is what the model writes alone."""
-    urls = ["--base_model_url", lab_servers["base"], "--instruct_model_url", lab_servers["instruct"]]
-    flags = ["--end_idx", 6, "--num_samples", 1, "--instruct_temperature", 0]
-    run_script("switching_inference.py", *urls, *flags, "--p", 512, "--output_dir", tmp_path / "switching")
-    alone = ["--base_url", lab_servers["instruct"], "--output_dir", tmp_path / "alone"]
-    run_script("single_model_inference.py", *alone, *flags)
-    switched, own = records_of(tmp_path / "switching", "sample"), records_of(tmp_path / "alone", "sample")
-    assert len(switched) == len(own) == 6
-    for one, other in zip(switched, own, strict=True):
-        assert one["generated_text"] == other["generated_text"]
-
-
 def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path):
     """The lab's instruct model was never taught to reformat; what it writes is proof against itself."""
     program = "```python\nprint(input())\n```"
@@ -125,13 +104,6 @@ def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_p
     for record in kept:
         assert record["conversion"]["how"] == "llm"
         assert extract_code(record["converted_text"]).strip() in record["generated_text"]
-
-
-def test_a_prompt_longer_than_the_context_fails_with_the_servers_words(lab_servers, tmp_path):
-    flags = ["--base_url", lab_servers["instruct"], "--end_idx", 1, "--num_samples", 2, "--max_tokens", 100_000]
-    result = run_script("single_model_inference.py", *flags, "--output_dir", tmp_path / "run")
-    assert (result.returncode, list_files(tmp_path / "run", "sample")) == (1, {})
-    assert "2 failed: status 400" in result.stdout
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path):

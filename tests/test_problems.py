@@ -5,7 +5,7 @@ import json
 import datasets
 import pytest
 
-from hindsight.problems import ProblemSet, TestLookup, describe, load_problems, parse_tests
+from hindsight.problems import ProblemSet, TestLookup, describe, load_problems, parse_tests, select_problems
 from hindsight.settings import UserError
 
 ADD = json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})
@@ -28,7 +28,7 @@ def test_a_row_knows_its_id_its_function_and_where_it_came_from(jsonl):
     first, second = load_problems(str(jsonl))
     assert (first["question_id"], first["fn_name"], second["fn_name"]) == (70, None, "double")
     assert (second["origin"]["row"], second["origin"]["dataset"]) == (1, str(jsonl))
-    assert describe([first, second])["question_ids"] == [70, 71]
+    assert describe(select_problems(str(jsonl)))["question_ids"] == [70, 71]
 
 
 def test_rows_without_a_task_id_are_numbered(tmp_path):

@@ -8,11 +8,11 @@ import sys
 import time
 
 import pytest
-from scripts import ROOT, run_script
+import quick_scripts
+from quick_scripts import SINGLE, everything
+from scripts import ROOT
 
 from hindsight.records import list_files, read_record
-
-SCRIPT = "single_model_inference.py"
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def sample(toy, tmp_path):
     """Runs the script on three lab problems, two samples each, into tmp_path/run."""
 
     def run(*flags):
-        common = ["--base_url", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
-        return run_script(SCRIPT, *common, *flags, OPENAI_MAX_RETRIES="0")
+        common = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
+        return quick_scripts.run(tmp_path / "said", SINGLE, *common, *flags)
 
     return run
 
@@ -75,34 +75,31 @@ def test_more_samples_later_add_only_the_new_ones(sample, toy, tmp_path):
 
 def test_a_finished_run_needs_no_server(sample, toy):
     sample()
-    result = sample("--base_url", "http://127.0.0.1:9/v1")
+    result = sample("--base_urls", "http://127.0.0.1:9/v1")
     assert (result.returncode, "0 samples written, 0 missing" in result.stdout) == (0, True)
 
 
-def test_a_run_killed_at_any_moment_and_started_again_is_the_run_that_was_not(sample, toy, tmp_path):
-    flags = ["--end_idx", "12", "--num_samples", "10", "--concurrency", "4"]
+def test_a_run_killed_at_twenty_moments_and_started_again_is_the_run_that_was_not(sample, toy, tmp_path):
+    flags = ["--end_idx", 40, "--num_samples", 10, "--concurrency", 4]
     sample(*flags, "--output_dir", tmp_path / "whole")
-    toy.delay = 0.01
-    chance = random.Random(0)
-    command = [sys.executable, ROOT / SCRIPT, "--base_url", toy.url, "--output_dir", tmp_path / "killed", *flags]
-    for _ in range(4):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-        until = len(toy.requests) + chance.randint(1, 25)
-        while len(toy.requests) < until:
+    toy.delay, chance, killed = 0.01, random.Random(0), tmp_path / "killed"
+    common = ["--base_urls", toy.url, "--output_dir", killed]
+    for _ in range(20):
+        script = quick_scripts.start(tmp_path / "said", SINGLE, *common, *flags)
+        until = len(toy.requests) + chance.randint(0, 14)
+        while len(toy.requests) < until and script.alive:
             time.sleep(0.001)
-        process.kill()
-        process.wait()
-        assert all(path.stat().st_size for path in list_files(tmp_path / "killed", "sample").values())
-    assert 0 < len(list_files(tmp_path / "killed", "sample")) < 120
-    assert sample(*flags, "--output_dir", tmp_path / "killed").returncode == 0
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
-    assert not list((tmp_path / "killed").glob(".*"))
+        time.sleep(chance.random() / 50)  # the moment: while it starts, asks, writes or renames
+        script.kill()
+    assert 0 < len(list_files(killed, "sample")) < 400
+    assert sample(*flags, "--output_dir", killed).returncode == 0
+    assert everything(killed) == everything(tmp_path / "whole")
 
 
 def test_ctrl_c_ends_with_a_sentence_and_keeps_what_is_done(toy, tmp_path):
     toy.delay = 0.05
-    flags = ["--base_url", toy.url, "--output_dir", tmp_path / "run", "--concurrency", "2"]
-    command = [sys.executable, ROOT / SCRIPT, *flags]
+    flags = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--concurrency", "2"]
+    command = [sys.executable, ROOT / SINGLE, *flags]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         while len(toy.requests) < 6:
             time.sleep(0.01)
@@ -152,7 +149,7 @@ def test_an_overloaded_server_is_asked_again(sample, toy):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--base_url", "http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
+        (["--base_urls", "http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
         (["--instruct_model", "other"], "has no model 'other'; it has lab-base, lab-instruct"),
         (["--model", "chat"], "MODEL is base or instruct, not 'chat'"),
         (["--problems", "missing.jsonl"], "there is no problem file missing.jsonl"),

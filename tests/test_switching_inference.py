@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from scripts import run_script
+import quick_scripts
+from quick_scripts import SWITCHING
 
 from hindsight.records import list_files
 
@@ -24,8 +25,9 @@ def switch(toy, tmp_path):
     toy.answer = script_of({"lab-instruct": "i", "lab-base": "b"})
 
     def run(*flags):
-        common = ["--base_model_url", toy.url, "--instruct_model_url", toy.url, "--output_dir", tmp_path / "run"]
-        result = run_script("switching_inference.py", *common, "--end_idx", 1, "--num_samples", 1, *flags)
+        common = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
+        common += ["--end_idx", 1, "--num_samples", 1]
+        result = quick_scripts.run(tmp_path / "said", SWITCHING, *common, *flags)
         files = list_files(tmp_path / "run", "sample") if (tmp_path / "run").exists() else {}
         return result, [json.loads(path.read_text()) for path in files.values()]
 
@@ -105,15 +107,15 @@ def test_what_was_sent_is_recorded_per_model(switch, toy):
         assert {key: request[key] for key in ("model", "temperature", "top_p")} == {
             key: config[role][key] for key in ("model", "temperature", "top_p")
         }
-        assert request["max_tokens"] == config[role]["tokens_a_turn"]
+        assert request["max_tokens"] == int(config[role]["tokens_a_turn"])
     assert [segment["seed"] for segment in record["segments"]] == [request["seed"] for request in toy.requests]
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--k", "0"], "K and P are at least 1"),
-        (["--base_model_url", "http://127.0.0.1:9/v1"], "no server answers"),
+        (["--k", "0"], "at least 1, not '0'"),
+        (["--base_model_urls", "http://127.0.0.1:9/v1"], "no server answers"),
         (["--base_model", "none"], "has no model 'none'"),
     ],
 )

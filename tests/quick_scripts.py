@@ -1,0 +1,84 @@
+"""The sampling scripts as real processes, without the wait for their imports: forked from one that has them.
+
+The client library's back-off and the looks at a server that is away are short in them, as tests do not wait.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import runpy
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+from unittest import mock
+
+import openai._base_client
+from scripts import ROOT
+
+from hindsight import client
+
+SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["quick_scripts", "single_model_inference", "switching_inference"])
+
+
+class Started:
+    """A script that runs; its output goes to two files beside `output`."""
+
+    def __init__(self, output: Path, script: str, flags: tuple):
+        self.output, self.arguments = output, [str(ROOT / script), *map(str, flags)]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        self.process = CONTEXT.Process(target=be_script, args=(self.arguments, str(output)))
+        with mock.patch.dict(os.environ, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}"):  # of the server, when it begins
+            self.process.start()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
+
+    def said(self) -> str:
+        """What it has said so far."""
+        path = self.output.with_suffix(".out")
+        return path.read_text() if path.exists() else ""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.join()
+
+    def wait(self, seconds: float = 60.0) -> CompletedProcess:
+        """Its end. A traceback or a connection left open fails the test, as does a script that does not end."""
+        self.process.join(seconds)
+        if self.alive:
+            self.kill()
+            raise AssertionError(f"{self.arguments} did not end within {seconds} s: {self.said()}")
+        errors = self.output.with_suffix(".err").read_text()
+        assert "Traceback" not in errors and "Unclosed" not in errors, errors
+        return CompletedProcess(self.arguments, self.process.exitcode, self.said(), errors)
+
+
+def start(output: Path, script: str, *flags: object) -> Started:
+    """Begins a script; `output` names the files for what it says."""
+    return Started(output, script, flags)
+
+
+def run(output: Path, script: str, *flags: object, seconds: float = 60.0) -> CompletedProcess:
+    """Runs a script to its end."""
+    return start(output, script, *flags).wait(seconds)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """The bytes of a run folder's files by name, hidden ones too; run.json tells when it was made, so not that."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
+
+
+def be_script(arguments: list[str], output: str) -> None:
+    """In the new process: the script, as Python would run it."""
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.stdout.reconfigure(line_buffering=True)
+    openai._base_client.INITIAL_RETRY_DELAY, openai._base_client.MAX_RETRY_DELAY = 0.01, 0.05
+    client.PROBE_SECONDS = 0.05
+    os.chdir(ROOT)
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")
