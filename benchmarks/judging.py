@@ -188,6 +188,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--quick"]:
-        compare(every=20)
+        compare(every=40)
     else:
         main()

@@ -1,12 +1,17 @@
-"""Tokens a second of single_model_inference.py beside a vLLM server, against vLLM's offline `LLM.generate`.
+"""Tokens a second of the two sampling scripts beside vLLM servers, against vLLM's offline `LLM.chat`.
 
-The same lab model, prompts, seeds and limits. The offline engine runs in a process of its own and is timed from the
-first prompt to the last token, the script from its start to its end, files written. On a CPU the server's engine, its
-HTTP front and the script share the cores, where offline the engine has them alone.
+The same lab models, prompts, seeds, limits and batch sizes. Each is timed from its first request to its last answer,
+files written; how long the script took in all, its start included, is shown beside it. A CPU is shared: the server's
+engine, its HTTP front and the script have the cores together, where offline the engine has them alone; vLLM binds its
+threads to all cores but one, and two servers at once to half of the cores each.
+
+Switching writes the same total of tokens as the single run, in turns of the paper's length (K = 50, P = 300).
 """
 
+import contextlib
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,20 +20,23 @@ from pathlib import Path
 
 from hindsight.problems import load_problems
 from hindsight.prompts import chat_messages
-from hindsight.records import list_files, read_record
+from hindsight.runs import read_run
 from hindsight.sampling import sample_seed
-from hindsight.serving import serve
+from hindsight.serving import divide_cores, serve
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "lab" / "models" / "instruct"
-SAMPLES = 10
+MODELS = ROOT / "lab" / "models"
+SAMPLES = 20
 MAX_TOKENS = 512
+ROUNDS = 3
+K, P = "50", "300"
 
 OFFLINE = """
 import json, sys, time
 from vllm import LLM, SamplingParams
 jobs = json.load(open(sys.argv[2]))
-engine = LLM(sys.argv[1], enforce_eager=True, enable_chunked_prefill=False)
+engine = LLM(sys.argv[1], enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=256,
+             max_num_batched_tokens=2048)
 parameters = [SamplingParams(temperature=0.7, top_p=0.7, max_tokens=int(sys.argv[3]), seed=job["seed"]) for job in jobs]
 begun = time.perf_counter()
 outputs = engine.chat([job["messages"] for job in jobs], parameters, use_tqdm=False)
@@ -37,20 +45,36 @@ print(json.dumps([sum(len(output.outputs[0].token_ids) for output in outputs), s
 """
 
 
-def served(folder: Path) -> float:
-    """Tokens a second of the script."""
-    with serve(MODEL, "lab-instruct") as server:
-        flags = ["--base_url", server.url, "--num_samples", str(SAMPLES), "--max_tokens", str(MAX_TOKENS)]
-        begun = time.perf_counter()
-        command = [sys.executable, ROOT / "single_model_inference.py", "--output_dir", folder, *flags]
-        subprocess.run(command, check=True, capture_output=True)
-        seconds = time.perf_counter() - begun
-    records = [read_record(path) for path in list_files(folder, "sample").values()]
-    return sum(record["usage"]["completion_tokens"] for record in records) / seconds
+def run_script(script: str, folder: Path, *flags: str) -> tuple[float, float]:
+    """A sampling script's tokens a second, and the same with its start counted."""
+    command = [sys.executable, ROOT / script, "--output_dir", folder, "--num_samples", str(SAMPLES), *flags]
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    whole = time.perf_counter() - begun
+    run = read_run(folder)
+    return run["completion_tokens"] / run["seconds"], run["completion_tokens"] / whole
+
+
+def single(folder: Path) -> tuple[float, float]:
+    """`single_model_inference.py` beside its server."""
+    with serve(MODELS / "instruct", "lab-instruct") as server:
+        flags = ["--base_urls", server.url, "--max_tokens", str(MAX_TOKENS)]
+        return run_script("single_model_inference.py", folder, *flags)
+
+
+def switching(folder: Path) -> tuple[float, float]:
+    """`switching_inference.py` beside two servers."""
+    with contextlib.ExitStack() as stack:
+        urls = [
+            stack.enter_context(serve(MODELS / name, f"lab-{name}", cpu_cores=cores)).url
+            for name, cores in zip(("base", "instruct"), divide_cores(2), strict=True)
+        ]
+        flags = ["--base_model_urls", urls[0], "--instruct_model_urls", urls[1], "--k", K, "--p", P]
+        return run_script("switching_inference.py", folder, *flags, "--total_new_tokens", str(MAX_TOKENS))
 
 
 def offline(folder: Path) -> float:
-    """Tokens a second of `LLM.chat` on what the script sent."""
+    """Tokens a second of `LLM.chat` on what `single_model_inference.py` sends."""
     jobs = [
         {"messages": chat_messages(problem), "seed": sample_seed(0, problem["question_id"], index)}
         for problem in load_problems("lab", "test")
@@ -58,7 +82,7 @@ def offline(folder: Path) -> float:
     ]
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
-    command = [sys.executable, "-c", OFFLINE, MODEL, path, str(MAX_TOKENS)]
+    command = [sys.executable, "-c", OFFLINE, MODELS / "instruct", path, str(MAX_TOKENS)]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR"}
     result = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
     tokens, seconds = json.loads(result.stdout.strip().splitlines()[-1])
@@ -66,12 +90,21 @@ def offline(folder: Path) -> float:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        ours, engine = served(Path(folder) / "run"), offline(Path(folder))
-    print("sampling: completion tokens a second, the lab's instruct model")
-    print(f"  LLM.chat, offline          {engine:7.0f}")
-    print(f"  single_model_inference.py  {ours:7.0f}")
-    print(f"  ratio                      {ours / engine:7.2f}")
+    found: dict[str, list[float]] = {"engine": [], "single": [], "whole": [], "switching": []}
+    for number in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            found["engine"].append(offline(Path(folder)))
+            ours, whole = single(Path(folder) / "single")
+            found["single"].append(ours)
+            found["whole"].append(whole)
+            found["switching"].append(switching(Path(folder) / "switching")[0])
+        print(f"sampling, round {number + 1}: " + ", ".join(f"{name} {rates[-1]:.0f}" for name, rates in found.items()))
+    engine, ours, whole, turns = (statistics.median(rates) for rates in found.values())
+    print("sampling: completion tokens a second, the lab's models, medians")
+    print(f"  LLM.chat, offline                    {engine:7.0f}")
+    print(f"  single_model_inference.py            {ours:7.0f}   of LLM.chat     {ours / engine:.2f}")
+    print(f"    its start and end included         {whole:7.0f}                   {whole / engine:.2f}")
+    print(f"  switching_inference.py, K {K}, P {P}  {turns:7.0f}   of the single   {turns / ours:.2f}")
 
 
 if __name__ == "__main__":
