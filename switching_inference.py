@@ -16,7 +16,7 @@ from typing import Any
 
 from hindsight import sampling
 from hindsight.client import Server, ServerAway, TryAgain
-from hindsight.preflight import NOT_NOW, Asked, detokenize, tokenize
+from hindsight.preflight import NOT_NOW, Asked, detokenize, tokenize, tokenize_open
 from hindsight.problems import Problem
 from hindsight.prompts import Prompts
 from hindsight.sampling import Method, Sample, sample_seed
@@ -156,11 +156,11 @@ class Switching:
         """The chat template is rendered once a problem, and never again with a part of the answer in it."""
         opening = self.prompts.opening(problem)
         chat = await tokenize(instruct, self.prompts.chat(problem))
-        opened = chat + (await tokenize(instruct, opening, special=False) if opening else [])
-        transcript = await tokenize(base, self.prompts.transcript(problem))
         if self.joint.by_tokens:
-            return {"instruct": opened, "base": transcript}
-        return {"instruct": await detokenize(instruct, opened), "base": await detokenize(base, transcript)}
+            opened = chat + (await tokenize_open(instruct, opening, special=False) if opening else [])
+            return {"instruct": opened, "base": await tokenize_open(base, self.prompts.transcript(problem))}
+        transcript = await tokenize(base, self.prompts.transcript(problem))
+        return {"instruct": await detokenize(instruct, chat) + opening, "base": await detokenize(base, transcript)}
 
     def generation_config(self, sample: Sample, order: tuple[str, str]) -> dict[str, Any]:
         """What was sent, per model; a turn's own seed and limit are in its segment."""

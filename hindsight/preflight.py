@@ -10,6 +10,7 @@ from hindsight.settings import UserError
 
 TRIED = 20  # prompts whose tokens are counted for the mean
 TEMPLATE_TOKENS = 256  # the most that a chat template is thought to add to a prompt
+WORD = "A"  # stands for whatever word an answer begins with
 SEED_TOKENS = 48  # of an answer that shows whether a server keeps to seeds
 NOT_NOW = (ItemFailed, TryAgain, ServerAway)
 Prompt = list[dict[str, str]] | str
@@ -110,6 +111,16 @@ async def tokenize(server: Server, prompt: Prompt, special: bool = True) -> list
     else:
         body = {"messages": prompt, "add_generation_prompt": True}
     return (await server.ask("tokenize", {"model": server.model, **body}))["tokens"]
+
+
+async def tokenize_open(server: Server, text: str, special: bool = True) -> list[int]:
+    """Token ids of a text that a model is to go on with: split as they are where a word follows.
+
+    Many tokenizers make one token of two line ends at the end of a text, and two in front of a word, so a model has
+    hardly ever seen the one. (Known as the prompt boundary problem; see "token healing" in guidance.)
+    """
+    followed, word = await tokenize(server, text + WORD, special), await tokenize(server, WORD, special=False)
+    return followed[:-1] if followed[-1:] == word else await tokenize(server, text, special)
 
 
 async def detokenize(server: Server, ids: list[int]) -> str:

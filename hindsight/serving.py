@@ -33,6 +33,7 @@ NAME = ""                      # the name requests call it by; empty: lab-base o
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
 PORT = 8000                    # 0: a free one
 MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's config says
+DTYPE = "auto"                 # numbers that it computes in: auto (mostly bfloat16), float32 (slow; ties are rare), ...
 START_DEADLINE = 600           # seconds the server may take to start
 KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
 CPU_CORES = ""                 # cores that compute, as 0-3,8, where there is no GPU; empty: vLLM's choice
@@ -89,6 +90,7 @@ def start(
     host: str = "127.0.0.1",
     port: int = 0,
     max_model_len: int = 0,
+    dtype: str = "auto",
     kv_cache_gib: int = 2,
     cpu_cores: str = "",
 ) -> Server:
@@ -104,7 +106,7 @@ def start(
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
     command += ["--max-model-len", str(max_model_len)] if max_model_len else []
-    command += QUIET_FLAGS
+    command += ["--dtype", dtype, *QUIET_FLAGS]
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         command += CPU_FLAGS
@@ -196,6 +198,7 @@ def main(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         max_model_len=settings.max_model_len,
+        dtype=settings.dtype,
         kv_cache_gib=settings.kv_cache_gib,
         cpu_cores=settings.cpu_cores,
     ) as server:

@@ -8,7 +8,7 @@ import pytest
 from scripts import ROOT
 from toy_server import ToyServer
 
-from hindsight.serving import start, stop, wait_until_up
+from hindsight.serving import divide_cores, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
@@ -18,8 +18,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def lab_servers():
-    """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}."""
-    servers = {name: start(ROOT / "lab" / "models" / name, f"lab-{name}") for name in ("base", "instruct")}
+    """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}.
+
+    In float32: in bfloat16 two tokens are often equally likely, and what else is computed at once decides.
+    """
+    models, cores = ROOT / "lab" / "models", divide_cores(2)
+    servers = {
+        name: start(models / name, f"lab-{name}", dtype="float32", cpu_cores=own)
+        for name, own in zip(("base", "instruct"), cores, strict=True)
+    }
     try:
         for server in servers.values():
             wait_until_up(server, START_DEADLINE)

@@ -42,22 +42,27 @@ def test_the_same_seed_gives_the_same_text_and_another_another(lab_servers, tmp_
             (("one", ()), ("two", ("--concurrency", 3)), ("three", ("--seed", 1)))]
     one, two, three = ([record["generated_text"] for record in records] for records in runs)
     assert one == two
-    assert sum(a != b for a, b in zip(one, three, strict=True)) > 8
+    assert sum(a != b for a, b in zip(one, three, strict=True)) > 4, "the model is sure of the rest"
     assert {record["generation_config"]["seed"] for record in runs[0]}.isdisjoint(
         record["generation_config"]["seed"] for record in runs[2]
     )
 
 
+def same_but_for_the_opening(switched, own):
+    """Whether a switching answer is the model's own, after the tag that switching opens the thought with."""
+    tokenizer = AutoTokenizer.from_pretrained(MODELS / "instruct")
+    opening = own["token_ids"][: -len(switched["token_ids"])]
+    assert tokenizer.decode(opening) == "<begin_of_slow_thought>\n\n"
+    return opening + switched["token_ids"] == own["token_ids"]
+
+
 def test_turns_without_end_give_the_instruct_models_own_answer_token_for_token(lab_servers, own_answers, tmp_path):
     flags = ["--base_model_urls", lab_servers["base"], "--instruct_model_urls", lab_servers["instruct"]]
-    flags += ["--k", 1_000_000, "--p", 1_000_000, *GREEDY, "--end_idx", PROBLEMS]
+    flags += ["--k", 1_000_000, "--p", 1_000_000, *GREEDY, "--end_idx", PROBLEMS, "--stop"]
     switched = sample(SWITCHING, tmp_path / "run", *flags)
     assert len(switched) == len(own_answers) == PROBLEMS
     for one, own in zip(switched, own_answers, strict=True):
-        assert one["generated_text"] == own["generated_text"]
-        ids, opening = one["token_ids"], len(own["token_ids"]) - len(one["token_ids"])
-        assert own["token_ids"][opening:] == ids
-        assert 0 < opening < 20  # the tag that switching opens the thought with
+        assert same_but_for_the_opening(one, own)
         assert [segment["model"] for segment in one["segments"]] == ["instruct"]
 
 
@@ -68,11 +73,10 @@ def test_one_model_in_both_roles_gives_its_own_answer_token_for_token(lab_server
     url, prompts = lab_servers["instruct"], tmp_path / "prompts.jinja"
     prompts.write_text(ONE_PROMPT)
     flags = ["--base_model_urls", url, "--instruct_model_urls", url, "--base_model", "lab-instruct", *GREEDY]
-    flags += ["--k", k, "--p", p, "--first", first, "--prompt_file", prompts, "--end_idx", PROBLEMS]
+    flags += ["--k", k, "--p", p, "--first", first, "--prompt_file", prompts, "--end_idx", PROBLEMS, "--stop"]
     switched = sample(SWITCHING, tmp_path / "run", *flags)
     for one, own in zip(switched, own_answers, strict=True):
-        assert one["token_ids"] == own["token_ids"][len(own["token_ids"]) - len(one["token_ids"]) :]
-        assert one["generated_text"] == own["generated_text"]
+        assert same_but_for_the_opening(one, own)
         assert (one["finish_reason"], len(one["segments"]) > 3) == (own["finish_reason"], True)
         assert one["segments"][-1]["end_token"] == len(one["token_ids"]) == len(one["logprobs"])
 
@@ -93,11 +97,12 @@ def test_log_probabilities_are_those_of_the_model_that_wrote_the_token(lab_serve
         assert len(ids) == len(record["logprobs"]) == record["usage"]["completion_tokens"]
         chat = tokenizer.apply_chat_template(record["prompt"]["instruct"], add_generation_prompt=True, tokenize=False)
         prompts = {"instruct": chat + "<begin_of_slow_thought>\n\n", "base": record["prompt"]["base"]}
-        known = {role: log_probabilities(role, tokenizer.encode(text), ids) for role, text in prompts.items()}
+        open_ids = {role: tokenizer.encode(text + "A")[:-1] for role, text in prompts.items()}
+        known = {role: log_probabilities(role, prompt, ids) for role, prompt in open_ids.items()}
         for segment in record["segments"]:
             part = slice(start, segment["end_token"])
             own, other = known[segment["model"]], known["base" if segment["model"] == "instruct" else "instruct"]
-            assert record["logprobs"][part] == pytest.approx(own[part], abs=0.15)
+            assert record["logprobs"][part] == pytest.approx(own[part], abs=0.01)
             start = segment["end_token"]
         assert max(abs(a - b) for a, b in zip(own, other, strict=True)) > 1, "the two models differ more than that"
 
