@@ -29,6 +29,7 @@ COMPLETION = {
 RESPONSES = {
     b"/v1/models": _response({"data": [{"id": MODEL, "max_model_len": 4096}]}),
     b"/tokenize": _response({"tokens": [0] * 200}),
+    b"/detokenize": _response({"prompt": "word"}),
     b"/v1/chat/completions": _response(COMPLETION),
 }
 

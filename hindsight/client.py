@@ -1,34 +1,46 @@
 """Speaking to servers of the OpenAI protocol: many requests at once, retries, servers that go away and come back.
 
-A request that fails is asked for again where that makes sense: at once by the client library with its back-off
-(connections, 408, 409, 429, 5xx, Retry-After), and after that by `run_all`, up to ATTEMPTS times, when the library's
-patience is over or the answer itself was broken. A server that does not answer gets no work until it does.
+A request that fails is asked for again where that makes sense: at once with back-off, by the rules of the official
+client library (connections, 408, 409, 429, 5xx, Retry-After), and after that by `run_all`, up to ATTEMPTS times, when
+that patience is over or the answer itself was broken. A server that does not answer gets no work until it does.
+
+The official library says where a server is and how one is known to it (`openai.AsyncOpenAI`: address, key,
+organisation, project, by argument or environment). Requests themselves go by aiohttp: the library's own way costs the
+client more than a millisecond of its processor each, four times as much, and a run is held up by its client when many
+short answers come at once.
 """
 
 import asyncio
+import email.utils
+import json
 import math
 import os
+import random
 import re
 import time
+import urllib.request
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import aiohttp
-import httpx2
 import openai
 
 from hindsight.settings import UserError
 
-RETRIES = 4  # by the client library, with its back-off of up to 8 seconds
-ATTEMPTS = 5  # of one item that takes its server down or gets broken answers, each with the library's retries
+RETRIES = 4  # of a request, with back-off
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between them, doubled each time, less up to a quarter by chance
+LONGEST_ASKED = 60.0  # seconds that a server's Retry-After may ask one request to wait
+ATTEMPTS = 5  # of one item that takes its server down or gets broken answers, each with these retries
 PROBE_SECONDS = 2.0  # between looks at a server that is away
+IDLE_SECONDS = 4.0  # that a connection is kept for another request; vLLM closes it after 5
 LOOK_SECONDS = 20.0  # that one look, or a connection, may take
-MOST_CONNECTIONS = 100_000  # how many are used is up to the caller
 REFUSALS = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # of the server, not of the item: it is asked again later
+PASSING = (408, 409, 429)  # and all from 500 on: the same request may be answered in a moment
 NAMED = 5  # items that a report names
-NO_LOOK = (openai.OpenAIError, aiohttp.ClientError, OSError, TimeoutError, ValueError)
+NO_CONNECTION = (aiohttp.ClientError, OSError)
+NO_LOOK = (*NO_CONNECTION, ValueError)
 FINISH_REASONS = ("stop", "length")
 Job = TypeVar("Job")
 
@@ -86,16 +98,32 @@ class Failures:
         return "\n".join(lines)
 
 
-def connect(base_url: str) -> openai.AsyncOpenAI:
-    """A client for a server; an empty address stands for OPENAI_BASE_URL's, or else the OpenAI API.
+class Refused(Exception):
+    """An answer with a status of 400 or more: the status, what the server says, seconds it asks to be left alone."""
 
-    The key is OPENAI_API_KEY's, or a word that servers without keys accept. Requests go by aiohttp, which costs the
-    client half as much as its default; as many may be under way as the caller starts.
+    def __init__(self, status: int, body: bytes, headers: Any):
+        self.status, self.pause = status, _retry_after(headers)
+        super().__init__(f"status {status}: {_said(body)}")
+
+
+def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
+    """A server's address and a session with it; an empty one stands for OPENAI_BASE_URL's, or else the OpenAI API.
+
+    The key is OPENAI_API_KEY's, or a word that servers without keys accept. As many requests may be under way as the
+    caller starts.
     """
-    key = os.environ.get("OPENAI_API_KEY") or "none"
-    timeout = httpx2.Timeout(None, connect=LOOK_SECONDS)
-    http = openai.DefaultAioHttpClient(timeout=timeout, limits=httpx2.Limits(max_connections=MOST_CONNECTIONS))
-    return openai.AsyncOpenAI(base_url=base_url or None, api_key=key, max_retries=RETRIES, http_client=http)
+    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=os.environ.get("OPENAI_API_KEY") or "none")
+    headers = {
+        name: value
+        for name, value in library.default_headers.items()
+        if isinstance(value, str) and not name.lower().startswith(("x-stainless", "user-agent"))  # about the library
+    }
+    return str(library.base_url).rstrip("/"), aiohttp.ClientSession(
+        headers=headers,
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=LOOK_SECONDS),
+        trust_env=bool(urllib.request.getproxies()),
+    )
 
 
 class Server:
@@ -106,8 +134,7 @@ class Server:
 
     def __init__(self, url: str, model: str, deadline: float = 600.0, timeout: float = 3600.0):
         self.model, self.deadline, self.timeout = model, deadline, timeout
-        self.client = connect(url)
-        self.url = str(self.client.base_url).rstrip("/")
+        self.url, self._session = session(url)
         self.away_since: float | None = None
         self.reason = ""
         self._ask_again_at = 0.0
@@ -117,31 +144,51 @@ class Server:
         return self
 
     async def __aexit__(self, *exception: Any) -> None:
-        await self.client.close()
+        await self._session.close()
 
     async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a POST with a JSON body, as it came; a path without the leading slash is vLLM's own endpoint.
 
         Raises ItemFailed when the server refuses this request, TryAgain and ServerAway when it may not do so later.
         """
-        url = path if path.startswith("/") else f"{self.url.removesuffix('/v1')}/{path}"
+        url = self.url + path if path.startswith("/") else f"{self.url.removesuffix('/v1')}/{path}"
         try:
             async with asyncio.timeout(self.timeout):
-                answer = await self.client.post(url, cast_to=object, body=body)
-        except TimeoutError:
-            raise self._away(f"no answer within {self.timeout:.0f} s", counts=True) from None
-        except openai.APIConnectionError as error:
-            raise self._away(f"no connection: {first_line(str(error.__cause__ or error))}", counts=True) from None
-        except openai.APIStatusError as error:
-            raise self._status_error(error) from None
-        except (aiohttp.ClientError, OSError) as error:  # those that the client library lets through
-            raise self._away(f"no connection: {first_line(str(error))}", counts=True) from None
-        except (ValueError, openai.OpenAIError) as error:
+                content = await self._post(url, json.dumps(body).encode())
+        except Refused as refused:
+            raise self._refused(refused) from None
+        except NO_CONNECTION as error:
+            late = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
+            why = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {_name(error)}"
+            raise self._away(why, counts=True) from None
+        try:
+            answer = json.loads(content)
+        except ValueError as error:
             raise TryAgain(f"the answer is not whole JSON ({first_line(str(error))})") from None
         if not isinstance(answer, dict):
             raise TryAgain("the answer is not a JSON object")
         self.away_since = None
         return answer
+
+    async def _post(self, url: str, body: bytes) -> bytes:
+        """The body of an answer, after RETRIES at most. Raises Refused and those of NO_CONNECTION."""
+        for tried in range(RETRIES + 1):
+            asked = 0.0
+            try:
+                async with self._session.post(url, data=body) as answer:
+                    content = await answer.read()
+                if answer.status < 400:
+                    return content
+                refused = Refused(answer.status, content, answer.headers)
+                if tried == RETRIES or not (refused.status in PASSING or refused.status >= 500):
+                    raise refused
+                asked = refused.pause
+            except NO_CONNECTION:
+                if tried == RETRIES:
+                    raise
+            wait = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 - random.random() / 4)
+            await asyncio.sleep(asked if 0 < asked <= LONGEST_ASKED else wait)
+        raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
         """What the server says about its model.
@@ -153,11 +200,11 @@ class Server:
             try:
                 served = await self._models()
                 break
-            except (openai.APIStatusError, *NO_LOOK) as error:
-                if isinstance(error, openai.APIStatusError) and error.status_code < 500:
-                    raise UserError(f"the server at {self.url} refuses: {first_line(error.message)}") from None
+            except (Refused, *NO_LOOK) as error:
+                if isinstance(error, Refused) and error.status < 500:
+                    raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
-                    raise UserError(f"no server answers at {self.url} ({first_line(str(error))})") from None
+                    raise UserError(f"no server answers at {self.url} ({_name(error)})") from None
                 await asyncio.sleep(1)
         if self.model not in served:
             raise UserError(f"the server at {self.url} has no model {self.model!r}; it has {', '.join(served)}")
@@ -174,15 +221,18 @@ class Server:
             while self.away_since is not None and not ended.is_set():
                 if time.monotonic() - self.away_since > self.deadline:
                     return False
-                with suppress(*NO_LOOK):
+                with suppress(Refused, *NO_LOOK):
                     if self.model in await self._models():
                         return True
                 await wait(ended, PROBE_SECONDS)
         return True
 
     async def _models(self) -> dict[str, dict[str, Any]]:
-        async with asyncio.timeout(LOOK_SECONDS):
-            listed = await self.client.with_options(max_retries=0).get("/models", cast_to=object)
+        async with asyncio.timeout(LOOK_SECONDS), self._session.get(f"{self.url}/models") as answer:
+            content = await answer.read()
+        if answer.status >= 400:
+            raise Refused(answer.status, content, answer.headers)
+        listed = json.loads(content)
         entries = listed.get("data") if isinstance(listed, dict) else None
         return {entry["id"]: entry for entry in entries or []}
 
@@ -193,12 +243,10 @@ class Server:
         self._ask_again_at = time.monotonic() + pause
         return ServerAway(self, reason, counts)
 
-    def _status_error(self, error: openai.APIStatusError) -> Exception:
-        said = error.body.get("message") if isinstance(error.body, dict) else None
-        reason = f"status {error.status_code}: {first_line(str(said or error.message))}"
-        if error.status_code in REFUSALS:
-            return self._away(reason, counts=False, pause=_seconds(error.response.headers.get("retry-after")))
-        return TryAgain(reason) if error.status_code >= 500 else ItemFailed(reason)
+    def _refused(self, refused: Refused) -> Exception:
+        if refused.status in REFUSALS:
+            return self._away(str(refused), counts=False, pause=refused.pause)
+        return TryAgain(str(refused)) if refused.status >= 500 else ItemFailed(str(refused))
 
 
 class _Jobs(Generic[Job]):
@@ -346,8 +394,29 @@ def first_line(text: str) -> str:
     return (text.strip() or "no reason given").splitlines()[0][:300]
 
 
-def _seconds(retry_after: str | None) -> float:
+def _name(error: Exception) -> str:
+    """What an error says, or else its kind."""
+    return first_line(str(error) or type(error).__name__)
+
+
+def _said(body: bytes) -> str:
+    """The message in the body of a refusal: the protocol's {"error": {"message": ...}}, vLLM's and plain text too."""
     try:
-        return max(0.0, float(retry_after or 0))
-    except ValueError:  # a date, which the client library has waited for if it is near
-        return 0.0
+        content = json.loads(body)
+        said = content.get("error", content)
+        return first_line(str(said.get("message") or said.get("detail") or said))
+    except (ValueError, AttributeError):
+        return first_line(body.decode("utf-8", "replace"))
+
+
+def _retry_after(headers: Any) -> float:
+    """Seconds that a server asks to be left alone for; 0: it does not say (RFC 9110, 10.2.3: seconds, or a date)."""
+    if milliseconds := headers.get("retry-after-ms"):  # OpenAI's
+        with suppress(ValueError):
+            return max(0.0, float(milliseconds) / 1000)
+    said = headers.get("retry-after") or "0"
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        date = email.utils.parsedate_tz(said)
+        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else 0.0

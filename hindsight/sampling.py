@@ -1,6 +1,7 @@
 """What the two sampling scripts share: which samples are to be made, each with its own seed, and their loop."""
 
 import asyncio
+import gc
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,7 +21,9 @@ from hindsight.problems import Problem, Problems, describe, select_problems
 from hindsight.runs import open_run
 from hindsight.settings import Settings, UserError, require
 
-WRITERS = 4  # threads that write files, so that a slow disk does not hold up the requests
+THREADS = 4  # that write files where the disk is slow
+SLOW_WRITE = 0.005  # seconds; a disk that takes longer for more than SLOW_WRITES more files than it does not is slow
+SLOW_WRITES = 20
 ESTIMATE_SECONDS = 60  # after which it is said how long the run will take
 Say = Callable[[str], None]
 
@@ -169,6 +172,26 @@ class Progress:
             self.bar.write(f"{self.bar.n} samples in {seconds:.0f} s: about {duration(left)} to go")
 
 
+class Writer:
+    """Writes records in the event loop, or in threads where the disk is slow enough to hold up the requests.
+
+    Handing a record to a thread costs more than writing it to a quick disk: at each step of its work the thread has to
+    get Python's lock back from a loop that is busy.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor):
+        self._threads, self._slow = threads, 0
+
+    async def write(self, path: Path, record: dict[str, Any]) -> None:
+        """Raises OSError, leaving no half file."""
+        if self._slow > SLOW_WRITES:
+            await asyncio.get_running_loop().run_in_executor(self._threads, records.write_json, path, record)
+            return
+        begun = time.monotonic()
+        records.write_json(path, record)
+        self._slow = max(0, self._slow + (1 if time.monotonic() - begun > SLOW_WRITE else -1))
+
+
 def run(
     script: str, folder: Path, make: Callable[[], Method], settings: Settings, same: tuple[str, ...], say: Say
 ) -> int:
@@ -268,19 +291,20 @@ async def _write_samples(
     folder: Path, todo: Todo, total: int, method: Method, settings: Settings, failures: Failures
 ) -> dict[str, Any]:
     """The loop. The samples written, their tokens, and the seconds it took."""
-    loop = asyncio.get_running_loop()
     at_once = settings.concurrency * len(method.routes)
+    gc.collect()
+    gc.freeze()  # what is there by now stays: it need not be looked through again and again
     with (
         Claims(folder) as claims,
-        ThreadPoolExecutor(WRITERS) as writers,
+        ThreadPoolExecutor(THREADS) as threads,
         tqdm(total=total, unit="sample", smoothing=0.05) as bar,
     ):
-        progress = Progress(bar, failures, at_once)
+        progress, writer = Progress(bar, failures, at_once), Writer(threads)
 
         async def work(sample: Sample, *servers: Server) -> None:
             record = await method.answer(sample, *servers)
             path = records.sample_path(folder, sample.problem["question_id"], sample.sample_index)
-            await loop.run_in_executor(writers, records.write_json, path, record)
+            await writer.write(path, record)
             progress.add(record)
 
         def end(sample: Sample) -> None:

@@ -1,6 +1,6 @@
 """The sampling scripts as real processes, without the wait for their imports: forked from one that has them.
 
-The client library's back-off and the looks at a server that is away are short in them, as tests do not wait.
+The client's back-off and the looks at a server that is away are short in them, as tests do not wait.
 """
 
 import multiprocessing
@@ -12,7 +12,6 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
 
-import openai._base_client
 from scripts import ROOT
 
 from hindsight import client
@@ -77,7 +76,7 @@ def be_script(arguments: list[str], output: str) -> None:
     for number, suffix in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)
-    openai._base_client.INITIAL_RETRY_DELAY, openai._base_client.MAX_RETRY_DELAY = 0.01, 0.05
+    client.FIRST_WAIT, client.LONGEST_WAIT = 0.01, 0.05
     client.PROBE_SECONDS = 0.05
     os.chdir(ROOT)
     sys.argv = arguments
