@@ -19,7 +19,7 @@ from hindsight.serving import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS, SAMPLES = 2_000, 10
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
 QUESTION = "You are given two integers on one line. Print their sum. " * 20
 
 

@@ -26,9 +26,9 @@ from hindsight.serving import divide_cores, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"
-SAMPLES = 20
+SAMPLES = 6
 MAX_TOKENS = 512
-ROUNDS = 3
+ROUNDS = 2
 K, P = "50", "300"
 
 OFFLINE = """
@@ -98,7 +98,8 @@ def main() -> None:
             found["single"].append(ours)
             found["whole"].append(whole)
             found["switching"].append(switching(Path(folder) / "switching")[0])
-        print(f"sampling, round {number + 1}: " + ", ".join(f"{name} {rates[-1]:.0f}" for name, rates in found.items()))
+        rates = ", ".join(f"{name} {rates[-1]:.0f}" for name, rates in found.items())
+        print(f"sampling, round {number + 1}: {rates}", flush=True)
     engine, ours, whole, turns = (statistics.median(rates) for rates in found.values())
     print("sampling: completion tokens a second, the lab's models, medians")
     print(f"  LLM.chat, offline                    {engine:7.0f}")

@@ -112,8 +112,9 @@ def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     The key is OPENAI_API_KEY's, or a word that servers without keys accept. As many requests may be under way as the
     caller starts.
     """
-    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=os.environ.get("OPENAI_API_KEY") or "none")
-    headers = {
+    key = os.environ.get("OPENAI_API_KEY") or "none"
+    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=key)
+    headers = {"Authorization": f"Bearer {key}"} | {
         name: value
         for name, value in library.default_headers.items()
         if isinstance(value, str) and not name.lower().startswith(("x-stainless", "user-agent"))  # about the library
@@ -137,7 +138,7 @@ class Server:
         self.url, self._session = session(url)
         self.away_since: float | None = None
         self.reason = ""
-        self._ask_again_at = 0.0
+        self._failed_at = self._seen_at = self._ask_again_at = 0.0
         self._looking = asyncio.Lock()
 
     async def __aenter__(self) -> "Server":
@@ -216,13 +217,15 @@ class Server:
         One caller looks for all. A server that answers this and refuses all else is away too.
         """
         async with self._looking:
-            if self.away_since is not None:
-                await wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
+            if self.away_since is None or self._seen_at > self._failed_at:
+                return True
+            await wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
             while self.away_since is not None and not ended.is_set():
                 if time.monotonic() - self.away_since > self.deadline:
                     return False
                 with suppress(Refused, *NO_LOOK):
                     if self.model in await self._models():
+                        self._seen_at = time.monotonic()
                         return True
                 await wait(ended, PROBE_SECONDS)
         return True
@@ -237,16 +240,18 @@ class Server:
         return {entry["id"]: entry for entry in entries or []}
 
     def _away(self, reason: str, counts: bool, pause: float = 0.0) -> ServerAway:
-        if self.away_since is None:
-            self.away_since = time.monotonic()
-        self.reason = reason
-        self._ask_again_at = time.monotonic() + pause
+        self._failed_at = time.monotonic()
+        self.away_since = self.away_since or self._failed_at
+        self.reason, self._ask_again_at = reason, self._failed_at + pause
         return ServerAway(self, reason, counts)
 
     def _refused(self, refused: Refused) -> Exception:
         if refused.status in REFUSALS:
             return self._away(str(refused), counts=False, pause=refused.pause)
-        return TryAgain(str(refused)) if refused.status >= 500 else ItemFailed(str(refused))
+        if refused.status >= 500:
+            return TryAgain(str(refused))
+        self.away_since = None
+        return ItemFailed(str(refused))
 
 
 class _Jobs(Generic[Job]):
@@ -401,12 +406,12 @@ def _name(error: Exception) -> str:
 
 def _said(body: bytes) -> str:
     """The message in the body of a refusal: the protocol's {"error": {"message": ...}}, vLLM's and plain text too."""
-    try:
-        content = json.loads(body)
+    text = body.decode("utf-8", "replace")
+    with suppress(ValueError, AttributeError):
+        content = json.loads(text)
         said = content.get("error", content)
-        return first_line(str(said.get("message") or said.get("detail") or said))
-    except (ValueError, AttributeError):
-        return first_line(body.decode("utf-8", "replace"))
+        text = said.get("message") or said.get("detail") or text
+    return first_line(str(text))
 
 
 def _retry_after(headers: Any) -> float:

@@ -6,8 +6,10 @@ The client's back-off and the looks at a server that is away are short in them, 
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import random
 import runpy
 import sys
+import time
 from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
@@ -64,6 +66,18 @@ def start(output: Path, script: str, *flags: object) -> Started:
 def run(output: Path, script: str, *flags: object, seconds: float = 60.0) -> CompletedProcess:
     """Runs a script to its end."""
     return start(output, script, *flags).wait(seconds)
+
+
+def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 20, most: int = 14) -> None:
+    """Starts a script again and again, and kills it up to `most` requests later: it starts, asks, writes or renames."""
+    chance = random.Random(0)
+    for _ in range(kills):
+        process = start(output, script, *flags)
+        until = len(toy.requests) + chance.randint(0, most)
+        while len(toy.requests) < until and process.alive:
+            time.sleep(0.001)
+        time.sleep(chance.random() / 50)
+        process.kill()
 
 
 def everything(folder: Path) -> dict[str, bytes]:

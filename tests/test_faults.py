@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -162,6 +163,25 @@ class Outage:
 
 def test_the_last_sample_waits_for_a_server_that_is_away(check, toy):
     check(Outage(toy, after=1, seconds=2.0), "--end_idx", 1, "--num_samples", 1, lost=True)
+
+
+def test_a_server_that_came_back_is_not_given_up_while_it_works(single, toy, tmp_path):
+    """What it says first, after its deadline has gone by, is that it refuses two samples."""
+    outage, begun, refused = Outage(toy, after=1, seconds=0.6), [], []
+
+    def fault(request):
+        begun.append(time.monotonic())
+        if outage.happened and begun[-1] > begun[0] + 0.6 and len(refused) < 2:
+            refused.append(request["seed"])
+            time.sleep(0.8)
+            return 400
+        return outage(request, 0)
+
+    toy.fault = fault
+    result = single("run", *FEW, "--concurrency", 2, "--server_deadline", 1)
+    assert outage.happened
+    assert "stayed away" not in result.stdout
+    assert (result.returncode, "4 samples written, 2 missing" in result.stdout) == (1, True), result.stdout
 
 
 def test_the_other_server_does_it_all_when_one_dies_for_good(single, toy, tmp_path):

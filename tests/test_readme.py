@@ -100,3 +100,12 @@ def test_a_benchmark_prints_its_ratio():
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert re.search(r"ratio +\d+\.\d", result.stdout)
+
+
+def test_the_clients_benchmark_writes_every_sample_and_prints_its_figures():
+    command = [sys.executable, "-m", "benchmarks.client", "60"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert "  600 samples written, 0 missing" in result.stdout
+    for figure in (r"CPU time a sample +\d+\.\d\d ms", r"memory, MiB, by tenths of the run: [\d ]+"):
+        assert re.search(figure, result.stdout), result.stdout

@@ -1,7 +1,12 @@
 """Seeds, which samples are left to make, the live line and the estimate."""
 
+import asyncio
 import hashlib
 import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +14,7 @@ from hypothesis import strategies as st
 
 from hindsight import sampling
 from hindsight.client import Failures
-from hindsight.sampling import Progress, duration, sample_seed
+from hindsight.sampling import SLOW_WRITE, SLOW_WRITES, Progress, Writer, duration, sample_seed
 
 ANSWER = {"finish_reason": "stop", "usage": {"completion_tokens": 30}}
 CUT = {"finish_reason": "length", "usage": {"completion_tokens": 90}}
@@ -96,3 +101,32 @@ def test_a_duration_has_no_part_that_is_full(seconds):
     words = duration(seconds).split()
     most = {"s": 60, "min": 59, "h": 23, "d": 999}
     assert all(0 <= int(number) <= most[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
+
+
+def threads_that_write(monkeypatch, seconds):
+    """The threads in which files are written that take so many seconds, one after the other."""
+    used = []
+
+    def write(path, record):
+        used.append(threading.current_thread() is threading.main_thread())
+        time.sleep(seconds[len(used) - 1])
+
+    async def write_all():
+        with ThreadPoolExecutor(1) as pool:
+            writer = Writer(pool)
+            for number in range(len(seconds)):
+                await writer.write(Path(str(number)), {})
+
+    monkeypatch.setattr(sampling.records, "write_json", write)
+    asyncio.run(write_all())
+    return used
+
+
+def test_a_slow_disk_does_not_hold_up_the_requests(monkeypatch):
+    """Once more files than SLOW_WRITES were slow, files are written in threads."""
+    slow = SLOW_WRITES + 1
+    assert threads_that_write(monkeypatch, [SLOW_WRITE * 1.2] * (slow + 5)) == [True] * slow + [False] * 5
+
+
+def test_a_slow_file_now_and_then_does_not_make_the_disk_slow(monkeypatch):
+    assert all(threads_that_write(monkeypatch, [SLOW_WRITE * 1.2, 0.0] * 40))

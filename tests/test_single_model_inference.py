@@ -1,7 +1,6 @@
 """Step 1a as a user runs it, against the toy server: what is sent is recorded, nothing is lost, nothing is invented."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -82,15 +81,10 @@ def test_a_finished_run_needs_no_server(sample, toy):
 def test_a_run_killed_at_twenty_moments_and_started_again_is_the_run_that_was_not(sample, toy, tmp_path):
     flags = ["--end_idx", 40, "--num_samples", 10, "--concurrency", 4]
     sample(*flags, "--output_dir", tmp_path / "whole")
-    toy.delay, chance, killed = 0.01, random.Random(0), tmp_path / "killed"
-    common = ["--base_urls", toy.url, "--output_dir", killed]
-    for _ in range(20):
-        script = quick_scripts.start(tmp_path / "said", SINGLE, *common, *flags)
-        until = len(toy.requests) + chance.randint(0, 14)
-        while len(toy.requests) < until and script.alive:
-            time.sleep(0.001)
-        time.sleep(chance.random() / 50)  # the moment: while it starts, asks, writes or renames
-        script.kill()
+    toy.delay, killed = 0.01, tmp_path / "killed"
+    quick_scripts.kill_at_moments(
+        tmp_path / "said", toy, SINGLE, "--base_urls", toy.url, "--output_dir", killed, *flags
+    )
     assert 0 < len(list_files(killed, "sample")) < 400
     assert sample(*flags, "--output_dir", killed).returncode == 0
     assert everything(killed) == everything(tmp_path / "whole")

@@ -100,6 +100,20 @@ def test_models_with_other_tokenizers_are_joined_by_text_and_it_is_said(switch, 
     assert toy.requests[1]["prompt"].endswith(OPENING + "iii")
 
 
+def test_a_run_killed_at_twenty_moments_and_started_again_is_the_run_that_was_not(switch, toy, tmp_path):
+    toy.answer = lambda request: f"{request['seed']} " * 9
+    flags = ["--end_idx", 20, "--num_samples", 5, "--k", "2-9", "--p", "geometric 9", "--first", "random"]
+    flags += ["--total_new_tokens", 40, "--concurrency", 4]
+    switch(*flags, "--output_dir", tmp_path / "whole")
+    toy.delay, killed = 0.005, tmp_path / "killed"
+    urls = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", killed]
+    quick_scripts.kill_at_moments(tmp_path / "said", toy, SWITCHING, *urls, *flags, most=40)
+    assert 0 < len(list_files(killed, "sample")) < 100
+    result, _ = switch(*flags, "--output_dir", killed)
+    assert result.returncode == 0
+    assert quick_scripts.everything(killed) == quick_scripts.everything(tmp_path / "whole")
+
+
 def test_what_was_sent_is_recorded_per_model(switch, toy):
     _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 5)
     config = record["generation_config"]
