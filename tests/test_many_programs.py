@@ -1,6 +1,6 @@
 """Step 3 on very many programs, a tenth of them hostile, and killed again and again.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/test_many_programs.py     judges so many; without it 1,500
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/test_many_programs.py     judges so many; without it 1,000
 """
 
 import json
@@ -22,7 +22,7 @@ from hindsight.formats import extract_code, render
 from hindsight.records import list_files
 from SkyThought.taco import REASONS
 
-PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1500"))
+PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1000"))
 SCRIPT = ROOT / "check_converted_samples.py"
 SQUARE = {"question": "?", "input_output": json.dumps({"inputs": ["3\n", "4\n"], "outputs": ["9\n", "16\n"]})}
 PLAIN = [

@@ -9,7 +9,7 @@ from hindsight.records import list_files, read_record
 
 SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
 GREEDY = ["--base_temperature", 0, "--instruct_temperature", 0, "--num_samples", 1, "--logprobs", 1]
-PROBLEMS = 24
+PROBLEMS = 12
 MODELS = ROOT / "lab" / "models"
 # The base model's transcript in the words of the lab's chat template, so that both roles get the same tokens.
 ONE_PROMPT = """{% block transcript %}<|im_start|>system
