@@ -17,7 +17,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hindsight import formats, records
-from hindsight.client import Failures, ItemFailed, Server, require_model, run_all, usage
+from hindsight.client import ItemFailed, Server, require_model, usage
+from hindsight.job_queue import Failures, run_all
 from hindsight.preflight import ask_model
 from hindsight.prompts import reformat_messages
 from hindsight.runs import open_step

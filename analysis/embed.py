@@ -26,7 +26,8 @@ import openai
 from tqdm import tqdm
 
 from hindsight import records
-from hindsight.client import RETRIES, Failures, ItemFailed, ServerGone, require_model
+from hindsight.client import RETRIES, ItemFailed, ServerGone, require_model
+from hindsight.job_queue import Failures
 from hindsight.runs import open_step
 from hindsight.settings import Settings, UserError, require, run_script
 

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from hindsight import preflight, records
 from hindsight.claims import Claims
-from hindsight.client import Failures, Server, run_all
+from hindsight.client import Server
+from hindsight.job_queue import Failures, run_all
 from hindsight.preflight import Asked
 from hindsight.problems import Problem, Problems, describe, select_problems
 from hindsight.runs import open_run

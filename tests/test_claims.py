@@ -93,7 +93,7 @@ def test_samples_of_any_question_and_index_have_their_own_claim(tmp_path, holder
 
 
 def test_two_processes_at_once_ask_for_no_sample_twice_and_both_end(flags, toy, tmp_path):
-    toy.delay = 0.05
+    toy.delay = 0.3
     scripts = [quick_scripts.start(tmp_path / f"said{number}", SINGLE, *flags) for number in range(2)]
     results = [script.wait() for script in scripts]
     assert there(tmp_path) == ALL

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from hindsight.client import Failures, Refused, session
+from hindsight.client import Refused, session
+from hindsight.job_queue import Failures
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight import sampling
-from hindsight.client import Failures
+from hindsight.job_queue import Failures
 from hindsight.sampling import SLOW_WRITE, SLOW_WRITES, Progress, Writer, duration, sample_seed
 
 ANSWER = {"finish_reason": "stop", "usage": {"completion_tokens": 30}}
