@@ -53,7 +53,7 @@ def test_a_switching_answer_is_its_segments_in_turn(lab_runs):
             end = segment["end"]
         assert end == len(record["generated_text"])
         for segment in record["segments"][:-1]:
-            assert segment["tokens"] == record["generation_config"][segment["model"]]["tokens_a_turn"]
+            assert segment["tokens"] == int(record["generation_config"][segment["model"]]["tokens_a_turn"])
         assert sum(segment["tokens"] for segment in record["segments"]) == record["usage"]["completion_tokens"]
 
 
