@@ -26,7 +26,7 @@ import openai
 from tqdm import tqdm
 
 from hindsight import records
-from hindsight.client import RETRIES, ItemFailed, ServerGone, require_model
+from hindsight.client import RETRIES, ItemFailed, require_model
 from hindsight.job_queue import Failures
 from hindsight.runs import open_step
 from hindsight.settings import Settings, UserError, require, run_script
@@ -74,6 +74,10 @@ class LocalModel:
             tokens = self._model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
             self.cut += sum(len(ids) > self.longest for ids in tokens)
         return list(self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False))
+
+
+class ServerGone(Exception):
+    """A server does not answer any more, after all retries."""
 
 
 class ApiModel:

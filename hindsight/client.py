@@ -58,10 +58,6 @@ class ServerAway(Exception):
         self.server, self.counts = server, counts
 
 
-class ServerGone(Exception):
-    """A server does not answer any more, after all retries."""
-
-
 class Refused(Exception):
     """An answer with a status of 400 or more: the status, what the server says, seconds it asks to be left alone."""
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import quick_scripts
 from scripts import ROOT
 from toy_server import ToyServer
 
@@ -54,3 +55,14 @@ def toy():
     """A small real HTTP server that speaks the protocol and answers at once; see `toy_server`."""
     with ToyServer() as server:
         yield server
+
+
+@pytest.fixture
+def sample(toy, tmp_path):
+    """Runs step 1a on three lab problems, two samples each, with the toy server, into tmp_path/run."""
+
+    def run(*flags):
+        common = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
+        return quick_scripts.run(tmp_path / "said", quick_scripts.SINGLE, *common, *flags)
+
+    return run

@@ -14,17 +14,6 @@ from scripts import ROOT
 from hindsight.records import list_files, read_record
 
 
-@pytest.fixture
-def sample(toy, tmp_path):
-    """Runs the script on three lab problems, two samples each, into tmp_path/run."""
-
-    def run(*flags):
-        common = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
-        return quick_scripts.run(tmp_path / "said", SINGLE, *common, *flags)
-
-    return run
-
-
 def contents(folder):
     return {path.name: json.loads(path.read_text()) for path in list_files(folder, "sample").values()}
 
