@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python -m lab.demo
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 setup: .venv/installed
 
@@ -31,7 +31,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 # torch's CPU build: pip finds it by itself where it is mirrored, else on PyTorch's index.
-.venv/installed: requirements-cpu.lock
+.venv/installed: requirements-cpu.lock pyproject.toml
 	@echo "Installing into .venv: two to five minutes, 4 GB"
 	$(PYTHON) -m venv .venv
 	$(LOCKED) --quiet || $(LOCKED) --quiet --extra-index-url https://download.pytorch.org/whl/cpu

@@ -16,11 +16,12 @@ from hindsight.client import Server, usage
 from hindsight.preflight import Asked, ask_model
 from hindsight.prompts import Prompts
 from hindsight.sampling import Method, Sample
-from hindsight.settings import Settings, require, run_script
+from hindsight.settings import Settings, UserError, require, run_script
 
 MODEL = "instruct"                 # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"            # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"    # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
+MERGED_FROM = []                   # of a merged model, recorded with its answers: base, fine-tuned model, alpha
 BASE_URLS = ["http://localhost:8000/v1"]  # its servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"    # the run's folder; {model} stands for MODEL
 
@@ -52,7 +53,8 @@ REQUEST_TIMEOUT = 7200             # seconds one answer may take
 DRY_RUN = False                    # only look at the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False       # go on in a folder that was made with other settings
 
-SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model", "logprobs", "prompt_file", "system_prompt")
+SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model", "merged_from", "logprobs", "prompt_file")
+SAME += ("system_prompt",)
 SAME_BY_MODEL = {
     "base": ("base_model", "base_temperature", "base_top_p", "base_stop"),
     "instruct": ("instruct_model", "instruct_temperature", "instruct_top_p"),
@@ -82,6 +84,7 @@ def answer_with_base(prompts: Prompts, settings: Settings) -> Callable[[Sample, 
             generation_config=request,
             finish_reason=choice["finish_reason"],
             usage=usage(response),
+            **parents(settings),
             **(token_logprobs(choice, logprobs.get("token_logprobs")) if settings.logprobs else {}),
         )
 
@@ -109,10 +112,23 @@ def answer_with_instruct(prompts: Prompts, settings: Settings) -> Callable[[Samp
             generation_config=request,
             finish_reason=choice["finish_reason"],
             usage=usage(response),
+            **parents(settings),
             **(token_logprobs(choice, [each["logprob"] for each in content]) if settings.logprobs else {}),
         )
 
     return answer
+
+
+def parents(settings: Settings) -> dict[str, Any]:
+    """What a record holds of how its model was merged, where that was told. Raises UserError for other than that."""
+    told = settings.merged_from
+    if not told:
+        return {}
+    try:
+        base, finetuned, alpha = told
+        return {"merged_from": {"base": base, "finetuned": finetuned, "alpha": float(alpha)}}
+    except ValueError:
+        raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {' '.join(told)}") from None
 
 
 def token_logprobs(choice: dict[str, Any], logprobs: list[float] | None) -> dict[str, Any]:
@@ -141,6 +157,7 @@ def make_method(settings: Settings, prompts: Prompts) -> Method:
 
 def main(settings: Settings) -> int:
     require(settings.model in SAME_BY_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
+    parents(settings)
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     folder = Path(settings.output_dir.format(model=settings.model))
     make, same = partial(make_method, settings, prompts), SAME + SAME_BY_MODEL[settings.model]

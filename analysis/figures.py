@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -201,18 +200,3 @@ def peaks(values: np.ndarray, most: int, apart: int) -> list[int]:
         if len(chosen) < most and all(abs(place - other) >= apart for other in chosen):
             chosen.append(int(place))
     return chosen
-
-
-def draw_distances(distances: dict[str, dict[int | None, float]]) -> Figure:
-    """Relative distances between two checkpoints by layer, a line for each part; parts of no layer as one dot."""
-    figure, (axes,) = new_figure(6, 3)
-    colors = colormaps["viridis"](np.linspace(0, 0.95, len(distances)))  # no run's: these are parts of a model
-    for color, (part, by_layer) in zip(colors, distances.items(), strict=True):
-        layers = [-1 if layer is None else layer for layer in by_layer]
-        axes.plot(layers, list(by_layer.values()), "o-", color=color, markersize=4, linewidth=1.2, label=part)
-    deepest = max(layer for by_layer in distances.values() for layer in by_layer if layer is not None)
-    ticks = sorted({-1, *range(0, deepest + 1, max(1, deepest // 8))})
-    axes.set_xticks(ticks, ["none" if tick < 0 else str(tick) for tick in ticks])
-    axes.set(xlabel="layer", ylabel="|instruct - base| / |base|", ylim=(0, None))
-    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return figure

@@ -8,8 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from hindsight.checkpoints import resolve_checkpoint
 from hindsight.formats import BEGIN_THOUGHT
-from hindsight.merging import resolve_checkpoint
 from hindsight.prompts import base_prompt
 from hindsight.settings import UserError
 

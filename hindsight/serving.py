@@ -1,6 +1,7 @@
 """Starts a real vLLM server, waits until it answers, and ends it with its children.
 
     python -m hindsight.serving --model lab/models/instruct --name lab-instruct --port 8001
+    python -m hindsight.serving --model lab/models/instruct --name lab-0.7 --merge_base lab/models/base --alpha 0.7
 
 In Python:
 
@@ -12,6 +13,7 @@ rather run `vllm serve` by hand, with the flags the model wants.
 """
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -29,6 +31,9 @@ from typing import Any
 from hindsight.settings import Settings, UserError, run_script
 
 MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
+MERGE_BASE = ""                # the model is merged back towards this checkpoint while it is loaded; empty: it is not
+ALPHA = 0.7                    # of that merge; 0: the base, 1: the model
+METHOD = "lerp"                # of that merge: lerp or slerp
 NAME = ""                      # the name requests call it by; empty: lab-base or lab-instruct for the lab's, else MODEL
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
 PORT = 8000                    # 0: a free one
@@ -93,11 +98,13 @@ def start(
     dtype: str = "auto",
     kv_cache_gib: int = 2,
     cpu_cores: str = "",
+    merge: dict[str, Any] | None = None,
 ) -> Server:
     """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call.
 
-    The options are those of the script. vLLM binds its threads to cores: where several servers compute on one
-    machine's CPU at once, each wants `cpu_cores` of its own (see `divide_cores`), or all are bound to the same ones.
+    The options are those of the script; `merge` is the extra config of `hindsight.vllm_loader`. vLLM binds its threads
+    to cores: where several servers compute on one machine's CPU at once, each wants `cpu_cores` of its own (see
+    `divide_cores`), or all are bound to the same ones.
 
     Raises UserError when the port is in use, so that another server there is not taken for this one.
     """
@@ -107,6 +114,7 @@ def start(
     command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
     command += ["--max-model-len", str(max_model_len)] if max_model_len else []
     command += ["--dtype", dtype, *QUIET_FLAGS]
+    command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(merge)] if merge else []
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         command += CPU_FLAGS
@@ -191,6 +199,7 @@ def _tail(log: Path) -> str:
 
 def main(settings: Settings) -> None:
     print(f"starting vLLM with {settings.model} (a minute or so)", flush=True)
+    merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
     with serve(
         settings.model,
         settings.name,
@@ -201,6 +210,7 @@ def main(settings: Settings) -> None:
         dtype=settings.dtype,
         kv_cache_gib=settings.kv_cache_gib,
         cpu_cores=settings.cpu_cores,
+        merge=merge if settings.merge_base else None,
     ) as server:
         print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

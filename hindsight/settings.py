@@ -18,6 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+# Errors that say where a script may not write: no place left, no right to, no folder.
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
 
 class UserError(Exception):
     """A user's mistake, in one clear sentence: it is printed and the script ends with exit status 2."""
@@ -67,7 +70,7 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in OF_THE_DISK:
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(f"{name}: {error.strerror}{where}; what was written is whole, run again to go on", file=sys.stderr)

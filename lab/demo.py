@@ -66,10 +66,11 @@ def sample_parents(runs: Path, flags: list[str], deadline: float) -> None:
 
 def sample_merged(runs: Path, flags: list[str], alpha: float, deadline: float) -> None:
     """Answers by the merged model."""
-    name, merged = f"alpha_{alpha:g}", runs / "merged"
+    name, merged, parents = f"alpha_{alpha:g}", runs / "merged", ["lab/models/base", "lab/models/instruct"]
     run_step("merge_models.py", "--alphas", str(alpha), "--output_dir", str(merged))
     with serving({f"lab-{name}": merged / name}, deadline) as (server,):
         model = ["--model", "instruct", "--instruct_model", server.name, "--base_urls", server.url]
+        model += ["--merged_from", *parents, str(alpha)]
         run_step("single_model_inference.py", *flags, *model, "--output_dir", str(runs / name))
 
 

@@ -13,8 +13,28 @@ from hindsight.serving import divide_cores, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
+# Fixtures, files and a test that start vLLM
+SERVERS = {
+    "lab_servers",
+    "lab_runs",
+    "test_pipeline",
+    "test_vllm_loader",
+    "test_your_own_model_and_problems_work_as_the_readme_says",
+}
+
 # A shell starts what runs in its background with SIGINT ignored, and so would be the scripts that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Divides the tests among processes: one takes all that start vLLM, first, so its servers start once; others files.
+
+    Only `pytest -n` looks at it.
+    """
+    for item in items:
+        group = "servers" if SERVERS & {*item.fixturenames, item.path.stem, item.originalname} else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "servers")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from analysis import answers, correctness, curated, diversity, show
 from analysis.answers import Answer
-from analysis.checkpoints import layer_distances, place_of
 from analysis.entropy import mean_by_position
 from analysis.figures import peaks
 from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
@@ -244,29 +243,6 @@ def test_entropy_ends_in_one_sentence_on_bad_input(tmp_path, flags, sentence):
     result = run_script("analysis/entropy.py", "--input_dir", tmp_path, "--output", tmp_path / "out", *flags)
     assert (result.returncode, sentence in result.stderr) == (2, True)
     assert "Traceback" not in result.stderr
-
-
-# Checkpoints
-
-
-def test_a_tensor_has_its_layer_and_part():
-    assert place_of("model.layers.12.self_attn.q_proj.weight") == (12, "self_attn")
-    assert place_of("model.embed_tokens.weight") == (None, "embed_tokens")
-
-
-def test_layer_distance_is_the_change_over_the_size(pico, tmp_path):
-    _, _, folder = pico
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model.save_pretrained(tmp_path / "before")
-    with torch.no_grad():
-        for parameter in model.model.layers[1].mlp.parameters():
-            parameter.mul_(1.5)
-    model.save_pretrained(tmp_path / "after")
-    distances = layer_distances(tmp_path / "before", tmp_path / "after")
-    assert distances["mlp"] == pytest.approx({0: 0.0, 1: 0.5})
-    assert distances["self_attn"] == {0: 0.0, 1: 0.0}
-    with pytest.raises(UserError, match="no checkpoint folder"):
-        layer_distances(tmp_path / "before", tmp_path / "gone")
 
 
 # Answers and verdicts

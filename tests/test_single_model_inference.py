@@ -51,6 +51,18 @@ def test_a_base_model_gets_a_text_and_its_answer_starts_with_the_thought_tag(sam
     assert (config["model"], config["temperature"], config["stop"]) == ("lab-base", 0.8, ["<end_of_solution>"])
 
 
+def test_the_parents_of_a_merged_model_are_recorded_when_they_are_told(sample, tmp_path):
+    assert sample("--merged_from", "a/base", "a/finetuned", 0.7).returncode == 0
+    for record in contents(tmp_path / "run").values():
+        assert record["merged_from"] == {"base": "a/base", "finetuned": "a/finetuned", "alpha": 0.7}
+    run = read_record(tmp_path / "run" / "run.json")
+    assert run["settings"]["merged_from"] == ["a/base", "a/finetuned", "0.7"]
+    other = sample("--merged_from", "a/base", "a/finetuned", 0.9)
+    assert (other.returncode, "merged_from was" in other.stderr) == (2, True)
+    wrong = sample("--merged_from", "a/base", 0.7)
+    assert (wrong.returncode, "MERGED_FROM is a base, a fine-tuned model and an alpha" in wrong.stderr) == (2, True)
+
+
 def test_more_samples_later_add_only_the_new_ones(sample, toy, tmp_path):
     sample()
     before = contents(tmp_path / "run")

@@ -1,0 +1,60 @@
+"""Checkpoints made on the spot, of a few thousand parameters."""
+
+import json
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+SIZES = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+}
+FAMILIES = {
+    "llama": (LlamaConfig, LlamaForCausalLM, {"tie_word_embeddings": False}),
+    "qwen2": (Qwen2Config, Qwen2ForCausalLM, {"tie_word_embeddings": True}),
+    "gemma": (Gemma3TextConfig, Gemma3ForCausalLM, {"tie_word_embeddings": True}),
+}
+
+
+def make(folder, family="llama", seed=0, dtype=torch.bfloat16, shard_size=None, moved=None, **changes):
+    """A checkpoint; `moved` from the one in that folder by a few per cent, as a fine-tuned model is."""
+    config, model, own = FAMILIES[family]
+    torch.manual_seed(seed)
+    made = model(config(**{**SIZES, **own, **changes}))
+    if moved:
+        before = model.from_pretrained(moved, dtype=torch.float32).state_dict()
+        made.load_state_dict({name: before[name] + 0.03 * new for name, new in made.state_dict().items()})
+    made.to(dtype).save_pretrained(folder, **({"max_shard_size": shard_size} if shard_size else {}))
+    return folder
+
+
+def pair(folder, family="llama", base_shards=None, finetuned_shards="20KB", **changes):
+    """(base, fine-tuned), sharded each in its way."""
+    base = make(folder / "base", family, 0, shard_size=base_shards, **changes)
+    return base, make(folder / "finetuned", family, 1, shard_size=finetuned_shards, moved=base, **changes)
+
+
+def state(folder):
+    """A checkpoint's tensors."""
+    return {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
+
+
+def save(folder, tensors, **config):
+    """A checkpoint of these tensors in one file, and a config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    return folder
