@@ -26,7 +26,7 @@ OUTPUT_DIR = "runs/lab/merged"  # gets a folder alpha_A for each alpha
 
 CONFIG_FROM = "finetuned"       # whose config, tokenizer, dtypes and vocabulary they get: finetuned or base
 MAX_SHARD_GB = 5.0              # largest file of weights, in 10^9 bytes
-WORKERS = 0                     # threads, at most 8; 0: one a core
+WORKERS = 0                     # threads that compute, at most 8; 0: one a core but one
 
 
 def main(settings: Settings) -> int:

@@ -10,6 +10,7 @@ figures are medians. mergekit makes an alpha a run, so a sweep is that many of i
 """
 
 import json
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -18,11 +19,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-import torch
-from transformers import LlamaConfig
-
-from hindsight.checkpoints import header_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = 2000
@@ -56,8 +52,16 @@ def shapes(config: dict) -> dict[str, tuple[int, ...]]:
     return found | {"model.norm.weight": (hidden,)}
 
 
-def make_pair(folder: Path, config: dict) -> tuple[Path, Path]:
-    """Base and fine-tuned checkpoint: normal numbers, and the same with 4 % of others added."""
+def make_pair(folder: Path, config: dict) -> None:
+    """Base and fine-tuned checkpoint: normal numbers, and the same with 4 % of others added.
+
+    In a process of its own, whose memory would otherwise count as that of every program that is measured.
+    """
+    import torch
+    from transformers import LlamaConfig
+
+    from hindsight.checkpoints import header_bytes
+
     folders = folder / "base", folder / "finetuned"
     shards: list[dict[str, tuple[int, ...]]] = [{}]
     for name, shape in shapes(config).items():
@@ -82,7 +86,6 @@ def make_pair(folder: Path, config: dict) -> tuple[Path, Path]:
         weight_map |= dict.fromkeys(shard, file)
     for target in folders:
         (target / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
-    return folders
 
 
 def run(*command: object) -> tuple[float, float]:
@@ -121,7 +124,12 @@ def mergekit(output: Path, base: Path, finetuned: Path, method: str) -> tuple[fl
 def main(megabytes: int = MEGABYTES, rounds: int = ROUNDS) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder, output = Path(place), Path(place) / "output"
-        base, finetuned = make_pair(folder, SHAPE if megabytes >= 1000 else SMALL)
+        base, finetuned = folder / "base", folder / "finetuned"
+        maker = multiprocessing.get_context("spawn").Process(
+            target=make_pair, args=(folder, SHAPE if megabytes >= 1000 else SMALL)
+        )
+        maker.start()
+        maker.join()
         size = sum(path.stat().st_size for path in base.iterdir()) / 1e9
         runs = {
             "copy of one, cp": lambda: run("cp", "-r", base, output),

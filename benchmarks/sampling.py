@@ -22,7 +22,7 @@ from hindsight.problems import load_problems
 from hindsight.prompts import chat_messages
 from hindsight.runs import read_run
 from hindsight.sampling import sample_seed
-from hindsight.serving import divide_cores, serve
+from hindsight.serving import divide_cores, quickest_dtype, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"
@@ -35,7 +35,7 @@ OFFLINE = """
 import json, sys, time
 from vllm import LLM, SamplingParams
 jobs = json.load(open(sys.argv[2]))
-engine = LLM(sys.argv[1], enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=256,
+engine = LLM(sys.argv[1], dtype=sys.argv[4], enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=256,
              max_num_batched_tokens=2048)
 parameters = [SamplingParams(temperature=0.7, top_p=0.7, max_tokens=int(sys.argv[3]), seed=job["seed"]) for job in jobs]
 begun = time.perf_counter()
@@ -82,7 +82,7 @@ def offline(folder: Path) -> float:
     ]
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
-    command = [sys.executable, "-c", OFFLINE, MODELS / "instruct", path, str(MAX_TOKENS)]
+    command = [sys.executable, "-c", OFFLINE, MODELS / "instruct", path, str(MAX_TOKENS), quickest_dtype()]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR"}
     result = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
     tokens, seconds = json.loads(result.stdout.strip().splitlines()[-1])

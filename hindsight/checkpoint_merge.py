@@ -63,10 +63,10 @@ def merge_checkpoints(
     """Merges two checkpoints at each alpha into `output_dir/alpha_A`, and writes a report of all beside them.
 
     `base` and `finetuned` are folders of safetensors or Hub names; `alphas` lie in [0, 1]; `config_from` ("base" or
-    "finetuned") says whose config, tokenizer, dtypes and vocabulary the merged models get; `workers` are threads, 0:
-    one a core. `progress` is called with the bytes of input read just now and those to be read in all. Folders that
-    hold the same merge are left as they are. Raises UserError when the two cannot be merged, when a folder holds
-    something else, or when the disk is too small.
+    "finetuned") says whose config, tokenizer, dtypes and vocabulary the merged models get; `workers` are threads that
+    compute, 0: one a core but the one that reads. `progress` is called with the bytes of input that were read just now
+    and those to be read in all. Folders that hold the same merge are left as they are. Raises UserError when the two
+    cannot be merged, when a folder holds something else, or when the disk is too small.
     """
     require(method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {method!r}")
     require(config_from in ("base", "finetuned"), f"CONFIG_FROM is base or finetuned, not {config_from!r}")
@@ -86,7 +86,7 @@ def merge_checkpoints(
         with contextlib.ExitStack() as stack:
             partial = {alpha: stack.enter_context(_partial(merges[alpha], facts[alpha])) for alpha in missing}
             _require_space(Path(output_dir), shards, partial)
-            _merge_shards(shards, method, partial, workers or len(os.sched_getaffinity(0)), progress)
+            _merge_shards(shards, method, partial, workers or _free_cores(), progress)
             for alpha in missing:
                 _finish(plan, shards, partial[alpha], merges[alpha], facts[alpha])
     write_report(Path(output_dir), merges.values())
@@ -102,7 +102,7 @@ def weights_digest(rows: Iterable[tuple[str, str, tuple[int, ...], str]]) -> str
 def compare_checkpoints(base: str | Path, finetuned: str | Path) -> list[TensorReport]:
     """How far two checkpoints are from each other, tensor by tensor, with nothing written. Raises as a merge does."""
     plan = plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
-    with TensorStream(len(os.sched_getaffinity(0)), lambda size: None) as stream:
+    with TensorStream(_free_cores(), lambda size: None) as stream:
         pending = [stream.merge(pair, "lerp", [], []) for pair in plan.pairs]
         return [report() for report in pending]
 
@@ -114,6 +114,11 @@ def checkpoint_digest(checkpoint: Checkpoint) -> str:
             (name, str(tensor.dtype), tensor.shape, stream.digest(tensor))
             for name, tensor in checkpoint.tensors.items()
         )
+
+
+def _free_cores() -> int:
+    """This process's cores but the one that reads."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def _divide(pairs: list[Pair], max_shard_gb: float) -> list[Shard]:

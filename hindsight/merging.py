@@ -7,10 +7,10 @@ vector (Shoemake 1985, "Animating Rotation with Quaternion Curves"), a sum with 
     merged = w0 * base + w1 * finetuned
 
 computed in float32 (float64 where an input is), each product and the sum rounded to nearest even, and at last rounded
-to the output's dtype. A product is never fused with the sum, so that every machine, number of threads and way of
-sharding gives the same bits. (mergekit's `linear` has the second product fused where the processor does that: after
-rounding to bfloat16 about 5 numbers in 100,000 differ by their last bit, and none for another reason.) Work goes in
-blocks that stay in a core's cache.
+to the output's dtype. A product is never fused with the sum: LERP gives the same bits on every machine, and both
+methods with every number of threads and every way of sharding. (mergekit's `linear` has the second product fused where
+the processor does that: after rounding to bfloat16 about 5 numbers in 100,000 differ by their last bit, none for
+another reason.) Work goes in blocks, whose float32 copies stay in a cache.
 """
 
 import math
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 METHODS = ("lerp", "slerp")
-BLOCK = 1 << 16    # elements that are worked on at once
+BLOCK = 1 << 18    # elements that are worked on at once
 PIECE = 1 << 22    # elements that one thread works on, whole blocks
 ROW = 1 << 12      # elements of one dot product: few enough for BLAS to use one thread
 SMALLEST_SINE = 1e-4  # of an angle near 180 degrees; below it the sums leave the weights fewer digits than float32 has
@@ -120,14 +120,11 @@ class Sums:
     crosses: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
 
-    def add(self, base: torch.Tensor, finetuned: torch.Tensor) -> None:
-        """Adds a block of one dimension, of at most BLOCK elements."""
-        base = base.to(torch.float64)
-        one, difference = base.numpy(), (finetuned.to(torch.float64) - base).numpy()
-        with np.errstate(all="ignore"):  # what is not finite is found in the sums
-            self.base_squares.append(_dot(one, one))
-            self.crosses.append(_dot(one, difference))
-            self.squares.append(_dot(difference, difference))
+    def add(self, base: np.ndarray, difference: np.ndarray) -> None:
+        """Adds a block of one dimension, in float64."""
+        self.base_squares.append(_dot(base, base))
+        self.crosses.append(_dot(base, difference))
+        self.squares.append(_dot(difference, difference))
 
     def extend(self, other: "Sums") -> None:
         """Adds what was summed elsewhere."""
@@ -164,9 +161,13 @@ def compare(base: torch.Tensor, finetuned: torch.Tensor, run: Callable = map) ->
 
 def sum_piece(base: torch.Tensor, finetuned: torch.Tensor) -> Sums:
     """The sums over two tensors of one dimension."""
-    sums = Sums()
-    for one, other in zip(base.split(BLOCK), finetuned.split(BLOCK), strict=True):
-        sums.add(one, other)
+    sums, room = Sums(), torch.empty(2, min(BLOCK, len(base)), dtype=torch.float64)
+    with np.errstate(all="ignore"):  # what is not finite is found in the sums
+        for before, after in zip(base.split(BLOCK), finetuned.split(BLOCK), strict=True):
+            one, difference = room[:, : len(before)]
+            one.copy_(before)
+            difference.copy_(after).sub_(one)
+            sums.add(one.numpy(), difference.numpy())
     return sums
 
 
@@ -179,14 +180,17 @@ def blend(
     number that is the same in both stays as it is.
     """
     exact = torch.float64 if torch.float64 in (base.dtype, finetuned.dtype) else torch.float32
+    room = torch.empty(4, min(BLOCK, len(base)), dtype=exact)
     for begin in range(0, len(base), BLOCK):
         block = slice(begin, begin + BLOCK)
-        one, other = base[block].to(exact), finetuned[block].to(exact)
+        one, other, merged, product = room[:, : len(base[block])]
+        one.copy_(base[block])
+        other.copy_(finetuned[block])
         for (w0, w1), output in zip(weights, outputs, strict=True):
             if (w0, w1) in ((1, 0), (0, 1)):
                 output[block].copy_(base[block] if w0 else finetuned[block])
                 continue
-            merged = (one * w0).add_(other * w1)
+            torch.mul(one, w0, out=merged).add_(torch.mul(other, w1, out=product))
             if output.dtype == exact and w0 + w1 == 1:  # a narrower dtype rounds the last bit of the sum away
                 merged = torch.where(one == other, one, merged)
             output[block].copy_(merged)
