@@ -2,9 +2,9 @@
 
     merged = (1 - alpha) * base + alpha * finetuned
 
-Reads two checkpoints (folders of safetensors, or Hub names), each tensor once; writes OUTPUT_DIR/alpha_A for each
-alpha A, ready to be served, and beside them merge_report.json and merge_report.png: how far the two models are from
-each other. Checkpoints that are there are not made again; a run that was killed goes on where it was.
+Reads two checkpoints (folders of safetensors, or Hub names, also NAME@REVISION), each tensor once; writes
+OUTPUT_DIR/alpha_A for each alpha A, ready to be served, and beside them merge_report.json and merge_report.png: how far
+the two models are from each other. Checkpoints that are there are not made again; a run that was killed goes on.
 
     python merge_models.py --alphas 0.7 0.9 --output_dir runs/lab/merged
 """
