@@ -26,6 +26,7 @@ SERVERS = {
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too
 def pytest_collection_modifyitems(items):
     """Divides the tests among processes: one takes all that start vLLM, first, so its servers start once; others files.
 
