@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python -m lab.demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: .venv/installed
 

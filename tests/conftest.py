@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import quick_scripts
@@ -13,29 +14,29 @@ from hindsight.serving import divide_cores, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
-# Fixtures, files and a test that start vLLM
-SERVERS = {
-    "lab_servers",
-    "lab_runs",
-    "test_pipeline",
-    "test_vllm_loader",
-    "test_your_own_model_and_problems_work_as_the_readme_says",
-}
+# Files whose tests start vLLM
+SERVERS = {"test_notebooks.py", "test_pipeline.py", "test_readme.py", "test_real_servers.py", "test_vllm_loader.py"}
 
 # A shell starts what runs in its background with SIGINT ignored, and so would be the scripts that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in this hook, too
 def pytest_collection_modifyitems(items):
-    """Divides the tests among processes: one takes all that start vLLM, first, so its servers start once; others files.
+    """Tests that start vLLM come first: with two processes they are one's work, and the longest."""
+    items.sort(key=lambda item: item.path.name not in SERVERS)
 
-    Only `pytest -n` looks at it.
-    """
-    for item in items:
-        group = "servers" if SERVERS & {*item.fixturenames, item.path.stem, item.originalname} else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "servers")
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `pytest -n`, a file is one process's, and all files that start vLLM are the same one's."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ServersTogether(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "servers" if Path(file).name in SERVERS else file
+
+    return ServersTogether(config, log)
 
 
 @pytest.fixture(scope="session")
