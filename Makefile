@@ -9,7 +9,7 @@ MODEL  ?= lab/models/instruct
 NAME   ?=
 PORT   ?= 8000
 BIN    := .venv/bin
-LOCKED := $(BIN)/python -m pip install --no-deps -r requirements-cpu.lock
+LOCKED := $(BIN)/python -m pip install --no-deps --no-compile -r requirements-cpu.lock
 
 .PHONY: demo test setup lint bench serve
 

@@ -224,6 +224,22 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(tmp_path, m
     assert not list(tmp_path.glob("out/**/*.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"alphas": [1.5]}, r"ALPHAS lie in \[0, 1\], not \[1.5\]"),
+        ({"alphas": [0.1, 0.1 + 1e-15]}, "ALPHAS are too close to be told apart"),
+        ({"method": "mean"}, "METHOD is lerp or slerp, not 'mean'"),
+        ({"config_from": "both"}, "CONFIG_FROM is base or finetuned, not 'both'"),
+        ({"max_shard_gb": 0}, "MAX_SHARD_GB is above 0, not 0"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(tmp_path, options, sentence):
+    base, finetuned = pair(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        merge_checkpoints(base, finetuned, tmp_path / "out", **{"alphas": [0.5], **options})
+
+
 def broken(folder, edit):
     path = folder / "model.safetensors"
     path.write_bytes(edit(path.read_bytes()))

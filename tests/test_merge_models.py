@@ -39,12 +39,8 @@ def test_one_run_makes_every_alpha_and_a_second_makes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--alphas", "1.5"], "ALPHAS lie in [0, 1], not [1.5]"),
         (["--alphas"], "ALPHAS lie in [0, 1], not []"),
-        (["--method", "mean"], "METHOD is lerp or slerp"),
-        (["--config_from", "both"], "CONFIG_FROM is base or finetuned"),
         (["--base_model", "no/such/folder"], "there is no checkpoint folder no/such/folder"),
-        (["--base_model", str(ROOT / "tests")], "has neither model.safetensors.index.json nor model.safetensors"),
         (["--output_dir", str(ROOT / "README.md")], "README.md"),
     ],
 )
@@ -72,7 +68,7 @@ def test_killed_at_any_moment_and_started_again_it_makes_the_same_files(tmp_path
     flags = ["--alphas", "0.7", "--method", "slerp", "--max_shard_gb", "0.02", "--workers", "1"]
     command = [sys.executable, ROOT / "merge_models.py", *map(str, models), *flags]
     sizes = []
-    for written in (1, 10_000_000, 20_000_000, 40_000_000):
+    for written in (1, 24_000_000):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None and on_disk(out) < written:
             time.sleep(0.0005)
