@@ -107,9 +107,15 @@ def start(
     to cores: where several servers compute on one machine's CPU at once, each wants `cpu_cores` of its own (see
     `divide_cores`), or all are bound to the same ones.
 
-    Raises UserError when the port is in use, so that another server there is not taken for this one.
+    Raises UserError when the port is in use, so that another server there is not taken for this one, and when the two
+    checkpoints of a merge cannot be merged.
     """
     port = free_port(port)
+    if merge:
+        from hindsight.checkpoints import open_checkpoint  # loads torch, which a server without a merge does not need
+        from hindsight.merge_plan import plan_merge
+
+        plan_merge(open_checkpoint(merge["base"]), open_checkpoint(model))
     name = name or default_name(model)
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]

@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from pico import save
 from scripts import ROOT
 from vllm.config.load import LoadConfig
 
 from hindsight.checkpoint_merge import merge_checkpoints
+from hindsight.serving import start
 from hindsight.settings import UserError
 from hindsight.vllm_loader import MergedModelLoader
 
@@ -57,6 +60,12 @@ def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
     assert lerp == lerp_at_load
     assert slerp == slerp_at_load
     assert instruct != lerp != slerp
+
+
+def test_what_cannot_be_merged_is_said_before_a_server_starts(tmp_path):
+    other = save(tmp_path / "other", {"w": torch.ones(2)})
+    with pytest.raises(UserError, match="other lacks 47 tensors of .*instruct, the first is model.embed_tokens.weight"):
+        start(INSTRUCT, merge={"base": str(other), "alpha": 0.7})
 
 
 @pytest.mark.parametrize(
