@@ -51,7 +51,8 @@ def main(settings: Settings) -> int:
     report = read_record(Path(settings.output_dir) / REPORT_FILE)
     print(f"{', '.join(map(str, folders))}: {settings.method}, {report['parameters']:,} parameters")
     distance, line = report["relative_distance"], report["slerp_took_the_line"]
-    print(f"the fine-tuned model is {distance:.3g} of the base's norm away from it; {REPORT_FILE} has every tensor")
+    share = "infinitely many times" if distance is None else f"{distance:.3g} of"
+    print(f"the fine-tuned model is {share} the base's norm away from it; {REPORT_FILE} has every tensor")
     if settings.method == "slerp":
         print(f"no arc, so the line: {line['tensors']} tensors, {line['parameters']:,} parameters")
     return 0

@@ -13,9 +13,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hindsight.checkpoints import INDEX, WEIGHTS, Checkpoint, header_bytes, open_checkpoint
@@ -78,7 +79,7 @@ def merge_checkpoints(
     shards = _divide(plan.pairs, max_shard_gb)
     merges = {alpha: Path(output_dir) / f"alpha_{alpha:.12g}" for alpha in sorted(set(alphas))}
     require(len(set(merges.values())) == len(merges), f"ALPHAS are too close to be told apart: {list(alphas)}")
-    facts = {alpha: _facts(plan, alpha, method, config_from, shards) for alpha in merges}
+    facts = {alpha: _facts(plan, alpha, method, config_from, max_shard_gb) for alpha in merges}
     missing = [alpha for alpha, folder in merges.items() if not _is_made(folder, facts[alpha], plan)]
     for alpha in merges.keys() - set(missing):
         say(f"{merges[alpha]} is there")
@@ -93,12 +94,6 @@ def merge_checkpoints(
     return list(merges.values())
 
 
-def weights_digest(rows: Iterable[tuple[str, str, tuple[int, ...], str]]) -> str:
-    """A checkpoint's digest by its tensors (name, dtype, shape, SHA-256), the same however it is sharded."""
-    lines = sorted(f"{name} {dtype} {list(shape)} {digest}\n" for name, dtype, shape, digest in rows)
-    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def compare_checkpoints(base: str | Path, finetuned: str | Path) -> list[TensorReport]:
     """How far two checkpoints are from each other, tensor by tensor, with nothing written. Raises as a merge does."""
     plan = plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
@@ -107,13 +102,18 @@ def compare_checkpoints(base: str | Path, finetuned: str | Path) -> list[TensorR
         return [report() for report in pending]
 
 
-def checkpoint_digest(checkpoint: Checkpoint) -> str:
-    """The digest of a checkpoint's weights, which are read for it."""
+def checkpoint_digest(checkpoint: Checkpoint, known: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A digest of a checkpoint's weights, the same however they are sharded.
+
+    SHA-256 of the sorted lines `name dtype [shape] SHA-256`, a tensor each; the tensors whose own SHA-256 is not
+    `known` are read.
+    """
     with TensorStream(1, lambda size: None) as stream:
-        return weights_digest(
-            (name, str(tensor.dtype), tensor.shape, stream.digest(tensor))
+        lines = sorted(
+            f"{name} {tensor.dtype_name} {list(tensor.shape)} {known.get(name) or stream.digest(tensor)}\n"
             for name, tensor in checkpoint.tensors.items()
         )
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _free_cores() -> int:
@@ -134,14 +134,14 @@ def _divide(pairs: list[Pair], max_shard_gb: float) -> list[Shard]:
     return [Shard(name, part) for name, part in zip(names, ordered, strict=True)]
 
 
-def _facts(plan: MergePlan, alpha: float, method: str, config_from: str, shards: list[Shard]) -> dict[str, Any]:
-    """What makes two merges the same one."""
+def _facts(plan: MergePlan, alpha: float, method: str, config_from: str, max_shard_gb: float) -> dict[str, Any]:
+    """What makes two merges the same one, to the layout of their files."""
     return {
         **{key: _input_facts(each) for key, each in (("base", plan.base), ("finetuned", plan.finetuned))},
         "alpha": alpha,
         "method": method,
         "config_from": config_from,
-        "shards": len(shards),
+        "max_shard_gb": max_shard_gb,
     }
 
 
@@ -183,7 +183,11 @@ def _partial(folder: Path, facts: dict[str, Any]):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process is making {folder}") from None
-        if (partial / UNFINISHED).exists() and _identity(_read(partial / UNFINISHED)) != _identity(facts):
+        if not (partial / UNFINISHED).exists():  # killed before it was written, or after the merge was whole
+            for path in partial.iterdir():
+                if path.name != ".lock":
+                    path.unlink()
+        elif _identity(_read(partial / UNFINISHED)) != _identity(facts):
             raise UserError(f"{partial} holds an unfinished merge of other weights or settings; delete it to go on")
         write_json(partial / UNFINISHED, facts)
         yield partial
@@ -245,7 +249,7 @@ def _finish(plan: MergePlan, shards: list[Shard], partial: Path, folder: Path, f
     if plan.config != plan.leading.config:
         write_json(partial / "config.json", plan.config)
     for key, checkpoint in (("base", plan.base), ("finetuned", plan.finetuned)):
-        facts[key] |= {"digest": _digest_of(checkpoint, rows, key)}
+        facts[key] |= {"digest": checkpoint_digest(checkpoint, {row["name"]: row[f"{key}_digest"] for row in rows})}
     made = {**facts, "notes": plan.notes, "tensors": rows}
     write_json(partial / MERGE_FILE, made)
     write_card(partial / "README.md", made)
@@ -254,16 +258,6 @@ def _finish(plan: MergePlan, shards: list[Shard], partial: Path, folder: Path, f
     for name in (UNFINISHED, ".lock"):
         (partial / name).unlink()
     partial.rename(folder)
-
-
-def _digest_of(checkpoint: Checkpoint, rows: list[dict[str, Any]], key: str) -> str:
-    """The digest of a checkpoint's weights by those of the tensors that were read."""
-    read = {row["name"]: row[f"{key}_digest"] for row in rows}
-    with TensorStream(1, lambda size: None) as stream:  # for tensors that the merge left out
-        return weights_digest(
-            (name, str(tensor.dtype), tensor.shape, read.get(name) or stream.digest(tensor))
-            for name, tensor in checkpoint.tensors.items()
-        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class StoredTensor:
         return math.prod(self.shape)
 
     @property
+    def dtype_name(self) -> str:
+        """As people write it: bfloat16."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def size(self) -> int:
         """In bytes."""
         return self.elements * self.dtype.itemsize

@@ -181,10 +181,11 @@ def _dtype_notes(pairs: list[Pair], leading: Checkpoint) -> list[str]:
     """How many tensors are of two dtypes. Raises UserError where a float's partner is none."""
     for pair in pairs:
         if pair.base.dtype.is_floating_point != pair.finetuned.dtype.is_floating_point:
-            raise UserError(f"{pair.name} is {pair.base.dtype} and {pair.finetuned.dtype}: they cannot be merged")
+            dtypes = f"{pair.base.dtype_name} and {pair.finetuned.dtype_name}"
+            raise UserError(f"{pair.name} is {dtypes}: they cannot be merged")
     differing = [pair for pair in pairs if pair.base.dtype != pair.finetuned.dtype]
     if not differing:
         return []
     first = differing[0]
-    dtypes = f"{first.base.dtype} and {first.finetuned.dtype}".replace("torch.", "")
+    dtypes = f"{first.base.dtype_name} and {first.finetuned.dtype_name}"
     return [f"{len(differing)} tensors are {dtypes} in base and fine-tuned model; merged, they are as {leading.name}'s"]

@@ -42,7 +42,7 @@ is the base and 1 the fine-tuned model. {tensors} tensors, {parameters:,} parame
 The fine-tuned model's weights are {relative:.3g} of the base's norm away from the base's, {degrees:.3g} degrees off.
 Config, tokenizer and chat template are those of the {leading}.
 {notes}
-A digest is the SHA-256 of the sorted lines `name dtype shape SHA-256-of-the-tensor's-bytes`, the same however a
+A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`, the same however a
 checkpoint is sharded. `merge.json` has those of every tensor.
 """
 FORMULAS = {
@@ -168,7 +168,7 @@ def write_card(path: Path, made: dict[str, Any]) -> None:
         alpha=made["alpha"],
         tensors=len(made["tensors"]),
         parameters=report["parameters"],
-        relative=report["relative_distance"],
+        relative=relative_distance(whole),
         degrees=math.degrees(whole.angle),
         leading="base" if made["config_from"] == "base" else "fine-tuned model",
         notes="".join(f"\n- {note}" for note in notes) + "\n" * bool(notes),

@@ -254,7 +254,7 @@ class TensorStream:
         return TensorReport(
             name=pair.name,
             shape=pair.leading.shape,
-            dtype=str(pair.leading.dtype).removeprefix("torch."),
+            dtype=pair.leading.dtype_name,
             parameters=pair.leading.elements,
             base_digest=hashes[0].hexdigest(),
             finetuned_digest=hashes[1].hexdigest(),

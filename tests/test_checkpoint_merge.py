@@ -188,7 +188,25 @@ def test_what_another_merge_left_unfinished_is_not_mixed_in(tmp_path, monkeypatc
         merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
     with pytest.raises(UserError, match="holds an unfinished merge of other weights or settings; delete it"):
         merge_checkpoints(base, finetuned, tmp_path / "out", [0.5], "slerp")
+    with pytest.raises(UserError, match="holds an unfinished merge"):  # a shard of that size is another shard
+        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5], max_shard_gb=4.0)
     merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_not_mixed_in(tmp_path):
+    base, finetuned = pair(tmp_path)
+    partial = tmp_path / "out" / ".alpha_0.5.partial"
+    partial.mkdir(parents=True)
+    (partial / "model-00001-of-00009.safetensors").write_bytes(b"of another layout")
+    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    assert [path.name for path in folder.glob("*.safetensors")] == ["model.safetensors"]
+
+
+def test_a_base_of_zeros_has_a_card_and_a_report(tmp_path):
+    base = save(tmp_path / "base", {"w": torch.zeros(4)})
+    merge_checkpoints(base, save(tmp_path / "finetuned", {"w": torch.ones(4)}), tmp_path / "out", [0.5], "slerp")
+    assert json.loads((tmp_path / "out" / REPORT_FILE).read_text())["relative_distance"] is None
+    assert "inf of the base's norm" in (tmp_path / "out" / "alpha_0.5" / "README.md").read_text()
 
 
 def test_a_merge_that_is_there_is_known_by_its_weights(tmp_path):
@@ -211,7 +229,7 @@ def test_two_processes_do_not_make_one_merge(tmp_path):
     base, finetuned = pair(tmp_path)
     folder = tmp_path / "out" / "alpha_0.5"
     plan = checkpoint_merge.plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
-    facts = checkpoint_merge._facts(plan, 0.5, "lerp", "finetuned", [None])
+    facts = checkpoint_merge._facts(plan, 0.5, "lerp", "finetuned", 5.0)
     with checkpoint_merge._partial(folder, facts), pytest.raises(UserError, match="another process is making"):
         merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
 

@@ -136,7 +136,7 @@ def test_settings_that_weights_do_not_show_are_named(tmp_path):
         ({"w": numbers(2)}, {"model_type": "qwen2"}, "other architectures: model_type llama and qwen2"),
         ({"w": numbers(2)}, {"architectures": ["B"]}, r"other architectures: architectures \['A'\] and \['B'\]"),
         ({"w": numbers(2)}, {"quantization_config": {"quant_method": "gptq"}}, "finetuned is quantised .gptq."),
-        ({"w": torch.zeros(2, 2, dtype=torch.int8)}, {}, "w is torch.float32 and torch.int8"),
+        ({"w": torch.zeros(2, 2, dtype=torch.int8)}, {}, "w is float32 and int8"),
         ({"w": torch.zeros(2, 2).to(torch.float8_e4m3fn)}, {}, "w is of dtype F8_E4M3: a quantised model"),
     ],
 )
