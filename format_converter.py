@@ -1,158 +1,214 @@
-"""Step 2: brings raw answers into the uniform format (see hindsight/formats.py).
+"""Step 2: brings raw answers into the uniform format (see hindsight/formats.py), without changing a word of them.
 
 Reads question_*_sample_*.json; writes converted_question_*_sample_*.json with `converted_text` and `conversion` (how).
-An answer that has the structure already, in any dialect, is rewritten by rules, word for word. The others go to a
-reformatting LLM over any OpenAI-compatible server; where none is configured, the last code block becomes the solution
-and all before it the thought. What cannot be converted gets no file, is counted, and is tried again by the next run.
+Rules read an answer in any dialect, and one whose tags are not as they should be (hindsight/dialects.py). What they
+cannot decide goes to a reformatting LLM over any OpenAI-compatible server: it says where to cut (hindsight/
+reformatting.py), or writes both sections anew. What it says is kept only with proof that nothing changed
+(hindsight/proof.py), and never paid for twice. Without an LLM the last code block is the solution. What cannot be
+converted gets no file, is counted, and is tried again by the next run.
 
     python format_converter.py --input_dir runs/lab/instruct
-    python format_converter.py --input_dir runs/taco/base --llm_model gpt-4o-mini        # with OPENAI_API_KEY set
+    python format_converter.py --input_dir runs/taco/base --llm_url http://localhost:8000/v1
+    python format_converter.py --input_dir runs/taco/base --llm_model gpt-4o-mini --budget "5 USD"    # OPENAI_API_KEY
 """
 
 import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from hindsight import formats, records
-from hindsight.client import ItemFailed, Server, require_model, usage
+from hindsight import records
+from hindsight.batches import DISCOUNT, Batches
+from hindsight.client import Server, only_model, require_model
+from hindsight.conversion import convert_by_rules, write_converted
 from hindsight.job_queue import Failures, run_all
-from hindsight.preflight import ask_model
-from hindsight.prompts import reformat_messages
+from hindsight.reformatter import Question, Reformatter
+from hindsight.reformatting import MODES
+from hindsight.reply_cache import ReplyCache
 from hindsight.runs import open_step
 from hindsight.settings import Settings, require, run_script
+from hindsight.spending import Bill, Pace, Prices, read_budget
 
 INPUT_DIR = "runs/lab/instruct"  # the run folder with the raw answers
 OUTPUT_DIR = ""                  # where the converted ones go; empty: beside the raw ones
 
-LLM_MODEL = ""                   # the reformatting model; empty: rules only; the paper: gpt-4o-mini
-LLM_URL = ""                     # its server; empty: OPENAI_BASE_URL, else the OpenAI API
+RULES = "first"                  # first: the LLM gets what rules cannot decide; only: no LLM; never: as in the paper
+WORKERS = 0                      # processes that read by rules; 0: one a core
+MIN_KEPT = 0.9                   # share of the raw answer's words that a conversion has in their order, at least
+MAX_NEW = 10                     # words of a conversion that are not the raw answer's, at most
+
+LLM_MODEL = ""                   # the reformatting model; empty: the one that LLM_URL serves; the paper: gpt-4o-mini
+LLM_URL = ""                     # its server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else the OpenAI API
+LLM_MODE = "cut"                 # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
 LLM_TEMPERATURE = 0.7            # the paper: 0.7
-LLM_MAX_TOKENS = 16384           # longest reformatted answer, in tokens; the paper: 16384
+LLM_MAX_TOKENS = 16384           # longest reply, in tokens; the paper: 16384
+STRUCTURED_OUTPUT = True         # replies are JSON by a schema, where the server can; false: they have tags
+RETRIES = 2                      # times that a reply which cannot be kept is asked for again, with what was wrong
+CACHE = "runs/reformatted"       # folder of the replies that were kept, for all runs; empty: none is
+
+MAX_RPM = 0                      # requests a minute, at most; 0: no limit
+MAX_TPM = 0                      # tokens a minute, at most, those of prompts and the longest replies; 0: no limit
+PRICE_PROMPT = 0.15              # dollars for a million prompt tokens; 0 for a server of your own
+PRICE_COMPLETION = 0.60          # dollars for a million completion tokens
+BUDGET = ""                      # "5 USD" or "200000 tokens": the LLM is asked nothing that may cost more; empty: none
+BATCH = False                    # by the batch endpoint of the OpenAI API: half the price, within a day
+DRY_RUN = False                  # stop after the rules and the estimate of what the LLM would cost
 
 CONCURRENCY = 64                 # requests in flight
 SERVER_DEADLINE = 600            # seconds a server may stay away during the run before it is given up
 ALLOW_OTHER_SETTINGS = False     # go on in a folder that was converted with other settings
 
-SAME = ("llm_model", "llm_temperature", "llm_max_tokens")
+SAME = ("rules", "llm_model", "llm_mode", "llm_temperature", "llm_max_tokens", "min_kept", "max_new")
 
 
-def convert_by_rules(text: str) -> tuple[str, dict[str, Any]] | None:
-    """The converted text of an answer that has the structure already, and how; None for any other."""
-    sections = formats.parse(text)
-    if sections is None:
-        return None
-    return formats.render(sections.thought, sections.solution), {"how": "rules", "rule": "sections"}
+class Undecided:
+    """The answers that go to the LLM: by key, read again one at a time."""
+
+    def __init__(self, keys: list[tuple[int, int]], folder: Path, settings: Settings):
+        self.keys, self.folder, self.settings = keys, folder, settings
+
+    def path(self, key: tuple[int, int]) -> Path:
+        return records.sample_path(self.folder, *key)
+
+    def question(self, key: tuple[int, int]) -> Question:
+        return Question(records.read_record(self.path(key))["generated_text"], self.settings)
+
+    def questions(self) -> Iterator[Question]:
+        return map(self.question, self.keys)
 
 
-def convert_by_last_block(text: str) -> tuple[str, dict[str, Any]]:
-    """The rule for the rest where there is no LLM. Raises ItemFailed for an answer without a closed code block."""
-    sections = formats.split_at_last_block(text)
-    if sections is None:
-        raise ItemFailed("it has neither the sections nor a code block, and there is no reformatting model")
-    return formats.render(sections.thought, sections.solution), {"how": "rules", "rule": "last code block"}
+def estimate(undecided: Undecided, cache: ReplyCache, bill: Bill) -> str:
+    """What the LLM will be asked, and what it may cost, in a sentence."""
+    prompts = replies = 0
+    new: set[str] = set()
+    for question in tqdm(undecided.questions(), total=len(undecided.keys), unit="answer", desc="estimate"):
+        if question.key not in new and not cache.get(question.key):
+            new.add(question.key)
+            prompt, reply = question.estimate
+            prompts, replies = prompts + prompt, replies + reply
+    return (
+        f"{len(undecided.keys)} answers need the LLM, {len(new)} questions are new: about {prompts:,} prompt and "
+        f"{replies:,} completion tokens, ${bill.prices.cost(prompts, replies):.4f}"
+    )
 
 
-async def convert_by_llm(text: str, server: Server, settings: Settings) -> tuple[str, dict[str, Any]]:
-    """The LLM's rewriting. Raises ItemFailed when it was cut off, has no plain sections, or not the answer's code."""
-    request = {
-        "model": settings.llm_model,
-        "temperature": settings.llm_temperature,
-        "max_completion_tokens": settings.llm_max_tokens,
-    }
-    response, choice = await ask_model(server, reformat_messages(text), request)
-    if choice["finish_reason"] != "stop":
-        raise ItemFailed(f"the reformatting model ended with {choice['finish_reason']!r}")
-    sections = formats.parse(choice["message"].get("content") or "")
-    if sections is None:
-        raise ItemFailed("the reformatting model did not write the sections")
-    converted = formats.render(sections.thought, sections.solution)
-    program = formats.extract_code(converted)
-    if program is not None and program.strip() not in text:
-        raise ItemFailed("the reformatting model changed the code")
-    return converted, {"how": "llm", **request, "usage": usage(response)}
+async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> None:
+    """Asks the reformatting model about each answer, many at once, and writes what is proved."""
+    settings = undecided.settings
+    with tqdm(total=len(undecided.keys), unit="answer", desc="LLM") as bar:
+        reformatter.say = bar.write
 
+        async def work(key: tuple[int, int], server: Server) -> None:
+            record = records.read_record(undecided.path(key))
+            sections, conversion = await reformatter.convert(record["generated_text"], server)
+            write_converted(output, key, record, sections, conversion)
 
-def convert_all(files: dict[tuple[int, int], Path], folder: Path, settings: Settings, report: list[str]) -> Failures:
-    """Converts each file and writes it; what goes to the LLM is gathered first, by path, not by text."""
-    failures, for_llm, broken = Failures(), [], []
-    for path, record in tqdm(
-        records.read_records(files, ("generated_text",), broken), total=len(files), unit="answer", desc="rules"
-    ):
-        converted = convert_by_rules(record["generated_text"])
-        if converted is None and settings.llm_model:
-            for_llm.append(path)
-            continue
-        try:
-            write_converted(folder, record, *(converted or convert_by_last_block(record["generated_text"])))
-        except ItemFailed as error:
-            failures.add(path.name, str(error))
-    for sentence in broken:
-        failures.add(sentence, "a broken file")
-    if for_llm:
-        asyncio.run(send_to_llm(for_llm, folder, settings, failures))
-        if failures.gone:
-            report.append(f"the reformatting model's server stopped answering: {failures.gone}; run again to go on")
-    return failures
-
-
-async def send_to_llm(paths: list[Path], folder: Path, settings: Settings, failures: Failures) -> None:
-    """Asks the reformatting model for each file, many at once, and writes what holds."""
-    with tqdm(total=len(paths), unit="answer", desc="LLM") as bar:
-
-        async def work(path: Path, server: Server) -> None:
-            record = records.read_record(path)
-            write_converted(folder, record, *await convert_by_llm(record["generated_text"], server, settings))
-
-        def end(path: Path) -> None:
+        def end(key: tuple[int, int]) -> None:
+            bar.set_postfix_str(f"${reformatter.bill.dollars:.4f}", refresh=False)
             bar.update()
 
-        def name(path: Path) -> str:
-            return path.name
+        def name(key: tuple[int, int]) -> str:
+            return undecided.path(key).name
 
-        async with Server(llm_url(settings), settings.llm_model, settings.server_deadline) as server:
-            await run_all(paths, work, name, [(server,)], settings.concurrency, failures, on_end=end, say=bar.write)
+        pace = reformatter.pace.wait
+        async with Server(
+            settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace
+        ) as server:
+            await run_all(
+                undecided.keys, work, name, [(server,)], settings.concurrency, failures, on_end=end, say=bar.write
+            )
 
 
-def llm_url(settings: Settings) -> str:
-    """The reformatting model's server; empty is the OpenAI API."""
-    return settings.llm_url or os.environ.get("OPENAI_BASE_URL", "")
-
-
-def require_llm(settings: Settings) -> None:
-    """Raises UserError when the reformatting model cannot be asked."""
-    require(
-        bool(llm_url(settings) or os.environ.get("OPENAI_API_KEY")),
-        f"{settings.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL",
+def ask_in_batches(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> None:
+    """The same by the batch endpoint: when all replies are there, each answer's is in the cache, or has failed."""
+    keys = {undecided.question(key).key: key for key in undecided.keys}
+    settings = undecided.settings
+    batches = Batches(
+        output / "batches",
+        settings.llm_url,
+        settings.retries,
+        reformatter.cache,
+        reformatter.bill,
+        print,
+        settings.server_deadline,
     )
-    asyncio.run(require_model(llm_url(settings), settings.llm_model))
+    batches.run(undecided.questions(), lambda key: undecided.question(keys[key]) if key in keys else None)
+    for key in undecided.keys:
+        record, question = records.read_record(undecided.path(key)), undecided.question(key)
+        found = reformatter.known(question)
+        if found:
+            write_converted(output, key, record, *found)
+        else:
+            failures.add(undecided.path(key).name, batches.failed.get(question.key, "no reply came"))
 
 
-def write_converted(folder: Path, record: dict[str, Any], text: str, conversion: dict[str, Any]) -> None:
-    """Writes the converted answer: the raw one's keys and two more."""
-    path = records.converted_path(folder, record["question_id"], record["sample_index"])
-    records.write_json(path, {**record, "converted_text": text, "conversion": conversion})
+def with_llm(settings: Settings) -> Settings:
+    """The settings with the LLM's model and address filled in; without an LLM where none is named or wanted.
+
+    Raises UserError when they make no sense, or the LLM cannot be asked.
+    """
+    require(settings.rules in ("first", "only", "never"), f"RULES is first, only or never, not {settings.rules!r}")
+    require(settings.llm_mode in MODES, f"LLM_MODE is {' or '.join(MODES)}, not {settings.llm_mode!r}")
+    require(0 <= settings.min_kept <= 1 and settings.max_new >= 0, "MIN_KEPT lies in [0, 1], MAX_NEW is 0 or more")
+    require(settings.retries >= 0 and settings.concurrency > 0, "RETRIES is 0 or more, CONCURRENCY 1 or more")
+    require(not settings.batch or bool(settings.cache), "BATCH keeps its replies in CACHE; name a folder")
+    read_budget(settings.budget)
+    named = bool(settings.llm_model or settings.llm_url)
+    require(named or settings.rules != "never", "RULES never wants a reformatting model: LLM_MODEL or LLM_URL")
+    require(named or not settings.batch, "BATCH wants a reformatting model: LLM_MODEL")
+    if not named or settings.rules == "only":
+        return Settings({**settings, "llm_model": "", "llm_url": ""})
+    url = settings.llm_url or os.environ.get("OPENAI_BASE_URL", "")
+    key = bool(url or os.environ.get("OPENAI_API_KEY"))
+    require(key, f"{settings.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL")
+    model = settings.llm_model or asyncio.run(only_model(url))
+    asyncio.run(require_model(url, model))
+    return Settings({**settings, "llm_model": model, "llm_url": url})
+
+
+def by_llm(keys: list[tuple[int, int]], output: Path, settings: Settings, failures: Failures) -> tuple[list[str], dict]:
+    """Converts what rules could not decide; sentences for the end, and the bill."""
+    prices = Prices(settings.price_prompt, settings.price_completion)
+    if settings.batch:
+        prices = Prices(prices.prompt * DISCOUNT, prices.completion * DISCOUNT)
+    bill, cache = Bill(prices, read_budget(settings.budget)), ReplyCache(settings.cache)
+    undecided = Undecided(keys, Path(settings.input_dir), settings)
+    print(estimate(undecided, cache, bill))
+    if settings.dry_run:
+        return ["nothing was asked"], {}
+    reformatter = Reformatter(settings, cache, bill, Pace(settings.max_rpm, settings.max_tpm), print)
+    if settings.batch:
+        ask_in_batches(undecided, output, reformatter, failures)
+    else:
+        asyncio.run(ask_llm(undecided, output, reformatter, failures))
+    report = [f"the LLM's bill: {bill}"]
+    if failures.gone:
+        report.append(f"the reformatting model's server stopped answering: {failures.gone}; run again to go on")
+    return report, {"bill": bill.counts()}
 
 
 def main(settings: Settings) -> int:
+    settings = with_llm(settings)
     folder = Path(settings.input_dir)
     output = Path(settings.output_dir) if settings.output_dir else folder
-    files = records.require_files(folder, "sample")
-    if settings.llm_model:
-        require_llm(settings)
+    there = records.require_existing(folder, "sample")
     run = open_step(output, Path(__file__).name, settings, SAME, source=folder)
-    done = records.list_files(output, "converted")
-    todo = {key: path for key, path in files.items() if key not in done}
-    print(f"{folder}: {len(files)} answers, {len(files) - len(todo)} converted before")
-    report: list[str] = []
-    failures = convert_all(todo, output, settings, report)
-    converted = len(records.list_files(output, "converted")) - len(done)
-    missing = len(todo) - converted
-    run.close(converted=converted, missing=missing)
+    todo = list(records.keys_of(there, without=records.existing(output, "converted")))
+    answers = sum(bits.bit_count() for bits in there.values())
+    print(f"{folder}: {answers} answers, {answers - len(todo)} converted before")
+    outcome, failures, report, bill = convert_by_rules(todo, folder, output, settings), Failures(), [], {}
+    if settings.rules != "never":
+        print(outcome.report())
+    for name, reason in outcome.failed:
+        failures.add(name, reason)
+    if outcome.undecided:
+        report, bill = by_llm(outcome.undecided, output, settings, failures)
+    missing = sum(1 for _ in records.keys_of(there, without=records.existing(output, "converted")))
+    run.close(converted=len(todo) - missing, missing=missing, rules=dict(outcome.rules), **bill)
     report += [failures.report()] if failures else []
-    print("\n".join([f"{converted} converted into {output}, {missing} not", *report]))
+    print("\n".join([f"{len(todo) - missing} converted into {output}, {missing} not", *report]))
     return 1 if missing else 0
 
 

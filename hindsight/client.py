@@ -17,6 +17,7 @@ import os
 import random
 import time
 import urllib.request
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -90,11 +91,19 @@ def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
 class Server:
     """A server of one model, by `async with`.
 
-    deadline: seconds it may stay away before it is given up; timeout: seconds for one answer, retries included.
+    deadline: seconds it may stay away before it is given up; timeout: seconds for one answer, retries included;
+    before_retry: awaited before a request is sent again, so that limits of requests a minute hold for these too.
     """
 
-    def __init__(self, url: str, model: str, deadline: float = 600.0, timeout: float = 3600.0):
-        self.model, self.deadline, self.timeout = model, deadline, timeout
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        deadline: float = 600.0,
+        timeout: float = 3600.0,
+        before_retry: Callable[[], Awaitable[Any]] | None = None,
+    ):
+        self.model, self.deadline, self.timeout, self._before_retry = model, deadline, timeout, before_retry
         self.url, self._session = session(url)
         self.away_since: float | None = None
         self.reason = ""
@@ -149,6 +158,8 @@ class Server:
                     raise
             wait = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 - random.random() / 4)
             await asyncio.sleep(asked if 0 < asked <= LONGEST_ASKED else wait)
+            if self._before_retry:
+                await self._before_retry()
         raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
@@ -159,7 +170,7 @@ class Server:
         until = time.monotonic() + wait
         while True:
             try:
-                served = await self._models()
+                served = await self.models()
                 break
             except (Refused, *NO_LOOK) as error:
                 if isinstance(error, Refused) and error.status < 500:
@@ -184,13 +195,14 @@ class Server:
                 if time.monotonic() - self.away_since > self.deadline:
                     return False
                 with suppress(Refused, *NO_LOOK):
-                    if self.model in await self._models():
+                    if self.model in await self.models():
                         self._seen_at = time.monotonic()
                         return True
                 await wait(ended, PROBE_SECONDS)
         return True
 
-    async def _models(self) -> dict[str, dict[str, Any]]:
+    async def models(self) -> dict[str, dict[str, Any]]:
+        """The models that the server has by name, as it describes them. Raises Refused and those of NO_LOOK."""
         async with asyncio.timeout(LOOK_SECONDS), self._session.get(f"{self.url}/models") as answer:
             content = await answer.read()
         if answer.status >= 400:
@@ -218,6 +230,18 @@ async def require_model(url: str, model: str) -> None:
     """Raises UserError when there is no server at the address, or it does not have the model."""
     async with Server(url, model) as server:
         await server.model_card()
+
+
+async def only_model(url: str) -> str:
+    """The one model of a server. Raises UserError when it is not there, or has several."""
+    async with Server(url, "") as server:
+        try:
+            served = await server.models()
+        except (Refused, *NO_LOOK) as error:
+            raise UserError(f"no server answers at {server.url} ({_name(error)})") from None
+    if len(served) != 1:
+        raise UserError(f"the server at {server.url} has {', '.join(served) or 'no model'}: name the one to ask")
+    return next(iter(served))
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The uniform format of an answer, the dialects that are read as the same thing, and code blocks.
+"""The uniform format of an answer, the tags that dialects have for it, and code blocks.
 
 The uniform format, exactly:
 
@@ -16,10 +16,7 @@ The uniform format, exactly:
 
 Dialects: `<think>` (DeepSeek-R1, Qwen), `[begin_of_thought]` and `<|begin_of_thought|>` (the paper's repository,
 SkyThought), `<|begin_of_slow_thought|>` (STILL-2), and the uniform tags, each with its end and, but for
-`<think>`, its solution tags.
-
-`parse` accepts an answer whose structure can be read in one way only and refuses (None) every other one; what it
-accepts it carries over word for word. It does not look for tags in fenced code blocks.
+`<think>`, its solution tags. `hindsight.dialects` reads them.
 """
 
 import re
@@ -31,28 +28,51 @@ BEGIN_SOLUTION = "<begin_of_solution>"
 END_SOLUTION = "<end_of_solution>"
 TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)
 
-_TAG = re.compile(
+TAG = re.compile(
     r"(?:<\|?|\[)(?P<edge>begin|end)_of_(?P<what>slow_thought|thought|solution)(?:\|?>|\])|<(?P<slash>/?)think>"
 )
 _SOLUTION_START = re.compile(
     r"(?:(?:<\|?|\[)end_of_(?:slow_)?thought(?:\|?>|\])|</think>)\s*(?:<\|?|\[)begin_of_solution(?:\|?>|\])"
 )
-_FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+PYTHON = ("python", "python3", "py", "py3")
+_SPELLINGS = ["<think>", "</think>"] + [
+    f"{left}{edge}_of_{what}{right}"
+    for left, right in (("<", ">"), ("<|", "|>"), ("[", "]"))
+    for edge in ("begin", "end")
+    for what in ("slow_thought", "thought", "solution")
+]
+_LEAST_CUT = 3  # characters that are taken for the beginning of a tag
 
 
 @dataclass(frozen=True)
-class Sections:
-    """The two parts of an answer, without their tags and without the blank space around them."""
+class Tag:
+    """A tag of any dialect: its edge ("begin", "end"), of what ("thought", "solution"), its place in the text."""
 
-    thought: str
-    solution: str
+    edge: str
+    what: str
+    start: int
+    end: int
+
+    def opens(self, what: str) -> bool:
+        """Whether it is the first tag of a section."""
+        return (self.edge, self.what) == ("begin", what)
+
+    def closes(self, what: str) -> bool:
+        """Whether it is the last tag of a section."""
+        return (self.edge, self.what) == ("end", what)
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A fenced block: `start` and `end` are offsets of the whole block, fences included, in the text."""
+    """A fenced block: `start` and `end` are offsets of the whole block, fences included, in the text.
+
+    `language` is the first word after the opening fence, in lower case; `closed`: it has a closing fence.
+    """
 
     code: str
+    language: str
+    fence: str
     start: int
     end: int
     closed: bool
@@ -66,66 +86,32 @@ def render(thought: str, solution: str) -> str:
     )
 
 
+def find_tags(text: str) -> list[Tag]:
+    """Every tag of every dialect in a text, in order, wherever it stands."""
+    return [Tag(*_kind(match), match.start(), match.end()) for match in TAG.finditer(text)]
+
+
 def opening(prompt: str) -> str:
     """The tag that opens a thought, in any dialect, at the end of a prompt, with the blank space after it; or ""."""
-    tags = [tag for tag in _TAG.finditer(prompt) if not prompt[tag.end() :].strip()]
-    opens = bool(tags) and tags[-1]["edge"] != "end" and tags[-1]["what"] != "solution" and not tags[-1]["slash"]
-    return prompt[tags[-1].start() :] if opens else ""
+    tags = [tag for tag in find_tags(prompt) if not prompt[tag.end :].strip()]
+    opens = bool(tags) and tags[-1].opens("thought")
+    return prompt[tags[-1].start :] if opens else ""
 
 
-def parse(text: str) -> Sections | None:
-    """The sections of an answer in any dialect, or None when its structure is not plain.
-
-    Plain is, tags inside of code blocks left alone: a thought that begins where the text does (its opening tag may
-    be missing after `</think>`, as chat templates put it into the prompt), one end of the thought, then either one
-    solution section with nothing but blank space around it, its last tag perhaps missing when the answer ends with
-    a closed code block, or, after `</think>`, the rest of the text as the solution.
-    """
-    tags = _tags_outside_code(text)
-    kinds = [kind for kind, _, _ in tags]
-    if kinds[:1] == ["end thought"] and text[tags[0][1] : tags[0][2]] == "</think>":
-        tags.insert(0, ("begin thought", 0, 0))
-        kinds.insert(0, "begin thought")
-    if kinds[:2] != ["begin thought", "end thought"] or text[: tags[0][1]].strip():
-        return None
-    thought = text[tags[0][2] : tags[1][1]]
-    after_thought = tags[1][2]
-    if kinds == ["begin thought", "end thought"]:
-        solution = text[after_thought:]
-        plain = text[tags[1][1] : tags[1][2]] == "</think>"
-    elif kinds[2:] == ["begin solution", "end solution"]:
-        solution = text[tags[2][2] : tags[3][1]]
-        plain = not text[after_thought : tags[2][1]].strip() and not text[tags[3][2] :].strip()
-    elif kinds[2:] == ["begin solution"]:
-        solution = text[tags[2][2] :]
-        blocks = code_blocks(solution)
-        plain = bool(blocks) and blocks[-1].closed and not text[after_thought : tags[2][1]].strip()
-    else:
-        return None
-    if not plain or not solution.strip() or not thought.strip():
-        return None
-    return Sections(thought.strip(), solution.strip())
-
-
-def split_at_last_block(text: str) -> Sections | None:
-    """A solution made of the last closed code block, and all before it as the thought; None without such a block.
-
-    The rule for answers without a structure when no reformatting model is there. Tags of any dialect outside of code
-    are dropped from the thought; text after the block belongs to the solution.
-    """
-    blocks = [block for block in code_blocks(text) if block.closed]
-    if not blocks:
-        return None
-    start = blocks[-1].start
-    thought = _without_tags(text[:start]).strip()
-    solution = (text[start : blocks[-1].end] + _without_tags(text[blocks[-1].end :])).strip()
-    return Sections(thought, solution)
+def without_cut_tag(text: str) -> str:
+    """The text of an answer that was cut off by length, without the first characters of a tag at its end."""
+    for size in range(max(map(len, _SPELLINGS)) - 1, _LEAST_CUT - 1, -1):
+        if any(len(tag) > size and text.endswith(tag[:size]) for tag in _SPELLINGS):
+            return text[:-size]
+    return text
 
 
 def code_blocks(text: str) -> list[CodeBlock]:
     """Fenced code blocks in order (CommonMark 4.5): backticks or tildes, closed by at least as many of the same.
 
-    A block that is not closed reaches to the end of the text. A backtick fence's info string has no backtick.
+    A block that is not closed reaches to the end of the text. A backtick fence's info string has no backtick. Unlike
+    CommonMark's, an opening fence may stand as far in as a list has put it; its code is then set as far out, and its
+    closing fence stands less than four columns further in, as a fence within the code does not.
     """
     blocks: list[CodeBlock] = []
     opening = None
@@ -134,50 +120,58 @@ def code_blocks(text: str) -> list[CodeBlock]:
         if opening is None:
             if fence[0] == "~" or "`" not in info:
                 opening = match
-        elif fence[0] == opening["fence"][0] and len(fence) >= len(opening["fence"]) and not info.strip():
-            code = text[opening.end() + 1 : match.start()]
-            blocks.append(CodeBlock(code, opening.start(), match.end(), closed=True))
+        elif (
+            fence[0] == opening["fence"][0]
+            and len(fence) >= len(opening["fence"])
+            and not info.strip()
+            and _width(match["indent"]) < _width(opening["indent"]) + 4
+        ):
+            blocks.append(_block(text, opening, match.start(), match.end(), closed=True))
             opening = None
     if opening is not None:
-        blocks.append(CodeBlock(text[opening.end() + 1 :], opening.start(), len(text), closed=False))
+        blocks.append(_block(text, opening, len(text), len(text), closed=False))
     return blocks
 
 
+def final_block(blocks: list[CodeBlock]) -> CodeBlock | None:
+    """The block that holds the program of a solution: the last one that says it is Python, or else the last one.
+
+    What a program prints is often shown in a block after it.
+    """
+    python = [block for block in blocks if block.language in PYTHON]
+    return (python or blocks or [None])[-1]
+
+
 def extract_code(converted_text: str) -> str | None:
-    """The program of a converted answer: the last fenced block of its solution section, None if there is none.
+    """The program of a converted answer: the final block of its solution section, None if there is none.
 
     The section starts at the last solution tag that directly follows the end of a thought, or else at the last
     solution tag, so that a thought with a code block left open hides nothing.
     """
     starts = [match.end() for match in _SOLUTION_START.finditer(converted_text)]
     if not starts:
-        starts = [match.end() for match in _TAG.finditer(converted_text) if _kind(match) == "begin solution"]
+        starts = [tag.end for tag in find_tags(converted_text) if tag.opens("solution")]
     if not starts:
         return None
-    blocks = code_blocks(converted_text[starts[-1] :])
-    if blocks and not blocks[-1].closed:
-        return _TAG.split(blocks[-1].code)[0]
-    return blocks[-1].code if blocks else None
+    block = final_block(code_blocks(converted_text[starts[-1] :]))
+    if block is None or block.closed:
+        return block.code if block else None
+    return block.code[: next((tag.start for tag in find_tags(block.code)), None)]
 
 
-def _tags_outside_code(text: str) -> list[tuple[str, int, int]]:
-    """(kind, start, end) of every tag that is not inside of a closed code block; kind: "begin thought", ..."""
-    spans = [(block.start, block.end) for block in code_blocks(text) if block.closed]
-    return [
-        (_kind(match), match.start(), match.end())
-        for match in _TAG.finditer(text)
-        if not any(start <= match.start() < end for start, end in spans)
-    ]
+def _block(text: str, opening: re.Match, code_end: int, end: int, closed: bool) -> CodeBlock:
+    code = text[opening.end() + 1 : code_end]
+    if opening["indent"]:
+        code = re.sub(rf"^[ \t]{{0,{len(opening['indent'])}}}", "", code, flags=re.MULTILINE)
+    language = (opening["info"].split() or [""])[0].lower()
+    return CodeBlock(code, language, opening["fence"], opening.start(), end, closed)
 
 
-def _kind(match: re.Match) -> str:
+def _width(indent: str) -> int:
+    return len(indent.expandtabs(4))
+
+
+def _kind(match: re.Match) -> tuple[str, str]:
     if match["slash"] is not None:
-        return "end thought" if match["slash"] else "begin thought"
-    return f"{match['edge']} {'solution' if match['what'] == 'solution' else 'thought'}"
-
-
-def _without_tags(text: str) -> str:
-    """The text with each tag outside of code, and the blank space around it, replaced by a blank line."""
-    for _, start, end in reversed(_tags_outside_code(text)):
-        text = text[:start].rstrip() + "\n\n" + text[end:].lstrip()
-    return text
+        return ("end" if match["slash"] else "begin"), "thought"
+    return match["edge"], "solution" if match["what"] == "solution" else "thought"

@@ -67,19 +67,30 @@ def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     return dict(sorted(found.items()))
 
 
-def existing_samples(folder: Path, look_inside: bool = True) -> tuple[dict[int, int], list[str]]:
-    """The raw answers in a folder: by question id a number whose bit j is set when sample j is there; and, if looked
-    for, the files that end in their middle. Few bytes a problem, however many files there are.
-    """
+def existing(folder: Path, kind: str) -> dict[int, int]:
+    """The files of a kind: by question id a number whose bit j is set when sample j is there. Few bytes a problem."""
     there: dict[int, int] = {}
-    broken = []
     for entry in os.scandir(folder):
-        match = _KINDS["sample"].fullmatch(entry.name)
+        match = _KINDS[kind].fullmatch(entry.name)
         if match:
             there[int(match[1])] = there.get(int(match[1]), 0) | 1 << int(match[2])
-            if look_inside and not _ends_as_json(folder / entry.name):
-                broken.append(entry.path)
-    return there, sorted(broken)
+    return there
+
+
+def keys_of(there: dict[int, int], without: dict[int, int]) -> Iterator[tuple[int, int]]:
+    """The (question_id, sample_index) of what `existing` found, in order, but for what it found elsewhere."""
+    for question_id in sorted(there):
+        bits = there[question_id] & ~without.get(question_id, 0)
+        while bits:
+            lowest = bits & -bits
+            yield question_id, lowest.bit_length() - 1
+            bits ^= lowest
+
+
+def broken_samples(folder: Path) -> list[str]:
+    """The raw answers that end in their middle."""
+    paths = (Path(entry.path) for entry in os.scandir(folder) if _KINDS["sample"].fullmatch(entry.name))
+    return sorted(str(path) for path in paths if not _ends_as_json(path))
 
 
 def _ends_as_json(path: Path) -> bool:
@@ -91,10 +102,19 @@ def _ends_as_json(path: Path) -> bool:
 
 def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     """As `list_files`; raises UserError when the folder is missing or has no file of the kind."""
+    return _require_some(list_files, folder, kind)
+
+
+def require_existing(folder: Path, kind: str) -> dict[int, int]:
+    """As `existing`; raises UserError when the folder is missing or has no file of the kind."""
+    return _require_some(existing, folder, kind)
+
+
+def _require_some(find: Callable[[Path, str], dict], folder: Path, kind: str) -> dict:
     made_by = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    files = list_files(folder, kind)
+    files = find(folder, kind)
     if not files:
         raise UserError(f"{folder} has no {kind} files; run {made_by[kind]} first, or give another folder")
     return files

@@ -93,7 +93,7 @@ class Todo:
 
     def __post_init__(self) -> None:
         if self.folder.is_dir():
-            self.there, self.broken = records.existing_samples(self.folder)
+            self.there, self.broken = records.existing(self.folder, "sample"), records.broken_samples(self.folder)
 
     def __len__(self) -> int:
         whole = (1 << self.settings.num_samples) - 1
@@ -122,7 +122,7 @@ class Todo:
 
     def look_again(self) -> int:
         """How many samples have no file now, whoever made them."""
-        self.there, _ = records.existing_samples(self.folder, look_inside=False)
+        self.there = records.existing(self.folder, "sample")
         return len(self)
 
     def _claim(self, claims: Claims, question_id: int, index: int) -> bool:

@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from hindsight.formats import parse, render
+from hindsight.dialects import read
+from hindsight.formats import render
 from hindsight.prompts import base_prompt, chat_messages
 from hindsight.settings import Settings
 from lab import make_problems, train_models
@@ -137,8 +138,8 @@ def test_the_problems_are_made_the_same_again(tmp_path):
 
 def test_instruct_answers_are_in_the_uniform_format(corpora):
     for document in corpora[-200:]:
-        sections = parse(document.answer)
-        assert sections is not None and sections.solution.count("```python") == 1
+        sections = read(document.answer)
+        assert (sections.rule, sections.solution.count("```python")) == ("sections", 1)
 
 
 def test_a_checkpoint_loads_in_bfloat16_and_is_small(checkpoint):

@@ -8,7 +8,8 @@ import time
 import pytest
 from scripts import ROOT, run_script
 
-from hindsight.formats import extract_code, parse
+from hindsight.dialects import read
+from hindsight.formats import extract_code
 from hindsight.records import list_files, read_record
 from hindsight.runs import read_run
 from hindsight.serving import serve, start
@@ -38,7 +39,7 @@ def test_every_converted_answer_has_a_verdict_and_the_instruct_model_solves_some
         for record in records_of(lab_runs / run, "converted"):
             assert record["correctness"] in (True, False)
             assert bool(record["correctness_reason"]) is not record["correctness"]
-            assert parse(record["converted_text"]) is not None
+            assert read(record["converted_text"]).rule == "sections"
     assert any(record["correctness"] for record in records_of(lab_runs / "instruct", "converted"))
 
 

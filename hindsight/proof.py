@@ -1,0 +1,118 @@
+"""Proof that a conversion changed nothing: its sections hold the answer's words in order, and the answer's program.
+
+    prove(answer, sections, min_kept=0.9, max_new=10)
+    # {"kept": 0.993, "new": 2, "code": "equal"}
+
+`kept` is the share of the answer's words that the two sections have in the same order, by the longest common
+subsequence; `new` counts words of theirs beyond these. Words are what blank space parts; tags and fences are none.
+"""
+
+import re
+from typing import Any
+
+from hindsight.dialects import is_plain
+from hindsight.formats import TAG, CodeBlock, code_blocks, final_block
+from hindsight.sections import Sections, dump, syntax_tree
+
+FENCES = ("```", "~~~")
+_OPENING_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w[^`\n]*$", re.MULTILINE)
+
+
+class NotKept(Exception):
+    """A conversion that is not what the answer says; the message is the reason, in words for a model too."""
+
+
+def prove(answer: str, sections: Sections, min_kept: float, max_new: int) -> dict[str, Any]:
+    """The figures of a conversion that may be kept: see the module. Raises NotKept for any other.
+
+    `code`: "equal" to that of a code block of the answer, as a syntax tree or, where it has none, as text; "not in a
+    code block", or in one that is "broken", there, and found line by line; "none".
+    """
+    if not is_plain(sections):
+        raise NotKept("the sections hold tags that make them unreadable")
+    code = compare_code(answer, sections.solution)
+    kept, new = compare_words(answer, sections)
+    if kept < min_kept:
+        raise NotKept(f"only {kept:.0%} of the answer's words are kept")
+    if new > max_new:
+        raise NotKept(f"{new} words are not the answer's")
+    return {"kept": round(kept, 4), "new": new, "code": code}
+
+
+def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
+    """The share of the answer's words that the sections keep in order, and the number of theirs that are new.
+
+    Where the answer has its solution first, its order is that.
+    """
+    whole, thought, solution = words(answer), words(sections.thought), words(sections.solution)
+    if whole == thought + solution:
+        return 1.0, 0
+    common = max(common_words(whole, thought + solution), common_words(whole, solution + thought))
+    return common / max(len(whole), 1), len(thought) + len(solution) - common
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, without tags and code fences."""
+    return [word for word in TAG.sub(" ", text).split() if not word.startswith(FENCES)]
+
+
+def common_words(first: list[str], second: list[str]) -> int:
+    """The length of the longest common subsequence, with a bit for each word of the first.
+
+    After Hyyrö, Bit-parallel LCS-length computation revisited (2004): a zero in `row` is a step of the matrix's row.
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << place
+    row = everything = (1 << len(first)) - 1
+    for word in second:
+        matches = row & places.get(word, 0)
+        row = (row + matches | row - matches) & everything
+    return len(first) - row.bit_count()
+
+
+def compare_code(answer: str, solution: str) -> str:
+    """How the solution's program is that of the answer: see `prove`. Raises NotKept when it is another one."""
+    block = final_block(code_blocks(solution))
+    if block is None:
+        return "none"
+    program, blocks = code_of(block), code_blocks(answer)
+    codes = [code_of(each) for each in blocks]
+    if _is_among(program, codes) or _is_among(program, _codes_from_each_fence(answer)):
+        return "equal"
+    lines = _lines(program)
+    if not blocks and _is_run(lines, _lines(answer)):
+        return "not in a code block"
+    if any(not syntax_tree(code) and _lines(code)[: len(lines)] == lines for code in codes):
+        return "in a broken code block"
+    raise NotKept("the program is not one of the answer's")
+
+
+def code_of(block: CodeBlock) -> str:
+    """A block's code; that of a block which is not closed ends at a tag."""
+    tag = None if block.closed else TAG.search(block.code)
+    return block.code[: tag.start()] if tag else block.code
+
+
+def _is_among(program: str, codes: list[str]) -> bool:
+    if program.strip() in [code.strip() for code in codes]:
+        return True
+    tree = dump(program) if codes else None
+    return tree is not None and any(dump(code) == tree for code in codes)
+
+
+def _codes_from_each_fence(answer: str) -> list[str]:
+    """The code behind every fence that names a language: a fence left open before it hides a block."""
+    return [code_of(code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines that are not blank, without what is blank at their ends and without fences there."""
+    lines = (line.strip().removesuffix("```").rstrip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _is_run(lines: list[str], whole: list[str]) -> bool:
+    """Whether the lines follow one another in the whole."""
+    starts = range(len(whole) - len(lines) + 1)
+    return bool(lines) and any(whole[start : start + len(lines)] == lines for start in starts)
