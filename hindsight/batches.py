@@ -144,8 +144,9 @@ class Batches:
 
     def _sent_before(self, mark: str) -> Any:
         """The batch of a requests file whose sender was killed before it could note the batch's id."""
+        noted = {self._state(number).get("id") for number in self._numbers()}
         for batch in itertools.islice(self.client.batches.list(limit=100), 1000):
-            if (batch.metadata or {}).get("requests") == mark:
+            if batch.id not in noted and (batch.metadata or {}).get("requests") == mark:
                 return batch
         return None
 

@@ -1,4 +1,4 @@
-"""The sampling scripts as real processes, without the wait for their imports: forked from one that has them.
+"""The scripts that speak to servers, as real processes, without the wait for their imports: forked from one with them.
 
 The client's back-off and the looks at a server that is away are short in them, as tests do not wait.
 """
@@ -16,11 +16,11 @@ from unittest import mock
 
 from scripts import ROOT
 
-from hindsight import client
+from hindsight import batches, client, spending
 
-SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
+SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["quick_scripts", "single_model_inference", "switching_inference"])
+CONTEXT.set_forkserver_preload(["quick_scripts", "single_model_inference", "switching_inference", "format_converter"])
 
 
 class Started:
@@ -41,6 +41,11 @@ class Started:
         """What it has said so far."""
         path = self.output.with_suffix(".out")
         return path.read_text() if path.exists() else ""
+
+    def signal(self, number: int) -> None:
+        """Sends a signal and waits for the end."""
+        os.kill(self.process.pid, number)
+        self.process.join(30)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -91,7 +96,10 @@ def be_script(arguments: list[str], output: str) -> None:
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)
     client.FIRST_WAIT, client.LONGEST_WAIT = 0.01, 0.05
-    client.PROBE_SECONDS = 0.05
+    client.PROBE_SECONDS = batches.POLL_SECONDS = 0.05
+    spending.MINUTE = 1.0
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        os.environ.pop(name, None)
     os.chdir(ROOT)
     sys.argv = arguments
     runpy.run_path(arguments[0], run_name="__main__")

@@ -97,9 +97,11 @@ class ToyServer:
 
     `requests` and `times` are those of answers, `probes` those by which a script tries seeds at its start, which get
     no faults; `tokenizer_fault` is for /tokenize. `shift` is added to the token ids of a model, so that its tokenizer
-    is another one; `special` holds the tokens of a model that are no bytes, each with its text. `context` is the
-    longest prompt and answer, in tokens.
+    is another one; `special` holds the tokens of a model that are no bytes, each with its text. `refusal` is what it
+    says when it is told to fail. `context` is the longest prompt and answer, in tokens.
     """
+
+    handler = Handler
 
     def __init__(self, models: tuple[str, ...] = ("lab-base", "lab-instruct", "reformatter")):
         self.models = models
@@ -110,6 +112,7 @@ class ToyServer:
         self.fault: Callable[[dict[str, Any]], Any] = lambda request: None
         self.tokenizer_fault: Callable[[dict[str, Any]], Any] = lambda request: None
         self.finish = "stop"
+        self.refusal = ""
         self.delay = 0.0
         self.shift: dict[str, int] = {}
         self.special: dict[str, dict[int, str]] = {}
@@ -127,7 +130,7 @@ class ToyServer:
     def start(self) -> None:
         """Begins to listen: at a free port, later at the same one."""
         self.ended = threading.Event()
-        self.listener = Listener(("127.0.0.1", self.port), Handler)
+        self.listener = Listener(("127.0.0.1", self.port), self.handler)
         self.listener.toy, self.port = self, self.listener.server_port
         self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
@@ -168,7 +171,7 @@ class ToyServer:
         fault = self.fault(request)
         status, more = fault if isinstance(fault, tuple) else (fault, None)
         if isinstance(status, int):
-            return status, {"error": {"message": f"told to fail with {status}"}}, more
+            return status, {"error": {"message": self.refusal or f"told to fail with {status}"}}, more
         return self.too_long(request) or (200, self.body(path, request, fault), fault)
 
     def too_long(self, request: dict[str, Any]) -> tuple | None:
