@@ -21,7 +21,7 @@ from typing import Any
 
 import openai
 
-from hindsight.client import usage
+from hindsight.client import first_line, usage
 from hindsight.prompts import reformat_again
 from hindsight.proof import NotKept
 from hindsight.records import read_record, write_bytes, write_json
@@ -70,7 +70,7 @@ class Batches:
             self._write_requests(self._bodies(questions))
             self._collect_all(find)
         except openai.APIStatusError as error:
-            raise UserError(f"the batch endpoint refuses: status {error.status_code}: {error.message[:300]}") from None
+            raise UserError(f"the batch endpoint refuses: {first_line(error.message)}") from None
         except openai.APIConnectionError as error:
             raise UserError(f"the batch endpoint does not answer ({error}); run again to go on") from None
 

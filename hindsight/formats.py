@@ -20,7 +20,9 @@ SkyThought), `<|begin_of_slow_thought|>` (STILL-2), and the uniform tags, each w
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 BEGIN_THOUGHT = "<begin_of_slow_thought>"
 END_THOUGHT = "<end_of_slow_thought>"
@@ -42,6 +44,7 @@ _SPELLINGS = ["<think>", "</think>"] + [
     for edge in ("begin", "end")
     for what in ("slow_thought", "thought", "solution")
 ]
+CACHED = 32  # texts whose tags and blocks are known: an answer's parts are looked at several times
 _LEAST_CUT = 3  # characters that are taken for the beginning of a tag
 
 
@@ -86,9 +89,10 @@ def render(thought: str, solution: str) -> str:
     )
 
 
-def find_tags(text: str) -> list[Tag]:
+@lru_cache(CACHED)
+def find_tags(text: str) -> tuple[Tag, ...]:
     """Every tag of every dialect in a text, in order, wherever it stands."""
-    return [Tag(*_kind(match), match.start(), match.end()) for match in TAG.finditer(text)]
+    return tuple(Tag(*_kind(match), match.start(), match.end()) for match in TAG.finditer(text))
 
 
 def opening(prompt: str) -> str:
@@ -106,7 +110,8 @@ def without_cut_tag(text: str) -> str:
     return text
 
 
-def code_blocks(text: str) -> list[CodeBlock]:
+@lru_cache(CACHED)
+def code_blocks(text: str) -> tuple[CodeBlock, ...]:
     """Fenced code blocks in order (CommonMark 4.5): backticks or tildes, closed by at least as many of the same.
 
     A block that is not closed reaches to the end of the text. A backtick fence's info string has no backtick. Unlike
@@ -130,10 +135,10 @@ def code_blocks(text: str) -> list[CodeBlock]:
             opening = None
     if opening is not None:
         blocks.append(_block(text, opening, len(text), len(text), closed=False))
-    return blocks
+    return tuple(blocks)
 
 
-def final_block(blocks: list[CodeBlock]) -> CodeBlock | None:
+def final_block(blocks: Sequence[CodeBlock]) -> CodeBlock | None:
     """The block that holds the program of a solution: the last one that says it is Python, or else the last one.
 
     What a program prints is often shown in a block after it.

@@ -15,6 +15,7 @@ from hindsight.formats import TAG, CodeBlock, code_blocks, final_block
 from hindsight.sections import Sections, dump, syntax_tree
 
 FENCES = ("```", "~~~")
+_FENCE_WORD = re.compile(r"(?<!\S)(?:```|~~~)\S*")
 _OPENING_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w[^`\n]*$", re.MULTILINE)
 
 
@@ -53,7 +54,7 @@ def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
 
 def words(text: str) -> list[str]:
     """The words of a text, without tags and code fences."""
-    return [word for word in TAG.sub(" ", text).split() if not word.startswith(FENCES)]
+    return _FENCE_WORD.sub(" ", TAG.sub(" ", text)).split()
 
 
 def common_words(first: list[str], second: list[str]) -> int:

@@ -156,5 +156,4 @@ def test_a_server_without_the_endpoint_is_said_in_one_sentence(convert, server):
     server.has_batches = False
     result = convert()
     assert (result.returncode, "Traceback" in result.stderr) == (2, False)
-    said = result.stderr.splitlines()[-1]
-    assert said == "format_converter.py: the batch endpoint refuses: status 404: Error code: 404 - {'detail': 'Not Found'}"
+    assert result.stderr.splitlines()[-1] == "format_converter.py: the batch endpoint refuses: Error code: 404"

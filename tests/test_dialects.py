@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_answers import raw_answers
 
@@ -38,15 +38,21 @@ PIECES = st.sampled_from(
 HOSTILE = st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join)
 
 
+def quoted(text):
+    """The text with words around each tag that would be structure: a section."""
+    text = text.strip()
+    while found := structure(text):
+        text = f"{text[: found[0].start]}a {text[found[0].start : found[0].end]} b{text[found[0].end :]}"
+    return text
+
+
+SECTIONS = HOSTILE.map(quoted)
+
+
 def written(dialect, thought, solution, gap):
     begin, end, begin_solution, end_solution = DIALECTS[dialect]
     gap = "\n\n" if "headings" in dialect else gap
     return gap.join((begin, thought, end, begin_solution, solution, end_solution))
-
-
-def is_section(text, dialect):
-    """Whether all tags in it are only quoted; where headings divide, there are none in it either."""
-    return not structure(text) and not ("headings" in dialect and _headings(text))
 
 
 def reading(text, finished=True):
@@ -57,10 +63,10 @@ def reading(text, finished=True):
 
 
 @settings(max_examples=1000)
-@given(st.sampled_from(sorted(DIALECTS)), HOSTILE, HOSTILE, GAPS)
+@given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
 def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
-    thought, solution = thought.strip(), solution.strip()
-    assume(solution and is_section(thought, dialect) and is_section(solution, dialect))
+    if "headings" in dialect and (_headings(thought) or _headings(solution)):
+        return
     assert reading(written(dialect, thought, solution, gap)) in (None, Sections(thought, solution))
 
 

@@ -1,0 +1,134 @@
+"""How many raw answers a second rules convert, in how much memory; what an LLM's reply costs, cut against rewritten.
+
+The answers are made here: a thought of some hundred words, with a draft in it, and a program, in every dialect. The
+script runs as a user runs it; its time is its whole run. A reply's tokens are those of the right reply in each mode
+(both are proved to give the same two sections), by the tokenizer of all-MiniLM-L6-v2.
+
+    python -m benchmarks.converting [FILES]     # 100,000 take two minutes, and 1 GB
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+
+from analysis.embed import packaged_minilm
+from benchmarks.client import anonymous_mib
+from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
+from hindsight.proof import prove
+from hindsight.reformatting import sections_of
+from hindsight.runs import read_run
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES, ANSWERS = 20_000, 200
+LOOK_SECONDS = 0.1
+TEXT = "so we read each line and take the largest of all sums that we have seen, wait, no, first sort them; then"
+DIALECTS = (
+    (f"{BEGIN_THOUGHT}\n\n", f"\n\n{END_THOUGHT}\n\n{BEGIN_SOLUTION}\n\n", f"\n\n{END_SOLUTION}"),
+    ("<think>\n", "\n</think>\n\n", ""),
+    ("", "\n</think>\n\n", ""),
+    ("[begin_of_thought]\n", "\n[end_of_thought]\n[begin_of_solution]\n", "\n[end_of_solution]"),
+    ("<think>\n<think>\n", f"\n</think>\n\n{BEGIN_SOLUTION}\n", ""),
+    ("## Thought\n\n", "\n\n## Solution\n\n", ""),
+)
+
+
+def thought(chance: random.Random) -> str:
+    """Some hundred words in lines, with a draft of the program."""
+    lines = [" ".join(chance.choices(TEXT.split(), k=chance.randint(5, 20))) for _ in range(chance.randint(10, 50))]
+    lines.insert(len(lines) // 2, program(chance, "draft"))
+    return "\n".join(lines)
+
+
+def program(chance: random.Random, name: str) -> str:
+    """A program of some lines, in a code block."""
+    steps = "\n".join(f"    total += values[{chance.randint(0, 9)}] * {chance.randint(2, 99)}" for _ in range(12))
+    return f"```python\ndef {name}(values):\n    total = 0\n{steps}\n    return total\n\n\nprint({name}([1] * 10))\n```"
+
+
+def write_answers(folder: Path, count: int) -> int:
+    """Raw answers as files of a run; returns their bytes."""
+    chance, size = random.Random(0), 0
+    question = "You are given ten integers on one line. Print what is asked. " * 10
+    for number in range(count):
+        begin, middle, end = DIALECTS[number % len(DIALECTS)]
+        record = {
+            "prompt": question,
+            "generated_text": f"{begin}{thought(chance)}{middle}{program(chance, 'solve')}{end}",
+            "metadata": {"question": question},
+            "finish_reason": "stop",
+            "question_id": number,
+            "sample_index": 0,
+        }
+        content = json.dumps(record)
+        (folder / f"question_{number}_sample_0.json").write_text(content)
+        size += len(content)
+    return size
+
+
+def memory_of(pid: int) -> int:
+    """Memory of a process and of its children, in MiB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(anonymous_mib(int(each)) for each in [str(pid), *children])
+
+
+def measure_rules(files: int) -> None:
+    """Runs the script on that many files, by rules alone."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder, memory = Path(parent), []
+        size = write_answers(folder, files)
+        command = [sys.executable, ROOT / "format_converter.py", "--input_dir", folder, "--rules", "only"]
+        begin = time.monotonic()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None:
+                try:
+                    memory.append(memory_of(process.pid))
+                except (OSError, StopIteration):  # one has just ended
+                    continue
+                finally:
+                    time.sleep(LOOK_SECONDS)
+        seconds = time.monotonic() - begin
+        step = read_run(folder)["steps"]["format_converter.py"]
+    print(f"converter: format_converter.py by rules, {files:,} files of {size / files / 1000:.1f} kB")
+    print(f"  {step['converted']:,} converted, {step['missing']} missing, by {len(step['rules'])} rules")
+    print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
+    tenths = [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
+    print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, tenths))}")
+
+
+def measure_replies(answers: int) -> None:
+    """Tokens of a right reply, cut and rewritten, about answers that no rule decides: two programs and no tags."""
+    from transformers import AutoTokenizer  # a slow import that only this needs
+
+    tokenizer, chance = AutoTokenizer.from_pretrained(packaged_minilm()), random.Random(1)
+    counts: dict[str, list[int]] = {"cut": [], "rewrite": []}
+    for number in range(answers):
+        text, code = thought(chance), program(chance, f"solve_{number}")
+        end, solution = f"This is attempt {number}.", f"So, for {number}:\n\n{code}"
+        answer = f"{text}\n{end}\n{solution}"
+        lines = code.splitlines()
+        quotes = {"thought_end": end, "code_begin": lines[1], "code_end": lines[-2]}
+        whole = {"thought": f"{text}\n{end}", "solution": solution}
+        found = set()
+        for mode, reply in (("cut", json.dumps(quotes)), ("rewrite", json.dumps(whole))):
+            sections = sections_of(reply, answer, mode, structured=True)
+            prove(answer, sections, min_kept=1.0, max_new=0)
+            found.add(sections)
+            counts[mode].append(len(tokenizer(reply)["input_ids"]))
+        assert len(found) == 1
+    cut, rewritten = mean(counts["cut"]), mean(counts["rewrite"])
+    print(f"  tokens of an LLM's reply, {answers} answers: cut {cut:.0f}, rewritten {rewritten:.0f}")
+    print(f"  ratio                {cut / rewritten:6.3f}")
+
+
+def main(files: int = FILES) -> None:
+    measure_rules(files)
+    measure_replies(ANSWERS)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
