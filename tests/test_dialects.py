@@ -62,7 +62,7 @@ def reading(text, finished=True):
         return None
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
 def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
     if "headings" in dialect and (_headings(thought) or _headings(solution)):
@@ -78,7 +78,7 @@ def test_plain_words_with_a_program_are_always_read(dialect, thought, words, gap
     assert found == Sections(thought.strip(), solution.strip())
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(HOSTILE, st.booleans())
 def test_whatever_an_answer_says_its_characters_stay_but_for_tags_and_headings(text, finished):
     found = reading(text, finished)
