@@ -88,7 +88,7 @@ def convert_chunk(keys: list[Key], folder: Path, output: Path, settings: Setting
             outcome.failed.append((str(error), "a broken file"))
         except (Unread, NotKept) as error:
             outcome.reasons[str(error)] += 1
-            if settings.llm_model and not getattr(error, "cut_off", False):
+            if settings.llm_model and not getattr(error, "lost", False):
                 outcome.undecided.append(key)
             else:
                 outcome.failed.append((path.name, str(error)))
@@ -102,11 +102,11 @@ def decide(record: dict[str, Any], settings: Settings) -> tuple[Sections, dict[s
     """The sections of a raw answer by rules, and the proof's figures. Raises Unread or NotKept when none decides."""
     text = record["generated_text"]
     if not isinstance(text, str):
-        raise Unread("its generated_text is no text", cut_off=True)
+        raise Unread("its generated_text is no text", lost=True)
     try:
         sections = read(text, finished=record.get("finish_reason") != "length")
     except Unread as error:
-        sections = None if error.cut_off or settings.llm_model else by_convention(text)
+        sections = None if error.lost or settings.llm_model else by_convention(text)
         if sections is None:
             raise
     sections = replace(sections, solution=close_code(sections.solution))

@@ -18,7 +18,18 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from hindsight.flawed_answers import read_flawed
-from hindsight.formats import PYTHON, TAG, CodeBlock, Tag, code_blocks, final_block, find_tags, render, without_cut_tag
+from hindsight.formats import (
+    PYTHON,
+    TAG,
+    CodeBlock,
+    Tag,
+    code_blocks,
+    final_block,
+    find_tags,
+    looks_like_code,
+    render,
+    without_cut_tag,
+)
 from hindsight.sections import Sections, Unread, at_edge_of_line, is_program, structure, syntax_tree, within
 
 MOST_TAGS = 64  # in an answer that is read; one with more has lost its way
@@ -29,6 +40,7 @@ _THOUGHT_HEADING = re.compile(
 _SOLUTION_HEADING = re.compile(
     r"^(?:#{1,6}[ \t]*\**|\*\*)(?:final )?(?:solution|answer)\b:?\**:?[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
+_CODE_LINE = re.compile(r"\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\(")
 _QUOTES = tuple("`'\"“”‘’«»")
 _NEXT_TURN = re.compile(r"(?:User|Human|Assistant|System|Question|Problem|Task|Example|Q)(?: \d+)?:", re.IGNORECASE)
 
@@ -79,7 +91,7 @@ def by_convention(text: str) -> Sections | None:
     model is there to read. Tags that are structure are dropped.
     """
     block = final_block([block for block in code_blocks(text) if block.closed])
-    if block is None:
+    if block is None or not (block.language or looks_like_code(block.code)):
         return _bare_program(text)
     thought = without_tags(text[: block.start])
     solution = text[block.start : block.end] + without_tags(text[block.end :])
@@ -154,7 +166,7 @@ def _checked(sections: Sections, finished: bool, text: str) -> Sections:
     blocks = code_blocks(sections.solution)
     ends_by_tag = sections.rule.startswith("sections") and "no end of solution" not in sections.rule
     if not finished and not ends_by_tag and not (blocks and blocks[-1].closed):
-        raise Unread("it was cut off by length in its solution", cut_off=True)
+        raise Unread("it was cut off by length in its solution", lost=True)
     if blocks and not blocks[-1].closed and not syntax_tree(blocks[-1].code):
         raise Unread("its code block is not closed, and what it holds is not Python")
     if not blocks and is_program(sections.solution):
@@ -170,24 +182,26 @@ def _checked(sections: Sections, finished: bool, text: str) -> Sections:
 def _one_block(text: str, finished: bool) -> Sections:
     """The rule for answers without tags. Raises Unread when it is not plain which block the program is in."""
     blocks = code_blocks(text)
+    if not blocks and not any(map(_CODE_LINE.match, text.splitlines())):
+        raise Unread("it holds no program", lost=True)
     if not blocks:
         program = _bare_program(text) if finished else None
         if program is None:
-            raise Unread("it has neither sections nor a code block", cut_off=not finished)
+            raise Unread("it has neither sections nor a code block", lost=not finished)
         return program
     block = final_block(blocks)
     others = [each for each in blocks if each is not block]
     if others and (any(map(_holds_program, others)) or not _holds_program(block)):
         raise Unread("it has several code blocks")
     if not block.closed and not (finished and syntax_tree(block.code)):
-        raise Unread("its code block is not closed, and what it holds is not Python", cut_off=not finished)
-    if not block.language and syntax_tree(block.code) and not is_program(block.code):
+        raise Unread("its code block is not closed, and what it holds is not Python", lost=not finished)
+    if not looks_like_code(block.code):
         raise Unread("its code block holds no program")
     return Sections(text[: block.start].strip(), text[block.start :].strip(), "one code block")
 
 
 def _holds_program(block: CodeBlock) -> bool:
-    return block.language in PYTHON or is_program(block.code)
+    return looks_like_code(block.code) and (block.language in PYTHON or is_program(block.code))
 
 
 def _bare_program(text: str) -> Sections | None:

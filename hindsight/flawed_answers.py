@@ -58,7 +58,7 @@ class _Descent:
         if kinds[-1:] == ["text"] and "thought" in kinds and kinds[:-1] == ["thought"] * (len(kinds) - 1):
             return self._found(pieces[:-1], pieces[-1][1], "rest after the thought")
         if not finished:
-            raise Unread("it was cut off by length before its solution", cut_off=True)
+            raise Unread("it was cut off by length before its solution", lost=True)
         if "no end of thought" in self.flaws and kinds == ["thought"]:
             return Sections(pieces[0][1], "", ", ".join(self.flaws))
         raise Unread("it has no solution")

@@ -37,6 +37,7 @@ _SOLUTION_START = re.compile(
     r"(?:(?:<\|?|\[)end_of_(?:slow_)?thought(?:\|?>|\])|</think>)\s*(?:<\|?|\[)begin_of_solution(?:\|?>|\])"
 )
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+_CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
 PYTHON = ("python", "python3", "py", "py3")
 _SPELLINGS = ["<think>", "</think>"] + [
     f"{left}{edge}_of_{what}{right}"
@@ -141,10 +142,17 @@ def code_blocks(text: str) -> tuple[CodeBlock, ...]:
 def final_block(blocks: Sequence[CodeBlock]) -> CodeBlock | None:
     """The block that holds the program of a solution: the last one that says it is Python, or else the last one.
 
-    What a program prints is often shown in a block after it.
+    What a program reads and prints is often shown in a block after it: data without a bracket, an equals sign or a
+    statement is no program, whatever its fence says, while there is another.
     """
-    python = [block for block in blocks if block.language in PYTHON]
-    return (python or blocks or [None])[-1]
+    code = [block for block in blocks if looks_like_code(block.code)]
+    python = [block for block in code if block.language in PYTHON]
+    return (python or code or blocks or [None])[-1]
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a text has a bracket, an equals sign, or a line that begins with a word of Python's."""
+    return _CODE.search(text) is not None
 
 
 def extract_code(converted_text: str) -> str | None:

@@ -25,11 +25,11 @@ class Sections:
 
 
 class Unread(Exception):
-    """An answer that no rule can decide; the message says why. `cut_off`: it has no end, so nobody can."""
+    """An answer that no rule can decide; the message says why. `lost`: it has no end or no program, so nobody can."""
 
-    def __init__(self, reason: str, cut_off: bool = False):
+    def __init__(self, reason: str, lost: bool = False):
         super().__init__(reason)
-        self.cut_off = cut_off
+        self.lost = lost
 
 
 def structure(text: str) -> list[Tag]:

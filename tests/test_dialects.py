@@ -114,7 +114,7 @@ def test_a_raw_answer_is_read_as_a_person_would(case):
     try:
         found = read(case.text, case.finished)
     except Unread as error:
-        assert {"lost" if error.cut_off else "asked": str(error)} == case.expected
+        assert {"lost" if error.lost else "asked": str(error)} == case.expected
         return
     assert found.rule == case.expected.get("rule"), case.expected
     assert (found.thought, found.solution) == (case.expected["thought"], case.expected["solution"])
@@ -131,7 +131,8 @@ def test_more_tags_than_anyone_would_write_are_refused():
 def test_the_last_closed_block_is_the_solution_by_convention():
     text = "Try\n```\na\n```\nbetter:\n```python\nb\n```\nDone."
     assert by_convention(text) == Sections("Try\n```\na\n```\nbetter:", "```python\nb\n```\nDone.")
-    assert by_convention("<begin_of_slow_thought>\n\nhm\n\n```\nb\n```").thought == "hm"
+    assert by_convention("<begin_of_slow_thought>\n\nhm\n\n```\nb()\n```").thought == "hm"
+    assert by_convention("```\nThree.\n```") is None
     assert by_convention("```\nnever closed") is None
 
 

@@ -94,7 +94,7 @@ def test_without_a_model_the_last_block_is_the_solution_and_what_has_none_is_cou
     folder = run_folder(loose(7), "only talk", PLAIN)
     result = convert(folder)
     assert (result.returncode, "2 converted" in result.stdout) == (1, True)
-    assert "1 failed: it has neither sections nor a code block: question_1_sample_0.json" in result.stdout
+    assert "1 failed: it holds no program: question_1_sample_0.json" in result.stdout
     first = converted(folder)[0]
     assert first["conversion"]["rule"] == "last code block"
     assert extract_code(first["converted_text"]) == "x = int(input())\nprint(x + 7)\n"
@@ -368,7 +368,7 @@ def test_requests_a_minute_are_kept_to(run_folder, ask, toy):
     folder = run_folder(*[loose(number) for number in range(6)])
     assert ask(folder, "--max_rpm", 2).returncode == 0
     assert len(toy.times) == 7
-    assert all(later - earlier > 0.9 for earlier, later in zip(toy.times, toy.times[2:], strict=False)), toy.times
+    assert all(later - earlier > 0.5 for earlier, later in zip(toy.times, toy.times[2:], strict=False)), toy.times
 
 
 def test_killed_at_any_moment_it_pays_for_nothing_twice(run_folder, ask, toy, tmp_path):

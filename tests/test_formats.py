@@ -37,6 +37,9 @@ def test_the_program_is_the_last_block_of_the_solution():
 def test_what_a_program_prints_is_not_the_program():
     assert extract_code(render("hm", "```python\nprint(3)\n```\nOutput:\n```\n3\n```")) == "print(3)\n"
     assert extract_code(render("hm", "```\nprint(2)\n```\nor\n```\nprint(3)\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```\nprint(3)\n```\nOutput:\n```\n3\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```python\nprint(3)\n```\nOutput:\n```python\n3\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```\n3\n```")) == "3\n"
 
 
 def test_a_program_whose_block_is_not_closed_ends_at_the_tag():
