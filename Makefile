@@ -11,6 +11,9 @@ PORT   ?= 8000
 BIN    := .venv/bin
 LOCKED := $(BIN)/python -m pip install --no-deps --no-compile -r requirements-cpu.lock
 
+# Many containers set it; every process would then compile all of torch, transformers and vLLM that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test setup lint bench serve
 
 demo: setup
