@@ -17,13 +17,15 @@ from pathlib import Path
 
 from hindsight.problems import load_problems
 from hindsight.records import list_files
-from hindsight.serving import Server, divide_cores, start, stop, wait_until_up
+from hindsight.serving import divide_cores, start, stop, wait_until_up
 from hindsight.settings import Settings, UserError, run_script
 
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
 ALPHA = 0.7            # of the merged model
 NUM_SAMPLES = 10       # answers per problem
 END_IDX = 0            # one past the last problem; 0: all
+BASE_URL = ""          # a server of the base model that is running, as lab-base; empty: one is started
+INSTRUCT_URL = ""      # a server of the instruct model that is running, as lab-instruct; empty: one is started
 START_DEADLINE = 600   # seconds the servers may take to start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,28 +41,30 @@ def run_step(script: str, *flags: str, may_fail: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def serving(models: dict[str, Path], deadline: float) -> Iterator[list[Server]]:
-    """vLLM servers of several models, started together."""
-    print(f"\nstarting vLLM for {' and '.join(models)} (a minute or two)", flush=True)
-    cores = divide_cores(len(models))
-    servers = [start(folder, name, cpu_cores=own) for (name, folder), own in zip(models.items(), cores, strict=True)]
+def serving(models: dict[str, Path], running: dict[str, str], deadline: float) -> Iterator[list[str]]:
+    """Addresses of vLLM servers of several models: those that are running already; the others, started together."""
+    cores = dict(zip(models, divide_cores(len(models)), strict=True))
+    missing = [name for name in models if not running.get(name)]
+    if missing:
+        print(f"\nstarting vLLM for {' and '.join(missing)} (a minute or two)", flush=True)
+    servers = {name: start(models[name], name, cpu_cores=cores[name]) for name in missing}
     try:
-        for server in servers:
+        for server in servers.values():
             wait_until_up(server, deadline)
-        yield servers
+        yield [servers[name].url if name in servers else running[name] for name in models]
     finally:
-        for server in servers:
+        for server in servers.values():
             stop(server)
 
 
-def sample_parents(runs: Path, flags: list[str], deadline: float) -> None:
+def sample_parents(runs: Path, flags: list[str], running: dict[str, str], deadline: float) -> None:
     """Answers by the base model, by the instruct model, and by both in turns."""
     models = {"lab-base": MODELS / "base", "lab-instruct": MODELS / "instruct"}
-    with serving(models, deadline) as (base, instruct):
+    with serving(models, running, deadline) as (base, instruct):
         common = ["single_model_inference.py", *flags, "--model"]
-        run_step(*common, "base", "--base_urls", base.url, "--output_dir", str(runs / "base"))
-        run_step(*common, "instruct", "--base_urls", instruct.url, "--output_dir", str(runs / "instruct"))
-        addresses = ["--base_model_urls", base.url, "--instruct_model_urls", instruct.url]
+        run_step(*common, "base", "--base_urls", base, "--output_dir", str(runs / "base"))
+        run_step(*common, "instruct", "--base_urls", instruct, "--output_dir", str(runs / "instruct"))
+        addresses = ["--base_model_urls", base, "--instruct_model_urls", instruct]
         run_step("switching_inference.py", *flags, *addresses, "--output_dir", str(runs / "switching"))
 
 
@@ -68,8 +72,8 @@ def sample_merged(runs: Path, flags: list[str], alpha: float, deadline: float) -
     """Answers by the merged model."""
     name, merged, parents = f"alpha_{alpha:g}", runs / "merged", ["lab/models/base", "lab/models/instruct"]
     run_step("merge_models.py", "--alphas", str(alpha), "--output_dir", str(merged))
-    with serving({f"lab-{name}": merged / name}, deadline) as (server,):
-        model = ["--model", "instruct", "--instruct_model", server.name, "--base_urls", server.url]
+    with serving({f"lab-{name}": merged / name}, {}, deadline) as (address,):
+        model = ["--model", "instruct", "--instruct_model", f"lab-{name}", "--base_urls", address]
         model += ["--merged_from", *parents, str(alpha)]
         run_step("single_model_inference.py", *flags, *model, "--output_dir", str(runs / name))
 
@@ -89,7 +93,8 @@ def main(settings: Settings) -> int:
     print(f"The lab: {problems} problems, {settings.num_samples} answers each, by four models, into {runs}", flush=True)
     folders = {name: runs / name for name in ("base", "switching", merged, "instruct")}
     if not all(is_sampled(ROOT / folders[name], samples) for name in ("base", "switching", "instruct")):
-        sample_parents(runs, flags, settings.start_deadline)
+        running = {"lab-base": settings.base_url, "lab-instruct": settings.instruct_url}
+        sample_parents(runs, flags, running, settings.start_deadline)
     if not is_sampled(ROOT / folders[merged], samples):
         sample_merged(runs, flags, settings.alpha, settings.start_deadline)
     for folder in folders.values():

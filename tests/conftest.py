@@ -60,10 +60,14 @@ def lab_servers():
 
 
 @pytest.fixture(scope="session")
-def lab_runs(tmp_path_factory):
-    """The runs of a small `make demo`, every step done: base/, instruct/, alpha_0.7/, switching/, data/."""
+def lab_runs(lab_servers, tmp_path_factory):
+    """The runs of a small `make demo`, every step done: base/, instruct/, alpha_0.7/, switching/, data/.
+
+    The two parents' servers are those of the other tests, as each start takes half a minute.
+    """
     folder = tmp_path_factory.mktemp("runs")
     flags = ["--runs_dir", str(folder), "--end_idx", "16", "--num_samples", "4"]
+    flags += ["--base_url", lab_servers["base"], "--instruct_url", lab_servers["instruct"]]
     result = subprocess.run(
         [sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True, timeout=1200
     )

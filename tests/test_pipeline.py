@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import pytest
 from scripts import ROOT, run_script
@@ -14,6 +15,7 @@ from hindsight.records import list_files, read_record
 from hindsight.runs import read_run
 from hindsight.serving import serve, start
 from hindsight.settings import UserError
+from lab import demo
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
 
@@ -88,6 +90,21 @@ def test_a_second_demo_makes_nothing_again(lab_runs):
     assert result.returncode == 0, result.stderr
     assert "starting vLLM" not in result.stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("running", [{}, {"base": "http://base/v1"}])
+def test_the_demo_starts_the_servers_that_are_not_running_each_on_cores_of_its_own(running, monkeypatch):
+    """And ends those, and only those. The servers here are names; a real one is started for the merged model."""
+    events = []
+    monkeypatch.setattr(demo, "divide_cores", lambda parts: ["0-1", "2-3"])
+    monkeypatch.setattr(demo, "start", lambda *model, cpu_cores: Mock(url=f"http://{cpu_cores}", model=model))
+    monkeypatch.setattr(demo, "wait_until_up", lambda server, deadline: events.append(("up", *server.model)))
+    monkeypatch.setattr(demo, "stop", lambda server: events.append(("stop", *server.model)))
+    with demo.serving({"base": "folder", "instruct": "other"}, running, 60) as addresses:
+        assert addresses == [running.get("base", "http://0-1"), "http://2-3"]
+        own = [("up", "folder", "base")] * (not running) + [("up", "other", "instruct")]
+        assert events == own
+    assert events == own + [("stop", *model) for _, *model in own]
 
 
 def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path):
