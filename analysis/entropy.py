@@ -9,6 +9,7 @@ picture OUTPUT.png. The end of an answer, which is no text, is left out.
 
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,10 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from analysis.figures import color_of, new_figure
-from analysis.next_token import answer_entropies, context_and_answer, load_checkpoint
 from hindsight import records
 from hindsight.settings import Settings, UserError, require, run_script
 
@@ -55,6 +54,14 @@ def choose_answers(folder: Path, most: int, seed: int, broken: list[str]) -> lis
     return whole
 
 
+def require_checkpoints(names: Sequence[str]) -> None:
+    """Raises UserError when one of them is not there, before the first is read."""
+    from hindsight.checkpoints import resolve_checkpoint  # loads torch
+
+    for name in names:
+        resolve_checkpoint(name)
+
+
 def cut(pair: Pair, longest: int) -> Pair:
     """A pair of at most `longest` tokens: the end of the answer is cut off."""
     context, answer = pair
@@ -63,6 +70,10 @@ def cut(pair: Pair, longest: int) -> Pair:
 
 def read_answers(name: str, answers: list[dict[str, Any]], settings: Settings) -> tuple[list[np.ndarray], int]:
     """The entropies of each answer by one checkpoint, and how many answers were cut at its longest text."""
+    import torch  # here, with all of transformers: bad input is to be said before the seconds that these take to load
+
+    from analysis.next_token import answer_entropies, context_and_answer, load_checkpoint
+
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_checkpoint(name, device)
     longest = settings.max_tokens or getattr(model.config, "max_position_embeddings", None) or sys.maxsize
@@ -128,6 +139,7 @@ def main(settings: Settings) -> int:
     require(settings.batch_size > 0 and settings.bin > 0, "BATCH_SIZE and BIN are at least 1")
     broken: list[str] = []
     answers = choose_answers(Path(settings.input_dir), settings.max_answers, settings.seed, broken)
+    require_checkpoints(settings.checkpoints)
     summaries = []
     for name in settings.checkpoints:
         entropies, cut_answers = read_answers(name, answers, settings)
