@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 from hindsight.dialects import read
 from hindsight.formats import render
 from hindsight.prompts import base_prompt, chat_messages
-from hindsight.settings import Settings
+from hindsight.settings import Settings, read_settings
 from lab import make_problems, train_models
 from lab.corpus import base_documents, instruct_documents
 from lab.tokens import END_OF_TEXT, END_OF_TURN, TAGS
@@ -178,25 +178,35 @@ def test_the_prompts_of_the_product_are_short_for_the_models(checkpoint, rows):
     assert all(len(tokenizer.encode(tag)) == 1 for tag in TAGS)
 
 
-def train_small(folder):
-    command = (
-        f"-m lab.train_models --output_dir {folder} --base_steps 3 --instruct_steps 2 --batch_tokens 1024 "
-        "--tokenizer_documents 200 --vocabulary 512 --hidden_size 64 --layers 2"
-    )
-    return subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=True)
+SMALL = [
+    *("--base_steps", "3", "--instruct_steps", "2", "--batch_tokens", "1024", "--tokenizer_documents", "200"),
+    *("--vocabulary", "512", "--hidden_size", "64", "--layers", "2"),
+]
+
+
+@pytest.fixture
+def same_threads():
+    """Training sets how many threads torch has in its process; afterwards there are as many as before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def digest(checkpoint):
     return hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped(tmp_path):
-    train_small(tmp_path / "one")
-    train_small(tmp_path / "two")
-    digests = [digest(tmp_path / "one" / name) for name in ("base", "instruct")]
-    assert digests == [digest(tmp_path / "two" / name) for name in ("base", "instruct")]
+def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped(tmp_path, capsys, same_threads):
+    """Again in this process, which has loaded what training takes and hashes strings by another seed."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    subprocess.run([sys.executable, "-m", "lab.train_models", "--output_dir", one, *SMALL], cwd=ROOT, check=True)
+    settings = read_settings(vars(train_models), ["--output_dir", str(two), *SMALL])
+    train_models.main(settings)
+    digests = [digest(one / name) for name in ("base", "instruct")]
+    assert digests == [digest(two / name) for name in ("base", "instruct")]
     assert digests[0] != digests[1]
-    (tmp_path / "two" / "instruct" / "config.json").unlink()
-    again = train_small(tmp_path / "two")
-    assert "base is there and kept" in again.stdout
-    assert digest(tmp_path / "two" / "instruct") == digests[1]
+    (two / "instruct" / "config.json").unlink()
+    capsys.readouterr()
+    train_models.main(settings)
+    assert "base is there and kept" in capsys.readouterr().out
+    assert digest(two / "instruct") == digests[1]
