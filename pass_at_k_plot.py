@@ -10,7 +10,6 @@ prints them as a table.
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from hindsight import records
@@ -99,6 +98,8 @@ def table(curves: list[Curve], ks: list[int]) -> str:
 
 def draw(curves: list[Curve], ks: list[int], title: str, output: Path) -> None:
     """The curves as `output`.pdf and `output`.png."""
+    from matplotlib.figure import Figure  # here, as bad input is said sooner without it
+
     figure = Figure(figsize=(4.8, 3.4), layout="constrained")
     axes = figure.subplots()
     for number, curve in enumerate(curves):
