@@ -73,7 +73,7 @@ def write_answers(folder: Path, count: int) -> int:
 def memory_of(pid: int) -> int:
     """Memory of a process and of its children, in MiB."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sum(anonymous_mib(int(each)) for each in [str(pid), *children])
+    return sum([anonymous_mib(int(each)) for each in [str(pid), *children]])
 
 
 def measure_rules(files: int) -> None:
@@ -118,7 +118,7 @@ def measure_replies(answers: int) -> None:
             sections = sections_of(reply, answer, mode, structured=True)
             prove(answer, sections, min_kept=1.0, max_new=0)
             found.add(sections)
-            counts[mode].append(len(tokenizer(reply)["input_ids"]))
+            counts[mode].append(len(tokenizer.tokenize(reply)))
         assert len(found) == 1
     cut, rewritten = mean(counts["cut"]), mean(counts["rewrite"])
     print(f"  tokens of an LLM's reply, {answers} answers: cut {cut:.0f}, rewritten {rewritten:.0f}")

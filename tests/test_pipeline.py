@@ -107,18 +107,21 @@ def test_the_demo_starts_the_servers_that_are_not_running_each_on_cores_of_its_o
     assert events == own + [("stop", *model) for _, *model in own]
 
 
-def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path):
-    """The lab's instruct model was never taught to reformat; what it writes is proof against itself."""
+@pytest.mark.parametrize("mode", ["cut", "rewrite"])
+def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path, mode):
+    """The lab's instruct model was never taught to reformat, but vLLM holds it to the JSON schema."""
     program = "```python\nprint(input())\n```"
     for number in range(6):
         text = f"Try {number}.\n{program}\nNo, shorter:\n{program}"
         record = {"prompt": "", "generated_text": text, "metadata": {}, "question_id": number, "sample_index": 0}
         (tmp_path / f"question_{number}_sample_0.json").write_text(json.dumps(record))
-    flags = ["--llm_model", "lab-instruct", "--llm_url", lab_servers["instruct"], "--llm_max_tokens", 300]
+    flags = ["--llm_url", lab_servers["instruct"], "--llm_mode", mode, "--llm_max_tokens", 120, "--retries", 1]
+    flags += ["--cache", tmp_path / "cache"]
     result = run_script("format_converter.py", "--input_dir", tmp_path, *flags)
     kept = records_of(tmp_path, "converted")
     assert f"{len(kept)} converted into {tmp_path}, {6 - len(kept)} not" in result.stdout
     assert result.returncode == (0 if len(kept) == 6 else 1), result.stderr
+    assert "takes no JSON schema" not in result.stdout and "not whole JSON" not in result.stdout
     for record in kept:
         assert record["conversion"]["how"] == "llm"
         assert extract_code(record["converted_text"]).strip() in record["generated_text"]

@@ -108,6 +108,15 @@ def test_a_benchmark_prints_its_ratio():
     assert re.search(r"ratio +\d+\.\d", result.stdout)
 
 
+def test_the_converters_benchmark_converts_every_file_and_prints_its_figures():
+    command = [sys.executable, "-m", "benchmarks.converting", "600"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert "  600 converted, 0 missing, by 4 rules" in result.stdout
+    for figure in (r"\d+ files a second", r"MiB, by tenths of the run: [\d ]+", r"ratio +0\.0\d"):
+        assert re.search(figure, result.stdout), result.stdout
+
+
 def test_the_clients_benchmark_writes_every_sample_and_prints_its_figures():
     command = [sys.executable, "-m", "benchmarks.client", "60"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
