@@ -24,6 +24,7 @@ from hindsight.formats import (
     CodeBlock,
     Tag,
     code_blocks,
+    fenced,
     final_block,
     find_tags,
     looks_like_code,
@@ -61,7 +62,7 @@ def read(text: str, finished: bool = True) -> Sections:
             raise Unread("its tags are only quoted")
         if any(_ends_unquoted(part) for part in (readings[0].thought, readings[0].solution)):
             raise Unread("its thought may end in several places")
-        return _checked(readings[0], finished, text)
+        return _checked(readings[0], finished, text, plain=True)
     tagged = structure(text)
     for tag in tagged:
         if tag.closes("solution") and _NEXT_TURN.match(text[tag.end :].lstrip()):
@@ -72,7 +73,7 @@ def read(text: str, finished: bool = True) -> Sections:
         if not found.solution:
             parts = _one_block(found.thought, finished)
             found = replace(parts, rule=f"{parts.rule}, {found.rule}")
-        return _checked(found, finished, text)
+        return _checked(found, finished, text, plain=False)
     if tags:
         raise Unread("its tags are only quoted")
     return _one_block(text, finished)
@@ -85,17 +86,30 @@ def is_plain(sections: Sections) -> bool:
 
 
 def by_convention(text: str) -> Sections | None:
-    """A solution made of the last closed code block, and all before it as the thought; None without such a block.
+    """The last resort for what no rule decides where no reformatting model is there to read; None when it fails too.
 
-    What SkyThought's checker takes for the program, and so the last resort for what no rule decides and no reformatting
-    model is there to read. Tags that are structure are dropped.
+    The last closed code block is the solution and all before it the thought, as SkyThought's checker takes the last
+    block for the program; tags that are structure are dropped. Where it is plain which part is the solution, only what
+    stands there is looked at: its last closed block, or else all of it, where that is a program.
     """
+    readings = _plain_readings(text, find_tags(text))
+    if len(readings) == 1:
+        return _solution_by_convention(readings[0])
     block = final_block([block for block in code_blocks(text) if block.closed])
     if block is None or not (block.language or looks_like_code(block.code)):
         return _bare_program(text)
     thought = without_tags(text[: block.start])
     solution = text[block.start : block.end] + without_tags(text[block.end :])
     return Sections(thought.strip(), solution.strip(), "last code block")
+
+
+def _solution_by_convention(sections: Sections) -> Sections | None:
+    blocks = code_blocks(sections.solution)
+    if not blocks and is_program(sections.solution):
+        return replace(sections, solution=fenced(sections.solution), rule="program in no code block")
+    if any(block.closed and looks_like_code(block.code) for block in blocks):
+        return replace(sections, rule="last code block")
+    return None
 
 
 def close_code(solution: str) -> str:
@@ -161,8 +175,12 @@ def _headings(section: str) -> bool:
     return any(not within(blocks, match.start()) for match in matches)
 
 
-def _checked(sections: Sections, finished: bool, text: str) -> Sections:
-    """The sections, if the program in them is whole and what a reader of the answer would take for it."""
+def _checked(sections: Sections, finished: bool, text: str, plain: bool) -> Sections:
+    """The sections, if the program in them is whole and what a reader of the answer would take for it.
+
+    A code block of the answer with tags in it is Python that has been left whole. Where its tags were read in one way
+    only, a block without Python may be whole too: the form that the prompt asked for.
+    """
     blocks = code_blocks(sections.solution)
     ends_by_tag = sections.rule.startswith("sections") and "no end of solution" not in sections.rule
     if not finished and not ends_by_tag and not (blocks and blocks[-1].closed):
@@ -174,7 +192,7 @@ def _checked(sections: Sections, finished: bool, text: str) -> Sections:
     for block in code_blocks(text):
         if block.closed and TAG.search(block.code):
             whole = block.code in sections.thought or block.code in sections.solution
-            if whole != bool(syntax_tree(block.code)):
+            if whole != bool(syntax_tree(block.code)) and not (plain and whole):
                 raise Unread("its tags and its code blocks overlap")
     return sections
 
@@ -206,7 +224,7 @@ def _holds_program(block: CodeBlock) -> bool:
 
 def _bare_program(text: str) -> Sections | None:
     """An answer that is a program and nothing else, in a code block."""
-    return Sections("", f"```python\n{text.strip()}\n```", "bare program") if is_program(text) else None
+    return Sections("", fenced(text), "bare program") if is_program(text) else None
 
 
 def without_tags(text: str) -> str:

@@ -90,6 +90,11 @@ def render(thought: str, solution: str) -> str:
     )
 
 
+def fenced(code: str) -> str:
+    """A program in a code block."""
+    return f"```python\n{code.strip()}\n```"
+
+
 @lru_cache(CACHED)
 def find_tags(text: str) -> tuple[Tag, ...]:
     """Every tag of every dialect in a text, in order, wherever it stands."""

@@ -8,6 +8,8 @@ subsequence; `new` counts words of theirs beyond these. Words are what blank spa
 """
 
 import re
+from collections.abc import Sequence
+from textwrap import dedent
 from typing import Any
 
 from hindsight.dialects import is_plain
@@ -27,7 +29,7 @@ def prove(answer: str, sections: Sections, min_kept: float, max_new: int) -> dic
     """The figures of a conversion that may be kept: see the module. Raises NotKept for any other.
 
     `code`: "equal" to that of a code block of the answer, as a syntax tree or, where it has none, as text; "not in a
-    code block", or in one that is "broken", there, and found line by line; "none".
+    code block" of it, or "in a broken code block", but there line by line, and all of it; "none".
     """
     if not is_plain(sections):
         raise NotKept("the sections hold tags that make them unreadable")
@@ -82,10 +84,10 @@ def compare_code(answer: str, solution: str) -> str:
     if _is_among(program, codes) or _is_among(program, _codes_from_each_fence(answer)):
         return "equal"
     lines = _lines(program)
-    if not blocks and _is_run(lines, _lines(answer)):
-        return "not in a code block"
-    if any(not syntax_tree(code) and _lines(code)[: len(lines)] == lines for code in codes):
+    if any(not syntax_tree(code) and _is_whole(lines, _lines(code), anywhere=False) for code in codes):
         return "in a broken code block"
+    if _is_whole(lines, _lines(_outside(answer, blocks)), anywhere=True):
+        return "not in a code block"
     raise NotKept("the program is not one of the answer's")
 
 
@@ -107,13 +109,25 @@ def _codes_from_each_fence(answer: str) -> list[str]:
     return [code_of(code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
 
 
+def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:
+    """The answer with a line that is no code in place of each of its closed code blocks."""
+    for block in reversed([block for block in blocks if block.closed]):
+        answer = f"{answer[: block.start]}\n???\n{answer[block.end :]}"
+    return answer
+
+
 def _lines(text: str) -> list[str]:
-    """The lines that are not blank, without what is blank at their ends and without fences there."""
-    lines = (line.strip().removesuffix("```").rstrip() for line in text.splitlines())
-    return [line for line in lines if line]
+    """The lines that are not blank, without what is blank at their ends, fences there, and a fence before them."""
+    lines = (line.rstrip().removesuffix("```").rstrip() for line in text.splitlines())
+    return [line for line in lines if line.strip() and not line.lstrip().startswith(FENCES)]
 
 
-def _is_run(lines: list[str], whole: list[str]) -> bool:
-    """Whether the lines follow one another in the whole."""
-    starts = range(len(whole) - len(lines) + 1)
-    return bool(lines) and any(whole[start : start + len(lines)] == lines for start in starts)
+def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
+    """Whether lines follow one another in a text, or at its beginning, and are no part of a longer program there."""
+    shown, stripped = [line.strip() for line in lines], [line.strip() for line in text]
+    size = len(shown)
+    for start in range(len(text) - size + 1) if anywhere else [0] * (size <= len(text)):
+        if size and stripped[start : start + size] == shown:
+            longer = [text[max(start - 1, 0) : start + size], text[start : start + size + 1]]
+            return not any(len(each) > size and syntax_tree(dedent("\n".join(each))) for each in longer)
+    return False

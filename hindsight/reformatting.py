@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from hindsight.dialects import read, without_tags
-from hindsight.formats import CodeBlock, code_blocks
+from hindsight.formats import CodeBlock, code_blocks, fenced
 from hindsight.prompts import CUT_EXAMPLE
 from hindsight.proof import FENCES, NotKept, code_of
 from hindsight.sections import Sections, Unread, syntax_tree
@@ -115,7 +115,7 @@ def _bare_code(answer: str, quotes: Quotes, block: CodeBlock | None) -> tuple[in
     code = answer[begin:end].rstrip().removesuffix("```")
     if not syntax_tree(code):
         raise NotKept("what stands from code_begin to code_end is not a Python program")
-    return (start if block else begin), end, f"```python\n{code.strip()}\n```"
+    return (start if block else begin), end, fenced(code)
 
 
 def _lines_between(text: str, quotes: Quotes) -> tuple[int, int] | None:

@@ -136,6 +136,17 @@ def test_the_last_closed_block_is_the_solution_by_convention():
     assert by_convention("```\nnever closed") is None
 
 
+def test_by_convention_no_draft_of_a_thought_that_has_ended_is_the_solution():
+    draft = "<think>\nDraft:\n```python\ndraft()\n```\n</think>\n\n"
+    assert by_convention(f"{draft}print(input())") == Sections(
+        "Draft:\n```python\ndraft()\n```", "```python\nprint(input())\n```"
+    )
+    assert by_convention(f"{draft}I do not know.") is None
+    assert by_convention(f"{draft}```python\nprint(input())```\nDone.") is None
+    solution = "```python\nprint(3)\n```\nOutput:\n```\n3 4"
+    assert by_convention(f"{draft}{solution}").solution == solution
+
+
 @pytest.mark.parametrize("fence", ["```", "~~~~"])
 def test_an_open_code_block_is_closed_by_its_own_fence(fence):
     solution = close_code(f"{fence}python\nprint(1)")

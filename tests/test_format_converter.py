@@ -115,6 +115,14 @@ def test_a_code_block_without_its_end_gets_one(run_folder, convert):
     assert texts(folder) == [render("Echo.", CODE)]
 
 
+def test_without_a_model_a_program_in_no_code_block_gets_one_if_it_is_all_of_the_solution(run_folder, convert):
+    draft = "Draft:\n```python\nprint(1)\n```"
+    folder = run_folder(f"<think>\n{draft}\n</think>\n\nprint(input())", f"<think>\n{draft}\n</think>\n\nNo idea.")
+    assert convert(folder).returncode == 0
+    assert texts(folder) == [render(draft, CODE), render(draft, "No idea.")]
+    assert converted(folder)[0]["conversion"]["rule"] == "program in no code block"
+
+
 def test_what_a_base_model_went_on_with_is_left_out_and_counted(run_folder, convert):
     folder = run_folder(f"{render('Echo.', CODE)}\n\nUser: Another one?")
     assert convert(folder).returncode == 0

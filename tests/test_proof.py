@@ -72,6 +72,22 @@ def test_a_program_that_is_in_no_code_block_is_found_line_by_line():
         compare_code(answer.replace("print", "\nSo:\nprint"), CODE)
 
 
+@pytest.mark.parametrize("part", ["print(n + 1)", "n = int(input())"])
+def test_a_part_of_a_program_is_not_the_program(part):
+    program = "n = int(input())\nprint(n + 1)"
+    for answer in (f"The program:\n{program}\nThat is all.", f"So:\n```python\n{program}\nThat is all."):
+        with pytest.raises(NotKept):
+            compare_code(answer, f"```python\n{part}\n```")
+    inner = "The program:\n\ndef main():\n    n = int(input())\n    print(n + 1)\n\nThat is all."
+    with pytest.raises(NotKept):
+        compare_code(inner, f"```python\n{program}\n```")
+
+
+def test_a_program_in_no_code_block_is_found_beside_drafts_in_some():
+    answer = f"Draft:\n```python\nprint(1)\n```\nn = int(input())\nprint(n + 1)\n{CODE.replace('1', '2')}"
+    assert compare_code(answer, CODE) == "not in a code block"
+
+
 def test_a_program_in_a_block_that_swallows_words_is_its_beginning():
     answer = "So:\n```python\nn = int(input())\nprint(n + 1)\nThis adds one."
     assert compare_code(answer, CODE) == "in a broken code block"
