@@ -147,7 +147,7 @@ def memory_holds(pid: int, word: bytes) -> bool:
 def test_expected_outputs_never_enter_the_processes_behind_the_judge(function):
     """While a program runs, none of them has the expected output, also not from a program that was right before."""
     right = "def f(x): return 'sword' + 'fish'\nif __name__ == '__main__': print(f(0))"
-    program = "import time\nthere = 'saxo' + 'phone'\ndef f(x): time.sleep(1)\nif __name__ == '__main__': f(0)"
+    program = "import time\nthere = 'saxo' + 'phone'\ndef f(x): time.sleep(4)\nif __name__ == '__main__': f(0)"
     with TACOTaskHandler() as judge, ThreadPoolExecutor(1) as pool:
         judge.protection()
         inputs = [["clarinet"]] if function else "clarinet"
