@@ -3,7 +3,7 @@
 Reads question_*_sample_*.json; writes converted_question_*_sample_*.json with `converted_text` and `conversion` (how).
 Rules read an answer in any dialect, and one whose tags are not as they should be (hindsight/dialects.py). What they
 cannot decide goes to a reformatting LLM over any OpenAI-compatible server: it says where to cut (hindsight/
-reformatting.py), or writes both sections anew. What it says is kept only with proof that nothing changed
+reformat_replies.py), or writes both sections anew. What it says is kept only with proof that nothing changed
 (hindsight/proof.py), and never paid for twice. Without an LLM the last code block is the solution. What cannot be
 converted gets no file, is counted, and is tried again by the next run.
 
@@ -24,8 +24,8 @@ from hindsight.batches import DISCOUNT, Batches
 from hindsight.client import Server, only_model, require_model
 from hindsight.conversion import convert_by_rules, write_converted
 from hindsight.job_queue import Failures, run_all
+from hindsight.reformat_replies import MODES
 from hindsight.reformatter import Question, Reformatter
-from hindsight.reformatting import MODES
 from hindsight.reply_cache import ReplyCache
 from hindsight.runs import open_step
 from hindsight.settings import Settings, require, run_script
@@ -84,7 +84,7 @@ def estimate(undecided: Undecided, cache: ReplyCache, bill: Bill) -> str:
     prompts = replies = 0
     new: set[str] = set()
     for question in tqdm(undecided.questions(), total=len(undecided.keys), unit="answer", desc="estimate"):
-        if question.key not in new and not cache.get(question.key):
+        if question.key not in new and not question.known(cache):
             new.add(question.key)
             prompt, reply = question.estimate
             prompts, replies = prompts + prompt, replies + reply
@@ -113,12 +113,9 @@ async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, 
             return undecided.path(key).name
 
         pace = reformatter.pace.wait
-        async with Server(
-            settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace
-        ) as server:
-            await run_all(
-                undecided.keys, work, name, [(server,)], settings.concurrency, failures, on_end=end, say=bar.write
-            )
+        async with Server(settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace) as server:
+            route, places = [(server,)], settings.concurrency
+            await run_all(undecided.keys, work, name, route, places, failures, on_end=end, say=bar.write)
 
 
 def ask_in_batches(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> None:
@@ -137,7 +134,7 @@ def ask_in_batches(undecided: Undecided, output: Path, reformatter: Reformatter,
     batches.run(undecided.questions(), lambda key: undecided.question(keys[key]) if key in keys else None)
     for key in undecided.keys:
         record, question = records.read_record(undecided.path(key)), undecided.question(key)
-        found = reformatter.known(question)
+        found = question.known(reformatter.cache)
         if found:
             write_converted(output, key, record, *found)
         else:

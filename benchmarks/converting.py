@@ -20,7 +20,7 @@ from analysis.embed import packaged_minilm
 from benchmarks.client import anonymous_mib
 from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 from hindsight.proof import prove
-from hindsight.reformatting import sections_of
+from hindsight.reformat_replies import sections_of
 from hindsight.runs import read_run
 
 ROOT = Path(__file__).resolve().parents[1]

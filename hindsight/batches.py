@@ -78,7 +78,7 @@ class Batches:
         asked: set[str] = set()
         for question in questions:
             key, structured = question.key, question.settings.structured_output
-            if key in asked or key in self.failed or self.cache.get(key):
+            if key in asked or key in self.failed or question.known(self.cache):
                 continue
             asked.add(key)
             messages = question.messages(structured)

@@ -80,6 +80,8 @@ def convert_chunk(keys: list[Key], folder: Path, output: Path, settings: Setting
         path = records.sample_path(folder, *key)
         try:
             record = records.read_record(path, ("generated_text",))
+            if not isinstance(record["generated_text"], str):
+                raise records.BrokenFile(f"{path}: its generated_text is no text")
             if settings.rules == "never":
                 outcome.undecided.append(key)
                 continue
@@ -101,8 +103,6 @@ def convert_chunk(keys: list[Key], folder: Path, output: Path, settings: Setting
 def decide(record: dict[str, Any], settings: Settings) -> tuple[Sections, dict[str, Any]]:
     """The sections of a raw answer by rules, and the proof's figures. Raises Unread or NotKept when none decides."""
     text = record["generated_text"]
-    if not isinstance(text, str):
-        raise Unread("its generated_text is no text", lost=True)
     try:
         sections = read(text, finished=record.get("finish_reason") != "length")
     except Unread as error:

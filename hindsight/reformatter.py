@@ -14,7 +14,7 @@ from hindsight.formats import code_blocks
 from hindsight.preflight import ask_model
 from hindsight.prompts import reformat_again, reformat_messages, reformat_schema
 from hindsight.proof import NotKept, prove
-from hindsight.reformatting import sections_of
+from hindsight.reformat_replies import sections_of
 from hindsight.reply_cache import ReplyCache, digest
 from hindsight.sections import Sections, is_program
 from hindsight.settings import Settings
@@ -78,6 +78,17 @@ class Question:
             raise NotKept("the solution has no program, the answer has one")
         return sections, figures
 
+    def known(self, cache: ReplyCache) -> tuple[Sections, dict[str, Any]] | None:
+        """What a reply that was kept before makes of it, as `Reformatter.convert`; None where none holds now."""
+        kept = cache.get(self.key)
+        if kept is None:
+            return None
+        try:
+            sections, figures = self.prove(kept["reply"], kept["structured"])
+        except NotKept:
+            return None
+        return sections, self.conversion(kept, figures, known=True)
+
     def conversion(self, kept: dict[str, Any], figures: dict[str, Any], known: bool) -> dict[str, Any]:
         """How the answer was converted, for its file; `known`: the reply was paid for before."""
         names = {"mode": "llm_mode", "model": "llm_model", "temperature": "llm_temperature"}
@@ -104,23 +115,10 @@ class Reformatter:
             try:
                 if question.key in self._failed:
                     raise ItemFailed(self._failed[question.key])
-                return self.known(question) or await self._ask(question, server)
+                return question.known(self.cache) or await self._ask(question, server)
             except ItemFailed as error:
                 self._failed[question.key] = str(error)
                 raise
-            finally:
-                self._turns.pop(question.key, None)
-
-    def known(self, question: Question) -> tuple[Sections, dict[str, Any]] | None:
-        """What a reply that was kept before makes of an answer; None when there is none, or it does not hold now."""
-        kept = self.cache.get(question.key)
-        if kept is None:
-            return None
-        try:
-            sections, figures = question.prove(kept["reply"], kept["structured"])
-        except NotKept:
-            return None
-        return sections, question.conversion(kept, figures, known=True)
 
     async def _ask(self, question: Question, server: Server) -> tuple[Sections, dict[str, Any]]:
         structured = self.structured

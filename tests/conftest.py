@@ -1,12 +1,15 @@
-"""Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server."""
+"""Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server, step 2."""
 
+import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import quick_scripts
+from loose_answers import good_model
 from scripts import ROOT
 from toy_server import ToyServer
 
@@ -90,5 +93,44 @@ def sample(toy, tmp_path):
     def run(*flags):
         common = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 3, "--num_samples", 2]
         return quick_scripts.run(tmp_path / "said", quick_scripts.SINGLE, *common, *flags)
+
+    return run
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Writes raw answers as files of a run, one sample a text; answers without `finish_reason` as the original's."""
+
+    def write(*texts, name="run", **more):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for number, text in enumerate(texts):
+            record = {"prompt": "", "generated_text": text, "metadata": {}, "question_id": number, "sample_index": 0}
+            path = folder / f"question_{number}_sample_0.json"
+            path.write_text(json.dumps({**record, "more": number, **more}))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def convert(tmp_path):
+    """Runs step 2 on a folder."""
+
+    def run(folder, *flags, start=False):
+        said = tmp_path / "said" / str(time.monotonic_ns())
+        flags = ["--input_dir", folder, "--cache", tmp_path / "cache", *flags]
+        return (quick_scripts.start if start else quick_scripts.run)(said, quick_scripts.CONVERTER, *flags)
+
+    return run
+
+
+@pytest.fixture
+def ask(convert, toy):
+    """Runs step 2 with the toy server as the reformatting model."""
+    toy.models, toy.answer = ("reformatter",), good_model
+
+    def run(folder, *flags, **more):
+        return convert(folder, "--llm_url", toy.url, *flags, **more)
 
     return run

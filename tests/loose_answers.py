@@ -1,10 +1,13 @@
-"""Raw answers that no rule can decide, and models that reformat them: a good one, and ones that go wrong."""
+"""Raw answers that no rule can decide, one that they can, and models that reformat: a good one, some that go wrong."""
 
 import hashlib
 import json
 import re
 
 from hindsight.formats import render
+
+CODE = "```python\nprint(input())\n```"
+PLAIN = f"[begin_of_thought]\n\nHm, echo.\n\n[end_of_thought]\n\n[begin_of_solution]\n\n{CODE}\n\n[end_of_solution]"
 
 
 def loose(number):

@@ -41,3 +41,13 @@ def write_converted(folder, question_id, sample_index, program, problem, **more)
     path = records.converted_path(folder, question_id, sample_index)
     path.write_text(json.dumps(record))
     return path
+
+
+def converted(folder):
+    """The converted answers of a run folder, in order."""
+    return [json.loads(path.read_text()) for path in records.list_files(folder, "converted").values()]
+
+
+def texts(folder):
+    """Their converted texts."""
+    return [record["converted_text"] for record in converted(folder)]

@@ -135,6 +135,16 @@ def test_a_request_that_is_lost_is_counted_and_asked_again_by_the_next_run(conve
     assert (len(server.requests), texts(folder)) == (29, EVERYTHING)
 
 
+def test_a_reply_in_the_cache_that_does_not_hold_now_is_asked_for_again(convert, server, folder, tmp_path):
+    assert convert().returncode == 0
+    path = next((tmp_path / "cache").glob("*/*.json"))
+    path.write_text(path.read_text().replace("int(input())", "input()"))
+    for converted in list_files(folder, "converted").values():
+        converted.unlink()
+    assert convert().returncode == 0
+    assert (len(server.requests), texts(folder)) == (30, EVERYTHING)
+
+
 def test_a_budget_limits_what_is_sent(convert, server, folder):
     result = convert("--budget", "9000 tokens")
     assert result.returncode == 1

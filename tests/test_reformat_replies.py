@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hindsight.prompts import reformat_messages, reformat_schema
 from hindsight.proof import NotKept, prove
-from hindsight.reformatting import Quotes, cut, sections_of
+from hindsight.reformat_replies import Quotes, cut, sections_of
 from hindsight.sections import Sections
 
 DRAFT = "```python\nprint(1)\n```"
@@ -67,6 +67,13 @@ def test_a_program_without_fences_gets_some():
     answer = "We add one.\nThe program:\nn = int(input())\nprint(n + 1)\nThat is all."
     found = cut(answer, Quotes("We add one.", "n = int(input())", "print(n + 1)"))
     assert found == Sections("We add one.", f"The program:\n\n{FINAL}\n\nThat is all.")
+    assert prove(answer, found, 0.9, 10)["code"] == "not in a code block"
+
+
+def test_a_program_without_fences_is_found_beside_a_draft_that_has_some():
+    answer = f"Draft:\n{DRAFT}\nNo. We add one.\n\nn = int(input())\nprint(n + 1)"
+    found = cut(answer, replace(QUOTES, thought_end="We add one."))
+    assert found == Sections(f"Draft:\n{DRAFT}\nNo. We add one.", FINAL)
     assert prove(answer, found, 0.9, 10)["code"] == "not in a code block"
 
 

@@ -104,18 +104,29 @@ def _final_block(answer: str, quotes: Quotes) -> CodeBlock | None:
 
 
 def _bare_code(answer: str, quotes: Quotes, block: CodeBlock | None) -> tuple[int, int, str]:
-    """Where a program without both its fences begins and ends, and the program in a code block."""
-    if block is None and any(each.closed for each in code_blocks(answer)):
-        raise NotKept("no code block of the answer has both code_begin and code_end; quote whole lines, as they stand")
+    """Where a program without both its fences begins and ends, and the program in a code block.
+
+    It stands in the block that is not closed, or else in the text outside of all that are.
+    """
     start = block.start if block else 0
-    places = _lines_between(answer[start:], quotes)
+    text = answer if block else _blocks_hidden(answer)
+    places = _lines_between(text[start:], quotes)
     if not places:
-        raise NotKept("code_begin and code_end are not lines of the answer; quote whole lines, as they stand")
+        raise NotKept("no code block of the answer has both code_begin and code_end; quote whole lines, as they stand")
     begin, end = start + places[0], start + places[1]
-    code = answer[begin:end].rstrip().removesuffix("```")
+    code = text[begin:end].rstrip().removesuffix("```")
     if not syntax_tree(code):
         raise NotKept("what stands from code_begin to code_end is not a Python program")
     return (start if block else begin), end, fenced(code)
+
+
+def _blocks_hidden(answer: str) -> str:
+    """The answer with a question mark for each character of its closed code blocks but line ends: no line of code."""
+    for block in code_blocks(answer):
+        if block.closed:
+            hidden = re.sub(r".", "?", answer[block.start : block.end])
+            answer = f"{answer[: block.start]}{hidden}{answer[block.end :]}"
+    return answer
 
 
 def _lines_between(text: str, quotes: Quotes) -> tuple[int, int] | None:
