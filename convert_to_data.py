@@ -1,139 +1,162 @@
-"""Step 4: correct answers become a fine-tuning dataset for LLaMA-Factory.
+"""Step 4: correct answers become a fine-tuning dataset for LLaMA-Factory, TRL or `datasets`.
 
-Reads checked converted_question_*_sample_*.json of one or more run folders; writes a ShareGPT dataset (`system`,
-`conversations` of `from` and `value`) and its entry in dataset_info.json, which may hold other datasets too.
-Problems that the mask names are left out.
+Reads checked converted_question_*_sample_*.json of one or more run folders; writes into OUTPUT_DIR, for NAME
 
-    python convert_to_data.py --input_dirs runs/lab/alpha_0.7 --output_dir runs/lab/data
+    NAME.json (.jsonl, .parquet)    the rows; those of other problems, for validation, are in NAME_validation.json
+    NAME.card.md                    what the dataset is made of: runs, counts at every filter, settings, digests
+    NAME.report.json                the same for programs
+    NAME.sources.jsonl              where each row came from
+    dataset_info.json               LLaMA-Factory's list, which may hold other datasets too
+
+    python convert_to_data.py --input_dirs runs/lab/alpha_0.7_train --output_dir runs/lab/data
 """
 
-import json
+import hashlib
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from hindsight import records
-from hindsight.formats import BEGIN_THOUGHT
-from hindsight.mask import Mask, read_mask
-from hindsight.prompts import SYSTEM_PROMPT, base_prompt, user_prompt
-from hindsight.runs import converted_files
+from hindsight.curation import Candidates, find_candidates
+from hindsight.dataset_card import push_to_hub
+from hindsight.dataset_files import OTHER_PROBLEM, OTHER_ROWS, ROW, counts_by_folder, require_same_data, write_dataset
+from hindsight.distances import distances_within
+from hindsight.mask import read_mask
+from hindsight.selection import choose, farthest_first
 from hindsight.settings import Settings, UserError, require, run_script
+from hindsight.training_rows import SUFFIXES
 
-INPUT_DIRS = ["runs/lab/alpha_0.7"]  # checked run folders
-OUTPUT_DIR = "runs/lab/data"         # LLaMA-Factory's dataset_dir; gets NAME.json and an entry in dataset_info.json
-NAME = "hindsight"                   # the dataset's name there
-MASK = ""                            # file of SkyThought/audit_problems.py: problems to leave out; empty: none
-MAX_SAMPLES = 10000                  # rows in all; the paper's datasets have 10,000
-MAX_PER_PROBLEM = 10                 # rows per problem
-BASE = False                         # true: the base model's transcript as the prompt, without a system message
-SEED = 0                             # of the random choice
-OVERWRITE = False                    # replace a dataset of this name
+INPUT_DIRS = ["runs/lab/alpha_0.7_train"]  # checked run folders
+SHARES = []                                # parts of the rows from each folder, as 3 1; empty: as they come
+OUTPUT_DIR = "runs/lab/data"               # LLaMA-Factory's dataset_dir
+NAME = "hindsight"                         # the dataset's name there
+FORMAT = "sharegpt"                        # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
+BASE = False                               # true: the base model's transcript as the prompt, without a chat
+VALIDATION = 0.1                           # share of the problems whose rows are for validation; 0: none
+# which answers
+CORRECT_ONLY = True                        # false: wrong ones and those without a verdict too
+MASK = ""                                  # file of SkyThought/audit_problems.py: problems to leave out; empty: none
+DROP_CUT_OFF = True                        # leave out answers that MAX_TOKENS cut off
+DROP_EMPTY_THOUGHT = True                  # leave out answers without a thought
+CUTOFF_LEN = 1024                          # tokens of the longest row, as LLaMA-Factory's cutoff_len; 0: of any length
+TOKENIZER = "lab/models/base"              # of the model to be trained, a folder or Hub name: tokens are counted by it
+CHAT_TEMPLATE = ""                         # Jinja file of the template it is trained with; empty: the tokenizer's own
+EXACT_DUPLICATES = True                    # leave out answers that are others again, but for blank space
+NEAR_DUPLICATES = 0.8                      # leave out the later of two answers at least so similar (Jaccard); 0: none
+CONTAMINATION = 0.5                        # leave out a problem with this share of n-grams of a test; 0: none
+NGRAM = 13                                 # words of an n-gram
+TEST_PROBLEMS = "lab"                      # what models are tested on: lab, a file or a Hub name; empty: none
+TEST_SPLIT = "test"                        # which part of them
+BENCHMARKS = []                            # more of them: .jsonl and .parquet files, or Hub names
+# which of those that are left
+MAX_SAMPLES = 10000                        # rows in all; the paper's datasets have 10,000
+MAX_PER_PROBLEM = 10                       # rows of a problem; all problems get one before any gets two
+SELECT = "random"                          # answers of a problem: random, shortest, or diverse (the farthest apart)
+SEED = 0                                   # of everything random
+PUSH_TO_HUB = ""                           # data set of the Hub to put it into, as name/dataset; empty: none
+WORKERS = 0                                # processes; 0: one a core
+OVERWRITE = False                          # replace a dataset that was made of other answers or settings
 
-KEYS = ("converted_text", "metadata", "correctness")
+
+def rank(candidates: Candidates, group: np.ndarray, settings: Settings, how: Counter) -> list[int]:
+    """The answers of a problem in the order in which they are taken."""
+    problem = candidates.table["problem"][group[0]]
+    chance = random.Random(f"{settings.seed} {problem}")  # its own, so that other problems change nothing
+    if settings.select == "shortest":
+        return group[np.argsort(candidates.table["length"][group], kind="stable")].tolist()
+    if settings.select == "diverse" and len(group) > 1:
+        kind, distances = distances_within([candidates.path(number) for number in group])
+        how[kind] += 1
+        most = len(group) if settings.shares else settings.max_per_problem
+        return group[farthest_first(distances, len(group), most, chance.randrange(len(group)))].tolist()
+    shuffled = group.tolist()
+    chance.shuffle(shuffled)
+    return shuffled
 
 
-def correct_answers(
-    folders: list[Path], mask: Mask, counts: Counter, broken: list[str]
-) -> dict[tuple[str, int], list[Path]]:
-    """The files of correct answers by problem: its data set and its id, which is unique only there."""
-    by_problem: dict[tuple[str, int], list[Path]] = defaultdict(list)
-    for folder in folders:
-        all_files = converted_files(folder)
-        files = mask.keep(all_files, folder)
-        if mask.path:
-            print(f"{folder}: {mask.describe(all_files)}")
-        for path, record in tqdm(records.read_records(files, KEYS, broken), total=len(files), desc=str(folder)):
-            verdict = {True: "correct", False: "incorrect"}.get(record["correctness"], "not judged")
-            counts[verdict] += 1
-            if record["correctness"]:
-                origin = record["metadata"].get("origin") or {}
-                by_problem[str(origin.get("dataset")), record["question_id"]].append(path)
-    return by_problem
-
-
-def choose(by_problem: dict[tuple[str, int], list[Path]], most: int, most_per_problem: int, seed: int) -> list[Path]:
-    """At random: up to `most_per_problem` answers of each problem and `most` in all.
-
-    Every problem has one answer before any has two, and so on, so a limit on all costs no problem its only one.
-    """
-    chance = random.Random(seed)
-    rounds: list[list[Path]] = [[] for _ in range(most_per_problem)]
-    for problem in sorted(by_problem):
-        paths = sorted(by_problem[problem])
-        for number, path in enumerate(chance.sample(paths, min(len(paths), most_per_problem))):
-            rounds[number].append(path)
-    chosen: list[Path] = []
-    for paths in rounds:
-        chosen += chance.sample(paths, min(len(paths), most - len(chosen)))
-    chance.shuffle(chosen)
+def choose_rows(candidates: Candidates, settings: Settings, counts: Counter) -> list[int]:
+    """The candidates that become rows; the others are counted."""
+    groups, folders, how = candidates.by_problem(), candidates.table["folder"], Counter()
+    shares = [float(share) for share in settings.shares] or [1.0]
+    queues = []
+    for group in tqdm(groups, unit="problem", desc=settings.select, disable=settings.select != "diverse"):
+        ranked = rank(candidates, group, settings, how)
+        by_folder = [[number for number in ranked if folders[number] == folder] for folder in range(len(shares))]
+        queues.append(by_folder if settings.shares else [ranked])
+    chosen = choose(queues, settings.max_samples, settings.max_per_problem, shares, settings.seed)
+    if how:
+        print("distances between the answers of a problem: " + ", ".join(f"{n} {kind}" for kind, n in how.items()))
+    rows, taken = set(chosen), Counter(candidates.table["problem"][chosen].tolist())
+    for number, row in enumerate(candidates.table):
+        full = taken[int(row["problem"])] >= settings.max_per_problem
+        counts[int(row["folder"]), ROW if number in rows else OTHER_PROBLEM if full else OTHER_ROWS] += 1
     return chosen
 
 
-def row(record: dict[str, Any], base: bool) -> dict[str, Any]:
-    """One row in ShareGPT's form. With `base`, prompt and answer put together are the base model's transcript."""
-    prompt, answer = user_prompt(record["metadata"]), record["converted_text"]
-    if base:
-        prompt = base_prompt(record["metadata"]).removesuffix(f" {BEGIN_THOUGHT}\n\n")
-        answer = f" {answer}"
-    turns = [{"from": "human", "value": prompt}, {"from": "gpt", "value": answer}]
-    return {"system": "" if base else SYSTEM_PROMPT, "conversations": turns}
+def split_rows(candidates: Candidates, chosen: list[int], settings: Settings) -> dict[str, list[int]]:
+    """The rows of each split, in random order, so that the rows of a problem are all in one.
+
+    A problem's hash decides, so with one seed and one share a problem is in the same split of every dataset.
+    """
+    places = {}
+    for problem in set(candidates.table["problem"][chosen].tolist()):
+        digest = hashlib.blake2b(f"{settings.seed} {problem}".encode(), digest_size=8).digest()
+        places[problem] = int.from_bytes(digest) / 2**64
+    first = sorted(places, key=places.get)
+    held_out = {problem for problem in first if places[problem] < settings.validation}
+    if settings.validation and len(first) > 1:
+        held_out = (held_out | {first[0]}) - {first[-1]}  # both splits have a problem
+    random.Random(settings.seed).shuffle(chosen)
+    splits: dict[str, list[int]] = {"train": [], "validation": []}
+    for number in chosen:
+        splits["validation" if int(candidates.table["problem"][number]) in held_out else "train"].append(number)
+    return splits if settings.validation else {"train": splits["train"]}
 
 
-def dataset_entry(file_name: str) -> dict[str, Any]:
-    """The dataset's entry in LLaMA-Factory's dataset_info.json."""
-    return {
-        "file_name": file_name,
-        "formatting": "sharegpt",
-        "columns": {"messages": "conversations", "system": "system"},
-        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"},
-    }
-
-
-def add_to_dataset_info(folder: Path, name: str) -> None:
-    """Adds the dataset to dataset_info.json, beside what others have written there."""
-    path = folder / "dataset_info.json"
+def check_settings(settings: Settings) -> None:
+    """Raises UserError for settings that make no dataset."""
+    require(settings.max_samples > 0 and settings.max_per_problem > 0, "MAX_SAMPLES and MAX_PER_PROBLEM are at least 1")
+    require(settings.format in SUFFIXES, f"FORMAT is one of {', '.join(SUFFIXES)}, not {settings.format!r}")
+    selects = ("random", "shortest", "diverse")
+    require(settings.select in selects, f"SELECT is one of {', '.join(selects)}, not {settings.select!r}")
+    for name in ("near_duplicates", "contamination"):
+        require(0 <= settings[name] <= 1, f"{name.upper()} is a share from 0 to 1, not {settings[name]}")
+    require(0 <= settings.validation < 1, f"VALIDATION is a share from 0 to below 1, not {settings.validation}")
+    require(settings.ngram > 0 and settings.cutoff_len >= 0, "NGRAM is at least 1, CUTOFF_LEN at least 0")
+    require(bool(settings.input_dirs), "INPUT_DIRS names no folder")
+    require(len(set(map(Path, settings.input_dirs))) == len(settings.input_dirs), "INPUT_DIRS names a folder twice")
     try:
-        datasets = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); mend or delete it") from None
-    records.write_json(path, {**datasets, name: dataset_entry(f"{name}.json")})
-
-
-def is_made_of(folder: Path, name: str, sources: dict[str, Any]) -> bool:
-    """Whether the dataset that is there was made of these answers in this form, so that writing it changes nothing."""
-    path = folder / f"{name}.sources.json"
-    if not path.exists():
-        return False
-    made = records.read_record(path, ("settings", "answers"))
-    return made["answers"] == sources["answers"] and made["settings"]["base"] == sources["settings"]["base"]
+        shares = [float(share) for share in settings.shares]
+    except ValueError:
+        raise UserError(f"SHARES are numbers, not {' '.join(map(str, settings.shares))}") from None
+    good = not shares or (len(shares) == len(settings.input_dirs) and min(shares) >= 0 and sum(shares) > 0)
+    require(good, f"SHARES are as many numbers as INPUT_DIRS has folders, none below 0: {len(settings.input_dirs)}")
 
 
 def main(settings: Settings) -> int:
-    require(settings.max_samples > 0 and settings.max_per_problem > 0, "MAX_SAMPLES and MAX_PER_PROBLEM are at least 1")
-    output = Path(settings.output_dir)
-    data_file = output / f"{settings.name}.json"
-    counts, broken = Counter(), []
+    check_settings(settings)
+    require_same_data(settings)
     folders = [Path(folder) for folder in settings.input_dirs]
-    by_problem = correct_answers(folders, read_mask(settings.mask), counts, broken)
-    require(bool(by_problem), f"no correct answer in {', '.join(settings.input_dirs)} ({dict(counts)})")
-    chosen = choose(by_problem, settings.max_samples, settings.max_per_problem, settings.seed)
-    sources = {"settings": dict(settings), "counts": dict(counts), "answers": [str(path) for path in chosen]}
-    require(
-        settings.overwrite or not data_file.exists() or is_made_of(output, settings.name, sources),
-        f"{data_file} is there and was made of other answers; give another --name, or --overwrite",
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    records.write_json(data_file, [row(records.read_record(path), settings.base) for path in chosen])
-    add_to_dataset_info(output, settings.name)
-    records.write_json(output / f"{settings.name}.sources.json", sources)
-    for sentence in broken:
+    candidates = find_candidates(folders, settings, read_mask(settings.mask))
+    counts = candidates.counts
+    for sentence in candidates.broken:
         print(sentence)
-    print(f"{', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())} answers")
-    print(f"{len(chosen)} rows from {len(by_problem)} solved problems in {data_file}")
-    return 1 if broken else 0
+    if not len(candidates.table):
+        found = ", ".join(f"{sum(numbers)} {name}" for name, numbers in counts_by_folder(counts, len(folders)).items())
+        raise UserError(f"no answer is left of those in {', '.join(settings.input_dirs)} ({found})")
+    splits = split_rows(candidates, choose_rows(candidates, settings, counts), settings)
+    report, paths = write_dataset(candidates, splits, counts, settings)
+    for name, numbers in report["counts"].items():
+        print(f"{sum(numbers):8,d}  {name}")
+    for file in report["files"].values():
+        print(f"{file['rows']} rows from {file['problems']} problems in {paths[0].with_name(file['name'])}")
+    card = paths[0].with_name(f"{settings.name}.card.md")
+    print(f"what it is made of: {card}")
+    if settings.push_to_hub:
+        print(push_to_hub(settings.push_to_hub, paths, card))
+    return 1 if candidates.broken else 0
 
 
 if __name__ == "__main__":

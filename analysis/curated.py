@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.diversity import normalise
+from hindsight import training_rows
 from hindsight.formats import extract_code
 from hindsight.settings import UserError
+from hindsight.training_rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,24 @@ class Row:
 
 
 def load_curated(folder: Path, name: str = "hindsight") -> list[Row]:
-    """The rows of a dataset with where they come from. Raises UserError when it is missing or broken."""
-    paths = folder / f"{name}.json", folder / f"{name}.sources.json"
+    """The rows of a dataset, of all its splits, with where they come from. Raises UserError when it is missing."""
+    paths = folder / f"{name}.report.json", folder / f"{name}.sources.jsonl"
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise UserError(f"there is no {missing[0]}: make it by `make demo`, or by convert_to_data.py")
     try:
-        rows, sources = (json.loads(path.read_bytes()) for path in paths)
-        return [make_row(row, Path(source)) for row, source in zip(rows, sources["answers"], strict=True)]
+        files = json.loads(paths[0].read_bytes())["files"].values()
+        sources = [json.loads(line) for line in paths[1].read_bytes().splitlines()]
+        rows = [row for file in files for row in read_rows(folder / file["name"])]
+        return [make_row(row, source) for row, source in zip(rows, sources, strict=True)]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{paths[0]} and {paths[1].name} are no dataset of convert_to_data.py ({error!r})") from None
 
 
-def make_row(row: dict[str, Any], source: Path) -> Row:
-    """A row in ShareGPT's form and the answer file that it was made of."""
-    human, model = (turn["value"] for turn in row["conversations"])
-    question_id = int(source.name.split("_")[2])
-    return Row(source.parent.name, question_id, human, model, extract_code(model))
+def make_row(row: training_rows.Row, source: dict[str, Any]) -> Row:
+    """A row of the dataset and where it came from."""
+    run = Path(source["file"]).parent.name
+    return Row(run, source["question_id"], row.prompt, row.answer, extract_code(row.answer))
 
 
 def rows_by_problem(rows: list[Row]) -> Counter:

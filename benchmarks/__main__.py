@@ -1,10 +1,11 @@
 """Runs every benchmark: `make bench`."""
 
-from benchmarks import client, converting, judging, merging, sampling
+from benchmarks import client, converting, curating, judging, merging, sampling
 
 if __name__ == "__main__":
     judging.main()
     client.main()
     converting.main()
+    curating.main()
     merging.main()
     sampling.main()

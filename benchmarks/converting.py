@@ -76,28 +76,34 @@ def memory_of(pid: int) -> int:
     return sum([anonymous_mib(int(each)) for each in [str(pid), *children]])
 
 
+def memory_by_tenths(process: subprocess.Popen) -> list[int]:
+    """Waits for the end of a process; its memory with its children's, in MiB, at each tenth of the time."""
+    memory = []
+    while process.poll() is None:
+        try:
+            memory.append(memory_of(process.pid))
+        except (OSError, StopIteration):  # one has just ended
+            continue
+        finally:
+            time.sleep(LOOK_SECONDS)
+    return [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
+
+
 def measure_rules(files: int) -> None:
     """Runs the script on that many files, by rules alone."""
     with tempfile.TemporaryDirectory() as parent:
-        folder, memory = Path(parent), []
+        folder = Path(parent)
         size = write_answers(folder, files)
         command = [sys.executable, ROOT / "format_converter.py", "--input_dir", folder, "--rules", "only"]
         begin = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None:
-                try:
-                    memory.append(memory_of(process.pid))
-                except (OSError, StopIteration):  # one has just ended
-                    continue
-                finally:
-                    time.sleep(LOOK_SECONDS)
+            memory = memory_by_tenths(process)
         seconds = time.monotonic() - begin
         step = read_run(folder)["steps"]["format_converter.py"]
     print(f"converter: format_converter.py by rules, {files:,} files of {size / files / 1000:.1f} kB")
     print(f"  {step['converted']:,} converted, {step['missing']} missing, by {len(step['rules'])} rules")
     print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
-    tenths = [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
-    print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, tenths))}")
+    print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
 
 
 def measure_replies(answers: int) -> None:

@@ -4,14 +4,8 @@ A rule's conversion is proved like a model's. A process reads, decides and write
 gives back counts and the keys of what no rule could decide, so that memory does not grow with the texts.
 """
 
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +16,7 @@ from tqdm import tqdm
 from hindsight import records
 from hindsight.dialects import by_convention, close_code, read
 from hindsight.formats import render
+from hindsight.processes import in_processes
 from hindsight.proof import NotKept, prove
 from hindsight.sections import Sections, Unread
 from hindsight.settings import Settings
@@ -63,11 +58,10 @@ def convert_by_rules(keys: list[Key], folder: Path, output: Path, settings: Sett
     With a reformatting model in the settings, the others are its; without one, their last code block is the solution.
     """
     outcome, chunks = Outcome(), (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    workers = settings.workers or os.cpu_count() or 1
+    workers = 1 if len(keys) <= FEW else settings.workers or os.cpu_count() or 1
     work = partial(convert_chunk, folder=folder, output=output, settings=settings)
-    found = map(work, chunks) if workers == 1 or len(keys) <= FEW else _in_processes(work, chunks, workers)
     with tqdm(total=len(keys), unit="answer", desc="rules") as bar:
-        for part in found:
+        for part in in_processes(work, chunks, workers):
             outcome.add(part)
             bar.update(len(part))
     return outcome
@@ -121,27 +115,3 @@ def write_converted(folder: Path, key: Key, record: dict[str, Any], sections: Se
     text = render(sections.thought, sections.solution)
     whole = {**numbers, **record, "converted_text": text, "conversion": conversion}
     records.write_json(records.converted_path(folder, *key), whole)
-
-
-def _in_processes(work: Callable[[list[Key]], Outcome], chunks: Iterator[list[Key]], workers: int) -> Iterator[Outcome]:
-    """The work's results in any order; few chunks are under way at once."""
-    with ProcessPoolExecutor(workers, initializer=_end_with_parent) as pool:
-        under_way: deque[Future[Outcome]] = deque()
-        for chunk in chunks:
-            under_way.append(pool.submit(work, chunk))
-            if len(under_way) > 2 * workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-
-
-def _end_with_parent() -> None:
-    """In a worker: Ctrl-C is the parent's to answer, and where that one is killed the worker ends too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch(sentinel: int) -> None:
-        multiprocessing.connection.wait([sentinel])
-        os._exit(1)
-
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

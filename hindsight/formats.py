@@ -36,6 +36,10 @@ TAG = re.compile(
 _SOLUTION_START = re.compile(
     r"(?:(?:<\|?|\[)end_of_(?:slow_)?thought(?:\|?>|\])|</think>)\s*(?:<\|?|\[)begin_of_solution(?:\|?>|\])"
 )
+_UNIFORM = re.compile(
+    rf"{BEGIN_THOUGHT}\s*(?P<thought>.*?)\s*{END_THOUGHT}\s+{BEGIN_SOLUTION}\s*(?P<solution>.*?)\s*{END_SOLUTION}",
+    re.DOTALL,
+)
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
 PYTHON = ("python", "python3", "py", "py3")
@@ -88,6 +92,12 @@ def render(thought: str, solution: str) -> str:
         f"{BEGIN_THOUGHT}\n\n{thought.strip()}\n\n{END_THOUGHT}\n\n"
         f"{BEGIN_SOLUTION}\n\n{solution.strip()}\n\n{END_SOLUTION}"
     )
+
+
+def split_uniform(text: str) -> tuple[str, str] | None:
+    """The thought and the solution of a text in the uniform format, None for a text that is not in it."""
+    match = _UNIFORM.fullmatch(text.strip())
+    return (match["thought"], match["solution"]) if match else None
 
 
 def fenced(code: str) -> str:

@@ -38,14 +38,8 @@ class Mask:
     origin: dict[str, Any]
 
     def keep(self, files: Files, folder: Path, problems: str = "") -> Files:
-        """The answer files of a run folder without those of masked problems.
-
-        `problems`: where the tests are when that is not where the folder's answers say. Raises UserError when the
-        mask was made of another problem set than the folder's, as far as the two tell.
-        """
-        if not self.reasons:
-            return files
-        self._require_same(_origin(folder, problems), folder)
+        """A run folder's answer files without those of masked problems. Raises UserError as `require_same` does."""
+        self.require_same(folder, problems)
         return {key: path for key, path in files.items() if key[0] not in self.reasons}
 
     def describe(self, files: Files) -> str:
@@ -55,7 +49,14 @@ class Mask:
         why = ", ".join(f"{reason}: {reasons.count(reason)}" for reason in MASKED if reason in reasons)
         return f"the mask leaves out {len(set(masked))} problems ({why or 'none'}) with {len(masked)} answers"
 
-    def _require_same(self, origin: dict[str, Any], folder: Path) -> None:
+    def require_same(self, folder: Path, problems: str = "") -> None:
+        """Raises UserError when the mask was made of another problem set than the folder's, as far as the two tell.
+
+        `problems`: where the tests are when that is not where the folder's answers say.
+        """
+        if not self.reasons:
+            return
+        origin = _origin(folder, problems)
         for key in ("digest", "revision"):
             ours, theirs = self.origin.get(key), origin.get(key)
             if ours and theirs and ours != theirs:

@@ -53,7 +53,7 @@ class ProblemSet:
 
     def row(self, number: int) -> Problem:
         """A row with `question_id`, `fn_name` and `origin`. Raises UserError when it lacks a key."""
-        row = dict(self._rows[number])
+        row = self.columns(number)
         missing = [key for key in REQUIRED if key not in row]
         if missing:
             raise UserError(f"row {number} of {self.source} lacks {' and '.join(missing)}")
@@ -64,6 +64,10 @@ class ProblemSet:
             raise UserError(f"input_output of row {number} of {self.source} is not JSON ({error})") from None
         row["origin"] = {**self.origin, "row": number}
         return row
+
+    def columns(self, number: int) -> dict[str, Any]:
+        """A row as it is in the source, whatever its keys."""
+        return dict(self._rows[number])
 
     @cached_property
     def row_of_question(self) -> dict[int, int]:

@@ -23,7 +23,7 @@ from hindsight.settings import Settings, UserError, run_script
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
 ALPHA = 0.7            # of the merged model
 NUM_SAMPLES = 10       # answers per problem
-END_IDX = 0            # one past the last problem; 0: all
+END_IDX = 0            # one past the last problem of a split; 0: all
 BASE_URL = ""          # a server of the base model that is running, as lab-base; empty: one is started
 INSTRUCT_URL = ""      # a server of the instruct model that is running, as lab-instruct; empty: one is started
 START_DEADLINE = 600   # seconds the servers may take to start
@@ -69,13 +69,19 @@ def sample_parents(runs: Path, flags: list[str], running: dict[str, str], deadli
 
 
 def sample_merged(runs: Path, flags: list[str], alpha: float, deadline: float) -> None:
-    """Answers by the merged model."""
+    """Answers by the merged model, to the test problems and to the training problems."""
     name, merged, parents = f"alpha_{alpha:g}", runs / "merged", ["lab/models/base", "lab/models/instruct"]
     run_step("merge_models.py", "--alphas", str(alpha), "--output_dir", str(merged))
     with serving({f"lab-{name}": merged / name}, {}, deadline) as (address,):
         model = ["--model", "instruct", "--instruct_model", f"lab-{name}", "--base_urls", address]
         model += ["--merged_from", *parents, str(alpha)]
-        run_step("single_model_inference.py", *flags, *model, "--output_dir", str(runs / name))
+        for split, folder in (("test", runs / name), ("train", training_run(runs, alpha))):
+            run_step("single_model_inference.py", *flags, *model, "--split", split, "--output_dir", str(folder))
+
+
+def training_run(runs: Path, alpha: float) -> Path:
+    """Where the merged model's answers to the training problems go: those that a dataset may be made of."""
+    return runs / f"alpha_{alpha:g}_train"
 
 
 def is_sampled(folder: Path, samples: int) -> bool:
@@ -87,25 +93,27 @@ def main(settings: Settings) -> int:
     begun = time.monotonic()
     runs, merged = Path(settings.runs_dir).absolute(), f"alpha_{settings.alpha:g}"
     runs = runs.relative_to(ROOT) if runs.is_relative_to(ROOT) else runs
-    problems = len(load_problems("lab", "test", with_tests=False)[: settings.end_idx or None])
-    samples = problems * settings.num_samples
+    problems, training = (
+        len(load_problems("lab", split, with_tests=False)[: settings.end_idx or None]) for split in ("test", "train")
+    )
+    samples, train = problems * settings.num_samples, training_run(runs, settings.alpha)
     flags = ["--num_samples", str(settings.num_samples), "--end_idx", str(settings.end_idx)]
     print(f"The lab: {problems} problems, {settings.num_samples} answers each, by four models, into {runs}", flush=True)
     folders = {name: runs / name for name in ("base", "switching", merged, "instruct")}
     if not all(is_sampled(ROOT / folders[name], samples) for name in ("base", "switching", "instruct")):
         running = {"lab-base": settings.base_url, "lab-instruct": settings.instruct_url}
         sample_parents(runs, flags, running, settings.start_deadline)
-    if not is_sampled(ROOT / folders[merged], samples):
+    if not (is_sampled(ROOT / folders[merged], samples) and is_sampled(ROOT / train, training * settings.num_samples)):
         sample_merged(runs, flags, settings.alpha, settings.start_deadline)
-    for folder in folders.values():
+    for folder in (*folders.values(), train):
         run_step("format_converter.py", "--input_dir", str(folder), may_fail=True)
         run_step("check_converted_samples.py", "--input_dir", str(folder))
-    data = ["--input_dirs", str(folders[merged]), "--output_dir", str(runs / "data")]
-    run_step("convert_to_data.py", *data)
+    run_step("convert_to_data.py", "--input_dirs", str(train), "--output_dir", str(runs / "data"))
     ks = [str(k) for k in range(1, settings.num_samples + 1)]
     plot = ["--ks", *ks, "--output", str(runs / "pass_at_k"), "--input_dirs", *map(str, folders.values())]
     run_step("pass_at_k_plot.py", *plot)
-    rows = len(json.loads((ROOT / runs / "data" / "hindsight.json").read_text(encoding="utf-8")))
+    files = json.loads((ROOT / runs / "data" / "hindsight.report.json").read_text(encoding="utf-8"))["files"]
+    rows = sum(file["rows"] for file in files.values())
     print(f"\nDone in {time.monotonic() - begun:.0f} s. Everything is in {runs}, a folder a run.")
     print(f"The dataset ({rows} rows): {runs / 'data'}. The curves: {runs / 'pass_at_k.png'}")
     return 0

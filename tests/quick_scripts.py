@@ -19,8 +19,10 @@ from scripts import ROOT
 from hindsight import batches, client, spending
 
 SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
+CURATOR = "convert_to_data.py"
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["quick_scripts", "single_model_inference", "switching_inference", "format_converter"])
+SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR)
+CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
 
 
 class Started:

@@ -320,14 +320,14 @@ def test_the_most_mixed_problem_is_mixed_within_its_runs():
 def test_a_curated_row_knows_its_run_and_problem(tmp_path):
     for index in range(2):
         write_converted(tmp_path / "merged", 4, index, f"x{index} = 1", PROBLEM, correctness=True)
-    write_converted(tmp_path / "merged", 9, 0, "print(2)", PROBLEM, correctness=True)
-    flags = ("--input_dirs", tmp_path / "merged", "--output_dir", tmp_path / "data")
+    write_converted(tmp_path / "merged", 9, 0, "print(2)", {**PROBLEM, "question": "Another."}, correctness=True)
+    flags = ("--input_dirs", tmp_path / "merged", "--output_dir", tmp_path / "data", "--cutoff_len", 0)
     assert run_script("convert_to_data.py", *flags).returncode == 0
     rows = curated.load_curated(tmp_path / "data")
     assert curated.rows_by_problem(rows) == {4: 2, 9: 1}
     assert curated.summary(rows) == [{"run": "merged", "rows": 3, "problems": 2, "distinct programs": 2}]
     assert curated.answer_lengths(rows)["merged"] == [len(row.answer) for row in rows]
-    (tmp_path / "data" / "hindsight.sources.json").write_text('{"answers": []}')
+    (tmp_path / "data" / "hindsight.sources.jsonl").write_text("")
     with pytest.raises(UserError, match="no dataset of"):
         curated.load_curated(tmp_path / "data")
 

@@ -1,56 +1,32 @@
-"""Step 4: limits, evenness, the same choice for the same seed, LLaMA-Factory's form, everything counted."""
+"""Step 4 as a script: which answers become rows, what is counted, what is written, what is refused."""
 
 import json
-from collections import Counter
+import random
+import time
 from pathlib import Path
 
 import pytest
+import quick_scripts
+from datasets import load_dataset
 from hypothesis import given
+from hypothesis import settings as example_settings
 from hypothesis import strategies as st
-from scripts import run_script, write_converted
+from scripts import ROOT, write_converted
 
-from convert_to_data import choose
-from hindsight.formats import TAGS, extract_code
-from hindsight.prompts import base_prompt
+import convert_to_data
+from hindsight import curation
+from hindsight.dataset_files import ROW
+from hindsight.formats import TAGS, extract_code, render
+from hindsight.mask import read_mask
+from hindsight.prompts import SYSTEM_PROMPT, base_prompt
+from hindsight.settings import read_settings
+from hindsight.training_rows import read_rows
 
-SCRIPT = "convert_to_data.py"
 STDIN = {"question": "Echo the line.", "starter_code": "", "input_output": json.dumps({"inputs": [], "outputs": []})}
 CALL = {"question": "Double.", "starter_code": "def double(n):", "input_output": '{"fn_name": "double"}'}
-NUMBERS = st.dictionaries(st.integers(0, 30), st.integers(1, 8), min_size=1, max_size=12)
-
-
-def answers(numbers):
-    return {("set", problem): [Path(f"{problem}_{i}") for i in range(n)] for problem, n in numbers.items()}
-
-
-@given(NUMBERS, st.integers(1, 40), st.integers(1, 9), st.integers(0, 5))
-def test_limits_hold_and_are_reached(numbers, most, most_per_problem, seed):
-    chosen = choose(answers(numbers), most, most_per_problem, seed)
-    per_problem = Counter(str(path).split("_")[0] for path in chosen)
-    assert len(set(chosen)) == len(chosen)
-    assert max(per_problem.values()) <= most_per_problem
-    assert len(chosen) == min(most, sum(min(n, most_per_problem) for n in numbers.values()))
-
-
-@given(NUMBERS, st.integers(1, 40), st.integers(1, 9), st.integers(0, 5))
-def test_no_problem_has_two_rows_more_than_another_that_has_answers_left(numbers, most, most_per_problem, seed):
-    chosen = choose(answers(numbers), most, most_per_problem, seed)
-    per_problem = Counter(int(str(path).split("_")[0]) for path in chosen)
-    for problem, n in numbers.items():
-        if per_problem[problem] < min(n, most_per_problem):
-            assert max(per_problem.values()) <= per_problem[problem] + 1
-
-
-@given(NUMBERS, st.integers(1, 40), st.integers(0, 5))
-def test_a_seed_makes_one_choice_whatever_order_files_are_read_in(numbers, most, seed):
-    by_problem = answers(numbers)
-    backwards = {problem: paths[::-1] for problem, paths in reversed(by_problem.items())}
-    assert choose(by_problem, most, 3, seed) == choose(backwards, most, 3, seed)
-
-
-def test_another_seed_makes_another_choice():
-    by_problem = answers({problem: 8 for problem in range(10)})
-    assert choose(by_problem, 10, 1, 0) != choose(by_problem, 10, 1, 1)
+PLAIN = ("--cutoff_len", 0, "--test_problems", "", "--validation", 0)
+OTHER = "import sys\nsys.stdout.write('x' * 99)"
+THOUGHT = "We read one line after the other and add up what stands there, as the examples show that this is all."
 
 
 @pytest.fixture
@@ -64,23 +40,54 @@ def checked(tmp_path):
     return folder
 
 
-def convert(checked, *flags):
-    output = checked.parent / "data"
-    result = run_script(SCRIPT, "--input_dirs", checked, "--output_dir", output, *flags)
-    return result, output
+@pytest.fixture
+def curate(tmp_path):
+    """Runs step 4 on some folders into tmp_path/data; with every filter that needs more than them off."""
+
+    def run(*folders, flags=(), name="hindsight"):
+        said = tmp_path / "said" / str(time.monotonic_ns())
+        output = tmp_path / "data"
+        given = ["--input_dirs", *folders, "--output_dir", output, "--name", name, *PLAIN, *flags]
+        return quick_scripts.run(said, quick_scripts.CURATOR, *given), output
+
+    return run
 
 
-def test_only_correct_answers_go_in_and_the_others_are_counted(checked):
-    result, output = convert(checked)
+def many(folder, problems=6, samples=5, **more):
+    """A run of correct answers that have little in common."""
+    for problem in range(problems):
+        for sample in range(samples):
+            chance = random.Random(f"{folder} {problem} {sample}")
+            program = "\n".join(f"print({chance.random()})" for _ in range(9))
+            question = {"question": f"Problem {problem}", "starter_code": ""}
+            write_converted(folder, problem, sample, program, question, correctness=True, **more)
+    return folder
+
+
+def counts_of(output, name="hindsight"):
+    return json.loads((output / f"{name}.report.json").read_text())["counts"]
+
+
+def sources_of(output, name="hindsight"):
+    return [json.loads(line) for line in (output / f"{name}.sources.jsonl").read_text().splitlines()]
+
+
+def programs(output, name="hindsight.json"):
+    return {extract_code(row.answer).strip() for row in read_rows(output / name)}
+
+
+def test_only_correct_answers_go_in_and_the_others_are_counted(checked, curate):
+    result, output = curate(checked)
     assert result.returncode == 0, result.stderr
-    rows = json.loads((output / "hindsight.json").read_text())
-    programs = {extract_code(row["conversations"][1]["value"]) for row in rows}
-    assert programs == {"print(input())\n", "def double(n): return 2 * n\n"}
-    assert "2 correct, 1 incorrect, 1 not judged answers" in result.stdout
+    assert programs(output) == {"print(input())", "def double(n): return 2 * n"}
+    assert counts_of(output) == {"not judged": [1], "incorrect": [1], ROW: [2]}
+    assert "       2  row of the dataset" in result.stdout
+    curate(checked, flags=["--correct_only", "false"], name="all")
+    assert counts_of(output, "all") == {curation.EXACT: [1], ROW: [3]}
 
 
-def test_rows_are_sharegpt_and_the_system_prompt_names_the_tags_of_the_answers(checked):
-    _, output = convert(checked)
+def test_rows_are_sharegpt_and_the_system_prompt_names_the_tags_of_the_answers(checked, curate):
+    _, output = curate(checked)
     for row in json.loads((output / "hindsight.json").read_text()):
         assert set(row) == {"system", "conversations"}
         assert [turn["from"] for turn in row["conversations"]] == ["human", "gpt"]
@@ -89,64 +96,264 @@ def test_rows_are_sharegpt_and_the_system_prompt_names_the_tags_of_the_answers(c
             assert tag in row["conversations"][1]["value"]
 
 
-def test_the_original_repositorys_metadata_tells_the_task_kind(checked):
-    _, output = convert(checked)
-    questions = {row["conversations"][0]["value"] for row in json.loads((output / "hindsight.json").read_text())}
-    assert {"function `double`" in question for question in questions} == {True, False}
+def test_the_original_repositorys_metadata_tells_the_task_kind(checked, curate):
+    _, output = curate(checked)
+    assert {"function `double`" in row.prompt for row in read_rows(output / "hindsight.json")} == {True, False}
 
 
-def test_the_entry_stands_in_dataset_info_beside_those_of_others(checked):
-    _, output = convert(checked)
-    convert(checked, "--name", "second")
+@pytest.mark.parametrize("form", ["sharegpt", "jsonl", "parquet"])
+@pytest.mark.parametrize("base", [False, True])
+def test_every_form_holds_the_same_rows_and_datasets_loads_it(form, base, checked, curate):
+    flags = ["--format", form, *["--base"] * base]
+    result, output = curate(checked, flags=flags)
+    assert result.returncode == 0, result.stderr
+    info = json.loads((output / "dataset_info.json").read_text())["hindsight"]
+    rows = list(read_rows(output / info["file_name"]))
+    assert len(rows) == 2 and len({row.answer for row in rows}) == 2
+    for row in rows:
+        assert row.system == ("" if base else SYSTEM_PROMPT)
+        if base:
+            assert (row.prompt + row.answer).startswith(base_prompt(CALL if "double" in row.prompt else STDIN))
+    kind = "parquet" if form == "parquet" else "json"
+    path, cache = str(output / info["file_name"]), str(output / "cache")
+    loaded = load_dataset(kind, data_files=path, split="train", cache_dir=cache)
+    assert set(info["columns"].values()) <= set(loaded.column_names)
+    written = [row.answer for row in rows]
+    if base and form != "sharegpt":
+        assert loaded["completion"][:] == written
+    else:
+        tags, column = info["tags"], loaded[info["columns"]["messages"]]
+        assert [turns[-1][tags["content_tag"]] for turns in column] == written
+        assert {turns[-1][tags["role_tag"]] for turns in column} == {tags["assistant_tag"]}
+
+
+def test_the_entry_stands_in_dataset_info_beside_those_of_others(checked, curate):
+    _, output = curate(checked, flags=["--validation", 0.5])
+    curate(checked, name="second")
     info = json.loads((output / "dataset_info.json").read_text())
-    assert set(info) == {"hindsight", "second"}
-    assert info["second"]["file_name"] == "second.json"
-    assert (output / info["second"]["file_name"]).exists()
-    assert info["second"]["columns"] == {"messages": "conversations", "system": "system"}
+    assert set(info) == {"hindsight", "hindsight_validation", "second"}
+    assert all((output / entry["file_name"]).exists() for entry in info.values())
+    curate(checked, flags=["--overwrite"])
+    assert set(json.loads((output / "dataset_info.json").read_text())) == {"hindsight", "second"}
 
 
-def test_a_base_models_rows_have_the_transcript_as_prompt(checked):
-    _, output = convert(checked, "--base")
-    for row in json.loads((output / "hindsight.json").read_text()):
-        assert row["system"] == ""
-        prompt, answer = (turn["value"] for turn in row["conversations"])
-        assert (prompt + answer).startswith(base_prompt(CALL if "double" in prompt else STDIN))
+def test_the_same_dataset_again_is_the_same_bytes_whatever_order_files_lie_in(tmp_path, curate):
+    folder = many(tmp_path / "run")
+    _, output = curate(folder, flags=["--max_samples", 12, "--validation", 0.3])
+    names = ("hindsight.json", "hindsight_validation.json", "hindsight.sources.jsonl", "hindsight.card.md")
+    before = [(output / name).read_bytes() for name in names]
+    for path in sorted(folder.iterdir(), reverse=True):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    result, _ = curate(folder, flags=["--max_samples", 12, "--validation", 0.3])
+    assert result.returncode == 0, result.stderr
+    assert [(output / name).read_bytes() for name in names] == before
+    curate(folder, flags=["--max_samples", 12, "--validation", 0.3, "--seed", 1, "--overwrite"])
+    assert (output / "hindsight.json").read_bytes() != before[0]
 
 
-def test_the_same_dataset_again_is_the_same_bytes(checked):
-    _, output = convert(checked)
+def test_a_dataset_of_other_answers_is_not_overwritten_unless_told_to(checked, curate):
+    _, output = curate(checked)
     before = (output / "hindsight.json").read_bytes()
-    assert convert(checked)[0].returncode == 0
-    assert (output / "hindsight.json").read_bytes() == before
+    for flags, why in ((["--max_samples", 1], "settings (max_samples)"), (["--base"], "settings (base)")):
+        result, _ = curate(checked, flags=flags)
+        assert (result.returncode, f"made by other {why}; give another --name" in result.stderr) == (2, True)
+    write_converted(checked, 9, 0, "print(9)", STDIN, correctness=True)
+    result, _ = curate(checked)
+    assert (result.returncode, "made of other answers; give another --name" in result.stderr) == (2, True)
+    assert (output / "hindsight.json").read_bytes() == before and not list(output.glob(".*"))
+    assert curate(checked, flags=["--max_samples", 1, "--overwrite"])[0].returncode == 0
+    assert len(list(read_rows(output / "hindsight.json"))) == 1
 
 
-def test_a_dataset_of_other_answers_is_not_overwritten_unless_told_to(checked):
-    _, output = convert(checked)
-    before = (output / "hindsight.json").read_bytes()
-    for flags in (["--max_samples", 1], ["--base"]):
-        result, _ = convert(checked, *flags)
-        assert (result.returncode, "made of other answers; give another --name" in result.stderr) == (2, True)
-    assert (output / "hindsight.json").read_bytes() == before
-    assert convert(checked, "--max_samples", 1, "--overwrite")[0].returncode == 0
-    assert len(json.loads((output / "hindsight.json").read_text())) == 1
+def test_each_filter_leaves_out_its_answers_and_can_be_turned_off(tmp_path, curate):
+    run, text = many(tmp_path / "run", problems=3, samples=1), render(THOUGHT, "```python\nprint(1)\n```")
+    problem = {"question": "A problem that nobody has seen before, with no word of any test in it", "starter_code": ""}
+    cases = {
+        curation.CUT_OFF: dict(finish_reason="length"),
+        curation.EMPTY_THOUGHT: dict(converted_text=render("", "```python\nprint(2)\n```")),
+        curation.NOT_UNIFORM: dict(converted_text="<think>\n\nhm\n\n</think>\n\n```python\nprint(3)\n```"),
+        curation.EXACT: dict(converted_text=text.replace("\n\n", "\n\n\n")),
+        curation.NEAR: dict(converted_text=text.replace("print(1)", "print(0)")),
+    }
+    write_converted(run, 10, 0, "", problem, correctness=True, **{"converted_text": text})
+    for number, more in enumerate(cases.values(), start=11):
+        write_converted(run, number, 0, f"print({number}, {number}, {number})", problem, correctness=True, **more)
+    _, output = curate(run, flags=["--near_duplicates", 0.7])
+    assert counts_of(output) == {**{reason: [1] for reason in cases}, ROW: [4]}
+    off = ["--near_duplicates", 0, "--drop_cut_off", "no", "--drop_empty_thought", "no", "--exact_duplicates", "no"]
+    curate(run, flags=off, name="off")
+    assert counts_of(output, "off") == {curation.NOT_UNIFORM: [1], ROW: [8]}
 
 
-def test_what_a_dataset_was_made_of_is_recorded(checked):
-    _, output = convert(checked)
-    sources = json.loads((output / "hindsight.sources.json").read_text())
-    assert sources["counts"] == {"correct": 2, "incorrect": 1, "not judged": 1}
-    assert len(sources["answers"]) == 2
+def test_rows_longer_than_the_models_limit_are_left_out_and_not_cut(tmp_path, curate):
+    run, problem = many(tmp_path / "run", problems=1, samples=1), {"question": "Long", "starter_code": ""}
+    write_converted(run, 8, 0, "print(8)", problem, correctness=True)
+    write_converted(run, 9, 0, "\n".join(f"print({n})" for n in range(400)), problem, correctness=True)
+    _, output = curate(run, flags=["--cutoff_len", 1024])
+    assert counts_of(output) == {curation.TOO_LONG: [1], ROW: [2]}
+    (first, second) = sources_of(output)
+    longest = max(first["tokens"], second["tokens"])
+    curate(run, flags=["--cutoff_len", longest], name="just")
+    curate(run, flags=["--cutoff_len", longest - 1], name="less")
+    assert counts_of(output, "just")[ROW] == [2] and counts_of(output, "less")[ROW] == [1]
+    result, _ = curate(run, flags=["--cutoff_len", 10, "--tokenizer", "no/such/model"], name="none")
+    assert (result.returncode, "TOKENIZER 'no/such/model'" in result.stderr) == (2, True)
 
 
-def test_bad_input_is_one_sentence(checked, tmp_path):
-    result, _ = convert(checked, "--max_samples", 0)
-    assert (result.returncode, "at least 1" in result.stderr) == (2, True)
-    write_converted(tmp_path / "wrong", 1, 0, "print()", STDIN, correctness=False)
-    result = run_script(SCRIPT, "--input_dirs", tmp_path / "wrong", "--output_dir", tmp_path / "d")
-    assert (result.returncode, "no correct answer in" in result.stderr) == (2, True)
+def test_problems_like_a_test_are_left_out_and_named_with_it(tmp_path, curate):
+    run = many(tmp_path / "run", problems=2, samples=2)
+    tests = [json.loads(line) for line in (ROOT / "lab" / "problems.jsonl").read_text().splitlines()]
+    test = next(row for row in tests if row["split"] == "test")
+    for sample in range(2):
+        write_converted(run, 9, sample, f"print({sample})", test, correctness=True)
+    _, output = curate(run, flags=["--test_problems", "lab"])
+    assert counts_of(output) == {curation.CONTAMINATED: [2], ROW: [4]}
+    report = json.loads((output / "hindsight.report.json").read_text())
+    assert report["compared_with"] == 80
+    assert report["contaminated"] == {f"{run} question 9": [1.0, "lab test row 0"]}
+    assert "lab test row 0" in (output / "hindsight.card.md").read_text()
+    curate(run, flags=["--test_problems", "lab", "--contamination", 0], name="off")
+    assert counts_of(output, "off") == {ROW: [6]}
 
 
-def test_answers_without_a_verdict_are_named(checked):
+def test_shortest_takes_the_shortest_and_diverse_the_farthest(tmp_path, curate):
+    folder, problem = tmp_path / "run", {"question": "Which?", "starter_code": ""}
+    same = "".join(f"a{n} = {n}\n" for n in range(20))
+    for sample, program in enumerate((f"{same}print(0)", f"{same}print(1, 1)", OTHER)):
+        write_converted(folder, 1, sample, program, problem, correctness=True)
+    for select, samples in (("shortest", {0, 2}), ("diverse", {0, 1, 2})):
+        flags = ["--select", select, "--max_per_problem", 2, "--near_duplicates", 0]
+        result, output = curate(folder, flags=flags, name=select)
+        assert result.returncode == 0, result.stderr
+        chosen = {source["sample_index"] for source in sources_of(output, select)}
+        assert len(chosen) == 2 and 2 in chosen and chosen <= samples
+    assert "1 by code tokens" in result.stdout
+
+
+def test_diverse_goes_by_embeddings_where_every_answer_has_one(tmp_path, curate):
+    """By code 0 and 1 are alike; by their embeddings 1 and 2 are, so one of each pair and 0 are taken."""
+    folder, problem = tmp_path / "run", {"question": "Which?", "starter_code": ""}
+    for sample, program in enumerate(("print(1)", "print(1 )", OTHER)):
+        path = write_converted(folder, 1, sample, program, problem, correctness=True)
+        vector = [1.0, 0.0] if sample == 0 else [0.0, 1.0 + sample]
+        path.with_name(f"{path.stem}_with_embeddings.json").write_text(json.dumps({"converted_embedding": vector}))
+    flags = ["--select", "diverse", "--max_per_problem", 2, "--near_duplicates", 0, "--exact_duplicates", "no"]
+    result, output = curate(folder, flags=flags)
+    assert "1 by embedding" in result.stdout
+    assert 0 in {source["sample_index"] for source in sources_of(output)}
+
+
+def test_shares_divide_the_rows_between_folders(tmp_path, curate):
+    one, other = many(tmp_path / "one", samples=4), many(tmp_path / "other", samples=4)
+    result, output = curate(one, other, flags=["--shares", 3, 1, "--max_samples", 20])
+    assert result.returncode == 0, result.stderr
+    assert counts_of(output)[ROW] == [15, 5]
+    for flags, words in ((["--shares", 1], "as many numbers"), (["--shares", "a", 1], "SHARES are numbers, not a 1")):
+        result, _ = curate(one, other, flags=flags, name="bad")
+        assert (result.returncode, words in result.stderr) == (2, True)
+
+
+def test_one_problem_in_two_runs_is_one(tmp_path, curate):
+    """Its text says which it is: ids are unique in one set only."""
+    one = many(tmp_path / "one", problems=4, samples=2)
+    other = many(tmp_path / "other", problems=4, samples=2)
+    result, output = curate(one, other, flags=["--max_per_problem", 1])
+    assert counts_of(output)[ROW] != [4, 4] and sum(counts_of(output)[ROW]) == 4
+    assert "4 rows from 4 problems" in result.stdout
+
+
+def test_what_a_dataset_was_made_of_is_recorded(tmp_path, curate):
+    folder = many(tmp_path / "run", problems=4, samples=2)
+    run = {"script": "single_model_inference.py", "models": ["m"], "settings": {"merged_from": ["b", "f", "0.7"]},
+           "steps": {"check_converted_samples.py": {"settings": {"reference_rules": True}}},
+           "problems": {"dataset": "lab", "split": "train", "digest": "sha256:12", "count": 4}}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    _, output = curate(folder, flags=["--validation", 0.3])
+    card, rows = (output / "hindsight.card.md").read_text(), sources_of(output)
+    for words in ("m (b and f merged at alpha 0.7)", "lab train `sha256:12`", "a program that times out for correct"):
+        assert words in card
+    assert len(rows) == 8 and all(json.loads(Path(row["file"]).read_text())["converted_text"] for row in rows)
+    splits = [row["split"] for row in rows]
+    assert splits == sorted(splits) and set(splits) == {"train", "validation"}
+    both = {split: {row["problem"] for row in rows if row["split"] == split} for split in set(splits)}
+    assert not both["train"] & both["validation"]
+
+
+def test_answers_without_a_verdict_are_named(checked, curate):
     write_converted(checked, 9, 0, "print()", STDIN)
-    result, _ = convert(checked)
-    assert (result.returncode, "converted_question_9_sample_0.json lacks correctness" in result.stdout) == (1, True)
+    write_converted(checked, 9, 1, "print()", {"question": None}, correctness=True)
+    write_converted(checked, 9, 2, "print('\ud800')", STDIN, correctness=True)
+    result, output = curate(checked)
+    assert result.returncode == 1
+    for words in ("9_sample_0.json lacks correctness", "9_sample_1.json has no text", "half of a surrogate"):
+        assert words in result.stdout
+    assert counts_of(output)[curation.BROKEN] == [3]
+
+
+def test_bad_input_is_one_sentence(checked, tmp_path, curate):
+    for flags, words in (
+        (["--max_samples", 0], "at least 1"),
+        (["--format", "csv"], "FORMAT is one of sharegpt, jsonl, parquet, not 'csv'"),
+        (["--select", "best"], "SELECT is one of random, shortest, diverse, not 'best'"),
+        (["--near_duplicates", 2], "NEAR_DUPLICATES is a share from 0 to 1, not 2.0"),
+        (["--validation", 1], "VALIDATION is a share from 0 to below 1"),
+        (["--benchmarks", "nothing.jsonl"], "there is no problem file nothing.jsonl"),
+        (["--chat_template", "nothing.jinja", "--cutoff_len", 9], "CHAT_TEMPLATE cannot be read"),
+    ):
+        result, _ = curate(checked, flags=flags)
+        assert (result.returncode, words in result.stderr) == (2, True), result.stderr
+    assert curate(checked, checked)[0].returncode == 2
+    write_converted(tmp_path / "wrong", 1, 0, "print()", STDIN, correctness=False)
+    result, output = curate(tmp_path / "wrong")
+    assert (result.returncode, "no answer is left of those in" in result.stderr) == (2, True)
+    assert "(1 incorrect, 0 row of the dataset)" in result.stderr and not output.exists()
+
+
+KINDS = ("right", "wrong", "unknown", "again", "cut", "thoughtless", "broken")
+ANSWERS = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from(KINDS)),
+    min_size=1,
+    max_size=25,
+)
+
+
+@example_settings(max_examples=25, deadline=None)
+@given(ANSWERS, st.integers(1, 12), st.integers(1, 3), st.sampled_from([0, 0.3, 0.6]), st.integers(0, 3))
+def test_nothing_is_lost_without_a_count(tmp_path_factory, kinds, most, most_per_problem, validation, seed):
+    folder = tmp_path_factory.mktemp("run")
+    wanted, samples = dict.fromkeys(KINDS, 0), {}
+    for number, (problem, kind) in enumerate(kinds):
+        sample = samples[problem] = samples.get(problem, -1) + 1
+        verdict = {"wrong": False, "unknown": None}.get(kind, True)
+        text = " ".join(str(random.Random(number).random()) for _ in range(20))
+        more = {"finish_reason": "length"} if kind == "cut" else {}
+        if kind in ("thoughtless", "again"):
+            thought, text = ("hm", "the same") if kind == "again" else ("", text)
+            more["converted_text"] = render(thought, f"```python\nprint('{text}')\n```")
+        path = write_converted(folder, problem, sample, f"print('{text}')", {"question": f"P{problem}"},
+                               correctness=verdict, **more)  # fmt: skip
+        if kind == "broken":
+            path.write_text("{")
+        wanted[kind] += 1
+    settings = read_settings(vars(convert_to_data), [str(word) for word in (
+        "--input_dirs", folder, *PLAIN, "--near_duplicates", 0, "--max_samples", most, "--max_per_problem",
+        most_per_problem, "--validation", validation, "--seed", seed)])  # fmt: skip
+    found = curation.find_candidates([folder], settings, read_mask(""))
+    assert len(found.table) == wanted["right"] + min(1, wanted["again"])
+    counts = found.counts
+    for reason, number in (
+        (curation.INCORRECT, wanted["wrong"]),
+        (curation.NOT_JUDGED, wanted["unknown"]),
+        (curation.CUT_OFF, wanted["cut"]),
+        (curation.EMPTY_THOUGHT, wanted["thoughtless"]),
+        (curation.BROKEN, wanted["broken"]),
+        (curation.EXACT, max(0, wanted["again"] - 1)),
+    ):
+        assert counts[0, reason] == number
+    splits = convert_to_data.split_rows(found, convert_to_data.choose_rows(found, settings, counts), settings)
+    assert counts.total() == len(kinds)
+    assert counts[0, ROW] == sum(map(len, splits.values())) <= most
+    problems = [{int(found.table["problem"][number]) for number in rows} for rows in splits.values()]
+    assert len(set().union(*problems)) == sum(map(len, problems))

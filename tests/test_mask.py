@@ -57,20 +57,19 @@ def test_step_3_goes_on_with_another_mask_or_none(tmp_path):
 
 def test_step_4_takes_no_answer_to_a_masked_problem(tmp_path):
     run = make_run(tmp_path / "run", correctness=True)
-    flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--mask", write_mask(tmp_path)]
+    flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0, "--mask", write_mask(tmp_path)]
     result = run_script("convert_to_data.py", *flags)
     assert result.returncode == 0, result.stderr
-    assert "3 problems" in result.stdout
-    assert "with 6 answers" in result.stdout
-    assert "4 rows from 2 solved problems" in result.stdout
+    assert "       6  problem is masked\n" in result.stdout
+    assert "       2  exact duplicate\n       2  row of the dataset\n" in result.stdout
 
 
 def test_step_4_wants_no_verdict_on_what_is_masked(tmp_path):
     run = make_run(tmp_path / "run", problems=1, correctness=True)
     write_converted(run, 1, 0, "print()", ECHO)
-    flags = ["--input_dirs", run, "--output_dir", tmp_path / "data"]
+    flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0]
     assert run_script("convert_to_data.py", *flags).returncode == 1
-    assert run_script("convert_to_data.py", *flags, "--mask", write_mask(tmp_path)).returncode == 0
+    assert run_script("convert_to_data.py", *flags, "--overwrite", "--mask", write_mask(tmp_path)).returncode == 0
 
 
 def test_step_5_counts_neither_verdicts_nor_unconverted_answers_of_masked_problems(tmp_path):

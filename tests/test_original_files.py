@@ -45,7 +45,7 @@ def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
         ("format_converter.py", ["--input_dir", original], 1, "0 converted"),
         ("check_converted_samples.py", ["--input_dir", original], 0, "0 of 0 correct"),
         ("pass_at_k_plot.py", ["--input_dirs", original, "--ks", 1, "--output", original / "curve"], 0, "2 of 2"),
-        ("convert_to_data.py", ["--input_dirs", original, "--output_dir", original / "d"], 2, "no correct answer"),
+        ("convert_to_data.py", ["--input_dirs", original, "--output_dir", original / "d"], 2, "no answer is left"),
     ):
         result = run_script(script, *flags)
         assert (result.returncode, words in result.stdout + result.stderr) == (status, True), result.stderr

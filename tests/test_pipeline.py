@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -15,6 +16,7 @@ from hindsight.records import list_files, read_record
 from hindsight.runs import read_run
 from hindsight.serving import serve, start
 from hindsight.settings import UserError
+from hindsight.training_rows import read_rows
 from lab import demo
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
@@ -69,10 +71,26 @@ def test_the_demo_ends_with_the_folder_the_table_and_the_picture(lab_runs):
     assert (lab_runs / "pass_at_k.png").stat().st_size > 10_000
 
 
-def test_the_dataset_holds_the_merged_models_correct_answers(lab_runs):
-    rows = json.loads((lab_runs / "data" / "hindsight.json").read_text())
-    correct = [record for record in records_of(lab_runs / "alpha_0.7", "converted") if record["correctness"]]
-    assert {row["conversations"][1]["value"] for row in rows} == {record["converted_text"] for record in correct}
+def test_the_dataset_holds_the_merged_models_different_correct_answers_to_training_problems(lab_runs):
+    report = json.loads((lab_runs / "data" / "hindsight.report.json").read_text())
+    rows = [row.answer for file in report["files"].values() for row in read_rows(lab_runs / "data" / file["name"])]
+    correct = [record for record in records_of(lab_runs / "alpha_0.7_train", "converted") if record["correctness"]]
+    assert {record["metadata"]["split"] for record in correct} == {"train"}
+    assert len(rows) == len(set(rows)) > 0 and set(rows) <= {record["converted_text"] for record in correct}
+    assert sum(counts[0] for counts in report["counts"].values()) == report["folders"][0]["answers"]
+
+
+def test_the_judge_passes_every_row_of_the_dataset_again(lab_runs, tmp_path):
+    report = json.loads((lab_runs / "data" / "hindsight.report.json").read_text())
+    rows = [row for file in report["files"].values() for row in read_rows(lab_runs / "data" / file["name"])]
+    sources = [json.loads(line) for line in (lab_runs / "data" / "hindsight.sources.jsonl").read_text().splitlines()]
+    for number, (row, source) in enumerate(zip(rows, sources, strict=True)):
+        origin = json.loads(Path(source["file"]).read_text())["metadata"]
+        assert row.prompt.find(origin["question"].strip()) > 0
+        record = {"converted_text": row.answer, "metadata": origin}
+        (tmp_path / f"converted_question_{source['question_id']}_sample_{number}.json").write_text(json.dumps(record))
+    result = run_script("check_converted_samples.py", "--input_dir", tmp_path)
+    assert (result.returncode, f"{len(rows)} of {len(rows)} correct" in result.stdout) == (0, True), result.stdout
 
 
 def test_run_files_hold_every_step(lab_runs):

@@ -1,0 +1,74 @@
+"""How many checked answers a second become a dataset, and in how much memory: every filter on, every row kept.
+
+The answers are made here, ten to a problem, of 4 kB: a sixth are wrong, a tenth are others again, a tenth differ from
+others in a few words, some are cut off or too long, some problems are those of the test. The script runs as a user
+runs it; its time is its whole run.
+
+    python -m benchmarks.curating [FILES]     # 100,000 take a few minutes, and 1 GB of disk
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.converting import memory_by_tenths, program, thought
+from hindsight.formats import render
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES, SAMPLES = 20_000, 10
+
+
+def write_answers(folder: Path, count: int) -> int:
+    """Checked answers as files of a run, and problems.jsonl with the test's; returns the bytes of the answers."""
+    chance, size, text = random.Random(0), 0, ""
+    for number in range(count):
+        question, sample = divmod(number, SAMPLES)
+        if sample == 0:
+            statement = thought(random.Random(question))
+        kind = chance.random()
+        if sample == 0 or kind > 0.2:
+            text = render(thought(chance), f"So:\n\n{program(chance, 'solve')}")
+        elif kind > 0.1:
+            text = text.replace(" total = 0", f" total = {number}")
+        record = {
+            "prompt": [],
+            "generated_text": text,
+            "metadata": {"question": statement, "starter_code": "", "fn_name": None},
+            "question_id": question,
+            "sample_index": sample,
+            "finish_reason": "length" if chance.random() < 0.02 else "stop",
+            "converted_text": text,
+            "correctness": chance.random() > 1 / 6,
+        }
+        content = json.dumps(record)
+        (folder / f"converted_question_{question}_sample_{sample}.json").write_text(content)
+        size += len(content)
+    tests = (json.dumps({"question": thought(random.Random(seed)), "split": "test"}) for seed in range(0, 50_000, 50))
+    (folder / "tests.jsonl").write_text("\n".join(tests))
+    return size
+
+
+def main(files: int = FILES) -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        folder, data = Path(parent), Path(parent) / "data"
+        size = write_answers(folder, files)
+        command = [sys.executable, ROOT / "convert_to_data.py", "--input_dirs", folder, "--output_dir", data]
+        command += ["--test_problems", folder / "tests.jsonl", "--tokenizer", ROOT / "lab" / "models" / "base"]
+        command += ["--cutoff_len", 4096, "--max_samples", files]
+        begin = time.monotonic()
+        with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            memory = memory_by_tenths(process)
+        seconds = time.monotonic() - begin
+        counts = json.loads((data / "hindsight.report.json").read_text())["counts"]
+    print(f"curating: convert_to_data.py, {files:,} files of {size / files / 1000:.1f} kB, every filter on")
+    print("  " + ", ".join(f"{number:,} {name}" for name, (number,) in counts.items()))
+    print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
+    print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
