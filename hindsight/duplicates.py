@@ -51,11 +51,12 @@ def without_near_duplicates(
             kept[place] = not (similarity(signatures[numbers[place]], signatures[first]) >= threshold).any()
             if kept[place]:
                 first.append(numbers[place])
-    stay = dict.fromkeys(numbers[kept].tolist(), True)
+    stays = np.zeros(len(signatures), dtype=bool)
+    stays[numbers[kept]] = True
     for earlier, later in _similar_pairs(signatures, numbers[kept], threshold):
-        if stay[earlier]:
-            stay[later] = False
-    return np.array([number for number, stays in stay.items() if stays], dtype=np.int64)
+        if stays[earlier]:
+            stays[later] = False
+    return np.flatnonzero(stays)
 
 
 def similarity(one: np.ndarray, others: np.ndarray) -> np.ndarray:
