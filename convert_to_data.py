@@ -34,6 +34,7 @@ OUTPUT_DIR = "runs/lab/data"               # LLaMA-Factory's dataset_dir
 NAME = "hindsight"                         # the dataset's name there
 FORMAT = "sharegpt"                        # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
 BASE = False                               # true: the base model's transcript as the prompt, without a chat
+PROMPT_FILE = ""                           # Jinja file of own prompts, as of the sampling scripts; empty: none
 VALIDATION = 0.1                           # share of the problems whose rows are for validation; 0: none
 # which answers
 CORRECT_ONLY = True                        # false: wrong ones and those without a verdict too

@@ -24,6 +24,7 @@ from hindsight.duplicates import PERMUTATIONS, signature, without_near_duplicate
 from hindsight.formats import split_uniform
 from hindsight.mask import Mask
 from hindsight.processes import in_processes
+from hindsight.prompts import Prompts
 from hindsight.runs import existing_converted
 from hindsight.settings import Settings
 from hindsight.training_rows import TokenCounter, is_unicode, make_row
@@ -93,7 +94,7 @@ class Filters:
 
     def __init__(self, settings: Settings, folders: list[Path], mask: Mask):
         self.settings, self.folders, self.mask = settings, folders, mask
-        self.tokens = None
+        self.prompts, self.tokens = Prompts(settings.prompt_file), None
         if settings.cutoff_len:
             self.tokens = TokenCounter(settings.tokenizer, settings.chat_template, settings.base)
         self.tests = None
@@ -127,7 +128,7 @@ class Filters:
         if settings.correct_only and not record["correctness"]:
             return NOT_JUDGED if record["correctness"] is None else INCORRECT
         try:
-            sections, row = split_uniform(answer), make_row(record, settings.base)
+            sections, row = split_uniform(answer), make_row(record, self.prompts, settings.base)
             whole = is_unicode((row.prompt, row.answer))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise records.BrokenFile(f"{path} has no text or question where there should be one ({error!r})") from None

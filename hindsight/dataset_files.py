@@ -15,6 +15,7 @@ from tqdm import tqdm
 from hindsight import records
 from hindsight.curation import FILTERS, Candidates
 from hindsight.dataset_card import describe_folder, write_card
+from hindsight.prompts import Prompts
 from hindsight.runs import versions
 from hindsight.settings import Settings, UserError, require
 from hindsight.training_rows import SUFFIXES, RowFile, dataset_entry, make_row
@@ -78,11 +79,11 @@ def _write_split(
     candidates: Candidates, numbers: list[int], split: str, path: Path, lines: Any, settings: Settings
 ) -> dict[str, Any]:
     """Writes the rows of a split, and a line for each into the file of sources. What the report says of it."""
-    file = RowFile(_temporary(path), settings.format, settings.base)
+    file, prompts = RowFile(_temporary(path), settings.format, settings.base), Prompts(settings.prompt_file)
     for number in tqdm(numbers, unit="row", desc=f"{split} rows"):
         row, answer = candidates.table[number], candidates.path(number)
         record = records.read_record(answer)
-        file.add(make_row(record, settings.base))
+        file.add(make_row(record, prompts, settings.base))
         source = {
             "split": split,
             "file": str(answer),

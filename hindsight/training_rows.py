@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hindsight.formats import BEGIN_THOUGHT
 from hindsight.problems import file_digest
-from hindsight.prompts import SYSTEM_PROMPT, base_prompt, user_prompt
+from hindsight.prompts import Prompts
 from hindsight.settings import UserError, require
 
 SUFFIXES = {"sharegpt": ".json", "jsonl": ".jsonl", "parquet": ".parquet"}
@@ -27,7 +26,7 @@ ANY_LENGTH = 1 << 30  # so that counting the tokens of a long row is no reason t
 
 @dataclass(frozen=True)
 class Row:
-    """A row: system message (empty for a base model), prompt and answer."""
+    """A row: system message (empty where there is none, as for a base model), prompt and answer."""
 
     system: str
     prompt: str
@@ -36,15 +35,18 @@ class Row:
     def messages(self) -> list[dict[str, str]]:
         """As a chat."""
         turns = [("system", self.system), ("user", self.prompt), ("assistant", self.answer)]
-        return [{"role": role, "content": content} for role, content in turns]
+        return [{"role": role, "content": content} for role, content in turns[not self.system :]]
 
 
-def make_row(record: dict[str, Any], base: bool) -> Row:
+def make_row(record: dict[str, Any], prompts: Prompts, base: bool) -> Row:
     """The row of a converted answer. With `base`, prompt and answer put together are the base model's transcript."""
-    prompt, answer = user_prompt(record["metadata"]), record["converted_text"]
+    problem, answer = record["metadata"], record["converted_text"]
     if not base:
-        return Row(SYSTEM_PROMPT, prompt, answer)
-    return Row("", base_prompt(record["metadata"]).removesuffix(f" {BEGIN_THOUGHT}\n\n"), f" {answer}")
+        *system, user = (message["content"] for message in prompts.chat(problem))
+        return Row("".join(system), user, answer)
+    before = prompts.transcript(problem).removesuffix(prompts.opening(problem))
+    prompt = before.rstrip(" ")  # a token holds the space in front of a word, so the space is the answer's
+    return Row("", prompt, before[len(prompt) :] + answer)
 
 
 class TokenCounter:
@@ -204,5 +206,6 @@ def _as_row(row: dict[str, Any]) -> Row:
     if "conversations" in row:
         return Row(row["system"], *(turn["value"] for turn in row["conversations"]))
     if "messages" in row:
-        return Row(*(message["content"] for message in row["messages"]))
+        *system, user, assistant = (message["content"] for message in row["messages"])
+        return Row("".join(system), user, assistant)
     return Row("", row["prompt"], row["completion"])

@@ -6,7 +6,8 @@ import pytest
 from scripts import ROOT
 from transformers import AutoTokenizer
 
-from hindsight.formats import render
+from hindsight.formats import BEGIN_THOUGHT, render
+from hindsight.prompts import Prompts, base_prompt
 from hindsight.settings import UserError
 from hindsight.training_rows import TokenCounter, is_unicode, make_row, read_rows
 
@@ -17,18 +18,18 @@ RECORD = {"metadata": {"question": "Add.", "starter_code": ""}, "converted_text"
 
 
 def test_tokens_are_those_of_the_chat_template():
-    row, tokenizer = make_row(RECORD, base=False), AutoTokenizer.from_pretrained(LAB)
+    row, tokenizer = make_row(RECORD, Prompts(), base=False), AutoTokenizer.from_pretrained(LAB)
     text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in row.messages())
     assert TokenCounter(str(LAB), "", base=False)(row) == len(tokenizer(text)["input_ids"])
 
 
 def test_tokens_of_a_transcript_are_its_own_and_the_end():
-    row, tokenizer = make_row(RECORD, base=True), AutoTokenizer.from_pretrained(LAB)
+    row, tokenizer = make_row(RECORD, Prompts(), base=True), AutoTokenizer.from_pretrained(LAB)
     assert TokenCounter(str(LAB), "", base=True)(row) == len(tokenizer(f"{row.prompt}{row.answer}")["input_ids"]) + 1
 
 
 def test_another_template_gives_other_tokens():
-    row = make_row(RECORD, base=False)
+    row = make_row(RECORD, Prompts(), base=False)
     own, llama3 = (TokenCounter(str(LAB), template, base=False)(row) for template in ("", str(LLAMA3)))
     assert llama3 > own
 
@@ -41,6 +42,25 @@ def test_a_model_without_a_template_is_refused_unless_it_needs_none(tmp_path):
         TokenCounter(str(tmp_path), "", base=False)
     TokenCounter(str(tmp_path), str(LLAMA3), base=False)
     TokenCounter(str(tmp_path), "", base=True)
+
+
+def test_a_base_models_prompt_ends_before_the_space_and_the_tag():
+    row = make_row(RECORD, Prompts(), base=True)
+    assert row.prompt.endswith("Assistant:") and row.answer == f" {ANSWER}"
+    assert f"{row.prompt}{row.answer}".startswith(base_prompt(RECORD["metadata"]))
+
+
+def test_a_users_own_prompts_are_those_of_the_rows(tmp_path):
+    path = tmp_path / "own.jinja"
+    path.write_text(
+        "{% block system %}{% endblock %}{% block user %}Do: {{ question }}{% endblock %}"
+        "{% block transcript %}Q: {{ question }}\nA:\n{{ begin_thought }}\n\n{% endblock %}"
+    )
+    prompts = Prompts(str(path))
+    row = make_row(RECORD, prompts, base=False)
+    assert [turn["content"] for turn in row.messages()] == ["Do: Add.", ANSWER]
+    row = make_row(RECORD, prompts, base=True)
+    assert (row.prompt, row.answer) == ("Q: Add.\nA:\n", ANSWER) and ANSWER.startswith(BEGIN_THOUGHT)
 
 
 def test_half_of_a_surrogate_pair_is_no_unicode():
