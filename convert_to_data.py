@@ -99,7 +99,8 @@ def choose_rows(candidates: Candidates, settings: Settings, counts: Counter) -> 
 def split_rows(candidates: Candidates, chosen: list[int], settings: Settings) -> dict[str, list[int]]:
     """The rows of each split, in random order, so that the rows of a problem are all in one.
 
-    A problem's hash decides, so with one seed and one share a problem is in the same split of every dataset.
+    A problem's hash decides, so with one seed and share it is in the same split of every dataset, but for one that is
+    moved so that neither split is empty.
     """
     places = {}
     for problem in set(candidates.table["problem"][chosen].tolist()):
