@@ -17,15 +17,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import convert_to_data
 from hindsight.checkpoint_merge import merge_checkpoints
+from hindsight.problems import load_problems, without_tests
 from hindsight.prompts import SYSTEM_PROMPT
 
 TRAIN = ROOT / "SkyThought" / "train"
-RUNS = ("lab_cpu.yaml", "llama3.1_8b_full.yaml", "llama3.1_8b_lora.yaml")
-INSTRUCT = ROOT / "lab" / "models" / "instruct"
+FULL = ("llama3.1_8b_full.yaml", "qwen2.5_14b_full.yaml")
+LORA = ("llama3.1_8b_lora.yaml", "qwen2.5_14b_lora.yaml")
+RUNS = ("lab_cpu.yaml", *FULL, *LORA)
+LAB = TRAIN / "lab_cpu.yaml"
+BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 CLI = os.environ.get("LLAMAFACTORY_CLI")
 needs_llamafactory = pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
-PROBLEM = {"question": "Print the sum of two integers.", "starter_code": "", "fn_name": None}
-PROGRAM = "a, b = map(int, input().split())\nprint(a + b)"
+PROBLEMS = 12  # the dataset of these tests holds the lab's own solution of so many
 
 
 def read_yaml(name):
@@ -34,13 +37,28 @@ def read_yaml(name):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    """Step 4's output for three correct answers, as the script writes it."""
+    """Step 4's output for a few correct answers, as the script writes it, and rows for validation."""
     folder = tmp_path_factory.mktemp("train")
-    for index in range(3):
-        write_converted(folder / "run", index, 0, f"{PROGRAM}  # {index}", PROBLEM, correctness=True)
+    for problem in load_problems("lab", "train")[:PROBLEMS]:
+        program = json.loads(problem["solutions"])[0]
+        write_converted(folder / "run", problem["question_id"], 0, program, without_tests(problem), correctness=True)
     result = run_script("convert_to_data.py", "--input_dirs", folder / "run", "--output_dir", folder / "data")
     assert result.returncode == 0, result.stderr
+    info, rows = read_json(folder / "data" / "dataset_info.json"), read_json(folder / "data" / "hindsight.json")
+    if "hindsight_validation" not in info:
+        info["hindsight_validation"] = {**info["hindsight"], "file_name": "hindsight_validation.json"}
+        write_json(folder / "data" / "hindsight_validation.json", rows[:2])
+        write_json(folder / "data" / "dataset_info.json", info)
+    assert len(rows) >= 3
     return folder / "data"
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def write_json(path, content):
+    path.write_text(json.dumps(content))
 
 
 def llamafactory(*arguments):
@@ -51,9 +69,9 @@ def llamafactory(*arguments):
 
 
 def assert_merges_halfway(finetuned, output):
-    """The checkpoint loads, differs from the instruct model, and merges with it into one that loads, too."""
-    (halfway,) = merge_checkpoints(INSTRUCT, finetuned, output, [0.5])
-    base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (INSTRUCT, finetuned, halfway))
+    """The checkpoint loads, differs from the base model, and merges with it into one that loads, too."""
+    (halfway,) = merge_checkpoints(BASE, finetuned, output, [0.5])
+    base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway))
     name = "model.layers.0.self_attn.q_proj.weight"
     weights = [model.state_dict()[name].float() for model in (base, tuned, merged)]
     assert not weights[0].equal(weights[1])
@@ -63,17 +81,17 @@ def assert_merges_halfway(finetuned, output):
 @pytest.mark.parametrize("name", RUNS)
 def test_the_dataset_is_the_one_that_step_4_writes(name, dataset):
     settings, folder = read_yaml(name), Path(read_yaml(name)["dataset_dir"])
-    assert settings["dataset"] in json.loads((dataset / "dataset_info.json").read_text())
+    assert {settings["dataset"], settings["eval_dataset"]} <= read_json(dataset / "dataset_info.json").keys()
     assert folder.name == Path(convert_to_data.OUTPUT_DIR).name
     if name == "lab_cpu.yaml":
         assert folder == Path(convert_to_data.OUTPUT_DIR)
 
 
 def test_the_columns_and_tags_of_dataset_info_are_those_of_the_rows(dataset):
-    info = json.loads((dataset / "dataset_info.json").read_text())["hindsight"]
+    info = read_json(dataset / "dataset_info.json")["hindsight"]
     columns, tags = info["columns"], info["tags"]
-    rows = json.loads((dataset / info["file_name"]).read_text())
-    assert len(rows) == 3 and info["formatting"] == "sharegpt"
+    rows = read_json(dataset / info["file_name"])
+    assert info["formatting"] == "sharegpt"
     for row in rows:
         assert row[columns["system"]] == SYSTEM_PROMPT
         turns = row[columns["messages"]]
@@ -87,25 +105,37 @@ def test_every_run_is_supervised_fine_tuning_for_the_papers_two_epochs(name):
     assert (settings["stage"], settings["do_train"], settings["num_train_epochs"]) == ("sft", True, 2)
 
 
-def test_lora_has_the_papers_rank():
-    assert read_yaml("llama3.1_8b_lora.yaml")["lora_rank"] == 256
+@pytest.mark.parametrize("name", LORA)
+def test_lora_has_the_papers_rank(name):
+    assert read_yaml(name)["lora_rank"] == 256
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_papers_two_models_are_trained_alike(method):
+    """Their files differ in the model, its template, where it goes, and in the embeddings that Llama wants trained."""
+    llama, qwen = read_yaml(f"llama3.1_8b_{method}.yaml"), read_yaml(f"qwen2.5_14b_{method}.yaml")
+    assert llama["model_name_or_path"] == "meta-llama/Llama-3.1-8B" and llama["template"] == "llama3"
+    assert qwen["model_name_or_path"] == "Qwen/Qwen2.5-14B" and qwen["template"] == "qwen"
+    own = {"model_name_or_path", "template", "output_dir", "additional_target"}
+    assert {key: llama[key] for key in llama.keys() - own} == {key: qwen[key] for key in qwen.keys() - own}
 
 
 def test_a_row_is_cut_off_where_the_model_ends_and_no_earlier():
     """8192: the longest answer of the GPU scripts."""
     lab = json.loads((INSTRUCT / "config.json").read_text())
     assert read_yaml("lab_cpu.yaml")["cutoff_len"] == lab["max_position_embeddings"]
-    assert all(read_yaml(name)["cutoff_len"] > 8192 for name in RUNS[1:])
+    assert all(read_yaml(name)["cutoff_len"] > 8192 for name in (*FULL, *LORA))
 
 
 def test_the_export_takes_up_what_lora_training_leaves():
-    training, export = read_yaml("llama3.1_8b_lora.yaml"), read_yaml("llama3.1_8b_lora_export.yaml")
+    training, export = read_yaml("llama3.1_8b_lora.yaml"), read_yaml("lora_export.yaml")
     assert export["adapter_name_or_path"] == training["output_dir"] != export["export_dir"]
     assert all(export[key] == training[key] for key in ("model_name_or_path", "template", "finetuning_type"))
 
 
-def test_the_deepspeed_settings_are_there_and_save_whole_weights():
-    path = ROOT / read_yaml("llama3.1_8b_full.yaml")["deepspeed"]
+@pytest.mark.parametrize("name", FULL)
+def test_the_deepspeed_settings_are_there_and_save_whole_weights(name):
+    path = ROOT / read_yaml(name)["deepspeed"]
     stage_3 = json.loads(path.read_text())["zero_optimization"]
     assert stage_3["stage"] == 3 and stage_3["stage3_gather_16bit_weights_on_model_save"]
 
@@ -120,7 +150,7 @@ def test_every_key_is_one_that_llamafactory_knows():
     )
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     known = set(json.loads(result.stdout.splitlines()[-1]))
-    for name in (*RUNS, "llama3.1_8b_lora_export.yaml"):
+    for name in (*RUNS, "lora_export.yaml"):
         assert set(read_yaml(name)) <= known, name
 
 
@@ -129,29 +159,31 @@ def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merg
     tuned = tmp_path / "finetuned"
     here = (f"dataset_dir={dataset}", f"output_dir={tuned}", "max_steps=3")
     printed = llamafactory("train", TRAIN / "lab_cpu.yaml", *here)
-    row = json.loads((dataset / "hindsight.json").read_text())[0]
+    row = read_json(dataset / "hindsight.json")[0]
     question, answer = (turn["value"] for turn in row["conversations"])
     messages = [{"role": "system", "content": row["system"]}, {"role": "user", "content": question}]
     whole = [*messages, {"role": "assistant", "content": answer}]
-    before, after = AutoTokenizer.from_pretrained(INSTRUCT), AutoTokenizer.from_pretrained(tuned)
+    before, after = AutoTokenizer.from_pretrained(BASE), AutoTokenizer.from_pretrained(tuned)
     assert f"inputs:\n{before.apply_chat_template(whole, tokenize=False)}" in printed
     assert f"labels:\n{answer}<|im_end|>\n" in printed
     prompts = [t.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for t in (before, after)]
     assert prompts[0] == prompts[1] and before.encode(prompts[0]) == after.encode(prompts[1])
-    assert json.loads((tuned / "all_results.json").read_text())["train_loss"] > 0
-    ends = json.loads((tuned / "generation_config.json").read_text())["eos_token_id"]
+    results = read_json(tuned / "all_results.json")
+    assert results["train_loss"] > 0 and results["eval_loss"] > 0
+    ends = read_json(tuned / "generation_config.json")["eos_token_id"]
     assert set(ends) == set(before.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
     assert_merges_halfway(tuned, tmp_path / "merged")
 
 
 @needs_llamafactory
-def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path):
-    """The 8 B files, with the lab's model in place of theirs; its output layer is its input layer, and has no copy."""
-    lab = (f"model_name_or_path={INSTRUCT}", "template=chatml")
+@pytest.mark.parametrize("name", LORA)
+def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path, name):
+    """The large models' files, with the lab's for theirs; its output layer is its input layer, and has no copy."""
+    lab = (f"model_name_or_path={BASE}", "template=chatml")
     small = ("lora_rank=8", "lora_alpha=8", "additional_target=null", "gradient_accumulation_steps=1", "max_steps=2")
     here = ("use_cpu=true", "preprocessing_num_workers=1", "cutoff_len=1024", f"dataset_dir={dataset}")
     adapter, tuned = tmp_path / "adapter", tmp_path / "finetuned"
-    llamafactory("train", TRAIN / "llama3.1_8b_lora.yaml", *lab, *small, *here, f"output_dir={adapter}")
+    llamafactory("train", TRAIN / name, *lab, *small, *here, f"output_dir={adapter}")
     export = (f"adapter_name_or_path={adapter}", f"export_dir={tuned}")
-    llamafactory("export", TRAIN / "llama3.1_8b_lora_export.yaml", *lab, *export)
+    llamafactory("export", TRAIN / "lora_export.yaml", *lab, *export)
     assert_merges_halfway(tuned, tmp_path / "merged")
