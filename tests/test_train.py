@@ -1,4 +1,5 @@
 """LLaMA-Factory's settings: they name what step 4 writes, and the lab's one trains a checkpoint that can be merged.
+The check finds a dataset that LLaMA-Factory would read otherwise than step 4 meant it.
 
 The tests that train need LLaMA-Factory, which has an environment of its own (SkyThought/train/README.md):
 
@@ -7,6 +8,7 @@ The tests that train need LLaMA-Factory, which has an environment of its own (Sk
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -36,21 +38,28 @@ def read_yaml(name):
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """Step 4's output for a few correct answers, as the script writes it, and rows for validation."""
-    folder = tmp_path_factory.mktemp("train")
+def answers(tmp_path_factory):
+    """A run folder with a few correct answers."""
+    folder = tmp_path_factory.mktemp("train") / "run"
     for problem in load_problems("lab", "train")[:PROBLEMS]:
         program = json.loads(problem["solutions"])[0]
-        write_converted(folder / "run", problem["question_id"], 0, program, without_tests(problem), correctness=True)
-    result = run_script("convert_to_data.py", "--input_dirs", folder / "run", "--output_dir", folder / "data")
+        write_converted(folder, problem["question_id"], 0, program, without_tests(problem), correctness=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(answers):
+    """Step 4's output for them, as the script writes it."""
+    return curate(answers, answers.parent / "data")
+
+
+def curate(answers, output, *flags):
+    """Step 4, with a fifth of the problems for validation; the folder that it wrote."""
+    flags = ("--input_dirs", answers, "--output_dir", output, "--validation", 0.2, *flags)
+    result = run_script("convert_to_data.py", *flags)
     assert result.returncode == 0, result.stderr
-    info, rows = read_json(folder / "data" / "dataset_info.json"), read_json(folder / "data" / "hindsight.json")
-    if "hindsight_validation" not in info:
-        info["hindsight_validation"] = {**info["hindsight"], "file_name": "hindsight_validation.json"}
-        write_json(folder / "data" / "hindsight_validation.json", rows[:2])
-        write_json(folder / "data" / "dataset_info.json", info)
-    assert len(rows) >= 3
-    return folder / "data"
+    assert len(read_json(output / "dataset_info.json")) == 2
+    return output
 
 
 def read_json(path):
@@ -187,3 +196,89 @@ def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_p
     export = (f"adapter_name_or_path={adapter}", f"export_dir={tuned}")
     llamafactory("export", TRAIN / "lora_export.yaml", *lab, *export)
     assert_merges_halfway(tuned, tmp_path / "merged")
+
+
+def check_dataset(*words):
+    """The check in LLaMA-Factory's environment: its exit status and all that it printed but for progress bars."""
+    command = [Path(CLI).with_name("python"), TRAIN / "check_dataset.py", *words]
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture
+def own_dataset(dataset, tmp_path):
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(dataset, tmp_path / "data"))
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("form", ["sharegpt", "jsonl", "parquet"])
+def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tmp_path, form):
+    rows = read_json(dataset / "hindsight.json")
+    question, answer = (turn["value"] for turn in rows[0]["conversations"])
+    status, printed = check_dataset(LAB, f"dataset_dir={curate(answers, tmp_path, '--format', form)}")
+    assert status == 0, printed
+    assert f"hindsight: {len(rows)} of {len(rows)} examples are the chat that was meant" in printed
+    prompt, learnt = printed.split("=== what is learnt")
+    assert f"\n<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n" in prompt
+    assert f" tokens\n{answer}<|im_end|>\n" in learnt
+
+
+@needs_llamafactory
+def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_them(own_dataset):
+    here = (LAB, f"dataset_dir={own_dataset}")
+    held_out = len(read_json(own_dataset / "hindsight_validation.json"))
+    status, printed = check_dataset(*here)
+    assert status == 0 and f"hindsight_validation: {held_out} of {held_out} examples" in printed, printed
+    info = read_json(own_dataset / "dataset_info.json")
+    del info["hindsight_validation"]
+    write_json(own_dataset / "dataset_info.json", info)
+    status, printed = check_dataset(*here)
+    assert status == 2 and "or take eval_dataset and eval_strategy out" in printed, printed
+    status, printed = check_dataset(*here, "eval_dataset=null", "eval_strategy='no'")
+    assert status == 0 and "LLaMA-Factory reads hindsight as meant" in printed, printed
+
+
+WITHOUT_SYSTEM = {"columns": {"messages": "conversations"}}
+TURNED_ROUND = {"tags": {"role_tag": "from", "content_tag": "value", "user_tag": "gpt", "assistant_tag": "human"}}
+OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
+
+
+@needs_llamafactory
+@pytest.mark.parametrize(
+    ("entry", "word", "status", "sentence"),
+    [
+        ({}, "cutoff_len=150", 1, "rows of hindsight are cut off at cutoff_len, 150 tokens"),
+        ({}, "train_on_prompt=true", 1, "row 0 of hindsight: what is learnt is not the answer and its end"),
+        (WITHOUT_SYSTEM, "", 1, "row 0 of hindsight: the prompt is not the row's system message and question"),
+        (TURNED_ROUND, "", 2, "LLaMA-Factory cannot read this"),
+        (OTHER_COLUMN, "", 2, "LLaMA-Factory cannot read this: KeyError: 'turns'"),
+        ({}, "template=none_such", 2, "Template none_such does not exist"),
+        ({}, "dataset=none_such", 2, "has no dataset 'none_such'"),
+        ({}, "learning_rat=1", 2, "learning_rat"),
+    ],
+)
+def test_the_check_finds_what_would_be_read_otherwise(own_dataset, entry, word, status, sentence):
+    info = read_json(own_dataset / "dataset_info.json")
+    info["hindsight"] |= entry
+    write_json(own_dataset / "dataset_info.json", info)
+    found, printed = check_dataset(LAB, f"dataset_dir={own_dataset}", *filter(None, [word]))
+    assert found == status and sentence in printed, printed
+
+
+@needs_llamafactory
+def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
+    """One row has tags of its own, which the entry in dataset_info.json does not name."""
+    rows = read_json(own_dataset / "hindsight.json")
+    rows[1]["conversations"] = [{"from": "user", "value": "?"}, {"from": "assistant", "value": "!"}]
+    write_json(own_dataset / "hindsight.json", rows)
+    status, printed = check_dataset(LAB, f"dataset_dir={own_dataset}")
+    assert status == 1 and f"has {len(rows)} rows, of which LLaMA-Factory keeps {len(rows) - 1}" in printed, printed
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("words", [[], ["none_such.yaml"], [LAB, "max_steps"], [LAB, "dataset_dir=none_such"]])
+def test_the_check_wants_settings_and_a_dataset(words):
+    status, printed = check_dataset(*words)
+    assert status == 2 and len(printed.splitlines()) == 1 and printed.startswith("check_dataset.py: "), printed
