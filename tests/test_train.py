@@ -226,6 +226,28 @@ def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tm
 
 
 @needs_llamafactory
+@pytest.mark.parametrize("template", ["chatml", "llama3"])
+def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, template):
+    """With the lab's vocabulary and the tokens of Llama 3's template, which every model of that kind has as tokens."""
+    model = tmp_path / "model"
+    shutil.copytree(BASE, model)
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    special = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"]
+    tokenizer.add_special_tokens({"bos_token": "<|begin_of_text|>", "additional_special_tokens": special})
+    tokenizer.save_pretrained(model)
+    jinja = TRAIN / "llama3.jinja" if template == "llama3" else ""
+    data = curate(answers, tmp_path / "data", "--tokenizer", model, "--chat_template", jinja)
+    settings = (f"dataset_dir={data}", f"model_name_or_path={model}", f"template={template}")
+    status, printed = check_dataset(LAB, *settings)
+    assert status == 0, printed
+    sources = [json.loads(line) for line in (data / "hindsight.sources.jsonl").read_text().splitlines()]
+    tokens = {split: [row["tokens"] for row in sources if row["split"] == split] for split in ("train", "validation")}
+    for name, lengths in (("hindsight", tokens["train"]), ("hindsight_validation", tokens["validation"])):
+        said = f"{name}: {len(lengths)} rows of {min(lengths)} to {max(lengths)} tokens"
+        assert said in printed and f"{sum(lengths):,} in all" in printed
+
+
+@needs_llamafactory
 def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_them(own_dataset):
     here = (LAB, f"dataset_dir={own_dataset}")
     held_out = len(read_json(own_dataset / "hindsight_validation.json"))
