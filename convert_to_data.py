@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hindsight.curation import Candidates, find_candidates
+from hindsight.curation import BROKEN, Candidates, find_candidates
 from hindsight.dataset_card import push_to_hub
 from hindsight.dataset_files import OTHER_PROBLEM, OTHER_ROWS, ROW, counts_by_folder, require_same_data, write_dataset
 from hindsight.distances import distances_within
@@ -145,6 +145,8 @@ def main(settings: Settings) -> int:
     counts = candidates.counts
     for sentence in candidates.broken:
         print(sentence)
+    if more := sum(counts[number, BROKEN] for number in range(len(folders))) - len(candidates.broken):
+        print(f"and {more:,} more broken files")
     if not len(candidates.table):
         found = ", ".join(f"{sum(numbers)} {name}" for name, numbers in counts_by_folder(counts, len(folders)).items())
         raise UserError(f"no answer is left of those in {', '.join(settings.input_dirs)} ({found})")

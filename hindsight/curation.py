@@ -44,6 +44,7 @@ CANDIDATE = np.dtype(
 KEYS = ("converted_text", "metadata")
 CHUNK = 64  # answers that a process gets at once
 FEW = 256  # answers for which no other process is started
+SHOWN = 20  # broken files that are named; all are counted
 
 Key = tuple[int, int, int]  # folder's number, question_id, sample_index
 
@@ -65,7 +66,7 @@ class Candidates:
 
     counts: answers by (folder, filter); answers: of each folder; tests: how many test problems there are to compare
     with; contaminated: problems by their names, each with the share of its n-grams and the test problem; broken: a
-    sentence a file.
+    sentence a file, of the first SHOWN.
     """
 
     folders: list[Path]
@@ -175,7 +176,7 @@ def find_candidates(folders: list[Path], settings: Settings, mask: Mask) -> Cand
     with tqdm(total=sum(answers), unit="answer") as bar:
         for part in in_processes(filters, _chunks(there), workers):
             counts.update(part.counts)
-            broken += part.broken
+            broken += part.broken[: max(0, SHOWN - len(broken))]
             contaminated.update(part.contaminated)
             tables.append(np.array(part.rows, dtype=CANDIDATE))
             if part.signatures:

@@ -66,6 +66,9 @@ class TokenCounter:
         except (OSError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"TOKENIZER {tokenizer!r} or CHAT_TEMPLATE cannot be read: {reason}") from None
+        self._fast = self._tokenizer.backend_tokenizer
+        self._fast.no_truncation()
+        self._fast.no_padding()
         require(
             bool(base or self._template or self._tokenizer.chat_template),
             f"{tokenizer} has no chat template, as base models have none: name the file of the one that it is trained "
@@ -74,10 +77,13 @@ class TokenCounter:
 
     def __call__(self, row: Row) -> int:
         if self.base:
-            return len(self._tokenizer(row.prompt + row.answer)["input_ids"]) + 1  # and the end of text
-        return len(
-            self._tokenizer.apply_chat_template(row.messages(), chat_template=self._template, return_dict=False)
-        )
+            return self._count(row.prompt + row.answer, add_special_tokens=True) + 1  # and the end of text
+        text = self._tokenizer.apply_chat_template(row.messages(), chat_template=self._template, tokenize=False)
+        return self._count(text, add_special_tokens=False)
+
+    def _count(self, text: str, add_special_tokens: bool) -> int:
+        """The same as the tokenizer itself gives, without the offsets that it would find, too."""
+        return len(self._fast.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0])
 
 
 class RowFile:

@@ -292,6 +292,14 @@ def test_answers_without_a_verdict_are_named(checked, curate):
     assert counts_of(output)[curation.BROKEN] == [3]
 
 
+def test_a_run_that_was_not_judged_says_so_and_not_a_thousand_times(tmp_path, curate):
+    for sample in range(50):
+        write_converted(tmp_path / "run", 1, sample, f"print({sample})", STDIN)
+    result, _ = curate(tmp_path / "run")
+    assert (result.returncode, result.stdout.count("lacks correctness")) == (2, curation.SHOWN)
+    assert "and 30 more broken files" in result.stdout and "(50 file is broken" in result.stderr
+
+
 def test_bad_input_is_one_sentence(checked, tmp_path, curate):
     for flags, words in (
         (["--max_samples", 0], "at least 1"),

@@ -28,6 +28,16 @@ def test_tokens_of_a_transcript_are_its_own_and_the_end():
     assert TokenCounter(str(LAB), "", base=True)(row) == len(tokenizer(f"{row.prompt}{row.answer}")["input_ids"]) + 1
 
 
+def test_a_tokenizer_that_cuts_by_itself_counts_all_tokens(tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(LAB)
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        (tmp_path / name).write_bytes((LAB / name).read_bytes())
+    row = make_row(RECORD, Prompts(), base=False)
+    assert TokenCounter(str(tmp_path), "", base=False)(row) == TokenCounter(str(LAB), "", base=False)(row) > 100
+
+
 def test_another_template_gives_other_tokens():
     row = make_row(RECORD, Prompts(), base=False)
     own, llama3 = (TokenCounter(str(LAB), template, base=False)(row) for template in ("", str(LLAMA3)))
