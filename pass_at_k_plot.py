@@ -1,142 +1,193 @@
-"""Step 5: Pass@k curves of one or more checked run folders.
+"""Step 5: Pass@k curves of checked run folders and of evalplus's result files, with 95 % intervals.
 
 Reads the verdicts in converted_question_*_sample_*.json; an answer that was sampled but could not be converted counts
-as not correct; problems that the mask names are left out. Writes a PDF, a PNG and a JSON file with the numbers, and
-prints them as a table.
+as not correct; one that step 3 could not judge, and problems that the mask names, are left out. Writes the picture, and
+the numbers as JSON and CSV, and prints them: each curve, and the paired difference of every two of them.
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
+    python pass_at_k_plot.py --input_dirs "results/*.eval_results.json" --status base
 """
 
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import Any
 
 from hindsight import records
-from hindsight.estimator import mean_pass_at_k
+from hindsight.curves import Curve, Difference, describe_run, differences, draw, make_curve
 from hindsight.mask import Mask, read_mask
-from hindsight.runs import converted_files, raw_folder
-from hindsight.settings import Settings, UserError, require, run_script
+from hindsight.settings import Settings, require, run_script
+from hindsight.verdict_counts import STATUSES, count_evalplus, count_folder
 
-INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # checked run folders
-LABELS = []                           # a curve's name for each folder; empty: the folders' own names
+INPUT_DIRS = [
+    "runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"
+]                                     # checked run folders, evalplus's result files, or patterns of either
+LABELS = []                           # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
+PANELS = []                           # a panel's name for each of INPUT_DIRS, as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
-OUTPUT = "runs/lab/pass_at_k"         # the files' name without .pdf, .png and .json
+OUTPUT = "runs/lab/pass_at_k"         # the files' name without .pdf, .png, .json and .csv
+FORMATS = ["pdf", "png"]              # pictures: pdf, png, svg
+BANDS = True                          # draw the 95 % intervals
+LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse
+STATUS = "plus"                       # of evalplus's files: plus or base
 MASK = ""                             # file of SkyThought/audit_problems.py: problems to leave out; empty: none
+LATEX = False                         # print the table as LaTeX too
 TITLE = ""                            # above the curves
-
-COLORS = ("#000000", "#E69F00", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")  # Okabe and Ito 2008
-MARKERS = "osD^vPX"
+WORKERS = 0                           # processes that read answers; 0: one a core
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A run's pass@k, mean over problems, for each k, and what it rests on."""
-
-    label: str
-    values: dict[int, float]
-    problems: int
-    samples: int
-    correct: int
-    unconverted: int
-    left_out: str  # by the mask, as a sentence
-
-
-def count_answers(folder: Path, mask: Mask, broken: list[str]) -> tuple[dict[int, list[bool]], int, str]:
-    """The verdicts of a run by question, how many answers could not be converted, and what the mask leaves out.
-
-    Raises UserError when an answer has no verdict: it would otherwise be counted as wrong.
-    """
-    converted = converted_files(folder)
-    sampled = {**records.list_files(raw_folder(folder), "sample"), **converted}
-    kept = mask.keep(sampled, folder)
-    files = {key: path for key, path in converted.items() if key in kept}
-    verdicts: dict[int, list[bool]] = {}
-    unjudged = 0
-    for _, record in tqdm(records.read_records(files, (), broken), total=len(files), desc=str(folder), leave=False):
-        if record.get("correctness") is None:
-            unjudged += 1
-            continue
-        verdicts.setdefault(record["question_id"], []).append(bool(record["correctness"]))
-    if unjudged:
-        raise UserError(
-            f"{unjudged} of {len(files)} answers in {folder} have no verdict; run check_converted_samples.py on it"
-        )
-    unconverted = kept.keys() - files.keys()
-    for question_id, _ in unconverted:
-        verdicts.setdefault(question_id, []).append(False)
-    return verdicts, len(unconverted), mask.describe(sampled) if mask.path else ""
+def find_inputs(settings: Settings) -> list[tuple[Path, str, str]]:
+    """The folders and files that INPUT_DIRS names, each with its label ("" for its own) and panel."""
+    names = settings.input_dirs
+    for setting in ("labels", "panels"):
+        given = settings[setting]
+        require(not given or len(given) == len(names), f"{len(given)} {setting} for {len(names)} of INPUT_DIRS")
+    labels, panels = (given or [""] * len(names) for given in (settings.labels, settings.panels))
+    found = []
+    for name, label, panel in zip(names, labels, panels, strict=True):
+        matches = [Path(name)]
+        if any(character in name for character in "*?["):
+            root = Path(name).anchor or "."
+            pattern = Path(name).relative_to(root) if Path(name).is_absolute() else Path(name)
+            every = sorted(Path(root).glob(str(pattern)))
+            matches = [path for path in every if path.is_dir() or path.suffix == ".json"]
+            require(bool(matches), f"nothing is there of the pattern {name}")
+        several = len(matches) > 1 and label
+        found += [(path, f"{label} {path.name}" if several else label, panel) for path in matches]
+    return found
 
 
-def make_curve(folder: Path, label: str, ks: list[int], mask: Mask, broken: list[str]) -> Curve:
-    """The curve of a run folder. Raises UserError when a problem has fewer samples than the largest k."""
-    verdicts, unconverted, left_out = count_answers(folder, mask, broken)
-    require(bool(verdicts), f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
-    few = [question for question, answers in verdicts.items() if len(answers) < max(ks)]
-    if few:
-        raise UserError(
-            f"{folder}: pass@{max(ks)} needs {max(ks)} samples a problem, {len(few)} problems have fewer "
-            f"(question {few[0]} has {len(verdicts[few[0]])}); give smaller --ks or sample more"
-        )
-    counts = [(len(answers), sum(answers)) for answers in verdicts.values()]
-    values = {k: mean_pass_at_k(counts, k) for k in ks}
-    samples, correct = sum(n for n, _ in counts), sum(c for _, c in counts)
-    return Curve(label, values, len(counts), samples, correct, unconverted, left_out)
+def read_curve(path: Path, label: str, panel: str, ks: Sequence[int], mask: Mask, settings: Settings) -> Curve:
+    """The curve of a run folder or of a result file of evalplus. Raises UserError for what cannot be counted."""
+    if path.is_file():
+        counts, own, alpha = count_evalplus(path, settings.status), path.name.removesuffix(".eval_results.json"), None
+    else:
+        counts = count_folder(path, mask, settings.workers)
+        own, alpha = describe_run(path)
+    return make_curve(counts, str(path), label or own, panel, alpha, ks, settings.leave_out_few)
 
 
-def table(curves: list[Curve], ks: list[int]) -> str:
-    """The numbers as text: a row a curve, a column a k."""
-    width = max(len("run"), *(len(curve.label) for curve in curves))
+def table(curves: Sequence[Curve]) -> str:
+    """The numbers as text: a row a curve, a column a k, and shares of answers."""
+    ks, width = curves[0].ks, max(len("run"), *(len(curve.label) for curve in curves))
     head = f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)
     rows = [
-        f"{curve.label:{width}}  {curve.problems:8d}  {curve.samples:7d}  "
-        + "  ".join(f"{curve.values[k]:7.3f}" for k in ks)
+        f"{curve.label:{width}}  {len(curve.questions):8d}  {curve.counts.of('samples').sum():7d}  "
+        + "  ".join(f"{value:7.3f}" for value in curve.mean)
         for curve in curves
     ]
     return "\n".join([head, *rows])
 
 
-def draw(curves: list[Curve], ks: list[int], title: str, output: Path) -> None:
-    """The curves as `output`.pdf and `output`.png."""
-    from matplotlib.figure import Figure  # here, as bad input is said sooner without it
+def remarks(curves: Sequence[Curve]) -> list[str]:
+    """What else there is to know of each curve, in sentences."""
+    said = []
+    for curve in curves:
+        counts = curve.counts
+        answers = counts.of("samples").sum() + counts.of("not_judged").sum()
+        for name, words in (
+            ("unconverted", "could not be converted: wrong"),
+            ("cut_off", "were cut off by length"),
+            ("not_judged", "could not be judged and are left out"),
+        ):
+            if number := counts.of(name).sum():
+                said.append(f"{curve.label}: {number} of {answers} answers {words}")
+        if curve.too_few:
+            said.append(f"{curve.label}: {len(curve.too_few)} problems have too few samples and are left out")
+        said += [f"{curve.label}: {counts.left_out}"] if counts.left_out else []
+    return said
 
-    figure = Figure(figsize=(4.8, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for number, curve in enumerate(curves):
-        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
-        values = [curve.values[k] for k in ks]
-        axes.plot(ks, values, color=color, marker=marker, markersize=4, linewidth=1.4, label=curve.label)
-    axes.set(xlabel="k", ylabel="pass@k", title=title, xticks=ks, ylim=(0, None))
-    axes.grid(alpha=0.3, linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small")
-    for suffix, extra in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": 200})):
-        figure.savefig(output.with_name(output.name + suffix), **extra)
+
+def compare(found: Sequence[Difference], k: int) -> list[str]:
+    """The paired differences at the largest k, in lines; the interval is that of 95 %."""
+    return [
+        f"{each.one} against {each.other}: pass@{k} {each.mean[-1]:+.3f} [{each.low[-1]:+.3f}, {each.high[-1]:+.3f}]"
+        f" on {each.problems} problems"
+        for each in found
+    ]
+
+
+def latex(curves: Sequence[Curve]) -> str:
+    """The numbers as a LaTeX table, each with its interval in small print."""
+    ks = curves[0].ks
+    rows = [
+        " & ".join(
+            [curve.label.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
+            + [
+                rf"{mean:.3f} {{\scriptsize [{low:.3f}, {high:.3f}]}}"
+                for mean, low, high in zip(curve.mean, curve.low, curve.high, strict=True)
+            ]
+        )
+        + r" \\"
+        for curve in curves
+    ]
+    head = " & ".join(["run", *(f"pass@{k}" for k in ks)]) + r" \\"
+    lines = [rf"\begin{{tabular}}{{l{'c' * len(ks)}}}", r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}"]
+    return "\n".join(lines)
+
+
+def as_json(curve: Curve, path: Path) -> dict[str, Any]:
+    """A curve's numbers: what they are, and what they rest on."""
+
+    def by_k(numbers: Sequence[float]) -> dict[str, float]:
+        return {str(k): float(number) for k, number in zip(curve.ks, numbers, strict=True)}
+
+    counts = {name: int(curve.counts.of(name).sum()) for name in ("samples", "correct", "unconverted")}
+    return {
+        "label": curve.label,
+        "folder": str(path),
+        "panel": curve.panel,
+        "alpha": curve.alpha,
+        "values": by_k(curve.mean),
+        "low": by_k(curve.low),
+        "high": by_k(curve.high),
+        "problems": len(curve.questions),
+        **counts,
+        "cut_off": int(curve.counts.of("cut_off").sum()),
+        "not_judged": int(curve.counts.of("not_judged").sum()),
+        "too_few_samples": list(curve.too_few),
+        "left_out": curve.counts.left_out,
+    }
+
+
+def as_csv(curves: Sequence[Curve]) -> str:
+    """The numbers as CSV: a row for each curve and k."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["label", "panel", "alpha", "k", "pass_at_k", "low", "high", "problems"])
+    for curve in curves:
+        for k, mean, low, high in zip(curve.ks, curve.mean, curve.low, curve.high, strict=True):
+            numbers = [repr(float(number)) for number in (mean, low, high)]
+            alpha = "" if curve.alpha is None else curve.alpha
+            writer.writerow([curve.label, curve.panel, alpha, k, *numbers, len(curve.questions)])
+    return lines.getvalue()
 
 
 def main(settings: Settings) -> int:
-    ks, folders = sorted(set(settings.ks)), [Path(folder) for folder in settings.input_dirs]
+    ks = sorted(set(settings.ks))
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers from 1 up, not {ks}")
-    require(bool(folders), "give at least one folder by --input_dirs")
-    labels = list(settings.labels) or [folder.name for folder in folders]
-    require(len(labels) == len(folders), f"{len(labels)} labels for {len(folders)} folders")
-    broken: list[str] = []
-    mask = read_mask(settings.mask)
-    curves = [make_curve(folder, label, ks, mask, broken) for folder, label in zip(folders, labels, strict=True)]
-    output = Path(settings.output)
+    require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
+    require(settings.status in STATUSES, f"STATUS is plus or base, not {settings.status!r}")
+    unknown = set(settings.formats) - {"pdf", "png", "svg"}
+    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
+    inputs, mask = find_inputs(settings), read_mask(settings.mask)
+    curves = [read_curve(*each, ks, mask, settings) for each in inputs]
+    found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    draw(curves, ks, settings.title, output)
-    numbers = [{**vars(curve), "folder": str(folder)} for curve, folder in zip(curves, folders, strict=True)]
-    records.write_json(output.with_name(output.name + ".json"), {"ks": ks, "curves": numbers})
-    print(table(curves, ks))
-    for curve in curves:
-        if curve.unconverted:
-            print(f"{curve.label}: {curve.unconverted} of {curve.samples} answers could not be converted: wrong")
-        if curve.left_out:
-            print(f"{curve.label}: {curve.left_out}")
-    for sentence in broken:
-        print(sentence)
-    print(f"picture: {output}.png, {output}.pdf; numbers: {output}.json")
+    suffixes = [f".{name}" for name in settings.formats]
+    draw(curves, settings.title, output, suffixes, settings.bands)
+    pairs = [{**vars(each), **{name: vars(each)[name].tolist() for name in ("mean", "low", "high")}} for each in found]
+    numbers = [as_json(curve, path) for curve, (path, _, _) in zip(curves, inputs, strict=True)]
+    records.write_json(output.with_name(f"{output.name}.json"), {"ks": ks, "curves": numbers, "differences": pairs})
+    records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())
+    broken = [sentence for curve in curves for sentence in curve.counts.broken]
+    print(table(curves))
+    for line in [*compare(found, ks[-1]), *remarks(curves), *broken]:
+        print(line)
+    if settings.latex:
+        print(latex(curves))
+    print(f"picture: {', '.join(f'{output}{suffix}' for suffix in suffixes)}; numbers: {output}.json, {output}.csv")
     return 1 if broken else 0
 
 

@@ -1,4 +1,4 @@
-"""The notebooks' figures. Every run has the colour that it has in the picture of pass_at_k_plot.py."""
+"""The notebooks' figures. A run has one colour in all of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from analysis.answers import RUNS
-from pass_at_k_plot import COLORS
+from hindsight.curves import COLORS
 
 RUN_COLORS = dict(zip(RUNS, COLORS, strict=False))
 VERDICT_COLORS = {

@@ -19,9 +19,9 @@ from scripts import ROOT
 from hindsight import batches, client, spending
 
 SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
-CURATOR = "convert_to_data.py"
+CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
-SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR)
+SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
 CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
 
 

@@ -17,10 +17,11 @@ from analysis.answers import Answer
 from analysis.entropy import mean_by_position
 from analysis.figures import peaks
 from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
+from hindsight.estimator import pass_at_ks
 from hindsight.mask import read_mask
 from hindsight.records import write_json
 from hindsight.settings import UserError
-from pass_at_k_plot import make_curve
+from hindsight.verdict_counts import count_folder
 
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 
@@ -258,9 +259,10 @@ def test_pass_at_k_is_that_of_the_plotting_script_and_unconverted_answers_count_
     loaded = answers.load_answers(tmp_path / "r", "r")
     assert [a.verdict for a in loaded] == ["correct", *["runtime error"] * 3, "correct", "not converted"]
     assert (loaded[0].code, loaded[-1].code) == ("print(1)\n", None)
-    curve = make_curve(tmp_path / "r", "r", [1, 2], read_mask(""), broken=[])
+    counts = count_folder(tmp_path / "r", read_mask(""))
+    values = pass_at_ks(counts.of("samples"), counts.of("correct"), [1, 2]).mean(axis=0)
     for k in (1, 2):
-        assert correctness.run_pass_at_k(loaded, k) == pytest.approx(curve.values[k])
+        assert correctness.run_pass_at_k(loaded, k) == pytest.approx(values[k - 1])
     assert correctness.run_pass_at_k(loaded, 2) == pytest.approx(2 / 3)
     assert correctness.count_verdicts({"r": loaded})["r"]["runtime error"] == 3
     assert correctness.fewest_samples({"r": loaded}) == 2

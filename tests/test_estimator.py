@@ -4,11 +4,12 @@ from fractions import Fraction
 from itertools import combinations
 from math import comb
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hindsight.estimator import mean_pass_at_k, pass_at_k
+from hindsight.estimator import bootstrap_interval, mean_pass_at_k, pass_at_k, pass_at_ks
 
 
 def test_values_worked_out_by_hand():
@@ -40,3 +41,31 @@ def test_counts_without_an_unbiased_estimate_are_refused(n, c, k):
 
 def test_the_mean_takes_each_problem_with_its_own_number_of_samples():
     assert mean_pass_at_k([(10, 5), (2, 2), (4, 0)], k=1) == pytest.approx((0.5 + 1 + 0) / 3)
+
+
+def test_intervals_of_differences_cover_the_truth_as_often_as_they_say():
+    """Problems of two runs with known chances; 95 % intervals of the paired difference at k = 1 and k = 5.
+
+    4,000 worlds of 100 problems: the share of intervals that hold has a standard error of 0.35 %.
+    """
+    chance = np.random.default_rng(0)
+    held, worlds = np.zeros(2), 4000
+    tables = np.array([[pass_at_k(10, c, k) for k in (1, 5)] for c in range(11)])
+    ease = chance.beta(0.6, 1.4, size=1_000_000)
+    truth = [np.mean(1 - (1 - np.minimum(ease * 1.3, 1)) ** k) - np.mean(1 - (1 - ease) ** k) for k in (1, 5)]
+    for _ in range(worlds):
+        ease = chance.beta(0.6, 1.4, size=100)
+        correct = [chance.binomial(10, each) for each in (np.minimum(ease * 1.3, 1), ease)]
+        low, high = bootstrap_interval(tables[correct[0]] - tables[correct[1]], resamples=1000)
+        held += (low <= truth) & (truth <= high)
+    assert (held / worlds >= 0.94).all() and (held / worlds <= 0.96).all(), held / worlds
+
+
+def test_one_problem_or_problems_alike_leave_no_room():
+    low, high = bootstrap_interval(np.array([[0.25, 1.0]] * 7))
+    assert low == pytest.approx([0.25, 1.0]) and high == pytest.approx([0.25, 1.0])
+
+
+def test_all_problems_at_all_ks():
+    values = pass_at_ks(np.array([10, 5]), np.array([3, 2]), [1, 2])
+    assert values == pytest.approx(np.array([[0.3, 1 - 21 / 45], [0.4, 1 - 3 / 10]]))

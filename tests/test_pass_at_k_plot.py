@@ -1,32 +1,39 @@
-"""Step 5 as a user runs it: the curves' numbers, what they rest on, and what is refused."""
+"""Step 5 as a user runs it: the curves' numbers, what they rest on, what is compared, and what is refused."""
 
+import csv
 import json
+import time
 
 import pytest
-from scripts import run_script, write_converted
+import quick_scripts
+from scripts import write_converted
 
-SCRIPT = "pass_at_k_plot.py"
 
-
-def make_run(folder, verdicts):
+def make_run(folder, verdicts, **more):
     """A checked run: `verdicts` holds, for each question, the verdict of each sample."""
     for question, samples in enumerate(verdicts):
         for index, correct in enumerate(samples):
-            write_converted(folder, question, index, "print()", {}, correctness=correct)
+            write_converted(folder, question, index, "print()", {}, correctness=correct, **more)
     return folder
 
 
-def plot(tmp_path, *folders, ks=(1, 2), labels=()):
-    flags = ["--output", tmp_path / "out", "--ks", *ks, "--input_dirs", *folders]
-    result = run_script(SCRIPT, *flags, *(["--labels", *labels] if labels else []))
-    path = tmp_path / "out.json"
-    return result, json.loads(path.read_text()) if path.exists() else None
+@pytest.fixture
+def plot(tmp_path):
+    """Runs step 5; what it said, and the numbers that it wrote."""
+
+    def run(*inputs, ks=(1, 2), flags=()):
+        given = ["--output", tmp_path / "out", "--ks", *ks, "--input_dirs", *inputs, *flags]
+        result = quick_scripts.run(tmp_path / "said" / str(time.monotonic_ns()), quick_scripts.PLOTTER, *given)
+        path = tmp_path / "out.json"
+        return result, json.loads(path.read_text()) if path.exists() else None
+
+    return run
 
 
-def test_numbers_are_the_estimators_mean_over_problems(tmp_path):
+def test_numbers_are_the_estimators_mean_over_problems(tmp_path, plot):
     one = make_run(tmp_path / "one", [[True, False, False], [True, True, True]])
     two = make_run(tmp_path / "two", [[False, False]])
-    result, numbers = plot(tmp_path, one, two, labels=["first", "second"])
+    result, numbers = plot(one, two, flags=["--labels", "first", "second"])
     assert result.returncode == 0, result.stderr
     first, second = numbers["curves"]
     assert (first["label"], first["problems"], first["samples"], first["correct"]) == ("first", 2, 6, 4)
@@ -35,50 +42,141 @@ def test_numbers_are_the_estimators_mean_over_problems(tmp_path):
     assert "first          2        6    0.667    0.833" in result.stdout
 
 
-def test_a_pdf_and_a_png_are_written(tmp_path):
-    plot(tmp_path, make_run(tmp_path / "one", [[True, False]]))
-    assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF")
-    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True, False]])
+    names = [f"out.{suffix}" for suffix in ("pdf", "png", "svg", "json", "csv")]
+    written = []
+    for _ in range(2):
+        result, _ = plot(run, flags=["--formats", "pdf", "png", "svg", "--latex", "--title", "A title"])
+        assert result.returncode == 0, result.stderr
+        written.append([(tmp_path / name).read_bytes() for name in names])
+    assert written[0] == written[1]
+    assert [content[:4] for content in written[0][:3]] == [b"%PDF", b"\x89PNG", b"<?xm"]
+    assert r"one & 0.500 {\scriptsize [0.500, 0.500]} & 1.000 {\scriptsize [1.000, 1.000]} \\" in result.stdout
+    rows = list(csv.DictReader(written[0][4].decode().splitlines()))
+    assert [(row["label"], row["k"], row["pass_at_k"]) for row in rows] == [("one", "1", "0.5"), ("one", "2", "1.0")]
 
 
-def test_answers_that_could_not_be_converted_count_as_wrong_and_are_said(tmp_path):
+def test_two_runs_are_compared_on_the_problems_of_both(tmp_path, plot):
+    """One has problems 0 to 3, the other 0 to 2, where it solves 0 only: differences 0, 1 and 0."""
+    one = make_run(tmp_path / "one", [[True], [True], [False], [True]])
+    other = make_run(tmp_path / "other", [[True], [False], [False]])
+    result, numbers = plot(other, one, ks=(1,))
+    (difference,) = numbers["differences"]
+    assert (difference["one"], difference["other"], difference["problems"]) == ("one", "other", 3)
+    assert difference["mean"] == [pytest.approx(1 / 3)]
+    assert "one against other: pass@1 +0.333 [+0.000, +1.000] on 3 problems" in result.stdout
+
+
+def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
+    runs = [make_run(tmp_path / name, [[True]]) for name in ("x", "y", "z")]
+    for folder, content in zip(
+        runs,
+        (
+            {"script": "single_model_inference.py", "settings": {"merged_from": ["b", "f", "0.70"]}, "models": ["m"]},
+            {"script": "single_model_inference.py", "settings": {}, "models": ["vicuna"]},
+            {"script": "switching_inference.py", "settings": {}, "models": ["a", "b"]},
+        ),
+        strict=True,
+    ):
+        (folder / "run.json").write_text(json.dumps(content))
+    _, numbers = plot(tmp_path / "[xyz]", ks=(1,))
+    assert [(curve["label"], curve["alpha"]) for curve in numbers["curves"]] == [
+        ("alpha 0.7", 0.7), ("vicuna", None), ("switching", None)
+    ]  # fmt: skip
+    _, numbers = plot(tmp_path / "[xy]", runs[2], ks=(1,), flags=["--labels", "two", "one", "--panels", "A", "B"])
+    assert [curve["label"] for curve in numbers["curves"]] == ["two x", "two y", "one"]
+    assert [curve["panel"] for curve in numbers["curves"]] == ["A", "A", "B"]
+    assert [(each["one"], each["other"]) for each in numbers["differences"]] == [("two y", "two x")]
+
+
+@pytest.mark.parametrize(("status", "correct"), [("plus", 1), ("base", 2)])
+def test_result_files_of_evalplus_go_straight_in(tmp_path, plot, status, correct):
+    passed, failed = {"base_status": "pass", "plus_status": "pass"}, {"base_status": "pass", "plus_status": "fail"}
+    broken = {"base_status": "fail", "plus_status": "fail"}
+    path = tmp_path / "vicuna_0.7.eval_results.json"
+    path.write_text(json.dumps({"date": "x", "eval": {"Mbpp/2": [passed, failed, broken], "Mbpp/3": [broken] * 3}}))
+    result, numbers = plot(path, ks=(1, 3), flags=["--status", status])
+    (curve,) = numbers["curves"]
+    assert (curve["label"], curve["correct"], curve["samples"]) == ("vicuna_0.7", correct, 6)
+    assert curve["values"] == {"1": pytest.approx(correct / 6), "3": 0.5}
+    path.write_text(json.dumps({"eval": {"Mbpp/2": [{"result": "pass"}]}}))
+    result, _ = plot(path, ks=(1,))
+    assert (result.returncode, "is no result file of evalplus with a plus_status" in result.stderr) == (2, True)
+
+
+def test_answers_that_could_not_be_converted_count_as_wrong_and_are_said(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, True]])
     for name in ("question_0_sample_2", "question_1_sample_0", "question_1_sample_1"):
         (run / f"{name}.json").write_text("{}")
     (run / "question_0_sample_0.json").write_text("{}")
-    result, numbers = plot(tmp_path, run, ks=(1,))
+    (run / "question_1_sample_1.json").write_text('{"finish_reason": "length"}')
+    result, numbers = plot(run, ks=(1,))
     assert numbers["curves"][0]["values"]["1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert "3 of 5 answers could not be converted" in result.stdout
+    assert "3 of 5 answers could not be converted: wrong" in result.stdout
+    assert "1 of 5 answers were cut off by length" in result.stdout
 
 
-def test_a_k_above_the_samples_of_a_problem_is_refused_with_the_problem(tmp_path):
-    run = make_run(tmp_path / "one", [[True, True], [True]])
-    result, numbers = plot(tmp_path, run)
+def test_answers_that_could_not_be_judged_are_left_out_and_said(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True, None, False, None]])
+    result, numbers = plot(run, ks=(1, 2))
+    assert numbers["curves"][0]["values"] == {"1": 0.5, "2": 1.0}
+    assert "2 of 4 answers could not be judged and are left out" in result.stdout
+
+
+def test_a_k_above_the_samples_of_a_problem_is_refused_with_the_problem_or_leaves_it_out(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True, False], [True]])
+    result, numbers = plot(run)
     assert (result.returncode, numbers) == (2, None)
-    assert "1 problems have fewer (question 1 has 1)" in result.stderr
+    assert "pass@2 needs 2 samples a problem, 1 of 2 have fewer (the least 1; the first: 1)" in result.stderr
+    result, numbers = plot(run, flags=["--leave_out_few"])
+    assert (result.returncode, numbers["curves"][0]["values"]) == (0, {"1": 0.5, "2": 1.0})
+    assert "1 problems have too few samples and are left out" in result.stdout
+    assert numbers["curves"][0]["too_few_samples"] == ["1"]
 
 
-def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path):
-    run = make_run(tmp_path / "one", [[True, None]])
-    result, _ = plot(tmp_path, run, ks=(1,))
+def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True]])
+    write_converted(run, 0, 1, "print()", {})
+    result, _ = plot(run, ks=(1,))
     assert (result.returncode, "1 of 2 answers" in result.stderr) == (2, True)
 
 
-def test_a_broken_file_is_named_and_the_rest_drawn(tmp_path):
+def test_a_broken_file_is_named_and_the_rest_drawn(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     (run / "converted_question_1_sample_1.json").write_text("{")
-    result, numbers = plot(tmp_path, run, ks=(1,))
-    assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
-    assert "converted_question_1_sample_1.json is not whole JSON" in result.stdout
+    for _ in range(2):
+        result, numbers = plot(run, ks=(1,))
+        assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
+        assert "converted_question_1_sample_1.json is not whole JSON" in result.stdout
 
 
-def test_bad_input_is_one_sentence(tmp_path):
+def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True, False], [True, True]])
+    first = plot(run, ks=(1,))[1]
+    kept = json.loads((run / "verdicts.json").read_text())
+    kept["problems"]["0"]["correct"] = 2  # what nobody does, to see that it is the cache that is read
+    (run / "verdicts.json").write_text(json.dumps(kept))
+    assert plot(run, ks=(1,))[1]["curves"][0]["values"] == {"1": 1.0}
+    write_converted(run, 0, 1, "print(1)", {}, correctness=False)
+    assert plot(run, ks=(1,))[1] == first
+    (run / "verdicts.json").write_text("{")
+    assert plot(run, ks=(1,))[1] == first
+    write_converted(run, 2, 0, "print(1)", {}, correctness=False)
+    assert plot(run, ks=(1,))[1]["curves"][0]["problems"] == 3
+
+
+def test_bad_input_is_one_sentence(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True]])
-    for flags, sentence in (
-        ({"ks": (0,)}, "whole numbers from 1 up"),
-        ({"ks": (1,), "labels": ("a", "b")}, "2 labels for 1 folders"),
+    for ks, flags, sentence in (
+        ((0,), (), "whole numbers from 1 up"),
+        ((1,), ("--labels", "a", "b"), "2 labels for 1 of INPUT_DIRS"),
+        ((1,), ("--panels", "a", "b"), "2 panels for 1 of INPUT_DIRS"),
+        ((1,), ("--formats", "gif"), "FORMATS are pdf, png and svg, not gif"),
+        ((1,), ("--status", "both"), "STATUS is plus or base, not 'both'"),
     ):
-        result, _ = plot(tmp_path, run, **flags)
+        result, _ = plot(run, ks=ks, flags=flags)
         assert (result.returncode, sentence in result.stderr) == (2, True)
-    result, _ = plot(tmp_path, tmp_path / "none")
-    assert (result.returncode, "there is no folder" in result.stderr) == (2, True)
+    for missing, sentence in (("none", "there is no folder"), ("n*ne", "nothing is there of the pattern")):
+        result, _ = plot(tmp_path / missing)
+        assert (result.returncode, sentence in result.stderr) == (2, True)

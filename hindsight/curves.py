@@ -1,0 +1,159 @@
+"""Pass@k curves of runs: values with their intervals, paired differences, and the drawing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hindsight.estimator import bootstrap_interval, pass_at_ks
+from hindsight.runs import read_run
+from hindsight.settings import UserError
+from hindsight.verdict_counts import VerdictCounts
+
+COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#0072B2")  # Okabe and Ito 2008
+MARKERS = "osD^vPX"
+DASHES = ("-", "--", "-.", ":")
+ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
+COLUMN = 3.3, 2.6  # inches of a panel: one column of a paper
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run's pass@k on its problems.
+
+    values: [problems, ks]; mean, low, high: [ks], the mean over problems and its 95 % interval. alpha: of a merged
+    model, else None. too_few: problems left out for having fewer samples than the largest k.
+    """
+
+    label: str
+    panel: str
+    alpha: float | None
+    ks: tuple[int, ...]
+    counts: VerdictCounts
+    questions: tuple[str, ...]
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    too_few: tuple[str, ...]
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.values.mean(axis=0)
+
+    def share(self, name: str) -> float:
+        """The share of a kind of answers (`verdict_counts.COUNTED`) in all of them."""
+        counts = self.counts
+        return float(counts.of(name).sum() / (counts.of("samples").sum() + counts.of("not_judged").sum()))
+
+
+def make_curve(
+    counts: VerdictCounts, name: str, label: str, panel: str, alpha: float | None, ks: Sequence[int], leave_out: bool
+) -> Curve:
+    """The curve of a run. `name` is what an error calls it.
+
+    Raises UserError when a problem has fewer samples than the largest k, unless `leave_out` leaves such problems out.
+    """
+    enough = counts.of("samples") >= max(ks)
+    few = tuple(question for question, fits in zip(counts.questions, enough, strict=True) if not fits)
+    if few and not (leave_out and enough.any()):
+        least = counts.of("samples").min()
+        raise UserError(
+            f"{name}: pass@{max(ks)} needs {max(ks)} samples a problem, {len(few)} of {len(enough)} have fewer "
+            f"(the least {least}; the first: {', '.join(few[:5])}); give smaller --ks, sample more, or leave them "
+            "out by --leave_out_few"
+        )
+    kept = tuple(question for question, fits in zip(counts.questions, enough, strict=True) if fits)
+    values = pass_at_ks(counts.of("samples")[enough], counts.of("correct")[enough], ks)
+    return Curve(label, panel, alpha, tuple(ks), counts, kept, values, *bootstrap_interval(values), few)
+
+
+def describe_run(folder: Path) -> tuple[str, float | None]:
+    """A run's label and alpha, by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name."""
+    run = read_run(folder) or {}
+    settings = run.get("settings") or {}
+    if merged := settings.get("merged_from"):
+        return f"alpha {float(merged[2]):g}", float(merged[2])
+    if run.get("script") == "switching_inference.py":
+        return "switching", None
+    models = run.get("models") or []
+    return (models[0] if len(models) == 1 else folder.name), None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """pass@k of one curve minus that of another, [ks], on the problems of both, with its 95 % interval."""
+
+    one: str
+    other: str
+    problems: int
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def differences(curves: Sequence[Curve]) -> list[Difference]:
+    """The paired differences of every two curves of a panel that have problems in common."""
+    found = []
+    for other, one in combinations(curves, 2):
+        common = sorted(set(one.questions) & set(other.questions))
+        if one.panel == other.panel and common:
+            rows = [curve.values[[curve.questions.index(q) for q in common]] for curve in (one, other)]
+            values = rows[0] - rows[1]
+            interval = bootstrap_interval(values)
+            found.append(Difference(one.label, other.label, len(common), values.mean(axis=0), *interval))
+    return found
+
+
+def style(curve: Curve, number: int) -> dict[str, Any]:
+    """Colour, line and marker of a curve: by its alpha, the same in every figure, or its number among the others.
+
+    Alphas go from yellow to violet (viridis), which gets darker evenly, so it is told apart in grey and by the
+    colour-blind; each tenth has a marker of its own, and lines of what has no alpha are broken.
+    """
+    from matplotlib import colormaps
+
+    if curve.alpha is None:
+        line = DASHES[1 + number // len(COLORS)] if number >= len(COLORS) else "--"
+        return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": line}
+    tenth = min(10, max(0, round(curve.alpha * 10)))
+    return {"color": colormaps["viridis"](0.9 * (1 - curve.alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": "-"}
+
+
+def draw(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
+    """The curves with their 95 % bands, a panel beside the other, as `output` with each suffix."""
+    from matplotlib import rc_context  # here, as bad input is said sooner without it
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(curve.panel for curve in curves))
+    with rc_context({"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure = Figure(figsize=(COLUMN[0] * len(panels), COLUMN[1] + 0.2 * bool(title)), layout="constrained")
+        for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+            _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
+            axes.set_title(panel, fontsize=8)
+        figure.axes[0].set_ylabel("pass@k")
+        if title:
+            figure.suptitle(title, fontsize=9)
+        for suffix in suffixes:
+            date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)  # the same bytes each time
+            figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
+
+
+def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
+    others = [curve for curve in curves if curve.alpha is None]
+    for curve in curves:
+        look = style(curve, others.index(curve) if curve in others else 0)
+        if bands:
+            axes.fill_between(curve.ks, curve.low, curve.high, color=look["color"], alpha=0.12, linewidth=0)
+        axes.plot(curve.ks, curve.mean, **look, markersize=3, linewidth=1.1, label=curve.label)
+    ks = curves[0].ks
+    if len(ks) <= 12:
+        axes.set_xticks(ks)
+    elif ks[-1] >= 20 * ks[0]:
+        axes.set_xscale("log")
+    axes.set(xlabel="k", ylim=(0, None))
+    axes.grid(alpha=0.3, linewidth=0.4)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=7, handlelength=2.6)
