@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ class Browser:
     def __init__(self, folder: Path):
         self.requests: list[str] = []
         self.errors: list[str] = []
-        self._numbers = itertools.count(1)
+        self._numbers, self._stack = itertools.count(1), ExitStack()
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", "about:blank"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port, path = wait_for(lambda: port_file(folder / "DevToolsActivePort"))
-            self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None)
+            self._socket = self._stack.enter_context(
+                connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None)
+            )
             self._session = None
             tab = next(t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page")
             attached = self.send("Target.attachToTarget", targetId=tab["targetId"], flatten=True)
@@ -43,7 +46,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._stack.close()
         self._process.terminate()
         self._process.wait(DEADLINE)
 
