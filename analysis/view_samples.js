@@ -36,7 +36,8 @@ function element(tag, className, text) {
 const unpacked = new Map();
 
 async function unpack(number) {
-  const stream = new Blob([fromBase64(packed[number].textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const zipped = new Blob([fromBase64(packed[number].textContent)]).stream();
+  const stream = zipped.pipeThrough(new DecompressionStream("deflate"));
   return JSON.parse(await new Response(stream).text());
 }
 
@@ -233,14 +234,15 @@ function failedTest({ failed, passed }) {
 function legend({ segments }) {
   if (!segments.length) return [];
   const line = element("p", "quiet");
-  line.append(element("span", "base", "underlined"), ": the base model wrote it; plain: the instruct model; grey: prompted");
+  const rest = ": the base model wrote it; plain: the instruct model; grey: prompted";
+  line.append(element("span", "base", "underlined"), rest);
   return [line];
 }
 
 function folded(heading, content, more = "", first = false) {
   const made = element("details"), name = element("summary", "", more ? `${heading}: ${more}` : heading);
   made.open = opened.has(heading) ? opened.get(heading) : first;
-  made.addEventListener("toggle", () => opened.set(heading, made.open));
+  name.addEventListener("click", () => opened.set(heading, !made.open));  // what the reader did, and nothing else
   made.append(name, ...content);
   return made;
 }
@@ -282,7 +284,8 @@ function drawPart(parent, source, kind, start, end, isRaw) {
   if (start === end) return;
   const box = isRaw ? element("span", kind) : element(isCode ? "pre" : "div", isCode ? "code" : "prose");
   let place = start;
-  for (const [type, size] of kind === "python" ? pythonTokens(points.slice(start, end).join("")) : [["", end - start]]) {
+  const tokens = kind === "python" ? pythonTokens(points.slice(start, end).join("")) : [["", end - start]];
+  for (const [type, size] of tokens) {
     writeByWriter(box, source, type, place, place + size);
     place += size;
   }

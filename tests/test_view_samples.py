@@ -249,6 +249,18 @@ def test_a_failing_test_and_a_folded_thought(browser, page):
     assert browser.evaluate("document.querySelector('.thought').closest('details').open") is False
 
 
+def test_sections_stay_as_the_reader_left_them(browser, page):
+    browser.open(page, "#answer=merged/2/0")  # cut off in its thought, which is open by itself
+    assert browser.evaluate("document.querySelector('.thought').closest('details').open") is True
+    browser.press("k")
+    browser.until("document.documentElement.dataset.ready === 'turns/1/0'")
+    browser.evaluate("choose(places.get('merged/1/1'))")
+    assert browser.evaluate("document.querySelector('.thought').closest('details').open") is False
+    browser.evaluate("document.querySelector('.thought').closest('details').querySelector('summary').click()")
+    browser.evaluate("choose(places.get('merged/1/0'))")
+    assert browser.evaluate("document.querySelector('.thought').closest('details').open") is True
+
+
 def test_writers_are_marked_by_characters_as_python_counts_them(browser, page):
     browser.open(page, "#run=turns")
     assert (browser.text(".thought .instruct"), browser.text(".thought .base")) == ("\U0001f600A", "B\U0001f601")
