@@ -106,7 +106,7 @@ def verdict_of(record: dict[str, Any]) -> str:
         return NOT_CONVERTED
     if record.get("correctness") is None:
         return NOT_JUDGED
-    return "correct" if record["correctness"] else record.get("correctness_reason", "").split(":")[0] or "incorrect"
+    return "correct" if record["correctness"] else (record.get("correctness_reason") or "").split(":")[0] or "incorrect"
 
 
 def by_problem(answers: list[Answer]) -> dict[int, list[Answer]]:
