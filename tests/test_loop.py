@@ -105,7 +105,7 @@ def test_a_loop_that_is_killed_leaves_no_server_and_goes_on(settings):
     curves = json.loads((runs / "pass_at_k.json").read_text())["curves"]
     assert [(curve["label"], curve["problems"], curve["samples"]) for curve in curves] == [
         ("start", 3, 6),
-        ("alpha_0.7", 3, 6),
+        ("alpha 0.7", 3, 6),
         ("finetuned", 3, 6),
     ]
     assert len(list_files(runs / "teacher", "sample")) == 40
