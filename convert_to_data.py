@@ -24,6 +24,7 @@ from hindsight.dataset_card import push_to_hub
 from hindsight.dataset_files import OTHER_PROBLEM, OTHER_ROWS, ROW, counts_by_folder, require_same_data, write_dataset
 from hindsight.distances import distances_within
 from hindsight.mask import read_mask
+from hindsight.ngrams import LONGEST
 from hindsight.selection import choose, farthest_first
 from hindsight.settings import Settings, UserError, require, run_script
 from hindsight.training_rows import SUFFIXES
@@ -126,7 +127,8 @@ def check_settings(settings: Settings) -> None:
     for name in ("near_duplicates", "contamination"):
         require(0 <= settings[name] <= 1, f"{name.upper()} is a share from 0 to 1, not {settings[name]}")
     require(0 <= settings.validation < 1, f"VALIDATION is a share from 0 to below 1, not {settings.validation}")
-    require(settings.ngram > 0 and settings.cutoff_len >= 0, "NGRAM is at least 1, CUTOFF_LEN at least 0")
+    require(0 < settings.ngram <= LONGEST, f"NGRAM is from 1 to {LONGEST} words, not {settings.ngram}")
+    require(settings.cutoff_len >= 0, f"CUTOFF_LEN is at least 0, not {settings.cutoff_len}")
     require(bool(settings.input_dirs), "INPUT_DIRS names no folder")
     require(len(set(map(Path, settings.input_dirs))) == len(settings.input_dirs), "INPUT_DIRS names a folder twice")
     try:

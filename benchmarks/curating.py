@@ -1,7 +1,7 @@
-"""How many checked answers a second become a dataset, and in how much memory: every filter on, every row kept.
+"""How many checked answers a second become a dataset, and in how much memory: every filter on.
 
 The answers are made here, ten to a problem, of 4 kB: a sixth are wrong, a tenth are others again, a tenth differ from
-others in a few words, some are cut off or too long, some problems are those of the test. The script runs as a user
+others in a few words, some are cut off, some problems are those of the test. The script runs as a user
 runs it; its time is its whole run.
 
     python -m benchmarks.curating [FILES]     # 100,000, as by default, take a few minutes and 1 GB of disk
@@ -23,7 +23,7 @@ FILES, SAMPLES = 100_000, 10
 
 
 def write_answers(folder: Path, count: int) -> int:
-    """Checked answers as files of a run, and problems.jsonl with the test's; returns the bytes of the answers."""
+    """Checked answers as files of a run, and tests.jsonl with the test's problems; returns the bytes of the answers."""
     chance, size, text = random.Random(0), 0, ""
     for number in range(count):
         question, sample = divmod(number, SAMPLES)

@@ -100,8 +100,8 @@ def differences(curves: Sequence[Curve]) -> list[Difference]:
     for other, one in combinations(curves, 2):
         common = sorted(set(one.questions) & set(other.questions))
         if one.panel == other.panel and common:
-            rows = [curve.values[[curve.questions.index(q) for q in common]] for curve in (one, other)]
-            values = rows[0] - rows[1]
+            rows = [dict(zip(curve.questions, curve.values, strict=True)) for curve in (one, other)]
+            values = np.array([rows[0][question] - rows[1][question] for question in common])
             interval = bootstrap_interval(values)
             found.append(Difference(one.label, other.label, len(common), values.mean(axis=0), *interval))
     return found

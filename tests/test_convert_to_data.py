@@ -306,6 +306,7 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
         (["--format", "csv"], "FORMAT is one of sharegpt, jsonl, parquet, not 'csv'"),
         (["--select", "best"], "SELECT is one of random, shortest, diverse, not 'best'"),
         (["--near_duplicates", 2], "NEAR_DUPLICATES is a share from 0 to 1, not 2.0"),
+        (["--ngram", 65], "NGRAM is from 1 to 64 words, not 65"),
         (["--validation", 1], "VALIDATION is a share from 0 to below 1"),
         (["--benchmarks", "nothing.jsonl"], "there is no problem file nothing.jsonl"),
         (["--chat_template", "nothing.jinja", "--cutoff_len", 9], "CHAT_TEMPLATE cannot be read"),
