@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hindsight import records
 from hindsight.curves import Curve, Difference, describe_run, differences, draw, make_curve
 from hindsight.mask import Mask, read_mask
@@ -101,11 +103,15 @@ def remarks(curves: Sequence[Curve]) -> list[str]:
 
 def compare(found: Sequence[Difference], k: int) -> list[str]:
     """The paired differences at the largest k, in lines; the interval is that of 95 %."""
-    return [
-        f"{each.one} against {each.other}: pass@{k} {each.mean[-1]:+.3f} [{each.low[-1]:+.3f}, {each.high[-1]:+.3f}]"
-        f" on {each.problems} problems"
-        for each in found
-    ]
+    lines = []
+    for each in found:
+        names = f"{each.one} against {each.other}"
+        if each.problems:
+            numbers = f"{each.mean[-1]:+.3f} [{each.low[-1]:+.3f}, {each.high[-1]:+.3f}]"
+            lines.append(f"{names}: pass@{k} {numbers} on {each.problems} problems")
+        if each.unlike:
+            lines.append(f"{names}: {each.unlike} problems of the same id have another text, and are not compared")
+    return lines
 
 
 def latex(curves: Sequence[Curve]) -> str:
@@ -151,6 +157,12 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
     }
 
 
+def as_pair(difference: Difference) -> dict[str, Any]:
+    """A difference's numbers: lists by k, in the order of the ks."""
+    numbers = vars(difference).items()
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in numbers}
+
+
 def as_csv(curves: Sequence[Curve]) -> str:
     """The numbers as CSV: a row for each curve and k."""
     lines = io.StringIO()
@@ -177,7 +189,7 @@ def main(settings: Settings) -> int:
     output.parent.mkdir(parents=True, exist_ok=True)
     suffixes = [f".{name}" for name in settings.formats]
     draw(curves, settings.title, output, suffixes, settings.bands)
-    pairs = [{**vars(each), **{name: vars(each)[name].tolist() for name in ("mean", "low", "high")}} for each in found]
+    pairs = [as_pair(each) for each in found]
     numbers = [as_json(curve, path) for curve, (path, _, _) in zip(curves, inputs, strict=True)]
     records.write_json(output.with_name(f"{output.name}.json"), {"ks": ks, "curves": numbers, "differences": pairs})
     records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())

@@ -5,7 +5,6 @@ of one answer work in several processes, a chunk of files at a time; what is kep
 a table, CANDIDATE, and a signature of 128 bytes, so memory does not grow with the texts.
 """
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from hindsight.contamination import TestTexts, read_tests
 from hindsight.duplicates import PERMUTATIONS, signature, without_near_duplicates
 from hindsight.formats import split_uniform
 from hindsight.mask import Mask
+from hindsight.problems import problem_hash
 from hindsight.processes import in_processes
 from hindsight.prompts import Prompts
 from hindsight.runs import existing_converted
@@ -206,12 +206,3 @@ def _without_duplicates(table: np.ndarray, signatures: np.ndarray, settings: Set
     for reason, before, after in ((EXACT, np.arange(len(table)), kept), (NEAR, kept, near)):
         counts.update((int(folder), reason) for folder in table["folder"][np.setdiff1d(before, after)])
     return table[near]
-
-
-def problem_hash(metadata: dict[str, Any]) -> int:
-    """A 64-bit hash of a problem's text and starter code, blank space apart: which problem an answer is to.
-
-    Ids are unique in one problem set only, and sets hold some problems twice.
-    """
-    text = "\n".join(" ".join((metadata.get(key) or "").split()) for key in ("question", "starter_code"))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())

@@ -24,8 +24,9 @@ COLUMN = 3.3, 2.6  # inches of a panel: one column of a paper
 class Curve:
     """A run's pass@k on its problems.
 
-    values: [problems, ks]; mean, low, high: [ks], the mean over problems and its 95 % interval. alpha: of a merged
-    model, else None. too_few: problems left out for having fewer samples than the largest k.
+    questions: [problems] ids; texts: [problems] hashes of their texts, "" where not known; values: [problems, ks];
+    mean, low, high: [ks], the mean over problems and its 95 % interval. alpha: of a merged model, else None. too_few:
+    problems left out for having fewer samples than the largest k.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Curve:
     ks: tuple[int, ...]
     counts: VerdictCounts
     questions: tuple[str, ...]
+    texts: tuple[str, ...]
     values: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -65,9 +67,11 @@ def make_curve(
             f"(the least {least}; the first: {', '.join(few[:5])}); give smaller --ks, sample more, or leave them "
             "out by --leave_out_few"
         )
-    kept = tuple(question for question, fits in zip(counts.questions, enough, strict=True) if fits)
+    questions, texts = (
+        tuple(one for one, fits in zip(each, enough, strict=True) if fits) for each in (counts.questions, counts.texts)
+    )
     values = pass_at_ks(counts.of("samples")[enough], counts.of("correct")[enough], ks)
-    return Curve(label, panel, alpha, tuple(ks), counts, kept, values, *bootstrap_interval(values), few)
+    return Curve(label, panel, alpha, tuple(ks), counts, questions, texts, values, *bootstrap_interval(values), few)
 
 
 def describe_run(folder: Path) -> tuple[str, float | None]:
@@ -84,27 +88,40 @@ def describe_run(folder: Path) -> tuple[str, float | None]:
 
 @dataclass(frozen=True)
 class Difference:
-    """pass@k of one curve minus that of another, [ks], on the problems of both, with its 95 % interval."""
+    """pass@k of one curve minus that of another, [ks], on the problems of both, with its 95 % interval.
+
+    unlike: how many problems of the two have the same id and another text, as ids of two problem sets do; they are not
+    compared. Where that leaves no problem, mean, low and high are None.
+    """
 
     one: str
     other: str
     problems: int
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    unlike: int
+    mean: np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
 
 def differences(curves: Sequence[Curve]) -> list[Difference]:
-    """The paired differences of every two curves of a panel that have problems in common."""
-    found = []
-    for other, one in combinations(curves, 2):
-        common = sorted(set(one.questions) & set(other.questions))
-        if one.panel == other.panel and common:
-            rows = [dict(zip(curve.questions, curve.values, strict=True)) for curve in (one, other)]
-            values = np.array([rows[0][question] - rows[1][question] for question in common])
-            interval = bootstrap_interval(values)
-            found.append(Difference(one.label, other.label, len(common), values.mean(axis=0), *interval))
-    return found
+    """The paired differences of every two curves of a panel that have problem ids in common."""
+    pairs = ((one, other) for other, one in combinations(curves, 2) if one.panel == other.panel)
+    found = [difference(one, other) for one, other in pairs]
+    return [each for each in found if each.problems or each.unlike]
+
+
+def difference(one: Curve, other: Curve) -> Difference:
+    """The paired difference of two curves. Problems are the same by id and, where both texts are known, by text."""
+    ours, theirs = (dict(zip(curve.questions, curve.texts, strict=True)) for curve in (one, other))
+    shared = sorted(ours.keys() & theirs.keys())
+    common = [question for question in shared if len({ours[question], theirs[question]} - {""}) < 2]
+    unlike = len(shared) - len(common)
+    if not common:
+        return Difference(one.label, other.label, 0, unlike)
+    rows = [dict(zip(curve.questions, curve.values, strict=True)) for curve in (one, other)]
+    values = np.array([rows[0][question] - rows[1][question] for question in common])
+    interval = bootstrap_interval(values)
+    return Difference(one.label, other.label, len(common), unlike, values.mean(axis=0), *interval)
 
 
 def style(curve: Curve, number: int) -> dict[str, Any]:

@@ -272,3 +272,12 @@ def _hub_rows(name: str, split: str, revision: str) -> tuple[Any, str]:
     except Exception as error:  # the Hub's client lets the errors of several HTTP libraries through
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"the Hub's data set {name} (split {split!r}) cannot be loaded: {reason}") from None
+
+
+def problem_hash(metadata: dict[str, Any]) -> int:
+    """A 64-bit hash of a problem's text and starter code, blank space apart: which problem an answer is to.
+
+    Ids are unique in one problem set only, and sets hold some problems twice.
+    """
+    text = "\n".join(" ".join((metadata.get(key) or "").split()) for key in ("question", "starter_code"))
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

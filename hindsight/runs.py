@@ -99,6 +99,12 @@ def existing_converted(folder: Path) -> dict[int, int]:
     return existing(folder, "converted") if _was_converted(folder) else require_existing(folder, "converted")
 
 
+def require_converted(folder: Path) -> None:
+    """Raises UserError as `converted_files` does."""
+    if not _was_converted(folder):
+        require_existing(folder, "converted")
+
+
 def _was_converted(folder: Path) -> bool:
     return folder.is_dir() and "format_converter.py" in (read_run(folder) or {"steps": {}})["steps"]
 

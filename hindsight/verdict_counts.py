@@ -8,23 +8,27 @@ evalplus's file (Liu et al. 2023, github.com/evalplus/evalplus):
     {"eval": {"Mbpp/2": [{"solution": "...", "base_status": "pass", "plus_status": "fail"}, ...], ...}}
 """
 
+# Paths are texts here: an object for each of 600,000 files takes seconds.
+# ruff: noqa: PTH116, PTH119, PTH123
+
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
 from hindsight import records
 from hindsight.mask import Mask
+from hindsight.problems import problem_hash
 from hindsight.processes import in_processes
-from hindsight.runs import converted_files, raw_folder
+from hindsight.runs import raw_folder, require_converted
 from hindsight.settings import UserError
 
 CACHE = "verdicts.json"
@@ -33,7 +37,38 @@ COUNTED = ("samples", "correct", "unconverted", "cut_off", "not_judged")
 UNJUDGED = "without a verdict"
 STATUSES = ("plus", "base")
 
-Files = dict[tuple[int, int], Path]
+Files = dict[tuple[int, int], str]
+
+
+class Metadata(msgspec.Struct):
+    """What tells which problem an answer is to."""
+
+    question: str | None = None
+    starter_code: str | None = None
+
+
+class Verdict(msgspec.Struct):
+    """What is read of an answer's file; the rest of it is only passed over, which takes a fifth of the time."""
+
+    finish_reason: str | None = None
+    correctness: bool | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Metadata | None = None
+
+
+_decode = msgspec.json.Decoder(Verdict).decode
+
+
+class Problem:
+    """A problem's answers: its files, those without a verdict, the COUNTED, and the hashes of the problem's text."""
+
+    def __init__(self):
+        self.counts = dict.fromkeys(("files", UNJUDGED, *COUNTED), 0)
+        self.texts: set[str] = set()
+
+    def add(self, other: "Problem") -> None:
+        for name, number in other.counts.items():
+            self.counts[name] += number
+        self.texts |= other.texts
 
 
 @dataclass(frozen=True)
@@ -42,11 +77,13 @@ class VerdictCounts:
 
     questions: [p] ids as text; counts: [p, 5], the COUNTED of each: answers whose verdict counts, correct ones among
     them, those of them that could not be converted (wrong), all that were cut off by length, and those that step 3
-    could not judge, which are not in `samples`. left_out: what the mask leaves out, in words. broken: a sentence each.
+    could not judge, which are not in `samples`. texts: [p] hashes of the problems' texts, "" where they are not known.
+    left_out: what the mask leaves out, in words. broken: a sentence each.
     """
 
     questions: tuple[str, ...]
     counts: np.ndarray
+    texts: tuple[str, ...]
     left_out: str = ""
     broken: tuple[str, ...] = ()
 
@@ -58,23 +95,26 @@ class VerdictCounts:
 def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
     """The verdicts of a run folder; an answer that was sampled but not converted is wrong.
 
-    Raises UserError when an answer has no verdict, as it has before step 3: it would else be counted as wrong.
+    Raises UserError when an answer has no verdict, as it has before step 3: it would else be counted as wrong; and
+    when answers of one question id are to several problems.
     """
-    converted = converted_files(folder)
-    sampled = {**records.list_files(raw_folder(folder), "sample"), **converted}
     mask.require_same(folder)
-    problems, broken = _read_folder(folder, sampled, workers)
+    files = _list_answers(folder)
+    problems, broken = _read_folder(folder, files, workers)
     kept = [question for question in sorted(problems) if question not in mask.reasons]
-    if unjudged := sum(problems[question][UNJUDGED] for question in kept):
-        answers = sum(key[0] not in mask.reasons for key in converted)
+    if unjudged := sum(problems[question].counts[UNJUDGED] for question in kept):
+        answers = sum(key[0] not in mask.reasons and _is_converted(path) for key, path in files.items())
         raise UserError(
             f"{unjudged} of {answers} answers in {folder} have no verdict; run check_converted_samples.py on it"
         )
-    left_out = mask.describe(sampled) if mask.path else ""
+    if several := [question for question in kept if len(problems[question].texts) > 1]:
+        raise UserError(f"{folder} has answers of several problem sets: question {several[0]} is not one problem")
+    left_out = mask.describe(files) if mask.path else ""
     if not kept:
         raise UserError(f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
-    counts = np.array([[problems[question][name] for name in COUNTED] for question in kept])
-    return VerdictCounts(tuple(map(str, kept)), counts, left_out, tuple(broken))
+    counts = np.array([[problems[question].counts[name] for name in COUNTED] for question in kept])
+    texts = tuple("".join(problems[question].texts) for question in kept)
+    return VerdictCounts(tuple(map(str, kept)), counts, texts, left_out, tuple(broken))
 
 
 def count_evalplus(path: Path, status: str) -> VerdictCounts:
@@ -89,73 +129,121 @@ def count_evalplus(path: Path, status: str) -> VerdictCounts:
         raise UserError(f"{path} is no result file of evalplus with a {status}_status ({error!r})") from None
     if not counts:
         raise UserError(f"{path} holds no task")
-    return VerdictCounts(tuple(tasks), np.array(counts))
+    return VerdictCounts(tuple(tasks), np.array(counts), ("",) * len(counts))
 
 
-def _read_folder(folder: Path, sampled: Files, workers: int) -> tuple[dict[int, Counter], list[str]]:
-    """The COUNTED of each problem, and what has no verdict; from the cache where it holds."""
-    cache, digest = folder / CACHE, _digest(sampled)
-    try:
-        known = records.read_record(cache, ("digest", "problems")) if cache.exists() else {}
-    except records.BrokenFile:
-        known = {}
-    if known.get("digest") == digest:
-        return {int(question): Counter(counts) for question, counts in known["problems"].items()}, []
-    problems: dict[int, Counter] = {question: Counter() for question, _ in sampled}
+def _list_answers(folder: Path) -> Files:
+    """Paths by question and sample: of the converted answers, and of those raw ones that were not converted."""
+    raw, converted = raw_folder(folder), records.list_names(folder, "converted") if folder.is_dir() else {}
+    if not converted:
+        require_converted(folder)
+    sampled = {key: f"{raw}/{name}" for key, name in records.list_names(raw, "sample").items()}
+    return {**sampled, **{key: f"{folder}/{name}" for key, name in converted.items()}}
+
+
+def _read_folder(folder: Path, files: Files, workers: int) -> tuple[dict[int, Problem], list[str]]:
+    """Each problem's answers, and what is wrong with files that are not whole; from the cache where it holds."""
+    cache, digest = folder / CACHE, _digest(files)
+    if known := _recall(cache, digest):
+        return known, []
+    problems = {question: Problem() for question, _ in files}
     broken: list[str] = []
-    everything = iter(sampled.items())
+    everything = iter(files.items())
     chunks: Iterator[list] = iter(lambda: list(islice(everything, CHUNK)), [])
-    workers = 1 if len(sampled) <= FEW else workers or os.cpu_count() or 1
-    with tqdm(total=len(sampled), desc=str(folder), unit="answer", leave=False) as bar:
+    workers = 1 if len(files) <= FEW else workers or os.cpu_count() or 1
+    with tqdm(total=len(files), desc=str(folder), unit="answer", leave=False) as bar:
         for found, sentences in in_processes(_count, chunks, workers):
-            for question, counts in found.items():
-                problems[question].update(counts)
-                bar.update(counts["files"])
+            for question, problem in found.items():
+                problems[question].add(problem)
+                bar.update(problem.counts["files"])
             broken += sentences
-    if not broken and not any(counts[UNJUDGED] for counts in problems.values()):
+    if not broken and not any(problem.counts[UNJUDGED] for problem in problems.values()):
         _remember(cache, digest, problems)
     return problems, broken
 
 
-def _count(chunk: list[tuple[tuple[int, int], Path]]) -> tuple[dict[int, Counter], list[str]]:
-    """The COUNTED of some answers by question, and what is wrong with files that are not whole."""
-    found: dict[int, Counter] = {}
+def _count(chunk: list[tuple[tuple[int, int], str]]) -> tuple[dict[int, Problem], list[str]]:
+    """Some answers by question, and what is wrong with files that are not whole."""
+    found: dict[int, Problem] = {}
     broken: list[str] = []
     for (question, _), path in chunk:
-        counts = found.setdefault(question, Counter())
-        counts["files"] += 1
+        problem = found.setdefault(question, Problem())
+        problem.counts["files"] += 1
         try:
-            record = records.read_record(path)
+            verdict = _read_verdict(path)
         except records.BrokenFile as error:
             broken.append(str(error))
             continue
-        counts["cut_off"] += record.get("finish_reason") == "length"
-        counts.update(_verdict(record, path.name.startswith("converted_")))
+        problem.counts["cut_off"] += verdict.finish_reason == "length"
+        for name in _counts_as(verdict, _is_converted(path)):
+            problem.counts[name] += 1
+        if (metadata := verdict.metadata) and metadata.question:
+            problem.texts.add(_hash(metadata.question, metadata.starter_code))
     return found, broken
 
 
-def _verdict(record: dict[str, Any], converted: bool) -> list[str]:
+def _read_verdict(path: str) -> Verdict:
+    """An answer's verdict. Raises BrokenFile where `records.read_record` does, and for a verdict that is none."""
+    with open(path, "rb", buffering=0) as file:
+        content = file.read()
+    try:
+        return _decode(content)
+    except (msgspec.MsgspecError, ValueError):
+        record = records.read_record(Path(path))  # says what is wrong; or is what JSON's own reader takes as well
+    try:
+        return msgspec.convert(record, Verdict)
+    except msgspec.ValidationError as error:
+        raise records.BrokenFile(f"{path} is no answer of a run ({error})") from None
+
+
+def _counts_as(verdict: Verdict, converted: bool) -> tuple[str, ...]:
     """What an answer counts as."""
     if not converted:
-        return ["samples", "unconverted"]
-    if "correctness" not in record:
-        return [UNJUDGED]
-    if record["correctness"] is None:
-        return ["not_judged"]
-    return ["samples"] + ["correct"] * bool(record["correctness"])
+        return "samples", "unconverted"
+    if verdict.correctness is msgspec.UNSET:
+        return (UNJUDGED,)
+    if verdict.correctness is None:
+        return ("not_judged",)
+    return ("samples", "correct") if verdict.correctness else ("samples",)
+
+
+def _is_converted(path: str) -> bool:
+    return os.path.basename(path).startswith("converted_")
+
+
+@lru_cache(1024)
+def _hash(question: str, starter_code: str | None) -> str:
+    return f"{problem_hash({'question': question, 'starter_code': starter_code}):016x}"
 
 
 def _digest(files: Files) -> str:
     """A digest of the names, sizes and times of change of files."""
     state = hashlib.sha256()
     for path in files.values():
-        stat = path.stat()
-        state.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        stat = os.stat(path)
+        state.update(f"{os.path.basename(path)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return f"sha256:{state.hexdigest()}"
 
 
-def _remember(cache: Path, digest: str, problems: dict[int, Counter]) -> None:
-    kept = {str(question): {name: counts[name] for name in COUNTED} for question, counts in problems.items()}
+def _recall(cache: Path, digest: str) -> dict[int, Problem]:
+    """What `_remember` kept of the same files, else nothing."""
+    problems: dict[int, Problem] = {}
+    try:
+        known = records.read_record(cache, ("digest", "problems")) if cache.exists() else {"digest": ""}
+        for question, kept in known["problems"].items() if known["digest"] == digest else ():
+            problems[int(question)] = problem = Problem()
+            problem.texts = set(kept.pop("texts"))
+            problem.counts.update(kept)
+    except (records.BrokenFile, KeyError):  # cut off, or of an earlier version
+        return {}
+    return problems
+
+
+def _remember(cache: Path, digest: str, problems: dict[int, Problem]) -> None:
+    kept = {
+        str(question): {**{name: problem.counts[name] for name in COUNTED}, "texts": sorted(problem.texts)}
+        for question, problem in problems.items()
+    }
     try:
         records.write_json(cache, {"digest": digest, "problems": kept})
     except PermissionError:

@@ -68,6 +68,22 @@ def test_two_runs_are_compared_on_the_problems_of_both(tmp_path, plot):
     assert "one against other: pass@1 +0.333 [+0.000, +1.000] on 3 problems" in result.stdout
 
 
+def test_problems_of_two_sets_are_not_compared_though_their_ids_are_the_same(tmp_path, plot):
+    runs = []
+    for name, problems in (("a", "PQR"), ("b", "PXR"), ("c", "XYZ")):
+        runs.append(tmp_path / name)
+        for question, text in enumerate(problems):
+            write_converted(runs[-1], question, 0, "print()", {"question": text}, correctness=question == 0)
+    result, numbers = plot(*runs, ks=(1,))
+    pairs = [(each["one"], each["other"], each["problems"], each["unlike"]) for each in numbers["differences"]]
+    assert pairs == [("b", "a", 2, 1), ("c", "a", 0, 3), ("c", "b", 0, 3)]
+    assert "b against a: 1 problems of the same id have another text, and are not compared" in result.stdout
+    assert "c against a: pass@1" not in result.stdout
+    write_converted(runs[0], 1, 1, "print()", {"question": "X"}, correctness=True)
+    result, _ = plot(*runs, ks=(1,))
+    assert (result.returncode, "answers of several problem sets: question 1" in result.stderr) == (2, True)
+
+
 def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
     runs = [make_run(tmp_path / name, [[True]]) for name in ("x", "y", "z")]
     for folder, content in zip(
@@ -149,6 +165,13 @@ def test_a_broken_file_is_named_and_the_rest_drawn(tmp_path, plot):
         result, numbers = plot(run, ks=(1,))
         assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
         assert "converted_question_1_sample_1.json is not whole JSON" in result.stdout
+    (run / "converted_question_1_sample_1.json").write_text('{"correctness": "yes"}')
+    result, _ = plot(run, ks=(1,))
+    assert (result.returncode, "is no answer of a run (Expected `bool | null`" in result.stdout) == (1, True)
+    path = run / "converted_question_1_sample_0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metadata": {"question": "half a pair: \ud800"}}))
+    _, numbers = plot(run, ks=(1,))
+    assert numbers["curves"][0]["correct"] == 2
 
 
 def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
@@ -160,8 +183,9 @@ def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     assert plot(run, ks=(1,))[1]["curves"][0]["values"] == {"1": 1.0}
     write_converted(run, 0, 1, "print(1)", {}, correctness=False)
     assert plot(run, ks=(1,))[1] == first
-    (run / "verdicts.json").write_text("{")
-    assert plot(run, ks=(1,))[1] == first
+    for content in ("{", '{"digest": ""}', json.dumps({**kept, "problems": {"0": {"samples": 2, "correct": 2}}})):
+        (run / "verdicts.json").write_text(content)
+        assert plot(run, ks=(1,))[1] == first
     write_converted(run, 2, 0, "print(1)", {}, correctness=False)
     assert plot(run, ks=(1,))[1]["curves"][0]["problems"] == 3
 

@@ -1,0 +1,72 @@
+"""Seconds of `pass_at_k_plot.py` over six runs of many checked answers, the first time and again, and its memory.
+
+The answers are made here, 100 to a problem, of 8 kB: a raw and a converted file each, as runs have them. The script
+runs as a user runs it; its time is its whole run.
+
+    python -m benchmarks.plotting [PROBLEMS]     # 1,000, as by default: 600,000 answers, minutes to make, 10 GB
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.converting import memory_by_tenths, program, thought
+from hindsight.formats import render
+
+ROOT = Path(__file__).resolve().parents[1]
+PROBLEMS, SAMPLES, RUNS = 1_000, 100, 6
+
+
+def write_run(folder: Path, problems: int, ease: float) -> None:
+    """A run folder of checked answers; `ease` of them are correct."""
+    chance = random.Random(ease)
+    folder.mkdir()
+    for question in range(problems):
+        statement = thought(random.Random(question))
+        text = render(thought(chance), f"So:\n\n{program(chance, 'solve')}")
+        record = {
+            "prompt": [{"role": "user", "content": statement}],
+            "generated_text": text,
+            "metadata": {"question": statement, "starter_code": "", "fn_name": None},
+            "question_id": question,
+            "finish_reason": "stop",
+        }
+        checked = {**record, "converted_text": text, "conversion": {"how": "rules"}}
+        for sample in range(SAMPLES):
+            verdict = {"sample_index": sample, "correctness": chance.random() < ease}
+            name = f"question_{question}_sample_{sample}.json"
+            (folder / name).write_text(json.dumps({**record, "sample_index": sample}))
+            (folder / f"converted_{name}").write_text(json.dumps({**checked, **verdict}))
+
+
+def plot(folders: list[Path], output: Path) -> tuple[float, list[int]]:
+    """The seconds of one run of the script, and its memory by tenths of it."""
+    ks = ["--ks", "1", "2", "5", "10", "20", "50", "100"]
+    command = [sys.executable, ROOT / "pass_at_k_plot.py", "--output", output, *ks, "--input_dirs", *folders]
+    begin = time.monotonic()
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        memory = memory_by_tenths(process)
+    assert process.returncode == 0
+    return time.monotonic() - begin, memory
+
+
+def main(problems: int = PROBLEMS) -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        folders = [Path(parent) / f"run_{number}" for number in range(RUNS)]
+        for number, folder in enumerate(folders):
+            write_run(folder, problems, (number + 1) / (RUNS + 2))
+        size = next(folders[0].glob("converted_*")).stat().st_size
+        first, memory = plot(folders, Path(parent) / "curves")
+        again, _ = plot(folders, Path(parent) / "curves")
+    answers = RUNS * problems * SAMPLES
+    print(f"plotting: pass_at_k_plot.py, {RUNS} runs of {problems:,} x {SAMPLES} answers of {size / 1000:.1f} kB")
+    print(f"  {first:.1f} s, {answers / first:,.0f} answers a second; again, from the caches: {again:.1f} s")
+    print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
