@@ -6,6 +6,7 @@ from math import comb
 
 import numpy as np
 import pytest
+from evalplus.eval import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ def test_values_worked_out_by_hand():
     assert pass_at_k(n=3, c=2, k=2) == 1.0
 
 
-@given(st.integers(1, 9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
+@given(st.integers(1, 12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
 def test_it_is_the_share_of_subsets_that_hold_a_correct_sample(counts):
     n, c, k = counts
     subsets = list(combinations(range(n), k))
@@ -64,6 +65,15 @@ def test_intervals_of_differences_cover_the_truth_as_often_as_they_say():
 def test_one_problem_or_problems_alike_leave_no_room():
     low, high = bootstrap_interval(np.array([[0.25, 1.0]] * 7))
     assert low == pytest.approx([0.25, 1.0]) and high == pytest.approx([0.25, 1.0])
+
+
+def test_it_is_evalplus_s_on_random_counts():
+    chance = np.random.default_rng(0)
+    samples = chance.integers(100, 1000, size=2000)
+    correct = chance.integers(0, samples + 1)
+    ks = [1, 2, 10, 57, 100]
+    theirs = np.stack([estimate_pass_at_k(samples, correct, k) for k in ks], axis=1)
+    assert pass_at_ks(samples, correct, ks) == pytest.approx(theirs, rel=1e-12, abs=1e-12)
 
 
 def test_all_problems_at_all_ks():
