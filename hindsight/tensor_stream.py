@@ -2,7 +2,7 @@
 
 One thread reads and takes digests, in the order of the files; the others compare, blend and write. Memory is a fixed
 number of buffers, however large the tensors: LERP holds a few, SLERP a whole tensor until its angle is known, or where
-that is larger than the buffers reads it a second time.
+that is larger than the buffers reads it a second time. `merge_pair` makes the same bits in memory.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from hindsight.checkpoints import StoredTensor
+from hindsight.checkpoints import StoredTensor, read_tensor
 from hindsight.merge_plan import Pair
-from hindsight.merging import Comparison, Sums, blend, sum_piece
+from hindsight.merging import Comparison, Sums, blend, merge_tensors, sum_piece
 from hindsight.settings import UserError
 
 CHUNK = 1 << 23  # bytes of a tensor that are read at once: whole blocks in every dtype
@@ -260,6 +260,22 @@ class TensorStream:
             finetuned_digest=hashes[1].hexdigest(),
             comparison=_finite(pair, sums) if pair.averaged else None,
         )
+
+
+def merge_pair(
+    pair: Pair, finetuned: torch.Tensor, alpha: float, method: str = "lerp", run: Callable = map
+) -> torch.Tensor:
+    """A pair's merged tensor in memory, for a model that follows the fine-tuned one; `finetuned` is that one's tensor.
+
+    `run` is `map`, or the `map` of a pool of threads. Raises UserError where the two cannot be merged.
+    """
+    base, merged = read_tensor(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
+    shared = merged.view(-1)[: pair.shared]
+    try:
+        shared.copy_(merge_tensors(base, shared, alpha, method, run))
+    except ValueError as error:
+        raise UserError(f"{pair.name}: {error}") from None
+    return merged
 
 
 def _finite(pair: Pair, sums: Sums) -> Comparison:

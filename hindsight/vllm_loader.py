@@ -22,10 +22,11 @@ from vllm.config.load import LoadConfig
 from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
-from hindsight.checkpoints import open_checkpoint, read_tensor
-from hindsight.merge_plan import MergePlan, Pair, plan_merge
-from hindsight.merging import METHODS, merge_tensors
+from hindsight.checkpoints import open_checkpoint
+from hindsight.merge_plan import MergePlan, plan_merge
+from hindsight.merging import METHODS
 from hindsight.settings import UserError, require
+from hindsight.tensor_stream import merge_pair
 
 LOAD_FORMAT = "hindsight"
 KEYS = ("base", "alpha", "method")
@@ -59,16 +60,9 @@ class MergedModelLoader(DefaultModelLoader):
         threads = min(THREADS, len(os.sched_getaffinity(0)))
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for name, tensor in super().get_all_weights(model_config, model):
-                yield name, self._merge(pairs[name], tensor, pool) if name in pairs else tensor
-
-    def _merge(self, pair: Pair, finetuned: torch.Tensor, pool: ThreadPoolExecutor) -> torch.Tensor:
-        base, merged = read_tensor(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
-        shared = merged.view(-1)[: pair.shared]
-        try:
-            shared.copy_(merge_tensors(base, shared, self.alpha, self.method, pool.map))
-        except ValueError as error:
-            raise UserError(f"{pair.name}: {error}") from None
-        return merged
+                if name in pairs:
+                    tensor = merge_pair(pairs[name], tensor, self.alpha, self.method, pool.map)
+                yield name, tensor
 
 
 def _require_loadable(plan: MergePlan) -> None:
