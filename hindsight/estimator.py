@@ -40,8 +40,20 @@ def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0)
     problems (the expanded percentile interval of Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). A
     difference of two runs is given as paired values of the problems that both have. The same seed gives the same ends.
     """
-    problems = len(values)
-    means = _draws(problems, resamples, seed) @ values / problems
+    return bootstrap_ratio_interval(values, np.ones((len(values), 1)), resamples, seed)
+
+
+def bootstrap_ratio_interval(
+    sums: np.ndarray, counts: np.ndarray, resamples: int = 2000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends, [columns] each, of the 95 % intervals of `sums.sum(0) / counts.sum(0)`, by the same bootstrap.
+
+    A mean over what problems have unequal numbers of, as answers or tokens: each problem, drawn anew, brings its sum
+    and its count along. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1].
+    """
+    problems = len(sums)
+    draws = _draws(problems, resamples, seed)
+    means = draws @ sums / (draws @ counts)
     if problems == 1:
         return means[0], means[0]
     outside = ndtr(-((problems / (problems - 1)) ** 0.5) * stdtrit(problems - 1, 0.975))
