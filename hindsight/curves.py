@@ -18,6 +18,7 @@ MARKERS = "osD^vPX"
 DASHES = ("-", "--", "-.", ":")
 ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
 COLUMN = 3.3, 2.6  # inches of a panel: one column of a paper
+PRINT = {"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}  # matplotlib's
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,23 @@ def difference(one: Curve, other: Curve) -> Difference:
 
 
 def style(curve: Curve, number: int) -> dict[str, Any]:
-    """Colour, line and marker of a curve: by its alpha, the same in every figure, or its number among the others.
+    """Colour, line and marker of a curve; see `look`."""
+    return look(curve.alpha, number)
+
+
+def look(alpha: float | None, number: int = 0) -> dict[str, Any]:
+    """Colour, line and marker of an alpha, the same in every figure, or of that number of what has no alpha.
 
     Alphas go from yellow to violet (viridis), which gets darker evenly, so it is told apart in grey and by the
     colour-blind; each tenth has a marker of its own, and lines of what has no alpha are broken.
     """
     from matplotlib import colormaps
 
-    if curve.alpha is None:
+    if alpha is None:
         line = DASHES[1 + number // len(COLORS)] if number >= len(COLORS) else "--"
         return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": line}
-    tenth = min(10, max(0, round(curve.alpha * 10)))
-    return {"color": colormaps["viridis"](0.9 * (1 - curve.alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": "-"}
+    tenth = min(10, max(0, round(alpha * 10)))
+    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": "-"}
 
 
 def draw(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
@@ -145,7 +151,7 @@ def draw(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[s
     from matplotlib.figure import Figure
 
     panels = list(dict.fromkeys(curve.panel for curve in curves))
-    with rc_context({"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}):
+    with rc_context(PRINT):
         figure = Figure(figsize=(COLUMN[0] * len(panels), COLUMN[1] + 0.2 * bool(title)), layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
             _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
@@ -153,9 +159,14 @@ def draw(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[s
         figure.axes[0].set_ylabel("pass@k")
         if title:
             figure.suptitle(title, fontsize=9)
-        for suffix in suffixes:
-            date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)  # the same bytes each time
-            figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
+        save(figure, output, suffixes)
+
+
+def save(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
+    """A figure as `output` with each suffix: the same bytes each time."""
+    for suffix in suffixes:
+        date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
+        figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
 
 
 def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
