@@ -1,10 +1,12 @@
 """The answers of run folders as plain data for the notebooks: a list of answers for each run.
 
-The runs are those that `make demo` leaves in runs/lab. The environment variable HINDSIGHT_RUNS names another folder
-that has the same run folders in it, HINDSIGHT_MODELS another one than lab/models with the checkpoints.
+The runs are those that `make demo` leaves in runs/lab, and `make loop` in runs/loop. The environment variables
+HINDSIGHT_RUNS and HINDSIGHT_LOOP name other folders that have the same run folders in them, HINDSIGHT_MODELS another
+one than lab/models with the checkpoints.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ from hindsight.runs import raw_folder
 from hindsight.settings import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = ("base", "switching", "alpha_0.7", "instruct")  # in the order of pass_at_k_plot.py, so in its colours
+RUNS = ("base", "switching", "alpha_0.7", "instruct")  # of `make demo`
+LOOP_RUNS = ("start", "finetuned", "alpha_0.7", "alpha_0.9")  # of `make loop`
 NOT_CONVERTED = "not converted"
 NOT_JUDGED = "not judged"
 
@@ -30,6 +33,7 @@ class Answer:
     question_id: int
     sample_index: int
     question: str
+    difficulty: str
     prompt: Any
     text: str
     code: str | None
@@ -43,8 +47,13 @@ class Answer:
 
 
 def runs_folder() -> Path:
-    """The folder that the run folders lie in."""
+    """The folder that the demo's run folders lie in."""
     return Path(os.environ.get("HINDSIGHT_RUNS") or ROOT / "runs" / "lab")
+
+
+def loop_folder() -> Path:
+    """The folder that the loop's run folders lie in."""
+    return Path(os.environ.get("HINDSIGHT_LOOP") or ROOT / "runs" / "loop")
 
 
 def models_folder() -> Path:
@@ -52,20 +61,29 @@ def models_folder() -> Path:
     return Path(os.environ.get("HINDSIGHT_MODELS") or ROOT / "lab" / "models")
 
 
-def run_folder(run: str) -> Path:
-    """A run's folder. Raises UserError when it is not there."""
-    folder = runs_folder() / run
-    if not folder.is_dir():
+def run_folder(run: str, parent: Path | None = None) -> Path:
+    """A run's folder, of the demo or of another parent. Raises UserError when it is not there."""
+    parent = parent or runs_folder()
+    if not (parent / run).is_dir():
         raise UserError(
-            f"there is no run {run!r} in {runs_folder()}: make it by `make demo`, or let the environment variable "
-            "HINDSIGHT_RUNS name a folder that has it"
+            f"there is no run {run!r} in {parent}: make it by `make demo`, or `make loop`, or let the environment "
+            "variable HINDSIGHT_RUNS, or HINDSIGHT_LOOP, name a folder that has it"
         )
-    return folder
+    return parent / run
 
 
-def load_runs(runs: tuple[str, ...] = RUNS) -> dict[str, list[Answer]]:
-    """The answers of each run, by question and sample; raises UserError for a run that is missing or broken."""
-    return {run: load_answers(run_folder(run), run) for run in runs}
+def load_runs(runs: Sequence[str] = RUNS, parent: Path | None = None) -> dict[str, list[Answer]]:
+    """The answers of each run, by question and sample, of the demo or of another parent folder.
+
+    Raises UserError for a run that is missing or broken, and when runs have other problems by the same ids.
+    """
+    found = {run: load_answers(run_folder(run, parent), run) for run in runs}
+    texts: dict[int, str] = {}
+    for run, answers in found.items():
+        for answer in answers:
+            if texts.setdefault(answer.question_id, answer.question) != answer.question:
+                raise UserError(f"question {answer.question_id} of {run} is another problem than in {runs[0]}")
+    return found
 
 
 def load_answers(folder: Path, run: str) -> list[Answer]:
@@ -85,12 +103,13 @@ def load_answers(folder: Path, run: str) -> list[Answer]:
 
 def make_answer(record: dict[str, Any], run: str) -> Answer:
     """An answer from the record of a raw or a converted file."""
-    converted = record.get("converted_text")
+    converted, metadata = record.get("converted_text"), record.get("metadata") or {}
     return Answer(
         run=run,
         question_id=record["question_id"],
         sample_index=record["sample_index"],
-        question=record.get("metadata", {}).get("question", ""),
+        question=metadata.get("question") or "",
+        difficulty=metadata.get("difficulty") or "",
         prompt=record.get("prompt"),
         text=record["generated_text"],
         code=extract_code(converted) if converted else None,

@@ -1,13 +1,16 @@
 """Verdicts of runs compared: by reason, by pass@k, and problem by problem."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from analysis.answers import NOT_JUDGED, Answer, by_problem
-from hindsight.estimator import mean_pass_at_k, pass_at_k
+from hindsight.estimator import Estimate, estimate_mean, pass_at_ks
 from hindsight.settings import UserError
+
+DIFFICULTIES = ("EASY", "MEDIUM", "MEDIUM_HARD", "HARD", "VERY_HARD")  # TACO's, in order
 
 
 def count_verdicts(runs: dict[str, list[Answer]]) -> dict[str, Counter]:
@@ -29,45 +32,40 @@ def count_correct(answers: Sequence[Answer]) -> dict[int, tuple[int, int]]:
     }
 
 
-def run_pass_at_k(answers: Sequence[Answer], k: int) -> float:
-    """pass@k of a run, the mean over its problems."""
-    return mean_pass_at_k(count_correct(answers).values(), k)
-
-
 def fewest_samples(runs: dict[str, list[Answer]]) -> int:
     """The fewest answers that any problem has in any run: the largest k that pass@k can be given for."""
     return min(n for answers in runs.values() for n, _ in count_correct(answers).values())
 
 
-def pass_at_k_difference(
-    one: Sequence[Answer], other: Sequence[Answer], k: int, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float, float]:
-    """pass@k of `one` minus that of `other` on the problems of both, with the ends of its 95 % interval.
-
-    The interval is the percentile bootstrap over problems (Efron 1979), each taken with both of its values.
-    """
-    first, second = count_correct(one), count_correct(other)
-    problems = sorted(first.keys() & second.keys())
-    differences = np.array([pass_at_k(*first[q], k) - pass_at_k(*second[q], k) for q in problems])
-    chosen = np.random.default_rng(seed).integers(len(problems), size=(resamples, len(problems)))
-    low, high = np.quantile(differences[chosen].mean(axis=1), [0.025, 0.975])
-    return float(differences.mean()), float(low), float(high)
+def pass_at_k(answers: Sequence[Answer], ks: Sequence[int]) -> dict[int, Estimate]:
+    """A run's pass@k, the mean over its problems with its interval, by k."""
+    samples, correct = np.array(list(count_correct(answers).values())).T
+    return {k: estimate_mean(column) for k, column in zip(ks, pass_at_ks(samples, correct, ks).T, strict=True)}
 
 
-def against_both(merged: Sequence[Answer], one: Sequence[Answer], other: Sequence[Answer]) -> list[dict[str, float]]:
+def pass_at_k_difference(one: Sequence[Answer], other: Sequence[Answer], k: int) -> Estimate:
+    """pass@k of `one` minus that of `other`, paired, on the problems of both, with its interval."""
+    counts = count_correct(one), count_correct(other)
+    common = sorted(counts[0].keys() & counts[1].keys())
+    ours, theirs = (pass_at_ks(*np.array([each[q] for q in common]).T, [k])[:, 0] for each in counts)
+    return estimate_mean(ours - theirs)
+
+
+def against_both(merged: Sequence[Answer], one: Sequence[Answer], other: Sequence[Answer]) -> list[dict[str, Any]]:
     """For each problem of all three the share of correct answers, and how the merged model stands to its parents.
 
     `stands` is 1 where it is above both, -1 where it is below both, else 0. Rows go from the largest win, over the
     better parent, to the largest loss, under the worse one.
     """
     counts = [count_correct(answers) for answers in (merged, one, other)]
+    difficulties = {answer.question_id: answer.difficulty for answer in merged}
     rows = []
     for question in sorted(counts[0].keys() & counts[1].keys() & counts[2].keys()):
         share, *parents = (count[question][1] / count[question][0] for count in counts)
         stands = int(share > max(parents)) - int(share < min(parents))
         margin = share - max(parents) if stands > 0 else share - min(parents) if stands < 0 else 0.0
-        rows.append({"question_id": question, "merged": share, "one": parents[0], "other": parents[1],
-                     "stands": stands, "margin": margin})
+        rows.append({"question_id": question, "difficulty": difficulties[question], "merged": share, "one": parents[0],
+                     "other": parents[1], "stands": stands, "margin": margin})
     return sorted(rows, key=lambda row: -row["margin"])
 
 
@@ -83,7 +81,7 @@ def most_mixed_problem(runs: dict[str, list[Answer]]) -> int:
     return min(mixed, key=lambda question: (-mixed[question], question))
 
 
-def standing(rows: Sequence[dict[str, float]], names: tuple[str, str, str], most: int = 5) -> list[dict[str, float]]:
+def standing(rows: Sequence[dict[str, Any]], names: tuple[str, str, str], most: int = 5) -> list[dict[str, Any]]:
     """The largest wins and losses of `against_both`, up to `most` of each, as rows of a table.
 
     `names` are the runs that the rows compare: the merged one and its parents.
@@ -91,6 +89,23 @@ def standing(rows: Sequence[dict[str, float]], names: tuple[str, str, str], most
     wins = [row for row in rows if row["stands"] > 0][:most]
     losses = [row for row in rows if row["stands"] < 0][-most:]
     return [
-        {"question": row["question_id"], **dict(zip(names, (row["merged"], row["one"], row["other"]), strict=True))}
+        {
+            "question": row["question_id"],
+            "difficulty": row["difficulty"],
+            **dict(zip(names, (row["merged"], row["one"], row["other"]), strict=True)),
+        }
         for row in [*wins, *losses]
+    ]
+
+
+def standing_by_difficulty(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many problems of each difficulty the merged model wins and loses against both parents, rows of a table."""
+    groups: dict[str, Counter] = {name: Counter() for name in DIFFICULTIES}
+    for row in rows:
+        groups.setdefault(row["difficulty"], Counter())[row["stands"]] += 1
+    return [
+        {"difficulty": name or "not known", "problems": stands.total(), "above both parents": stands[1],
+         "below both parents": stands[-1]}
+        for name, stands in groups.items()
+        if stands
     ]

@@ -1,17 +1,20 @@
-"""The notebooks' figures. A run has one colour in all of them."""
+"""The notebooks' figures. A run has one colour and marker in all of them, and in those of pass_at_k_plot.py."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
 
-from analysis.answers import RUNS
-from hindsight.curves import COLORS
+from hindsight.curves import look
+from hindsight.estimator import Estimate
 
-RUN_COLORS = dict(zip(RUNS, COLORS, strict=False))
+NUMBERS = {"base": 0, "start": 0, "switching": 1, "finetuned": 1, "instruct": 2}  # of runs that have no alpha
 VERDICT_COLORS = {
     "correct": "#009E73",
     "wrong answer": "#D55E00",
@@ -27,9 +30,15 @@ OTHER_VERDICTS = "#000000"
 DPI = 100
 
 
-def color_of(label: str, number: int = 0) -> str:
-    """A run's colour, by its name; for another label the colour of that number."""
-    return RUN_COLORS.get(label, COLORS[(number + len(RUNS)) % len(COLORS)])
+def look_of(label: str, number: int = 0) -> dict[str, Any]:
+    """A run's colour, line and marker (`hindsight.curves.look`), by its name; for another name those of that number."""
+    alpha = re.search(r"\balpha[_ ]([0-9.]+)$", label)
+    return look(float(alpha[1]) if alpha else None, NUMBERS.get(label, number + 3))
+
+
+def color_of(label: str, number: int = 0) -> Any:
+    """A run's colour, by its name."""
+    return look_of(label, number)["color"]
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -59,32 +68,90 @@ def draw_verdicts(counts: dict[str, Counter]) -> Figure:
     return figure
 
 
-def draw_pass_at_k(values: dict[str, dict[int, float]]) -> Figure:
-    """A bar for each run, side by side for each k; `values` holds pass@k by run and k."""
-    figure, (axes,) = new_figure(5.5, 3)
+def draw_pass_at_k(values: dict[str, dict[int, Estimate]]) -> Figure:
+    """A bar for each run, side by side for each k, with its 95 % interval; `values` holds pass@k by run and k."""
+    figure, (axes,) = new_figure(5.8, 3)
     ks = list(next(iter(values.values())))
     width = 0.8 / len(values)
     for number, (run, by_k) in enumerate(values.items()):
         places = np.arange(len(ks)) + (number - (len(values) - 1) / 2) * width
-        bars = axes.bar(places, [by_k[k] for k in ks], width * 0.9, color=color_of(run, number), label=run)
-        axes.bar_label(bars, fmt="%.2f", fontsize="x-small", padding=1)
+        means = [by_k[k].mean for k in ks]
+        errors = np.array([[by_k[k].mean - by_k[k].low, by_k[k].high - by_k[k].mean] for k in ks]).T
+        axes.bar(places, means, width * 0.9, color=color_of(run, number), label=run)
+        axes.errorbar(places, means, errors, fmt="none", ecolor="#888888", elinewidth=1.2, capsize=3)
+        for place, k in zip(places, ks, strict=True):
+            axes.annotate(f"{by_k[k].mean:.2f}", (place, by_k[k].high), (0, 2), textcoords="offset points",
+                          fontsize="x-small", ha="center")
     axes.set_xticks(range(len(ks)), [f"pass@{k}" for k in ks])
     axes.set(ylim=(0, None))
     axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
-def draw_differences(differences: dict[str, tuple[float, float, float]], xlabel: str) -> Figure:
+def draw_curves(values: dict[str, dict[int, Estimate]], ylabel: str = "pass@k") -> Figure:
+    """A line for each run over k, with its 95 % band."""
+    figure, (axes,) = new_figure(5.5, 3.2)
+    for number, (run, by_k) in enumerate(values.items()):
+        style = look_of(run, number)
+        ends = [[by_k[k].low for k in by_k], [by_k[k].high for k in by_k]]
+        axes.fill_between(list(by_k), *ends, color=style["color"], alpha=0.12, linewidth=0)
+        axes.plot(list(by_k), [each.mean for each in by_k.values()], **style, markersize=4, linewidth=1.3, label=run)
+    axes.set(xlabel="k", ylabel=ylabel, ylim=(0, None))
+    axes.get_xaxis().get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3, linewidth=0.5)
+    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def draw_differences(differences: dict[str, Estimate], xlabel: str) -> Figure:
     """Differences with the ends of their intervals, one below the other, and a line at no difference."""
     figure, (axes,) = new_figure(5.5, 0.4 * len(differences) + 0.9)
-    for number, (mean, low, high) in enumerate(differences.values()):
-        axes.plot([low, high], [number, number], color="#0072B2", linewidth=1.6)
-        axes.plot(mean, number, "o", color="#0072B2", markersize=5)
-        axes.annotate(f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]", (mean, number), (0, 5), textcoords="offset points",
+    for number, each in enumerate(differences.values()):
+        axes.plot([each.low, each.high], [number, number], color="#0072B2", linewidth=1.6)
+        axes.plot(each.mean, number, "o", color="#0072B2", markersize=5)
+        text = f"{each.mean:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
+        axes.annotate(text, (each.mean, number), (0, 5), textcoords="offset points",
                       ha="center", fontsize="x-small", bbox={"color": "white", "pad": 0.5})
     axes.axvline(0, color="#999999", linewidth=0.8)
     axes.set_yticks(range(len(differences)), list(differences))
     axes.set(xlabel=xlabel, ylim=(len(differences) - 0.4, -0.7))
+    return figure
+
+
+def draw_beside_paper(ours: dict[str, dict[float, Estimate]], paper: dict[str, dict[float, float]]) -> Figure:
+    """Shares of answers by alpha: the paper's, which have no interval, and ours; a panel for each share."""
+    figure, panels = new_figure(7.5, 2.8, columns=len(paper))
+    for axes, (name, values) in zip(panels, paper.items(), strict=True):
+        axes.plot(list(values), list(values.values()), "s--", color="#D55E00", markersize=5, label="the paper's")
+        means = [each.mean for each in ours[name].values()]
+        errors = np.array([[each.mean - each.low, each.high - each.mean] for each in ours[name].values()]).T
+        axes.errorbar(list(ours[name]), means, errors, fmt="o-", color="#0072B2", markersize=5, capsize=3,
+                      label="these runs'")
+        axes.set(xlabel="alpha", ylabel=f"share {name}", ylim=(0, None))
+        axes.grid(alpha=0.3, linewidth=0.5)
+    panels[-1].legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def draw_by_both_rules(values: dict[str, dict[str, Estimate]], ylabel: str) -> Figure:
+    """For each run an estimate by each of several rules, side by side: filled by the first, hollow by the others."""
+    figure, (axes,) = new_figure(5.8, 2.8)
+    for number, (run, by_rule) in enumerate(values.items()):
+        color = color_of(run, number)
+        for place, each in enumerate(by_rule.values()):
+            x = number + (place - (len(by_rule) - 1) / 2) * 0.28
+            errors = [[each.mean - each.low], [each.high - each.mean]]
+            axes.errorbar(x, each.mean, errors, fmt="s" if place else "o", color=color,
+                          markerfacecolor="white" if place else color, markersize=6, capsize=3)
+            axes.annotate(f"{each.mean:.3f}", (x, each.high), (0, 3), textcoords="offset points", ha="center",
+                          fontsize="x-small")
+    for place, rule in enumerate(next(iter(values.values()))):
+        axes.plot([], [], "s" if place else "o", color="#666666", markerfacecolor="white" if place else "#666666",
+                  label=rule)
+    axes.set_xticks(range(len(values)), list(values))
+    axes.set(ylabel=ylabel, ylim=(0, None), xlim=(-0.5, len(values) - 0.5))
+    axes.grid(axis="y", alpha=0.3, linewidth=0.5)
+    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -113,20 +180,23 @@ def draw_against_both(rows: Sequence[dict[str, float]], label: str) -> Figure:
     return figure
 
 
-def draw_boxes(panels: dict[str, dict[str, np.ndarray]], ylabel: str) -> Figure:
-    """A panel for each entry with a box for each run: quartiles, whiskers from the 5th to the 95th percentile."""
-    figure, axes = new_figure(3.4 * len(panels) + 0.4, 3.2, columns=len(panels))
-    for one, (title, values) in zip(axes, panels.items(), strict=True):
-        boxes = one.boxplot(
-            list(values.values()), whis=(5, 95), showfliers=False, widths=0.6, patch_artist=True,
-            medianprops={"color": "#BBBBBB", "linewidth": 1.6},
-        )
-        for number, (run, box) in enumerate(zip(values, boxes["boxes"], strict=True)):
-            box.set(facecolor=color_of(run, number), linewidth=0.8)
-        one.set_xticks(range(1, len(values) + 1), list(values))
+def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Figure:
+    """A panel for each entry with a density for each run, by kernels of Scott's width, and a tick at its mean."""
+    figure, axes = new_figure(3.6 * len(panels) + 1.2, 3, columns=len(panels))
+    for one, (title, samples) in zip(axes, panels.items(), strict=True):
+        ends = min(sample.min() for sample in samples.values()), max(sample.max() for sample in samples.values())
+        places = np.linspace(*ends, 300)
+        for number, (run, sample) in enumerate(samples.items()):
+            style = {name: value for name, value in look_of(run, number).items() if name != "marker"}
+            heights = gaussian_kde(sample)(places) if np.ptp(sample) > 1e-6 else np.zeros(len(places))  # all alike
+            one.plot(places, heights, **style, linewidth=1.4, label=run)
+            one.fill_between(places, heights, color=style["color"], alpha=0.08, linewidth=0)
+            one.axvline(sample.mean(), ymax=0.06, color=style["color"], linewidth=2)
+        one.set(xlabel=xlabel, ylim=(0, None), yticks=[])
         one.set_title(title, fontsize="small")
-        one.grid(axis="y", alpha=0.3, linewidth=0.5)
-    axes[0].set_ylabel(ylabel)
+        one.spines["left"].set_visible(False)
+    axes[0].set_ylabel("density")
+    axes[-1].legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

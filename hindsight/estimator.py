@@ -1,10 +1,24 @@
 """The unbiased estimator of pass@k (Chen et al. 2021, "Evaluating Large Language Models Trained on Code", eq. 1)."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, stdtrit  # the normal distribution; quantiles of Student's t
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over problems with the ends of its 95 % interval, and the number of problems."""
+
+    mean: float
+    low: float
+    high: float
+    problems: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -30,6 +44,15 @@ def mean_pass_at_k(counts: Iterable[tuple[int, int]], k: int) -> float:
 def pass_at_ks(samples: np.ndarray, correct: np.ndarray, ks: Sequence[int]) -> np.ndarray:
     """pass@k of each problem, [problems, ks], from its numbers of samples and of correct ones, [problems] each."""
     return np.array([[pass_at_k(int(n), int(c), k) for k in ks] for n, c in zip(samples, correct, strict=True)])
+
+
+def estimate_mean(values: Sequence[float]) -> Estimate:
+    """The mean of values, [problems], with its interval by `bootstrap_interval`. Raises ValueError for none."""
+    if not len(values):
+        raise ValueError("there is no value")
+    column = np.asarray(values, dtype=np.float64)
+    low, high = bootstrap_interval(column[:, None])
+    return Estimate(float(column.mean()), float(low[0]), float(high[0]), len(column))
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from analysis.answers import Answer
 from analysis.entropy import mean_by_position
 from analysis.figures import peaks
 from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
-from hindsight.estimator import pass_at_ks
+from hindsight.estimator import Estimate, pass_at_ks
 from hindsight.mask import read_mask
 from hindsight.records import write_json
 from hindsight.settings import UserError
@@ -27,7 +27,7 @@ PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name":
 
 
 def answer(question_id, sample_index, verdict="correct", run="r", code=None, text="", **more):
-    values = {"question": "", "prompt": "", "tokens": None, "segments": [], **more}
+    values = {"question": "", "difficulty": "", "prompt": "", "tokens": None, "segments": [], **more}
     return Answer(run, question_id, sample_index, text=text, code=code, verdict=verdict, **values)
 
 
@@ -261,9 +261,10 @@ def test_pass_at_k_is_that_of_the_plotting_script_and_unconverted_answers_count_
     assert (loaded[0].code, loaded[-1].code) == ("print(1)\n", None)
     counts = count_folder(tmp_path / "r", read_mask(""))
     values = pass_at_ks(counts.of("samples"), counts.of("correct"), [1, 2]).mean(axis=0)
-    for k in (1, 2):
-        assert correctness.run_pass_at_k(loaded, k) == pytest.approx(values[k - 1])
-    assert correctness.run_pass_at_k(loaded, 2) == pytest.approx(2 / 3)
+    estimates = correctness.pass_at_k(loaded, (1, 2))
+    assert [estimates[k].mean for k in (1, 2)] == pytest.approx(list(values))
+    assert estimates[2].mean == pytest.approx(2 / 3)
+    assert (estimates[2].low, estimates[2].high, estimates[2].problems) == (0, 1, 3)
     assert correctness.count_verdicts({"r": loaded})["r"]["runtime error"] == 3
     assert correctness.fewest_samples({"r": loaded}) == 2
 
@@ -284,6 +285,18 @@ def test_runs_that_are_missing_or_unjudged_or_not_embedded_end_in_one_sentence(t
         answers.load_runs(("base",))
 
 
+def test_runs_of_two_problem_sets_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    for run, question in (("a", "P"), ("b", "P"), ("c", "Q")):
+        write_converted(tmp_path / run, 1, 0, "print(1)", {"question": question, "difficulty": "EASY"})
+    loaded = answers.load_runs(("a", "b"))
+    assert [(run, each[0].question, each[0].difficulty) for run, each in loaded.items()] == [
+        ("a", "P", "EASY"), ("b", "P", "EASY")
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="question 1 of c is another problem than in a"):
+        answers.load_runs(("a", "c"))
+
+
 def test_embeddings_keep_their_answers(tmp_path, monkeypatch):
     monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
     for question, index, value in ((1, 0, 5.0), (1, 2, 6.0), (2, 0, 7.0)):
@@ -298,10 +311,11 @@ def test_embeddings_keep_their_answers(tmp_path, monkeypatch):
 
 def test_differences_are_paired_and_their_interval_holds_them():
     one, other = many(10, 0, 5, 8), many(0, 0, 5, 6)
-    mean, low, high = correctness.pass_at_k_difference(one, other, 1)
-    assert mean == pytest.approx((1.0 + 0 + 0 + 0.2) / 4)
-    assert 0 <= low <= mean <= high <= 1
-    assert correctness.pass_at_k_difference(one, one, 5) == (0, 0, 0)
+    found = correctness.pass_at_k_difference(one, other, 1)
+    assert found.mean == pytest.approx((1.0 + 0 + 0 + 0.2) / 4)
+    assert 0 <= found.low <= found.mean <= found.high <= 1
+    assert correctness.pass_at_k_difference(one, one, 5) == Estimate(0, 0, 0, 4)
+    assert correctness.pass_at_k_difference(one, many(0), 1).problems == 1
 
 
 def test_the_merged_model_stands_above_or_below_both_parents_or_neither():
@@ -310,8 +324,12 @@ def test_the_merged_model_stands_above_or_below_both_parents_or_neither():
     assert rows[0]["margin"] == pytest.approx(0.3)
     assert rows[-1]["margin"] == pytest.approx(-0.1)
     assert correctness.standing(rows, ("alpha", "base", "instruct"))[1] == {
-        "question": 1, "alpha": 0.1, "base": 0.3, "instruct": 0.2,
+        "question": 1, "difficulty": "", "alpha": 0.1, "base": 0.3, "instruct": 0.2,
     }
+    rows[0]["difficulty"], rows[1]["difficulty"] = "HARD", "EASY"
+    assert [tuple(row.values()) for row in correctness.standing_by_difficulty(rows)] == [
+        ("EASY", 1, 0, 0), ("HARD", 1, 1, 0), ("not known", 2, 0, 1)
+    ]  # fmt: skip
 
 
 def test_the_most_mixed_problem_is_mixed_within_its_runs():
