@@ -98,7 +98,10 @@ async function filter() {
   shown = rows.filter(passes).map((row) => row.number);
   const right = shown.filter((number) => isGood(rows[number].verdict)).length;
   const number = (value) => value.toLocaleString("en");
-  byId("count").textContent = `${number(shown.length)} of ${number(rows.length)} answers, ${number(right)} correct`;
+  const missing = Object.entries(index.missing).filter(([, count]) => count).map(([why, count]) =>
+    `; ${number(count)} more ${why}`);
+  byId("count").textContent =
+    `${number(shown.length)} of ${number(rows.length)} answers, ${number(right)} correct${missing.join("")}`;
   byId("rows").style.height = `${shown.length * ROW_HEIGHT}px`;
   const asked = places.get(state.answer);
   await choose(shown.includes(asked) ? asked : shown.length ? shown[0] : -1);

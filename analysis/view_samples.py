@@ -49,11 +49,15 @@ PROBLEM_APART = ("question", "input_output", "solutions")
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: `name` tells it from the others, `model` is the alpha of the merged model, or else the model."""
+    """A run folder: `name` tells it from the others, `model` is the alpha of the merged model, or else the model.
+
+    `files` are those of its first answers, `left_out` the number of the others.
+    """
 
     name: str
     model: str
     files: dict[tuple[int, int], Path]
+    left_out: int
 
 
 @dataclass
@@ -219,7 +223,8 @@ def find_runs(folders: tuple[str, ...], most: int) -> list[Run]:
         files = {**records.list_files(raw_folder(folder), "sample"), **records.list_files(folder, "converted")}
         require(bool(files), f"{folder} has no answers; run single_model_inference.py first, or give another folder")
         name = str(folder) if names[folder.name] > 1 else folder.name
-        runs.append(Run(name, model_of(folder), dict(sorted(files.items())[: most or None])))
+        first = dict(sorted(files.items())[: most or None])
+        runs.append(Run(name, model_of(folder), first, len(files) - len(first)))
     return runs
 
 
@@ -244,9 +249,10 @@ def read_answers(runs: list[Run], broken: list[str]) -> Iterator[tuple[int, dict
                 broken.append(f"{path}: its generated_text or converted_text is not a text")
 
 
-def render(page: Page, runs: list[Run]) -> bytes:
+def render(page: Page, runs: list[Run], broken: int) -> bytes:
     """The HTML file. Its policy lets no other script run than the page's own, and nothing be loaded."""
     index = {
+        "missing": {"left out by MAX_ANSWERS": sum(run.left_out for run in runs), "in broken files": broken},
         "runs": [[run.name, run.model] for run in runs],
         "verdicts": list(page.verdicts),
         "titles": sorted(page.titles.items()),
@@ -278,12 +284,14 @@ def main(settings: Settings) -> int:
     page.close_chunk()
     if not page.rows:
         raise UserError(f"no answer can be read; the first: {broken[0]}")
-    content = render(page, runs)
+    content = render(page, runs, len(broken))
     output.parent.mkdir(parents=True, exist_ok=True)
     records.write_bytes(output, content)
     for sentence in broken:
         print(sentence)
-    print(f"{len(page.rows)} answers of {len(runs)} runs in {output} ({len(content) / 1e6:.1f} MB), {len(broken)} not")
+    left_out = sum(run.left_out for run in runs)
+    print(f"{len(page.rows)} answers of {len(runs)} runs in {output} ({len(content) / 1e6:.1f} MB), {len(broken)} not"
+          + f"; {left_out} more are left out by MAX_ANSWERS" * bool(left_out))
     return 1 if broken else 0
 
 

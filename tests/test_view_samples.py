@@ -112,9 +112,12 @@ def test_the_same_answers_give_the_same_bytes_and_no_script_but_the_pages(runs, 
     assert "\u2028" not in content.decode()
 
 
-def test_max_answers_are_the_first_of_each_run(runs, tmp_path):
-    assert view(runs, tmp_path / "page.html", "--max_answers", 1).returncode == 0
-    assert [row[:3] for row in read_page(tmp_path / "page.html")[0]["rows"]] == [[0, 1, 0], [1, 1, 0]]
+def test_max_answers_are_the_first_of_each_run_and_the_others_are_counted(runs, tmp_path):
+    result = view(runs, tmp_path / "page.html", "--max_answers", 1)
+    assert (result.returncode, "2 more are left out by MAX_ANSWERS" in result.stdout) == (0, True)
+    index, _ = read_page(tmp_path / "page.html")
+    assert [row[:3] for row in index["rows"]] == [[0, 1, 0], [1, 1, 0]]
+    assert index["missing"] == {"left out by MAX_ANSWERS": 2, "in broken files": 0}
 
 
 def test_broken_files_are_named_and_the_others_shown(runs, tmp_path):
@@ -212,6 +215,16 @@ def test_the_address_filters_and_the_counts_are_shown(browser, page):
         browser.open(page, f"#{address}")
         assert browser.text("#count").startswith(f"{count} of 4 answers"), address
     assert "No answer is like that" in browser.text("#answer")
+
+
+def test_answers_that_the_page_has_not_are_counted_on_it(browser, runs, tmp_path):
+    sample_path(runs[0], 7, 0).write_text("{")
+    assert view(runs, tmp_path / "page.html", "--max_answers", 3).returncode == 0
+    browser.open(tmp_path / "page.html")
+    assert browser.text("#count") == "4 of 4 answers, 1 correct; 1 more left out by MAX_ANSWERS"
+    assert view(runs, tmp_path / "page.html").returncode == 1
+    browser.open(tmp_path / "page.html")
+    assert browser.text("#count") == "4 of 4 answers, 1 correct; 1 more in broken files"
 
 
 def test_keys_go_on_and_back_and_the_address_follows(browser, page):
