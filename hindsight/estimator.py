@@ -59,9 +59,8 @@ def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0)
     """The ends, [columns] each, of the 95 % intervals of the means of `values`, [problems, columns].
 
     The percentile bootstrap over problems (Efron 1979): problems are drawn anew, each with all of its values, so what
-    is estimated is the mean over problems like these. Its quantiles are moved outwards as Student's t has it for so few
-    problems (the expanded percentile interval of Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). A
-    difference of two runs is given as paired values of the problems that both have. The same seed gives the same ends.
+    is estimated is the mean over problems like these; its ends are those of `percentile_interval`. A difference of two
+    runs is given as paired values of the problems that both have. The same seed gives the same ends.
     """
     return bootstrap_ratio_interval(values, np.ones((len(values), 1)), resamples, seed)
 
@@ -74,18 +73,25 @@ def bootstrap_ratio_interval(
     A mean over what problems have unequal numbers of, as answers or tokens: each problem, drawn anew, brings its sum
     and its count along. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1].
     """
-    problems = len(sums)
-    draws = _draws(problems, resamples, seed)
-    means = draws @ sums / (draws @ counts)
+    weights = draws(len(sums), resamples, seed)
+    return percentile_interval(weights @ sums / (weights @ counts), len(sums))
+
+
+def percentile_interval(resampled: np.ndarray, problems: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of 95 % intervals from the statistics of `draws`, [resamples] or [resamples, columns].
+
+    Its quantiles are moved outwards as Student's t has it for so few problems (the expanded percentile interval of
+    Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). With one problem both ends are its own.
+    """
     if problems == 1:
-        return means[0], means[0]
+        return resampled[0], resampled[0]
     outside = ndtr(-((problems / (problems - 1)) ** 0.5) * stdtrit(problems - 1, 0.975))
-    low, high = np.quantile(means, [outside, 1 - outside], axis=0)
+    low, high = np.quantile(resampled, [outside, 1 - outside], axis=0)
     return low, high
 
 
 @lru_cache(4)
-def _draws(problems: int, resamples: int, seed: int) -> np.ndarray:
+def draws(problems: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
     """How often each problem is drawn in each resample, [resamples, problems]; the same for as many problems."""
     chance = np.random.default_rng(seed)
     return chance.multinomial(problems, np.full(problems, 1 / problems), size=resamples).astype(np.float64)

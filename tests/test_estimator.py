@@ -10,7 +10,14 @@ from evalplus.eval import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hindsight.estimator import bootstrap_interval, mean_pass_at_k, pass_at_k, pass_at_ks
+from hindsight.estimator import (
+    bootstrap_interval,
+    draws,
+    mean_pass_at_k,
+    pass_at_k,
+    pass_at_ks,
+    percentile_interval,
+)
 
 
 def test_values_worked_out_by_hand():
@@ -79,3 +86,11 @@ def test_it_is_evalplus_s_on_random_counts():
 def test_all_problems_at_all_ks():
     values = pass_at_ks(np.array([10, 5]), np.array([3, 2]), [1, 2])
     assert values == pytest.approx(np.array([[0.3, 1 - 21 / 45], [0.4, 1 - 3 / 10]]))
+
+
+def test_the_interval_of_a_statistic_is_that_of_its_draws():
+    values = np.arange(12.0)
+    by_hand = percentile_interval(draws(12) @ values / 12, 12)
+    assert by_hand == bootstrap_interval(values)
+    assert by_hand[0] < values.mean() < by_hand[1]
+    assert percentile_interval(np.array([3.0, 3.0]), 1) == (3.0, 3.0)
