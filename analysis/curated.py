@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.diversity import normalise
+from analysis.programs import normalise
 from hindsight import training_rows
 from hindsight.formats import extract_code
 from hindsight.settings import UserError

@@ -1,37 +1,218 @@
-"""How unlike the answers to a problem are: by embeddings, by n-grams, and by the programs themselves."""
+"""How unlike the answers to a problem are: by embeddings, by n-grams, and by the programs themselves.
 
-import ast
-import warnings
-from collections.abc import Sequence
+    runs = load_runs()
+    vectors = {run: load_embeddings(run) for run in runs}
+    compare(runs, vectors)                      # rows of a table, a column a measure with its 95 % interval
+
+or by parts: `measure` gives values per problem, `interval` their mean and its interval, `difference` that of a paired
+difference of two runs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from analysis.answers import Answer, by_problem
+from analysis.programs import distinct_programs, effective_programs
+from analysis.similarity import mean_similarity, pairwise_similarities, similarities_over_all, vendi_score
+from analysis.words import distinct_n, self_bleu
+from hindsight.estimator import bootstrap_interval, draws, percentile_interval
+from hindsight.settings import UserError
+
+OVER_ALL = "similarity over all"
+MEASURES = {
+    "similarity": "mean cosine of the answers to a problem with each other; larger: less diverse",
+    OVER_ALL: "mean cosine of any two answers, to whichever problems; larger: less diverse",
+    "Vendi score": "effective number of different embeddings a problem, from 1 to its answers; larger: more diverse",
+    "distinct-1": "different words for each word of the answers to a problem; larger: more diverse",
+    "distinct-2": "different pairs of words for each word of the answers to a problem; larger: more diverse",
+    "self-BLEU": "mean BLEU of an answer against the others to its problem, 0 to 1; larger: less diverse",
+    "distinct programs": "share of programs that differ in more than names and layout; larger: more diverse",
+    "effective programs": "effective number of different programs a problem, from 1 up; larger: more diverse",
+}
+
+Values = dict[int, float]
+Vectors = Mapping[tuple[int, int], np.ndarray]
+Watch = Callable[[Iterable], Iterable]
 
 
-def pairwise_similarities(embeddings: np.ndarray) -> np.ndarray:
-    """Cosine similarities of all pairs of rows of an [n, d] array, each pair once, none with itself: n (n - 1) / 2.
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over problems with the ends of its 95 % interval, and the number of problems."""
 
-    Raises ValueError for a row of zeros, which has no direction.
+    mean: float
+    low: float
+    high: float
+    problems: int
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, sign: str = "") -> str:
+        """As "0.812 [0.790, 0.833]"; with the sign "+" that of each number is shown, as differences want it."""
+        return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The measures of one run.
+
+    values: by measure and problem. stacked: embeddings, [answers, d] by problem. counts: the answers that measures of
+    texts, programs and embeddings rest on.
     """
-    units = unit_rows(embeddings)
-    above_diagonal = np.triu_indices(len(units), k=1)
-    return (units @ units.T)[above_diagonal]
+
+    values: dict[str, Values]
+    stacked: dict[int, np.ndarray]
+    counts: dict[str, int]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Each measure's mean and interval, in the order of MEASURES; those without values are left out."""
+        found = {name: interval(values) for name, values in self.values.items()}
+        if self.stacked:
+            found[OVER_ALL] = interval_over_all(self.stacked)
+        return {name: found[name] for name in MEASURES if name in found}
+
+    def minus(self, other: "Measured") -> dict[str, Estimate]:
+        """Each measure's paired difference on the problems of both, with its interval."""
+        found = {name: difference(values, other.values[name]) for name, values in self.values.items()}
+        if self.stacked:
+            found[OVER_ALL] = interval_over_all(self.stacked, other.stacked)
+        return {name: found[name] for name in MEASURES if name in found}
 
 
-def mean_similarity(embeddings: np.ndarray) -> float:
-    """The mean of `pairwise_similarities`, without making the pairs.
+def compare(runs: dict[str, list[Answer]], vectors: dict[str, Vectors] | None = None) -> list[dict[str, Any]]:
+    """A table's row for each run, a column a measure as "0.812 [0.790, 0.833]": as `measure_alike`."""
+    measured = measure_alike(runs, vectors)
+    return [
+        {"run": run, **{name: str(estimate) for name, estimate in each.estimates().items()}}
+        for run, each in measured.items()
+    ]
 
-    The squared length of the sum of n unit vectors is n plus twice the sum over pairs. Raises ValueError for fewer
-    than two rows.
+
+def measure_alike(
+    runs: dict[str, list[Answer]], vectors: dict[str, Vectors] | None = None, watch: Watch = iter
+) -> dict[str, Measured]:
+    """The measures of runs on what can be compared: the same problems, and the same number of answers to each.
+
+    With more answers distinct-n and the share of distinct programs fall, self-BLEU, Vendi score and effective programs
+    rise. So each problem is measured on the first answers of every run, as many as the run with the fewest has; one for
+    which a run has fewer than two is left out. For programs and for embeddings the same is done with the answers that
+    have one. The measures of embeddings need `vectors` of every run, and are left out without. `watch` is given what is
+    gone through, for a progress bar. Raises UserError when no problem has two answers of every run.
     """
-    units = unit_rows(embeddings)
-    count = len(units)
-    if count < 2:
-        raise ValueError(f"{count} rows make no pair")
-    total = units.sum(axis=0)
-    return float((total @ total - count) / (count * (count - 1)))
+    kinds = {run: _kinds(answers, (vectors or {}).get(run)) for run, answers in runs.items()}
+    cut = {kind: alike({run: kinds[run][kind] for run in runs}) for kind in _MEASURED_BY}
+    if not all(cut["texts"].values()):
+        raise UserError("no problem has two answers of every run")
+    return {run: _measure({kind: cut[kind][run] for kind in cut}, (vectors or {}).get(run), watch) for run in runs}
+
+
+def measure(answers: Sequence[Answer], vectors: Vectors | None = None) -> dict[str, Values]:
+    """The measures of a run by problem, but for the one over all; those without any value are left out.
+
+    Problems with fewer than two answers are left out, and with fewer than two programs or embeddings out of their
+    measures. `vectors` holds embeddings, [d] each, by (question_id, sample_index). Values of runs with unequal numbers
+    of answers cannot be compared: see `measure_alike`.
+    """
+    return _measure(_kinds(answers, vectors), vectors, iter).values
+
+
+def alike(runs: dict[str, list[Answer]]) -> dict[str, list[Answer]]:
+    """Of each problem the first answers of each run, as many as the run with the fewest has, where these are two."""
+    groups = {run: by_problem(answers) for run, answers in runs.items()}
+    common = sorted(set.intersection(*(set(problems) for problems in groups.values())))
+    fewest = {question: min(len(problems[question]) for problems in groups.values()) for question in common}
+    return {
+        run: [
+            answer
+            for question, most in fewest.items()
+            if most > 1
+            for answer in sorted(problems[question], key=lambda answer: answer.sample_index)[:most]
+        ]
+        for run, problems in groups.items()
+    }
+
+
+def interval(values: Mapping[int, float] | np.ndarray) -> Estimate:
+    """The mean of values by problem, or [problems], with its interval: `hindsight.estimator.bootstrap_interval`.
+
+    Raises ValueError when there are none.
+    """
+    column = np.array(list(values.values()) if isinstance(values, Mapping) else values, dtype=np.float64)
+    if not len(column):
+        raise ValueError("no values")
+    low, high = bootstrap_interval(column)
+    return Estimate(float(column.mean()), float(low), float(high), len(column))
+
+
+def difference(one: Mapping[int, float], other: Mapping[int, float]) -> Estimate:
+    """One run's values minus another's, paired: on the problems of both. Raises ValueError when there are none."""
+    return interval({question: one[question] - other[question] for question in one if question in other})
+
+
+def interval_over_all(problems: dict[int, np.ndarray], less: dict[int, np.ndarray] | None = None) -> Estimate:
+    """The mean cosine of all pairs of a run's answers with its interval; `less` that of another run on these problems.
+
+    `problems` holds [answers, d] of each, at least two answers. The bootstrap is over problems, as `interval`'s, see
+    `similarities_over_all`; both runs of a difference have the same draws.
+    """
+    count = len(problems)
+    weights = np.concatenate([np.ones((1, count)), draws(count)])
+    found = similarities_over_all(problems, weights)
+    if less is not None:
+        found = found - similarities_over_all({question: less[question] for question in problems}, weights)
+    low, high = percentile_interval(found[1:], count)
+    return Estimate(float(found[0]), float(low), float(high), count)
+
+
+def _kinds(answers: Sequence[Answer], vectors: Vectors | None) -> dict[str, list[Answer]]:
+    """All answers, those with a program and those with an embedding."""
+    return {
+        "texts": list(answers),
+        "programs": [answer for answer in answers if answer.code is not None],
+        "embeddings": [answer for answer in answers if vectors and _key(answer) in vectors],
+    }
+
+
+def _key(answer: Answer) -> tuple[int, int]:
+    return answer.question_id, answer.sample_index
+
+
+def _measure(kinds: dict[str, list[Answer]], vectors: Vectors | None, watch: Watch) -> Measured:
+    """The measures of what `_kinds` gives."""
+    groups: dict[str, dict[int, Any]] = {
+        kind: {question: group for question, group in by_problem(answers).items() if len(group) > 1}
+        for kind, answers in kinds.items()
+    }
+    for question, group in groups["embeddings"].items():
+        groups["embeddings"][question] = np.stack([vectors[_key(answer)] for answer in group])
+    values: dict[str, Values] = {name: {} for name in MEASURES}
+    for kind, problems in groups.items():
+        for question, group in watch(problems.items()):
+            for name, value in _MEASURED_BY[kind](group).items():
+                values[name][question] = value
+    counts = {kind: len(answers) for kind, answers in kinds.items()}
+    return Measured({name: found for name, found in values.items() if found}, groups["embeddings"], counts)
+
+
+def _of_texts(group: list[Answer]) -> dict[str, float]:
+    texts = [answer.text for answer in group]
+    words = [text.split() for text in texts]
+    return {"distinct-1": distinct_n(words, 1), "distinct-2": distinct_n(words, 2), "self-BLEU": self_bleu(texts)}
+
+
+def _of_programs(group: list[Answer]) -> dict[str, float]:
+    programs = [answer.code for answer in group]
+    return {"distinct programs": distinct_programs(programs), "effective programs": effective_programs(programs)}
+
+
+def _of_embeddings(rows: np.ndarray) -> dict[str, float]:
+    return {"similarity": mean_similarity(rows), "Vendi score": vendi_score(rows)}
+
+
+_MEASURED_BY = {"texts": _of_texts, "programs": _of_programs, "embeddings": _of_embeddings}
 
 
 def similarity_by_problem(problems: dict[int, np.ndarray]) -> np.ndarray:
@@ -45,14 +226,6 @@ def similarity_over_all(problems: dict[int, np.ndarray], most: int = 2000, seed:
     if len(rows) > most:
         rows = np.random.default_rng(seed).choice(rows, most, replace=False)
     return pairwise_similarities(rows)
-
-
-def unit_rows(embeddings: np.ndarray) -> np.ndarray:
-    """The rows at length 1, in float64. Raises ValueError for a row of zeros."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    if not lengths.all():
-        raise ValueError("a row of zeros has no direction")
-    return np.asarray(embeddings, dtype=np.float64) / lengths
 
 
 def principal_components(embeddings: np.ndarray, count: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -74,102 +247,7 @@ def joint_components(groups: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarra
     return dict(zip(groups, np.split(points, ends[:-1]), strict=True)), shares
 
 
-def distinct_n(texts: Sequence[Sequence[str]], n: int) -> float:
-    """Different n-grams of all texts together, over the number of all their tokens; 0 when there are no tokens.
-
-    Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models", section 5: distinct-1
-    and distinct-2, scaled by the number of tokens. It falls as texts get more, so compare equal numbers of them.
-    """
-    tokens = sum(map(len, texts))
-    grams = {tuple(text[start : start + n]) for text in texts for start in range(len(text) - n + 1)}
-    return len(grams) / tokens if tokens else 0.0
-
-
-def distinct_programs(programs: Sequence[str]) -> float:
-    """The share of programs that differ after `normalise`: 1 when all do. Raises ValueError when there are none."""
-    if not programs:
-        raise ValueError("no programs")
-    return len({normalise(program) for program in programs}) / len(programs)
-
-
 def programs_by_problem(answers: Sequence[Answer]) -> np.ndarray:
     """`distinct_programs` of each problem that has two programs or more."""
-    groups = ([a.code for a in group if a.code is not None] for group in by_problem(list(answers)).values())
-    return np.array([distinct_programs(programs) for programs in groups if len(programs) > 1])
-
-
-def words_by_problem(answers: Sequence[Answer], n: int) -> np.ndarray:
-    """`distinct_n` of the answers to each problem, their tokens being what blank space divides."""
-    groups = by_problem(list(answers)).values()
-    return np.array([distinct_n([answer.text.split() for answer in group], n) for group in groups])
-
-
-def compare(runs: dict[str, list[Answer]], within: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """A table's row for each run, means over problems; `within` holds the `similarity_by_problem` of each run."""
-    return [
-        {
-            "run": run,
-            "similarity": within[run].mean(),
-            "distinct-1": words_by_problem(answers, 1).mean(),
-            "distinct-2": words_by_problem(answers, 2).mean(),
-            "distinct programs": programs_by_problem(answers).mean(),
-        }
-        for run, answers in runs.items()
-    ]
-
-
-def normalise(program: str) -> str:
-    """A program without its formatting, its comments and its choice of names; one that does not parse, as it is.
-
-    Names that the program gives (variables, arguments, functions, classes, aliases of imports) become v0, v1, ... in
-    the order in which they first stand in it. The same name in two functions counts as one; attributes, keywords of
-    calls and names of modules are kept.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in the program are no concern of ours
-            tree = ast.parse(program)
-        given = {name for node in ast.walk(tree) for name in _names_given(node)}
-        return ast.unparse(_Renamer(given).visit(tree))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return program.strip()
-
-
-def _names_given(node: ast.AST) -> list[str]:
-    """The names that a node of a program binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()):
-            return [name]
-        case ast.arg(arg=name):
-            return [name]
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)):
-            return [name]
-        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-            return [name]
-    return []
-
-
-class _Renamer(ast.NodeVisitor):
-    """Gives the given names their new ones, in the order of the source."""
-
-    FIELDS = ("id", "arg", "name", "asname", "rest")
-
-    def __init__(self, given: set[str]):
-        self._given = given
-        self._new: dict[str, str] = {}
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        fields = () if isinstance(node, ast.keyword) else self.FIELDS
-        for field in fields:
-            name = getattr(node, field, None)
-            if name in self._given and not (isinstance(node, ast.alias) and field == "name"):
-                setattr(node, field, self._rename(name))
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            node.names = [self._rename(name) if name in self._given else name for name in node.names]
-        self.generic_visit(node)
-        return node
-
-    def _rename(self, name: str) -> str:
-        return self._new.setdefault(name, f"v{len(self._new)}")
+    groups = by_problem([answer for answer in answers if answer.code is not None]).values()
+    return np.array([distinct_programs([answer.code for answer in group]) for group in groups if len(group) > 1])

@@ -6,13 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scripts import run_script, write_converted
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from analysis import answers, correctness, curated, diversity, show
+from analysis import answers, correctness, curated, show
 from analysis.answers import Answer
 from analysis.entropy import mean_by_position
 from analysis.figures import peaks
@@ -38,98 +36,6 @@ def many(*correct_of_each, of=10):
         for question, correct in enumerate(correct_of_each)
         for index in range(of)
     ]
-
-
-# Diversity
-
-
-def test_similarity_is_the_mean_over_pairs_without_the_diagonal():
-    rows = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])  # cosines 0, 1/sqrt 2, 1/sqrt 2
-    assert sorted(diversity.pairwise_similarities(rows)) == pytest.approx([0, 2**-0.5, 2**-0.5])
-    assert diversity.mean_similarity(rows) == pytest.approx(2 / 3 * 2**-0.5)
-
-
-@settings(deadline=None)
-@given(st.integers(2, 8), st.integers(1, 5), st.integers(0, 1000))
-def test_mean_similarity_is_that_of_the_pairs(count, size, seed):
-    rows = np.random.default_rng(seed).normal(size=(count, size))
-    assert diversity.mean_similarity(rows) == pytest.approx(diversity.pairwise_similarities(rows).mean())
-
-
-def test_what_has_no_similarity_is_refused():
-    with pytest.raises(ValueError, match="no pair"):
-        diversity.mean_similarity(np.ones((1, 3)))
-    with pytest.raises(ValueError, match="no direction"):
-        diversity.mean_similarity(np.array([[1.0, 0.0], [0.0, 0.0]]))
-
-
-def test_similarity_over_all_counts_pairs_of_different_problems_and_of_a_sample_where_there_are_many():
-    problems = {1: np.array([[1.0, 0.0], [1.0, 0.0]]), 2: np.array([[0.0, 1.0]])}
-    assert list(diversity.similarity_by_problem(problems)) == pytest.approx([1.0])
-    assert sorted(diversity.similarity_over_all(problems)) == pytest.approx([0, 0, 1])
-    assert len(diversity.similarity_over_all(problems, most=2)) == 1
-
-
-def test_points_on_a_line_have_one_component():
-    groups = {"a": np.array([[0.0, 0.0], [3.0, 4.0]]), "b": np.array([[6.0, 8.0]])}
-    points, shares = diversity.joint_components(groups)
-    assert shares == pytest.approx([1, 0])
-    assert abs(points["a"][0, 0]) == pytest.approx(5)
-    assert points["a"][1] == pytest.approx([0, 0], abs=1e-9)
-    assert points["b"][0, 0] == pytest.approx(-points["a"][0, 0])
-
-
-def test_distinct_n_is_different_n_grams_over_all_tokens():
-    texts = [["a", "b", "a", "b"], ["a", "b"]]  # 6 tokens; words a, b; pairs ab, ba
-    assert diversity.distinct_n(texts, 1) == pytest.approx(2 / 6)
-    assert diversity.distinct_n(texts, 2) == pytest.approx(2 / 6)
-    assert diversity.distinct_n(texts, 5) == 0
-    assert diversity.distinct_n([[]], 1) == 0
-
-
-SAME_PROGRAMS = [
-    "n = int(input())\nfor i in range(n):\n    print(i)",
-    "count=int( input() )  # how many\nfor number in range(count): print(number)",
-]
-OTHER_PROGRAM = "n = int(input())\nfor i in range(n):\n    print(n)"
-
-
-def test_programs_that_differ_in_names_and_formatting_are_one():
-    assert diversity.distinct_programs([*SAME_PROGRAMS, OTHER_PROGRAM]) == pytest.approx(2 / 3)
-    functions = [
-        "def f(a, *b):\n    global c\n    c = a\n    return f",
-        "def g(x, *y):\n    global z\n    z = x\n    return g",
-    ]
-    assert diversity.distinct_programs(functions) == 0.5
-    aliases = ["import math as m\nprint(m.pi)", "import math as q\nprint(q.pi)", "import cmath as q\nprint(q.pi)"]
-    assert diversity.distinct_programs(aliases) == pytest.approx(2 / 3)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("print(sorted(a))", "print(reversed(a))"),  # names that the program does not give
-        ("a.append(1)", "a.extend(1)"),  # attributes
-        ("sorted(x, key=len)", "sorted(x, reverse=len)"),  # keywords of calls
-        ("a = 1\nb = 2\nprint(a)", "a = 1\nb = 2\nprint(b)"),  # which of two names
-        ("a = 1\nb = a", "a = 1\nb = b"),
-    ],
-)
-def test_programs_that_do_different_things_stay_different(one, other):
-    assert diversity.normalise(one) != diversity.normalise(other)
-
-
-def test_a_program_that_does_not_parse_is_taken_as_it_is():
-    assert diversity.normalise("  def f(:\n") == "def f(:"
-    assert diversity.normalise("a\0b") == "a\0b"
-    assert diversity.normalise("(" * 5000) == "(" * 5000
-
-
-def test_programs_by_problem_leave_out_answers_without_code():
-    group = [answer(1, 0, code="a = 1"), answer(1, 1, code="b = 1"), answer(1, 2), answer(2, 0, code="x")]
-    assert list(diversity.programs_by_problem(group)) == [0.5]
-    texts = [answer(1, 0, text="a b"), answer(1, 1, text="a c")]
-    assert list(diversity.words_by_problem(texts, 1)) == [0.75]
 
 
 # Next-token entropy
