@@ -72,10 +72,10 @@ def read_curve(path: Path, label: str, panel: str, ks: Sequence[int], mask: Mask
 
 def table(curves: Sequence[Curve]) -> str:
     """The numbers as text: a row a curve, a column a k, and shares of answers."""
-    ks, width = curves[0].ks, max(len("run"), *(len(curve.label) for curve in curves))
+    ks, width = curves[0].ks, max(len("run"), *(len(curve.name) for curve in curves))
     head = f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)
     rows = [
-        f"{curve.label:{width}}  {len(curve.questions):8d}  {curve.counts.of('samples').sum():7d}  "
+        f"{curve.name:{width}}  {len(curve.questions):8d}  {curve.counts.of('samples').sum():7d}  "
         + "  ".join(f"{value:7.3f}" for value in curve.mean)
         for curve in curves
     ]
@@ -94,10 +94,10 @@ def remarks(curves: Sequence[Curve]) -> list[str]:
             ("not_judged", "could not be judged and are left out"),
         ):
             if number := counts.of(name).sum():
-                said.append(f"{curve.label}: {number} of {answers} answers {words}")
+                said.append(f"{curve.name}: {number} of {answers} answers {words}")
         if curve.too_few:
-            said.append(f"{curve.label}: {len(curve.too_few)} problems have too few samples and are left out")
-        said += [f"{curve.label}: {counts.left_out}"] if counts.left_out else []
+            said.append(f"{curve.name}: {len(curve.too_few)} problems have too few samples and are left out")
+        said += [f"{curve.name}: {counts.left_out}"] if counts.left_out else []
     return said
 
 
@@ -119,7 +119,7 @@ def latex(curves: Sequence[Curve]) -> str:
     ks = curves[0].ks
     rows = [
         " & ".join(
-            [curve.label.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
+            [curve.name.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
             + [
                 rf"{mean:.3f} {{\scriptsize [{low:.3f}, {high:.3f}]}}"
                 for mean, low, high in zip(curve.mean, curve.low, curve.high, strict=True)

@@ -43,6 +43,11 @@ class Curve:
     too_few: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        """The label, with the panel where there are several."""
+        return f"{self.label} ({self.panel})" if self.panel else self.label
+
+    @property
     def mean(self) -> np.ndarray:
         return self.values.mean(axis=0)
 
@@ -118,11 +123,11 @@ def difference(one: Curve, other: Curve) -> Difference:
     common = [question for question in shared if len({ours[question], theirs[question]} - {""}) < 2]
     unlike = len(shared) - len(common)
     if not common:
-        return Difference(one.label, other.label, 0, unlike)
+        return Difference(one.name, other.name, 0, unlike)
     rows = [dict(zip(curve.questions, curve.values, strict=True)) for curve in (one, other)]
     values = np.array([rows[0][question] - rows[1][question] for question in common])
     interval = bootstrap_interval(values)
-    return Difference(one.label, other.label, len(common), unlike, values.mean(axis=0), *interval)
+    return Difference(one.name, other.name, len(common), unlike, values.mean(axis=0), *interval)
 
 
 def style(curve: Curve, number: int) -> dict[str, Any]:

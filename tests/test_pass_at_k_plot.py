@@ -103,7 +103,7 @@ def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
     _, numbers = plot(tmp_path / "[xy]", runs[2], ks=(1,), flags=["--labels", "two", "one", "--panels", "A", "B"])
     assert [curve["label"] for curve in numbers["curves"]] == ["two x", "two y", "one"]
     assert [curve["panel"] for curve in numbers["curves"]] == ["A", "A", "B"]
-    assert [(each["one"], each["other"]) for each in numbers["differences"]] == [("two y", "two x")]
+    assert [(each["one"], each["other"]) for each in numbers["differences"]] == [("two y (A)", "two x (A)")]
 
 
 @pytest.mark.parametrize(("status", "correct"), [("plus", 1), ("base", 2)])
