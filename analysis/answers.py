@@ -78,12 +78,18 @@ def load_runs(runs: Sequence[str] = RUNS, parent: Path | None = None) -> dict[st
     Raises UserError for a run that is missing or broken, and when runs have other problems by the same ids.
     """
     found = {run: load_answers(run_folder(run, parent), run) for run in runs}
-    texts: dict[int, str] = {}
-    for run, answers in found.items():
-        for answer in answers:
-            if texts.setdefault(answer.question_id, answer.question) != answer.question:
-                raise UserError(f"question {answer.question_id} of {run} is another problem than in {runs[0]}")
+    require_same_problems(found)
     return found
+
+
+def require_same_problems(runs: dict[str, list[Answer]]) -> None:
+    """Raises UserError when runs have other problems by the same ids."""
+    texts: dict[int, tuple[str, str]] = {}
+    for run, answers in runs.items():
+        for answer in answers:
+            first, text = texts.setdefault(answer.question_id, (run, answer.question))
+            if text != answer.question:
+                raise UserError(f"question {answer.question_id} of {run} is another problem than in {first}")
 
 
 def load_answers(folder: Path, run: str) -> list[Answer]:

@@ -4,8 +4,8 @@
     vectors = {run: load_embeddings(run) for run in runs}
     compare(runs, vectors)                      # rows of a table, a column a measure with its 95 % interval
 
-or by parts: `measure` gives values per problem, `interval` their mean and its interval, `difference` that of a paired
-difference of two runs.
+or by parts: `measure` gives values per problem, `estimate_mean` of hindsight/estimator.py their mean and its interval,
+`difference` that of a paired difference of two runs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from analysis.answers import Answer, by_problem
 from analysis.programs import distinct_programs, effective_programs
 from analysis.similarity import mean_similarity, pairwise_similarities, similarities_over_all, vendi_score
 from analysis.words import distinct_n, self_bleu
-from hindsight.estimator import bootstrap_interval, draws, percentile_interval
+from hindsight.estimator import Estimate, draws, estimate_mean, percentile_interval
 from hindsight.settings import UserError
 
 OVER_ALL = "similarity over all"
@@ -39,23 +39,6 @@ Watch = Callable[[Iterable], Iterable]
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over problems with the ends of its 95 % interval, and the number of problems."""
-
-    mean: float
-    low: float
-    high: float
-    problems: int
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, sign: str = "") -> str:
-        """As "0.812 [0.790, 0.833]"; with the sign "+" that of each number is shown, as differences want it."""
-        return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
-
-
-@dataclass(frozen=True)
 class Measured:
     """The measures of one run.
 
@@ -69,7 +52,7 @@ class Measured:
 
     def estimates(self) -> dict[str, Estimate]:
         """Each measure's mean and interval, in the order of MEASURES; those without values are left out."""
-        found = {name: interval(values) for name, values in self.values.items()}
+        found = {name: estimate_mean(list(values.values())) for name, values in self.values.items()}
         if self.stacked:
             found[OVER_ALL] = interval_over_all(self.stacked)
         return {name: found[name] for name in MEASURES if name in found}
@@ -109,6 +92,16 @@ def measure_alike(
     return {run: _measure({kind: cut[kind][run] for kind in cut}, (vectors or {}).get(run), watch) for run in runs}
 
 
+def difference_table(measured: dict[str, Measured], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A table's row for each measure, a column for each pair of runs: the paired difference and its interval."""
+    found = {f"{one} - {other}": measured[one].minus(measured[other]) for one, other in pairs}
+    names = next(iter(found.values()))
+    return [
+        {"measure": name, **{pair: differences[name].text("+") for pair, differences in found.items()}}
+        for name in names
+    ]
+
+
 def measure(answers: Sequence[Answer], vectors: Vectors | None = None) -> dict[str, Values]:
     """The measures of a run by problem, but for the one over all; those without any value are left out.
 
@@ -135,27 +128,15 @@ def alike(runs: dict[str, list[Answer]]) -> dict[str, list[Answer]]:
     }
 
 
-def interval(values: Mapping[int, float] | np.ndarray) -> Estimate:
-    """The mean of values by problem, or [problems], with its interval: `hindsight.estimator.bootstrap_interval`.
-
-    Raises ValueError when there are none.
-    """
-    column = np.array(list(values.values()) if isinstance(values, Mapping) else values, dtype=np.float64)
-    if not len(column):
-        raise ValueError("no values")
-    low, high = bootstrap_interval(column)
-    return Estimate(float(column.mean()), float(low), float(high), len(column))
-
-
 def difference(one: Mapping[int, float], other: Mapping[int, float]) -> Estimate:
     """One run's values minus another's, paired: on the problems of both. Raises ValueError when there are none."""
-    return interval({question: one[question] - other[question] for question in one if question in other})
+    return estimate_mean([one[question] - other[question] for question in one if question in other])
 
 
 def interval_over_all(problems: dict[int, np.ndarray], less: dict[int, np.ndarray] | None = None) -> Estimate:
     """The mean cosine of all pairs of a run's answers with its interval; `less` that of another run on these problems.
 
-    `problems` holds [answers, d] of each, at least two answers. The bootstrap is over problems, as `interval`'s, see
+    `problems` holds [answers, d] of each, at least two answers. The bootstrap is over problems, as everywhere, see
     `similarities_over_all`; both runs of a difference have the same draws.
     """
     count = len(problems)

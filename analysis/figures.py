@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
+from analysis.diversity import MEASURES
 from hindsight.curves import look
 from hindsight.estimator import Estimate
 
@@ -28,6 +29,7 @@ VERDICT_COLORS = {
 }
 OTHER_VERDICTS = "#000000"
 DPI = 100
+PANEL = 1.65, 0.62  # inches of a measure's panel, and of what is above and below it
 
 
 def look_of(label: str, number: int = 0) -> dict[str, Any]:
@@ -198,6 +200,43 @@ def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Fig
     axes[0].set_ylabel("density")
     axes[-1].legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
+
+
+def draw_measures(
+    estimates: dict[str, dict[str, Estimate]], looks: dict[str, dict[str, Any]] | None = None, width: float = 8.5
+) -> Figure:
+    """A panel for each measure of diversity with a point and its interval for each run; an arrow to the more diverse.
+
+    looks: the colour and marker of each run, else those of its name; width: of the figure, in inches.
+    """
+    names, runs = list(next(iter(estimates.values()))), list(estimates)
+    looks = looks or {run: look_of(run, number) for number, run in enumerate(runs)}
+    columns = min(len(names), max(1, int(width / PANEL[0])))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(width, lines * (PANEL[1] + 0.14 * len(runs))), layout="constrained", dpi=DPI)
+    panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
+    for axes, name in zip(panels, names, strict=False):
+        _draw_measure(axes, name, {run: estimates[run][name] for run in runs}, looks)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw_measure(axes: Axes, name: str, estimates: dict[str, Estimate], looks: dict[str, dict[str, Any]]) -> None:
+    for place, (run, each) in enumerate(estimates.items()):
+        color, marker = looks[run]["color"], looks[run]["marker"]
+        axes.plot([each.low, each.high], [place, place], color=color, linewidth=1.4)
+        axes.plot(each.mean, place, color=color, marker=marker, markersize=2.8)
+    axes.set_title(name, fontsize=7)
+    axes.set_yticks(range(len(estimates)), list(estimates))
+    axes.tick_params(labelsize=7)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(estimates) - 0.5, -0.5)
+    axes.set_xlabel("← more diverse" if MEASURES[name].endswith("less diverse") else "more diverse →", fontsize=6)
+    axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=4)
+    axes.grid(axis="x", alpha=0.3, linewidth=0.4)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_map(points: dict[str, np.ndarray], correct: dict[str, Sequence[bool]], shares: np.ndarray) -> Figure:

@@ -20,10 +20,11 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from analysis.answers import Answer, load_answers, load_embeddings
-from analysis.diversity import MEASURES, Estimate, Measured, Vectors, measure_alike
+from analysis.answers import Answer, load_answers, load_embeddings, require_same_problems
+from analysis.diversity import MEASURES, Measured, Vectors, measure_alike
 from hindsight import records
-from hindsight.curves import describe_run, style
+from hindsight.curves import PRINT, describe_run, look, save
+from hindsight.estimator import Estimate
 from hindsight.runs import read_run
 from hindsight.settings import Settings, require, run_script
 
@@ -35,9 +36,6 @@ OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
 WHAT = "converted"             # the texts whose embeddings are compared: converted or generated
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
 WIDTH = 6.9                    # of the picture, in inches: 6.9 is two columns of a paper, 3.3 one
-
-# Inches of a panel
-PANEL = 1.65, 0.62
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def read_runs(settings: Settings) -> list[Run]:
             vectors = load_embeddings(str(folder.resolve()), f"{settings.what}_embedding")
         runs.append(Run(label or own, folder, alpha, answers, vectors))
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
+    require_same_problems({str(run.folder): run.answers for run in runs})
     require(not twice, f"two runs are called {', '.join(twice)}; give each of INPUT_DIRS a name by --labels")
     return runs
 
@@ -147,51 +146,23 @@ def as_json(
     }
 
 
-def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], settings: Settings) -> list[str]:
-    """A panel a measure with a point and its interval for each run, as OUTPUT in each format; the files' names."""
+def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], settings: Settings) -> None:
+    """The picture, as OUTPUT in each format."""
     from matplotlib import rc_context  # here, as bad input is said sooner without it
-    from matplotlib.figure import Figure
 
-    names = list(estimates[runs[0].label])
-    columns = min(len(names), max(1, int(settings.width / PANEL[0])))
-    lines = -(-len(names) // columns)
-    written = []
-    with rc_context({"font.size": 7, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}):
-        height = lines * (PANEL[1] + 0.14 * len(runs))
-        figure = Figure(figsize=(settings.width, height), layout="constrained")
-        panels = figure.subplots(lines, columns, sharey=True, squeeze=False).flat
-        for axes, name in zip(panels, names, strict=False):
-            _draw_panel(axes, runs, name, [estimates[run.label][name] for run in runs])
-        for axes in list(panels)[len(names) :]:
-            axes.set_visible(False)
-        for form in settings.formats:
-            date = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)  # the same bytes each time
-            written.append(f"{settings.output}.{form}")
-            figure.savefig(written[-1], dpi=300, metadata=date)
-    return written
+    from analysis.figures import draw_measures
 
-
-def _draw_panel(axes: Any, runs: Sequence[Run], name: str, estimates: Sequence[Estimate]) -> None:
     others = [run for run in runs if run.alpha is None]
-    for place, (run, each) in enumerate(zip(runs, estimates, strict=True)):
-        look = style(run, others.index(run) if run in others else 0)
-        axes.plot([each.low, each.high], [place, place], color=look["color"], linewidth=1.4)
-        axes.plot(each.mean, place, color=look["color"], marker=look["marker"], markersize=2.8)
-    axes.set_title(name, fontsize=7)
-    axes.set_yticks(range(len(runs)), [run.label for run in runs])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(runs) - 0.5, -0.5)
-    axes.set_xlabel("← more diverse" if MEASURES[name].endswith("less diverse") else "more diverse →", fontsize=6)
-    axes.margins(x=0.08)
-    axes.locator_params(axis="x", nbins=4)
-    axes.grid(axis="x", alpha=0.3, linewidth=0.4)
-    axes.spines[["top", "right"]].set_visible(False)
+    looks = {run.label: look(run.alpha, others.index(run) if run in others else 0) for run in runs}
+    with rc_context(PRINT):
+        figure = draw_measures(estimates, looks, settings.width)
+        save(figure, Path(settings.output), [f".{name}" for name in settings.formats])
 
 
 def main(settings: Settings) -> int:
     require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
     require(settings.what in ("converted", "generated"), f"WHAT is converted or generated, not {settings.what!r}")
-    require(settings.width >= PANEL[0], f"WIDTH is at least {PANEL[0]} inches, not {settings.width}")
+    require(settings.width >= 1.65, f"WIDTH is at least 1.65 inches, a panel's, not {settings.width}")
     unknown = set(settings.formats) - {"pdf", "png", "svg"}
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
     runs = read_runs(settings)
@@ -202,14 +173,14 @@ def main(settings: Settings) -> int:
     estimates = {label: each.estimates() for label, each in measured.items()}
     found, output = differences(measured), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    pictures = draw(runs, estimates, settings)
+    draw(runs, estimates, settings)
     numbers = as_json(runs, measured, estimates, found)
     records.write_json(output.with_name(f"{output.name}.json"), {"settings": dict(settings), **numbers})
     print(table(estimates))
     for other, by_run in found.items():
         print(f"\ndifference to {other}, paired by problem\n{table(by_run, '+')}")
     print("\n".join(["", *remarks(runs, measured)]))
-    print(f"picture: {', '.join(pictures)}; numbers: {output}.json")
+    print(f"picture: {', '.join(f'{output}.{name}' for name in settings.formats)}; numbers: {output}.json")
     return 0
 
 

@@ -18,7 +18,11 @@ class Estimate:
     problems: int
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return self.text()
+
+    def text(self, sign: str = "") -> str:
+        """As "0.812 [0.790, 0.833]", or with "+" for the sign as "+0.012 [-0.010, +0.033]"."""
+        return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -51,18 +55,18 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
     if not len(values):
         raise ValueError("there is no value")
     column = np.asarray(values, dtype=np.float64)
-    low, high = bootstrap_interval(column[:, None])
-    return Estimate(float(column.mean()), float(low[0]), float(high[0]), len(column))
+    low, high = bootstrap_interval(column)
+    return Estimate(float(column.mean()), float(low), float(high), len(column))
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The ends, [columns] each, of the 95 % intervals of the means of `values`, [problems, columns].
+    """The ends, [columns] each, of the 95 % intervals of the means of `values`, [problems, columns], or of [problems].
 
     The percentile bootstrap over problems (Efron 1979): problems are drawn anew, each with all of its values, so what
     is estimated is the mean over problems like these; its ends are those of `percentile_interval`. A difference of two
     runs is given as paired values of the problems that both have. The same seed gives the same ends.
     """
-    return bootstrap_ratio_interval(values, np.ones((len(values), 1)), resamples, seed)
+    return bootstrap_ratio_interval(values, np.ones_like(values, dtype=np.float64), resamples, seed)
 
 
 def bootstrap_ratio_interval(
@@ -71,7 +75,7 @@ def bootstrap_ratio_interval(
     """The ends, [columns] each, of the 95 % intervals of `sums.sum(0) / counts.sum(0)`, by the same bootstrap.
 
     A mean over what problems have unequal numbers of, as answers or tokens: each problem, drawn anew, brings its sum
-    and its count along. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1].
+    and its count along. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1]; or both [problems].
     """
     weights = draws(len(sums), resamples, seed)
     return percentile_interval(weights @ sums / (weights @ counts), len(sums))

@@ -24,7 +24,7 @@ EFFECTIVE = 3 / 2 ** (2 / 3)  # exp of the entropy of the shares 2/3 and 1/3
 
 
 def answer(question_id, sample_index, text="", code=None):
-    return Answer("r", question_id, sample_index, "", "", text, code, "correct", None, [])
+    return Answer("r", question_id, sample_index, "", "", "", text, code, "correct", None, [])
 
 
 def random_rows(count, size, seed):
@@ -232,21 +232,16 @@ def test_measures_are_by_problem_where_there_are_two_to_compare():
     assert {"similarity", "Vendi score"} == set(measured) - set(diversity.measure(ONE))
 
 
-def test_intervals_hold_the_mean_and_those_of_no_difference_are_nothing():
-    estimate = diversity.interval({1: 0.0, 2: 1.0, 3: 0.5})
-    assert (estimate.mean, estimate.problems) == (0.5, 3)
-    assert 0 <= estimate.low < 0.5 < estimate.high <= 1
-    assert diversity.interval(np.array([0.0, 1.0, 0.5])) == estimate
-    assert str(diversity.interval({7: 0.25})) == "0.250 [0.250, 0.250]"
-    assert diversity.interval({7: 0.25}).text("+") == "+0.250 [+0.250, +0.250]"
-    with pytest.raises(ValueError, match="no values"):
-        diversity.interval({})
-
-
 def test_a_difference_is_paired_on_the_problems_of_both():
     easy, hard = {1: 0.5, 2: 0.9, 3: 0.1, 4: 0.3}, {1: 0.4, 2: 0.8, 3: 0.0, 5: 0.7}
     assert str(diversity.difference(easy, hard)) == "0.100 [0.100, 0.100]"  # each by 0.1, whatever the problem
     assert diversity.difference(easy, hard).problems == 3
+    measured = {
+        name: diversity.Measured({"distinct-1": values}, {}, {}) for name, values in (("one", easy), ("other", hard))
+    }
+    assert diversity.difference_table(measured, [("one", "other")]) == [
+        {"measure": "distinct-1", "one - other": "+0.100 [+0.100, +0.100]"}
+    ]
 
 
 def test_a_difference_over_all_has_the_same_draws_on_both_sides():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hindsight.estimator import (
     bootstrap_interval,
     draws,
+    estimate_mean,
     mean_pass_at_k,
     pass_at_k,
     pass_at_ks,
@@ -81,6 +82,16 @@ def test_it_is_evalplus_s_on_random_counts():
     ks = [1, 2, 10, 57, 100]
     theirs = np.stack([estimate_pass_at_k(samples, correct, k) for k in ks], axis=1)
     assert pass_at_ks(samples, correct, ks) == pytest.approx(theirs, rel=1e-12, abs=1e-12)
+
+
+def test_an_estimate_is_the_mean_with_its_interval():
+    estimate = estimate_mean([0.0, 1.0, 0.5])
+    assert (estimate.mean, estimate.problems) == (0.5, 3)
+    assert 0 <= estimate.low < 0.5 < estimate.high <= 1
+    assert str(estimate_mean([0.25])) == "0.250 [0.250, 0.250]"
+    assert estimate_mean([0.25]).text("+") == "+0.250 [+0.250, +0.250]"
+    with pytest.raises(ValueError, match="no value"):
+        estimate_mean([])
 
 
 def test_all_problems_at_all_ks():
