@@ -11,7 +11,9 @@ from scripts import ROOT, run_script
 
 from analysis.answers import RUNS
 
-FIGURES = {"correctness": 4, "explore_embeddings": 2, "finetuning_analysis": 5, "model_exploration": 2}
+FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
+# The loop's runs, and those of the demo that stand for them where there is no LLaMA-Factory to make them
+LOOP = {"start": "base", "finetuned": "instruct", "alpha_0.7": "alpha_0.7", "alpha_0.9": "alpha_0.7", "data": "data"}
 MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:home|root|tmp|work|mnt|usr|var|opt|Users)/\w")
 
 
@@ -41,9 +43,18 @@ def embedded_runs(lab_runs):
     return lab_runs
 
 
+@pytest.fixture(scope="module")
+def loop_runs(lab_runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loop")
+    for name, run in LOOP.items():
+        (folder / name).symlink_to(lab_runs / run)
+    return folder
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, embedded_runs, monkeypatch):
+def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, embedded_runs, loop_runs, monkeypatch):
     monkeypatch.setenv("HINDSIGHT_RUNS", str(embedded_runs))
+    monkeypatch.setenv("HINDSIGHT_LOOP", str(loop_runs))
     notebook = execute(read(name))
     assert count_figures(notebook) == FIGURES[name]
     assert [output for output in outputs(notebook) if output.output_type == "stream"] == []
