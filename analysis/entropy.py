@@ -1,15 +1,24 @@
-"""Next-token entropy of checkpoints on the answers of a run, in nats a token.
+"""Next-token entropy of checkpoints on given texts, in nats a token: by alpha, and by position in the answer.
 
-Each checkpoint reads the same answers, each after the prompt that it was made with, and says before every token how
-open it is about that token. Writes OUTPUT.json, with the mean of each checkpoint and its mean by position, and the
-picture OUTPUT.png. The end of an answer, which is no text, is left out.
+Every checkpoint reads the same answers, those of one run or of a file, and says before each token how open it is about
+it. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, as merge_models.py would write them; all of
+them, alpha 0 too, read what the fine-tuned model reads: its tokens, its chat template. Other CHECKPOINTS read by
+their own tokenizer and chat template, BASE_CHECKPOINTS the transcript of step 1a's base models in place of a chat;
+a prompt that was sent as text is read as it was sent. The end of an answer, which is no text, is left out.
 
-    python analysis/entropy.py --checkpoints lab/models/base runs/lab/merged/alpha_0.7 lab/models/instruct
+Writes OUTPUT.json after each checkpoint, so that a run that was killed goes on, and the picture. Means are over all
+tokens; their 95 % intervals by bootstrap over problems.
+
+    python analysis/entropy.py --input_dir runs/lab/instruct --alphas 0 0.5 1
+    python analysis/entropy.py --input_dir texts.jsonl --alphas --checkpoints Qwen/Qwen3-0.6B Qwen/Qwen3-1.7B
 """
 
+import hashlib
+import json
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,144 +26,242 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from analysis.figures import color_of, new_figure
+from analysis.entropy_summary import difference, draw, summarise
 from hindsight import records
+from hindsight.curves import describe_run
 from hindsight.settings import Settings, UserError, require, run_script
 
-CHECKPOINTS = ["lab/models/base", "lab/models/instruct"]  # folders or Hub names
-INPUT_DIR = "runs/lab/instruct"  # the run folder with the answers that are read
-OUTPUT = "runs/lab/entropy"      # the files' name without .json and .png
+BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
+FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
+ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
+METHOD = "lerp"                          # lerp or slerp
+CHECKPOINTS = []                         # others, folders or Hub names; merge_models.py's have their place by alpha
+BASE_CHECKPOINTS = []                    # others that read the transcript which base models get, not a chat
 
-MAX_ANSWERS = 200                # answers read, chosen at random; 0: all
-MAX_TOKENS = 0                   # longest prompt and answer, in tokens, the rest is cut; 0: what a checkpoint takes
-BATCH_SIZE = 8                   # answers read at once
-BIN = 10                         # tokens averaged into one point of the picture
-DEVICE = ""                      # cpu, cuda, cuda:1; empty: cuda where there is one
-SEED = 0                         # of the choice of answers
+INPUT_DIR = "runs/lab/instruct"          # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
+OUTPUT = "runs/lab/entropy"              # the files' name without .json, .pdf and .png
+FORMATS = ["pdf", "png"]                 # pictures: pdf, png, svg
 
-KEYS = ("prompt", "generated_text", "metadata")
-# The answers that a point of the picture rests on, at least
-FEWEST = 5
+MAX_ANSWERS = 200                        # answers read, chosen at random; 0: all
+MAX_TOKENS = 0                           # longest prompt and answer, the rest is cut; 0: what a checkpoint takes
+BATCH_TOKENS = 16384                     # tokens read at once, prompts and padding too; fewer take less memory
+BIN = 10                                 # tokens averaged into one point of the picture; for long answers 200
+DEVICE = ""                              # cpu, cuda, cuda:1; empty: cuda where there is one
+SEED = 0                                 # of the choice of answers
 
-Pair = tuple[list[int], list[int]]
+KEYS = ("prompt", "generated_text")
+
+Record = dict[str, Any]
 
 
-def choose_answers(folder: Path, most: int, seed: int, broken: list[str]) -> list[dict[str, Any]]:
-    """The records of up to `most` answers of a run, chosen at random. Raises UserError when none is whole."""
-    files = records.require_files(folder, "sample")
-    if most and most < len(files):
-        chosen = set(random.Random(seed).sample(sorted(files), most))
-        files = {key: path for key, path in files.items() if key in chosen}
-    whole = [record for _, record in records.read_records(files, KEYS, broken)]
-    if not whole:
-        raise UserError(f"no answer of {folder} can be read; the first: {broken[0]}")
+@dataclass(frozen=True)
+class Reader:
+    """A checkpoint that reads: `source` as `next_token.load_checkpoint` takes it; alpha None: of no merge."""
+
+    label: str
+    source: str | tuple
+    alpha: float | None
+    transcript: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The checkpoints it is made of."""
+        return [self.source] if isinstance(self.source, str) else list(self.source[:2])
+
+
+def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[Record]:
+    """Up to `most` answers of a run folder or a .jsonl file, chosen at random; what cannot be read is in `broken`.
+
+    Raises UserError when none is whole.
+    """
+    if path.suffix == ".jsonl":
+        require(path.is_file(), f"there is no file {path}")
+        lines = enumerate(path.read_bytes().splitlines(), 1)
+        found: dict[Any, Any] = {number: line for number, line in lines if line.strip()}
+    else:
+        found = records.require_files(path, "sample")
+    if most and most < len(found):
+        chosen = set(random.Random(seed).sample(sorted(found), most))
+        found = {key: value for key, value in found.items() if key in chosen}
+    if path.suffix == ".jsonl":
+        whole = [record for number, line in found.items() if (record := read_line(path, number, line, broken))]
+    else:
+        whole = [record for file, record in records.read_records(found, KEYS, broken) if is_text(file, record, broken)]
+    require(bool(whole), f"no answer of {path} can be read{'; the first: ' + broken[0] if broken else ''}")
     return whole
 
 
-def require_checkpoints(names: Sequence[str]) -> None:
-    """Raises UserError when one of them is not there, before the first is read."""
-    from hindsight.checkpoints import resolve_checkpoint  # loads torch
+def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record | None:
+    """A line's answer; a problem of its own where it names no `question_id`."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        broken.append(f"{path}, line {number} is not JSON ({error})")
+        return None
+    if not isinstance(record, dict) or any(key not in record for key in KEYS):
+        broken.append(f"{path}, line {number} is no object with {' and '.join(KEYS)}")
+        return None
+    record = {"question_id": f"line {number}", "sample_index": 0, **record}
+    return record if is_text(f"{path}, line {number}", record, broken) else None
 
-    for name in names:
-        resolve_checkpoint(name)
+
+def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
+    """Whether prompt and answer are what a model can read."""
+    prompt = record["prompt"]
+    if isinstance(prompt, dict):  # a switching answer has both models'
+        prompt = prompt.get("instruct")
+    fits = isinstance(prompt, str | list) and isinstance(record["generated_text"], str)
+    if not fits:
+        broken.append(f"{where}: prompt is text or messages, generated_text is text")
+    return fits
 
 
-def cut(pair: Pair, longest: int) -> Pair:
-    """A pair of at most `longest` tokens: the end of the answer is cut off."""
-    context, answer = pair
-    return context, answer[: max(longest - len(context), 0)]
+def list_readers(settings: Settings) -> list[Reader]:
+    """The checkpoints that read, in order. Raises UserError for one that is not there or cannot be merged."""
+    from hindsight.checkpoints import open_checkpoint  # here, as torch loads for seconds: bad input is said before
+    from hindsight.merge_plan import plan_merge
+    from hindsight.merging import METHODS
+
+    require(settings.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {settings.method!r}")
+    readers, pair = [], (settings.base_model, settings.finetuned_model)
+    if settings.alphas:
+        plan = plan_merge(*map(open_checkpoint, pair))
+        size = sum(each.leading.size for each in plan.pairs)
+        print(f"alphas are merged in memory, {size / 1e9:.3g} GB one after another; nothing is written of them")
+        print("".join(f"note: {note}\n" for note in plan.notes), end="")
+    for alpha in sorted(set(settings.alphas)):
+        readers.append(Reader(f"alpha {alpha:.12g}", (*pair, alpha, settings.method), alpha))
+    others = [(name, False) for name in settings.checkpoints] + [(name, True) for name in settings.base_checkpoints]
+    ends = [Path(name).name for name in {name for name, _ in others}]
+    for name, transcript in dict.fromkeys(others):
+        label = name if ends.count(Path(name).name) > 1 else Path(name).name
+        readers.append(Reader(label + ", transcript" * transcript, name, alpha_of(name), transcript))
+    return readers
 
 
-def read_answers(name: str, answers: list[dict[str, Any]], settings: Settings) -> tuple[list[np.ndarray], int]:
+def alpha_of(name: str) -> float | None:
+    """The alpha of a checkpoint that merge_models.py wrote, by its own record; None for another."""
+    from hindsight.checkpoints import resolve_checkpoint
+    from hindsight.merge_report import MERGE_FILE
+
+    made = resolve_checkpoint(name) / MERGE_FILE
+    try:
+        return records.read_record(made, ("alpha",))["alpha"] if made.exists() else None
+    except records.BrokenFile as error:
+        raise UserError(str(error)) from None
+
+
+def identity(reader: Reader, answers: Sequence[Record], settings: Settings) -> Record:
+    """What makes two readings the same one: texts, checkpoints by their files' sizes and times, settings."""
+    from hindsight.checkpoints import resolve_checkpoint
+
+    folders = {name: resolve_checkpoint(name) for name in reader.names}
+    texts = json.dumps([[answer[key] for key in KEYS] for answer in answers])
+    return {
+        "source": reader.source if isinstance(reader.source, str) else list(reader.source),
+        "transcript": reader.transcript,
+        "files": {
+            name: sorted([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in folder.glob("*.*"))
+            for name, folder in folders.items()
+        },
+        "texts": "sha256:" + hashlib.sha256(texts.encode()).hexdigest(),
+        **{name: settings[name] for name in ("max_tokens", "batch_tokens", "bin", "device")},
+    }
+
+
+def read_answers(reader: Reader, answers: Sequence[Record], settings: Settings) -> tuple[list[np.ndarray], int]:
     """The entropies of each answer by one checkpoint, and how many answers were cut at its longest text."""
-    import torch  # here, with all of transformers: bad input is to be said before the seconds that these take to load
+    import torch
 
     from analysis.next_token import answer_entropies, context_and_answer, load_checkpoint
 
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    model, tokenizer = load_checkpoint(name, device)
-    longest = settings.max_tokens or getattr(model.config, "max_position_embeddings", None) or sys.maxsize
-    whole = [context_and_answer(record, tokenizer) for record in answers]
-    pairs = [cut(pair, longest) for pair in whole]
-    order = sorted(range(len(pairs)), key=lambda number: len(pairs[number][0]) + len(pairs[number][1]))
-    found: list[np.ndarray] = [np.empty(0)] * len(pairs)
-    with tqdm(total=len(pairs), unit="answer", desc=name) as bar:
-        for start in range(0, len(order), settings.batch_size):
-            batch = [number for number in order[start : start + settings.batch_size] if pairs[number][1]]
-            if batch:
-                entropies = answer_entropies(model, [pairs[number] for number in batch])
-                for number, values in zip(batch, entropies, strict=True):
-                    found[number] = values
-            bar.update(min(settings.batch_size, len(order) - start))
+    model, tokenizer = load_checkpoint(reader.source, device)
+    own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    longest = settings.max_tokens or own or sys.maxsize
+    whole = [context_and_answer(answer, tokenizer, reader.transcript) for answer in answers]
+    pairs = [(context, tokens[: max(longest - len(context), 0)]) for context, tokens in whole]
+    with tqdm(total=len(pairs), unit="answer", desc=reader.label, disable=None) as bar:
+        found = answer_entropies(model, pairs, settings.batch_tokens, bar.update)
     return found, sum(pair != before for pair, before in zip(pairs, whole, strict=True))
 
 
-def mean_by_position(entropies: list[np.ndarray], size: int, fewest: int) -> list[dict[str, float]]:
-    """The mean over answers and `size` positions at a time, as long as `fewest` answers reach the bin."""
-    points = []
-    for start in range(0, max(map(len, entropies), default=0), size):
-        parts = [values[start : start + size] for values in entropies if len(values) > start]
-        if len(parts) < fewest:
-            break
-        together = np.concatenate(parts)
-        points.append({"start": start, "mean": float(together.mean()), "answers": len(parts)})
-    return points
+def read_done(path: Path) -> list[Record]:
+    """What an earlier run wrote. Raises UserError where the file is another script's."""
+    if not path.exists():
+        return []
+    try:
+        return records.read_record(path, ("unit", "checkpoints"))["checkpoints"]
+    except records.BrokenFile as error:
+        raise UserError(f"{error}: it is not of this script; give another --output, or delete it") from None
 
 
-def summarise(name: str, entropies: list[np.ndarray], cut_answers: int, size: int) -> dict[str, Any]:
-    """What is written about one checkpoint; `mean` is over all tokens of all answers, in nats."""
-    together = np.concatenate(entropies)
-    if not len(together):
-        raise UserError(f"no answer has a token within the longest text of {name}; give larger --max_tokens")
-    return {
-        "checkpoint": name,
-        "mean": float(together.mean()),
-        "tokens": len(together),
-        "answers": sum(len(values) > 0 for values in entropies),
-        "cut_answers": cut_answers,
-        "by_position": mean_by_position(entropies, size, min(FEWEST, len(entropies))),
-    }
+def read_all(readers: Sequence[Reader], answers: Sequence[Record], settings: Settings, about: Record) -> list[Record]:
+    """The summary of each checkpoint, read now or by an earlier run; the file is written after each."""
+    path = Path(settings.output + ".json")
+    wanted = {reader.label: identity(reader, answers, settings) for reader in readers}
+    done = {each["label"]: each for each in read_done(path) if wanted.get(each.get("label"), {}) == each.get("read")}
+    if done:
+        print(f"{path} has {', '.join(done)} already")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for reader in readers:
+        if reader.label not in done:
+            entropies, cut = read_answers(reader, answers, settings)
+            summary = summarise(reader.label, answers, entropies, settings.bin)
+            facts = {"alpha": reader.alpha, "cut_answers": cut, "read": wanted[reader.label]}
+            done[reader.label] = {"label": reader.label, **facts, **summary}
+        summaries = [done[each.label] for each in readers if each.label in done]
+        records.write_json(path, {**about, "checkpoints": summaries})
+    return summaries
 
 
-def draw(summaries: list[dict[str, Any]], size: int) -> Figure:
-    """Mean entropy by position in the answer, a line for each checkpoint."""
-    figure, (axes,) = new_figure(6, 3.4)
-    for number, summary in enumerate(summaries):
-        positions = [point["start"] + size / 2 for point in summary["by_position"]]
-        values = [point["mean"] for point in summary["by_position"]]
-        name = Path(summary["checkpoint"]).name
-        label = f"{name}: {summary['mean']:.3f} on average"
-        axes.plot(positions, values, color=color_of(name, number), linewidth=1.4, label=label)
-    axes.set(xlabel="position in the answer, tokens", ylabel="next-token entropy, nats", ylim=(0, None))
-    axes.grid(alpha=0.3, linewidth=0.5)
-    axes.legend(frameon=False, fontsize="small")
-    return figure
+def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Record]:
+    """The differences of every merged alpha to the one before, and of the last to the first."""
+    merged = [summary for reader, summary in zip(readers, summaries, strict=True) if isinstance(reader.source, tuple)]
+    pairs = list(zip(merged[1:], merged, strict=False))
+    pairs += [(merged[-1], merged[0])] * (len(pairs) > 1)
+    return [difference(one, other) for one, other in pairs]
+
+
+def require_sound(settings: Settings) -> None:
+    """Raises UserError for settings that no run can have."""
+    some = settings.alphas or settings.checkpoints or settings.base_checkpoints
+    require(bool(some), "give at least one of --alphas, --checkpoints and --base_checkpoints")
+    outside = [alpha for alpha in settings.alphas if not 0 <= alpha <= 1]
+    require(not outside, f"ALPHAS lie in [0, 1], not {outside}")
+    require(min(settings.batch_tokens, settings.bin) > 0, "BATCH_TOKENS and BIN are at least 1")
+    require(min(settings.max_answers, settings.max_tokens) >= 0, "MAX_ANSWERS and MAX_TOKENS are at least 0")
+    unknown = sorted(set(settings.formats) - {"pdf", "png", "svg"})
+    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
 
 
 def main(settings: Settings) -> int:
-    require(bool(settings.checkpoints), "give at least one checkpoint by --checkpoints")
-    require(settings.batch_size > 0 and settings.bin > 0, "BATCH_SIZE and BIN are at least 1")
+    require_sound(settings)
     broken: list[str] = []
-    answers = choose_answers(Path(settings.input_dir), settings.max_answers, settings.seed, broken)
-    require_checkpoints(settings.checkpoints)
-    summaries = []
-    for name in settings.checkpoints:
-        entropies, cut_answers = read_answers(name, answers, settings)
-        summaries.append(summarise(name, entropies, cut_answers, settings.bin))
-    output = Path(settings.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draw(summaries, settings.bin).savefig(output.with_name(output.name + ".png"), dpi=200)
-    content = {"settings": dict(settings), "unit": "nats", "checkpoints": summaries}
-    records.write_json(output.with_name(output.name + ".json"), content)
-    for summary in summaries:
-        print(f"{summary['mean']:.4f} nats a token  {summary['checkpoint']}  ({summary['answers']} answers, "
-              f"{summary['tokens']} tokens, {summary['cut_answers']} answers cut)")
+    texts = Path(settings.input_dir)
+    answers = choose_answers(texts, settings.max_answers, settings.seed, broken)
+    whose = describe_run(texts)[0] if texts.is_dir() else texts.name
+    read = f"{len(answers)} answers of {whose} to {len({answer['question_id'] for answer in answers})} problems"
+    print(f"read are {read} ({texts})")
+    readers = list_readers(settings)
+    about = {"settings": dict(settings), "unit": "nats a token", "read": read}
+    summaries = read_all(readers, answers, settings, about)
+    differences = compare(readers, summaries)
+    path = Path(settings.output + ".json")
+    records.write_json(path, {**about, "checkpoints": summaries, "differences": differences})
+    suffixes = [f".{name}" for name in settings.formats]
+    draw(summaries, settings.bin, read, Path(settings.output), suffixes)
+    width = max(len(summary["label"]) for summary in summaries)
+    for each in summaries:
+        print(f"{each['label']:{width}}  {each['mean']:.4f} [{each['low']:.4f}, {each['high']:.4f}] nats a token, "
+              f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut")
+    for each in differences[-1:]:
+        print(f"{each['one']} against {each['other']}: {each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]")
     for sentence in broken:
         print(sentence)
-    print(f"picture: {output}.png; numbers: {output}.json")
+    print(f"picture: {', '.join(settings.output + suffix for suffix in suffixes)}; numbers: {path}")
     return 1 if broken else 0
 
 

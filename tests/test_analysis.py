@@ -1,20 +1,12 @@
-"""The modules behind the notebooks and analysis/entropy.py: values worked out by hand, and pico models made here."""
-
-import json
-import math
+"""The modules behind the notebooks: values worked out by hand."""
 
 import numpy as np
 import pytest
-import torch
 from scripts import run_script, write_converted
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from analysis import answers, correctness, curated, show
 from analysis.answers import Answer
-from analysis.entropy import mean_by_position
 from analysis.figures import peaks
-from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropy
 from hindsight.estimator import Estimate, pass_at_ks
 from hindsight.mask import read_mask
 from hindsight.records import write_json
@@ -38,118 +30,6 @@ def many(*correct_of_each, of=10):
     ]
 
 
-# Next-token entropy
-
-
-def test_entropy_of_alike_tokens_is_log_v_and_of_a_certain_one_0():
-    assert float(entropy(torch.zeros(7))) == pytest.approx(math.log(7))
-    assert float(entropy(torch.tensor([0.0, -math.inf, -math.inf]))) == 0
-    assert float(entropy(torch.tensor([1.0, 1.0, -math.inf]) * 3)) == pytest.approx(math.log(2))
-    quarter = torch.tensor([math.log(0.25), math.log(0.75)], dtype=torch.bfloat16)
-    assert float(entropy(quarter)) == pytest.approx(0.5623, abs=2e-3)  # -(1/4 log 1/4 + 3/4 log 3/4)
-
-
-@pytest.fixture(scope="module")
-def pico(tmp_path_factory):
-    """A Llama of two small layers with random weights, its tokenizer of words, and the folder they are saved in."""
-    words = ["<unk>", "hello", "world", "print", "(", ")", "a", "b", "c", "#", "user", "assistant", "system"]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    template = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant "
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", chat_template=template)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlamaConfig(vocab_size=len(words), max_position_embeddings=64, initializer_range=0.5, **sizes)
-    model = LlamaForCausalLM(config).to(torch.bfloat16).eval()
-    folder = tmp_path_factory.mktemp("models") / "pico"
-    model.save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return model, fast, folder
-
-
-def plain_entropies(model, context, reply):
-    """The entropy before each token of the reply, one token at a time, by the definition."""
-    found = []
-    for place in range(len(reply)):
-        with torch.no_grad():
-            logits = model(torch.tensor([context + reply[:place]])).logits[0, -1].double()
-        shares = torch.exp(logits) / torch.exp(logits).sum()
-        found.append(float(-(shares * shares.log()).sum()))
-    return found
-
-
-def test_entropies_of_a_padded_batch_are_those_of_each_text_alone(pico):
-    model, _, _ = pico
-    pairs = [([1, 2, 3], [4, 5]), ([6], [7, 8, 1, 2, 3, 4]), ([2, 2], [9])]
-    together = answer_entropies(model, pairs)
-    for (context, reply), found in zip(pairs, together, strict=True):
-        assert found == pytest.approx(plain_entropies(model, context, reply), abs=0.03)  # bfloat16
-
-
-def test_the_context_is_the_prompt_that_the_answer_was_made_with(pico):
-    _, tokenizer, _ = pico
-    ids = tokenizer.convert_tokens_to_ids
-    messages = [{"role": "user", "content": "hello"}]
-    record = {"prompt": messages, "generated_text": "print ( a )", "metadata": PROBLEM}
-    assert context_and_answer(record, tokenizer) == (ids(["user", "hello", "assistant"]), ids(["print", "(", "a", ")"]))
-    opening = tokenizer.encode(OPENING)
-    text = {"prompt": f"hello {OPENING}", "generated_text": f"{OPENING}world"}
-    assert context_and_answer(text, tokenizer) == (ids(["hello"]) + opening, ids(["world"]))
-    both = {"prompt": {"instruct": messages, "base": "a"}, "generated_text": f"{OPENING}world"}
-    assert context_and_answer(both, tokenizer) == (ids(["user", "hello", "assistant"]) + opening, ids(["world"]))
-
-
-def test_a_checkpoint_without_a_chat_template_reads_the_transcript(pico):
-    _, _, folder = pico
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, chat_template=None)
-    tokenizer.chat_template = None
-    messages = [{"role": "user", "content": "hello"}]
-    record = {"prompt": messages, "generated_text": f"{OPENING}world", "metadata": PROBLEM}
-    context, reply = context_and_answer(record, tokenizer)
-    assert context[-len(tokenizer.encode(OPENING)) :] == tokenizer.encode(OPENING)
-    assert reply == tokenizer.encode("world")
-
-
-def test_mean_by_position_ends_where_too_few_answers_reach():
-    entropies = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0]), np.array([])]
-    points = mean_by_position(entropies, size=2, fewest=1)
-    assert points == [{"start": 0, "mean": 2.0, "answers": 2}, {"start": 2, "mean": 3.5, "answers": 1}]
-    assert len(mean_by_position(entropies, size=2, fewest=2)) == 1
-
-
-def test_the_script_writes_the_mean_of_each_checkpoint_and_a_picture(pico, tmp_path):
-    model, tokenizer, folder = pico
-    run = tmp_path / "run"
-    run.mkdir()
-    for index, text in enumerate(["a b c", "print ( a ) " * 20, "world"]):
-        record = {"prompt": "hello", "generated_text": text, "metadata": PROBLEM}
-        write_json(run / f"question_1_sample_{index}.json", record)
-    (run / "question_2_sample_0.json").write_text("{")
-    flags = ("--checkpoints", folder, "--input_dir", run, "--output", tmp_path / "out" / "entropy", "--device", "cpu")
-    result = run_script("analysis/entropy.py", *flags)
-    assert result.returncode == 1, result.stderr
-    assert "question_2_sample_0.json is not whole JSON" in result.stdout
-    (summary,) = json.loads((tmp_path / "out" / "entropy.json").read_text())["checkpoints"]
-    assert (summary["answers"], summary["cut_answers"], summary["tokens"]) == (3, 1, 3 + 63 + 1)
-    texts = ["a b c", "print ( a ) " * 20, "world"]
-    pairs = [(tokenizer.encode("hello"), tokenizer.encode(text)[:63]) for text in texts]
-    expected = np.concatenate([plain_entropies(model, *pair) for pair in pairs]).mean()
-    assert summary["mean"] == pytest.approx(expected, abs=0.01)
-    assert (tmp_path / "out" / "entropy.png").stat().st_size > 1000
-
-
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (("--input_dir", "no/such/folder"), "there is no folder"),
-        (("--checkpoints", "no/such/model/folder"), "there is no checkpoint folder"),
-    ],
-)
-def test_entropy_ends_in_one_sentence_on_bad_input(tmp_path, flags, sentence):
-    write_json(tmp_path / "question_1_sample_0.json", {"prompt": "a", "generated_text": "b", "metadata": PROBLEM})
-    result = run_script("analysis/entropy.py", "--input_dir", tmp_path, "--output", tmp_path / "out", *flags)
-    assert (result.returncode, sentence in result.stderr) == (2, True)
-    assert "Traceback" not in result.stderr
 
 
 # Answers and verdicts
