@@ -221,7 +221,8 @@ def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Reco
     """The differences of every merged alpha to the one before, and of the last to the first."""
     merged = [summary for reader, summary in zip(readers, summaries, strict=True) if isinstance(reader.source, tuple)]
     pairs = list(zip(merged[1:], merged, strict=False))
-    pairs += [(merged[-1], merged[0])] * (len(pairs) > 1)
+    if len(pairs) > 1:
+        pairs.append((merged[-1], merged[0]))
     return [difference(one, other) for one, other in pairs]
 
 

@@ -101,22 +101,23 @@ def draw(summaries: Sequence[Record], size: int, read: str, output: Path, suffix
             axes.grid(alpha=0.3, linewidth=0.4)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("next-token entropy, nats")
-        figure.suptitle(read, fontsize=8)
+        figure.suptitle(f"read by all: {read}", fontsize=8)
         save(figure, output, suffixes)
 
 
 def draw_alphas(axes: Any, summaries: Sequence[Record], looks: dict[str, dict]) -> None:
-    """Means by alpha with their intervals; what has no alpha as a level."""
-    merged = sorted((each for each in summaries if each["alpha"] is not None), key=lambda each: each["alpha"])
-    axes.plot([each["alpha"] for each in merged], [each["mean"] for each in merged], color="0.6", linewidth=0.8)
+    """Means by alpha with their intervals, hollow those of merged folders; what has no alpha as a level."""
+    own_pair = [each for each in summaries if isinstance(each["read"]["source"], list)]
+    axes.plot([each["alpha"] for each in own_pair], [each["mean"] for each in own_pair], color="0.6", linewidth=0.8)
     for each in summaries:
         own = looks[each["label"]]
         if each["alpha"] is None:
             axes.axhline(each["mean"], color=own["color"], linestyle=own["linestyle"], linewidth=1.1)
             axes.axhspan(each["low"], each["high"], color=own["color"], alpha=0.08, linewidth=0)
             continue
+        own = own if each in own_pair else {**own, "markerfacecolor": "none", "markersize": 7}
         around = [[each["mean"] - each["low"]], [each["high"] - each["mean"]]]
-        axes.errorbar(each["alpha"], each["mean"], around, **own, markersize=4, linewidth=0.9, capsize=2)
+        axes.errorbar(each["alpha"], each["mean"], around, **{"markersize": 4, **own}, linewidth=0.9, capsize=2)
     axes.set(xlabel="alpha (0: base, 1: fine-tuned)", xlim=(-0.04, 1.04))
 
 

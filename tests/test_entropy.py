@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pico
@@ -16,17 +17,27 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from analysis import entropy_summary, next_token
+from analysis.entropy import Reader, identity
 from analysis.entropy_summary import by_problem, difference, mean_by_position, mean_of, summarise
 from analysis.next_token import OPENING, answer_entropies, context_and_answer, entropies_along, entropy, load_checkpoint
 from hindsight.checkpoint_merge import merge_checkpoints
 from hindsight.estimator import bootstrap_interval, bootstrap_ratio_interval
 from hindsight.records import write_json
-from hindsight.settings import UserError
+from hindsight.settings import Settings, UserError
 
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 WORDS = ["<unk>", "hello", "world", "print", "(", ")", "a", "b", "c", "#", "user", "assistant", "system"]
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant "
 CHAT = [{"role": "user", "content": "hello"}]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Models this small only wait for each other's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make_tokenizer(template=TEMPLATE):
@@ -40,7 +51,7 @@ def make_tokenizer(template=TEMPLATE):
 def checkpoints(tmp_path_factory):
     """(base, fine-tuned): two Llamas, the base without a chat template, and the two merged on disk at 0.7."""
     folder = tmp_path_factory.mktemp("models")
-    sizes = {"vocab_size": len(WORDS), "max_position_embeddings": 64, "initializer_range": 0.5}
+    sizes = {"vocab_size": len(WORDS), "max_position_embeddings": 300, "initializer_range": 0.5}
     base, finetuned = pico.pair(folder, **sizes)
     make_tokenizer(None).save_pretrained(base)
     make_tokenizer().save_pretrained(finetuned)
@@ -97,21 +108,20 @@ def test_entropy_lies_between_0_and_log_v_and_does_not_depend_on_rows_read_at_on
 # Batches and slices
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])  # gemma sees 8 tokens back in some layers
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])  # gemma sees 8 tokens back
 @pytest.mark.parametrize("logits", [1, 64 * 3 * 5, 1 << 27])  # a position, five, all at once
 def test_padding_batches_and_slices_have_no_influence(tmp_path, monkeypatch, family, logits):
     monkeypatch.setattr(next_token, "LOGITS", logits)
     more = {"sliding_window": 8} if family == "gemma" else {}
-    folder = pico.make(tmp_path / "m", family, dtype=torch.float32, initializer_range=0.3, num_hidden_layers=6, **more)
+    folder = pico.make(tmp_path / "m", family, dtype=torch.float32, initializer_range=0.3, **more)
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     chance = np.random.default_rng(0)
     pairs = [(chance.integers(0, 64, c).tolist(), chance.integers(0, 64, a).tolist())
              for c, a in ((3, 2), (1, 30), (20, 1), (2, 0), (12, 14))]
+    plain = [plain_entropies(model, *pair) for pair in pairs]
     for batch_tokens in (1, 70, 10_000):
-        together = answer_entropies(model, pairs, batch_tokens)
-        assert [len(values) for values in together] == [2, 30, 1, 0, 14]
-        for (context, reply), found in zip(pairs, together, strict=True):
-            assert found == pytest.approx(plain_entropies(model, context, reply), abs=2e-4)
+        for found, expected in zip(answer_entropies(model, pairs, batch_tokens), plain, strict=True):
+            assert (len(found), found) == (len(expected), pytest.approx(expected, abs=1e-5))
 
 
 def test_there_are_never_more_logits_than_said(checkpoints, monkeypatch):
@@ -298,7 +308,7 @@ def run(tmp_path):
     """A run folder of three whole answers to two problems, and one that is not whole."""
     folder = tmp_path / "run"
     folder.mkdir()
-    for name, text in {"1_sample_0": "a b c", "1_sample_1": "print ( a ) " * 20, "2_sample_0": "world"}.items():
+    for name, text in {"1_sample_0": "a b c", "1_sample_1": "print ( a ) " * 100, "2_sample_0": "world"}.items():
         write_json(folder / f"question_{name}.json", {"prompt": CHAT, "generated_text": text, "metadata": PROBLEM})
     (folder / "question_2_sample_1.json").write_text("{")
     return folder
@@ -329,11 +339,11 @@ def test_the_script_writes_means_by_alpha_and_goes_on_with_what_is_not_there(run
     assert list(by_label) == ["alpha 0", "alpha 0.7", "alpha 1", "alpha_0.7", "base", "finetuned, transcript"]
     assert found["checkpoints"][:2] == first["checkpoints"]
     model, tokenizer = load_checkpoint(finetuned)
-    texts = ["a b c", "print ( a ) " * 20, "world"]
-    pairs = [(tokenizer.encode("user hello assistant"), tokenizer.encode(text)[:61]) for text in texts]  # 64 at most
+    texts = ["a b c", "print ( a ) " * 100, "world"]
+    pairs = [(tokenizer.encode("user hello assistant"), tokenizer.encode(text)[:297]) for text in texts]  # 300 at most
     expected = np.concatenate([plain_entropies(model, *pair) for pair in pairs]).mean()
     assert by_label["alpha 1"]["mean"] == pytest.approx(expected, abs=1e-4)
-    assert (by_label["alpha 1"]["tokens"], by_label["alpha 1"]["cut_answers"]) == (3 + 61 + 1, 1)
+    assert (by_label["alpha 1"]["tokens"], by_label["alpha 1"]["cut_answers"]) == (3 + 297 + 1, 1)
     assert by_label["alpha_0.7"]["alpha"] == 0.7
     assert by_label["alpha_0.7"]["mean"] == by_label["alpha 0.7"]["mean"]
     assert by_label["base"]["mean"] != by_label["alpha 0"]["mean"]  # has no template, so it reads the transcript
@@ -344,13 +354,19 @@ def test_the_script_writes_means_by_alpha_and_goes_on_with_what_is_not_there(run
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".pdf", ".png"}
 
 
-def test_other_texts_or_settings_are_read_anew(run, measure):
-    measure("--input_dir", run, "--alphas", 1)
-    result, found = measure("--input_dir", run, "--alphas", 1, "--max_tokens", 5)
-    assert ("already" in result.stdout, found["checkpoints"][0]["tokens"]) == (False, 2 + 2 + 1)
-    write_json(run / "question_1_sample_0.json", {"prompt": CHAT, "generated_text": "a", "metadata": PROBLEM})
-    result, found = measure("--input_dir", run, "--alphas", 1, "--max_tokens", 5)
-    assert ("already" in result.stdout, found["checkpoints"][0]["tokens"]) == (False, 1 + 2 + 1)
+def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints[1], tmp_path / "model")
+    same = {"max_tokens": 0, "batch_tokens": 64, "bin": 10, "device": ""}
+    answers = [{"prompt": "a", "generated_text": "b"}]
+    reader = Reader("alpha 0.5", (str(checkpoints[0]), str(folder), 0.5, "lerp"), 0.5)
+    first = identity(reader, answers, Settings(same))
+    assert identity(reader, [{**answers[0], "metadata": {}}], Settings({**same, "seed": 1})) == first
+    assert identity(reader, [{"prompt": "a", "generated_text": "c"}], Settings(same)) != first
+    assert identity(reader, answers, Settings({**same, "max_tokens": 5})) != first
+    assert identity(replace(reader, source=(*reader.source[:2], 0.6, "lerp")), answers, Settings(same)) != first
+    with (folder / "model-00001-of-00002.safetensors").open("ab") as file:
+        file.write(b"x")
+    assert identity(reader, answers, Settings(same)) != first
 
 
 def test_texts_of_a_file_are_read_each_a_problem_and_broken_lines_are_named(measure, checkpoints, tmp_path):
