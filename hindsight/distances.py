@@ -45,8 +45,8 @@ def _embeddings(paths: list[Path]) -> np.ndarray | None:
         embedded = path.with_name(f"{path.stem}_with_embeddings.json")
         if not embedded.exists():
             return None
-        vectors.append(records.read_record(embedded, ("converted_embedding",))["converted_embedding"])
-    if len({len(vector) for vector in vectors}) != 1:
+        vectors.append(records.read_record(embedded).get("converted_embedding"))
+    if None in vectors or len({len(vector) for vector in vectors}) != 1:
         return None
     rows = np.array(vectors, dtype=float)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
