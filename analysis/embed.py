@@ -73,10 +73,11 @@ def with_model(settings: Settings) -> tuple[Settings, str]:
     key, url, name = os.environ.get("OPENAI_API_KEY"), settings.embedding_url, settings.embedding_model
     why = "as EMBEDDING_MODEL says"
     if not name and url:
-        name, why = asyncio.run(only_model(url)), f"the only one at {url}"
+        name, why = asyncio.run(only_model(url)), "its only model"
+    elif not name and key:
+        name, why = OPENAI_MODEL, f"as OPENAI_API_KEY is set (free, on this machine: --embedding_model {MINILM})"
     elif not name:
-        name = OPENAI_MODEL if key else MINILM
-        why = "of the OpenAI API, as OPENAI_API_KEY is set" if key else "on this machine, as OPENAI_API_KEY is not set"
+        name, why = MINILM, "as OPENAI_API_KEY is not set"
     if name == f"sentence-transformers/{MINILM}":
         name = MINILM
     if url or name.startswith(OPENAI_PREFIX):
@@ -214,7 +215,7 @@ def main(settings: Settings) -> int:
     name, by_api = settings.embedding_model, bool(settings.embedding_url)
     run = EmbeddedRun(Path(settings.input_dir), settings.what, name)
     run.look(estimate=by_api, longest=OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
-    print(f"model: {name}, {why}")
+    print(f"model: {name} {f'at {settings.embedding_url}' if by_api else 'on this machine'}, {why}")
     print(f"{run.folder}: {run.answers} converted answers, {run.answers - len(run.todo)} embedded before "
           f"({', '.join(settings.what)})")
     if run.others and not settings.allow_other_settings:

@@ -13,6 +13,8 @@ as its text is still the converted file's.
 """
 
 import hashlib
+import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ from hindsight.spending import estimate_tokens
 
 SOURCES = {"generated": "generated_text", "converted": "converted_text", "code": "converted_text"}
 Key = tuple[int, int]  # question_id, sample_index
+# An embedding's line in a file as records.write_json lays it out: without it a file is read ten times as fast
+_VECTOR = re.compile(rb'^(  "\w+_embedding": )\[.*\]', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """A converted answer: its record, the embeddings in its file that hold, and the texts that are to be embedded.
+    """A converted answer: its record, what its file has of embeddings that hold, and the texts that are to be embedded.
 
-    All by kind, a name of SOURCES: `vectors` and `texts` have None for the program of an answer that has none. `cut`
-    are the kinds whose text was cut.
+    By kind, a name of SOURCES: `has` says whether there is one or null, for the program of an answer without any; that
+    is None in `texts`. `cut` are the kinds whose text was cut.
     """
 
     key: Key
     record: dict[str, Any]
-    vectors: dict[str, list[float] | None]
+    has: dict[str, bool]
     cut: set[str]
     texts: dict[str, str | None]
 
@@ -90,7 +94,7 @@ class EmbeddedRun:
                 continue
             if answer.texts:
                 self.todo.append(key)
-            self._count(answer)
+            self._count(answer, answer.has, answer.cut)
             texts = {digest(text): text for text in answer.texts.values() if estimate and text is not None}
             self.tokens += sum(min(estimate_tokens(text), longest) for mark, text in texts.items() if mark not in new)
             new.update(texts)
@@ -110,20 +114,23 @@ class EmbeddedRun:
         return Answer(
             key,
             record,
-            vectors={kind: before[name_of(kind)] for kind in holding},
+            has={kind: before[name_of(kind)] is not None for kind in holding},
             cut=set(before.get("embedding_cut", [])).intersection(holding),
             texts={kind: text_of(record, kind) for kind in self.what if kind not in holding},
         )
 
     def write(self, answer: Answer, found: dict[str, Embedding]) -> None:
         """Writes the file of an answer: what it had, and what was found for its texts."""
-        new = {kind: found[kind].vector.tolist() if kind in found else None for kind in answer.texts}
-        vectors = {**answer.vectors, **new}
-        cut = answer.cut.union(kind for kind in found if found[kind].cut)
-        self._count(Answer(answer.key, answer.record, new, cut.difference(answer.cut), {}))
+        path = records.embedded_path(self.folder, *answer.key)
+        before = records.read_record(path) if answer.has else {}
+        vectors = {kind: before[name_of(kind)] for kind in answer.has}
+        vectors |= {kind: found[kind].vector.tolist() if kind in found else None for kind in answer.texts}
+        new = {kind for kind in found if found[kind].cut}
+        self._count(answer, {kind: kind in found for kind in answer.texts}, new)
         embeddings = {name_of(kind): vectors[kind] for kind in SOURCES if kind in vectors}
-        named = {"embedding_model": self.model, "embedding_cut": [kind for kind in SOURCES if kind in cut]}
-        records.write_json(records.embedded_path(self.folder, *answer.key), {**answer.record, **embeddings, **named})
+        cut = [kind for kind in SOURCES if kind in new | answer.cut]
+        named = {"embedding_model": self.model, "embedding_cut": cut}
+        records.write_json(path, {**answer.record, **embeddings, **named})
 
     def counts(self) -> dict[str, Any]:
         """What the files hold, for run.json."""
@@ -142,27 +149,28 @@ class EmbeddedRun:
         return Embedding(np.array(record[name], dtype=np.float32), place.kind in record.get("embedding_cut", []))
 
     def _before(self, key: Key) -> dict[str, Any]:
-        """The file with an answer's embeddings; {} where there is none by this model that can be read."""
-        path = records.embedded_path(self.folder, *key)
+        """The file with an answer's embeddings, these emptied; {} where this model has none that can be read."""
         try:
-            before = records.read_record(path, ("embedding_model",)) if path.exists() else {}
-        except records.BrokenFile:
+            content = records.embedded_path(self.folder, *key).read_bytes()
+            before = json.loads(_VECTOR.sub(rb"\1[]", content))
+            model = before["embedding_model"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return {}
-        if before and before["embedding_model"] != self.model:
-            self.others.setdefault(str(before["embedding_model"]), []).append(key)
+        if model != self.model:
+            self.others.setdefault(str(model), []).append(key)
             return {}
         return before
 
-    def _count(self, answer: Answer) -> None:
-        """Takes note of the embeddings of an answer that are in its file, or will be in a moment."""
-        for kind, vector in answer.vectors.items():
+    def _count(self, answer: Answer, has: dict[str, bool], cut: set[str]) -> None:
+        """Takes note of embeddings of an answer that are in its file, or will be in a moment."""
+        for kind, there in has.items():
             text = text_of(answer.record, kind)
-            if text is None or vector is None:
-                self.without_program += 1
-            else:
+            if there and text is not None:
                 self.places[digest(text)] = Place(answer.key, kind)
                 self.embedded[kind] += 1
-        self.cut.update(answer.cut)
+            else:
+                self.without_program += 1
+        self.cut.update(cut)
 
 
 def name_of(kind: str) -> str:

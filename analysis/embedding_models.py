@@ -225,9 +225,17 @@ def embeddings_in(answer: dict[str, Any], inputs: list[Input]) -> list[Embedding
     """The embeddings of a server's answer in the order of the inputs, which `index` says."""
     data = answer.get("data") or []
     by_index = {entry.get("index"): entry.get("embedding") for entry in data}
-    if sorted(by_index) != list(range(len(inputs))):
+    if len(data) != len(inputs) or set(by_index) != set(range(len(inputs))):
         return [ItemFailed(f"the server sent {len(data)} embeddings for {len(inputs)} texts")] * len(inputs)
-    return [Embedding(np.array(by_index[i], dtype=np.float32), each.cut) for i, each in enumerate(inputs)]
+    return [embedding_of(by_index[number], each.cut) for number, each in enumerate(inputs)]
+
+
+def embedding_of(sent: Any, cut: bool) -> Embedding | ItemFailed:
+    """An embedding as a server sent it; ItemFailed when it is none: vLLM sends null for what is not a number."""
+    vector = np.array(sent or [], dtype=np.float32)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        return ItemFailed("the server sent an embedding that is no list of finite numbers")
+    return Embedding(vector, cut)
 
 
 def packaged_minilm() -> Path | None:

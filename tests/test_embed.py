@@ -129,7 +129,7 @@ def test_minilm_puts_alike_texts_near_and_a_second_run_embeds_nothing(tmp_path):
     record = json.loads(embedded_path(tmp_path, 1, 0).read_text())
     assert record["metadata"] == {"question": "?"}
     assert record["embedding_model"] == "all-MiniLM-L6-v2"
-    assert "all-MiniLM-L6-v2, on this machine, as OPENAI_API_KEY is not set" in result.stdout
+    assert "model: all-MiniLM-L6-v2 on this machine, as OPENAI_API_KEY is not set" in result.stdout
     step = step_of(tmp_path)
     assert (step["missing"], step["cut"], step["embedded"]) == (0, {}, {"generated": 3, "converted": 3})
     assert step["settings"]["embedding_model"] == "all-MiniLM-L6-v2"
@@ -177,6 +177,16 @@ def test_a_text_that_the_server_refuses_fails_alone(server, tmp_path):
     assert "maximum context length is 100 tokens" in result.stdout
     assert "converted_question_7_sample_4.json" in result.stdout
     assert [index for _, index in list_files(tmp_path, "embedded")] == [0, 1, 2, 3, 5]
+
+
+def test_numbers_that_are_not_finite_are_no_embedding(server, tmp_path, monkeypatch):
+    for index in range(2):
+        write_answer(tmp_path, 7, index, f"text {index}")
+    real = numbers
+    monkeypatch.setitem(globals(), "numbers", lambda text: [0.5, None] if text == "text 1" else real(text))
+    result = embed_by_api(tmp_path, server)
+    assert (result.returncode, list(list_files(tmp_path, "embedded"))) == (1, [(7, 0)])
+    assert "no list of finite numbers: converted_question_7_sample_1.json" in result.stdout
 
 
 def test_a_server_that_breaks_down_keeps_what_is_done_and_the_next_run_does_the_rest(server, tmp_path):
@@ -254,6 +264,8 @@ def test_another_what_adds_to_the_files_and_embeds_nothing_twice(server, tmp_pat
     assert step["embedded"] == {"generated": 5, "converted": 5, "code": 3}
     assert (step["without_program"], step["settings"]["what"]) == (2, ["code", "generated"])
     server.requests.clear()
+    other_layout = embedded_path(tmp_path, 7, 0)
+    other_layout.write_text(json.dumps(json.loads(other_layout.read_text())))
     again = embed_by_api(tmp_path, server, "--what", "generated", "converted", "code")
     assert (again.returncode, server.sent, "5 embedded before" in again.stdout) == (0, [], True)
 
@@ -294,7 +306,7 @@ def test_with_a_key_the_default_is_the_api_and_its_cost_is_said_before_and_after
     environment = {**OFFLINE, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"}
     dry = run_script(SCRIPT, "--input_dir", tmp_path, "--dry_run", "--price", 1000, **environment)
     assert (dry.returncode, server.sent, (tmp_path / "run.json").exists()) == (0, [], False), dry.stderr
-    assert f"{API_MODEL}, of the OpenAI API, as OPENAI_API_KEY is set" in dry.stdout
+    assert f"model: {API_MODEL} at {server.url}, as OPENAI_API_KEY is set" in dry.stdout
     assert "3 answers to embed: about 40 tokens, $0.0400" in dry.stdout
     result = run_script(SCRIPT, "--input_dir", tmp_path, **environment)
     assert "the bill: 1 requests, 118 tokens, $0.0000" in result.stdout, result.stdout + result.stderr
@@ -356,7 +368,7 @@ def test_a_vllm_server_cuts_by_its_own_tokenizer_and_the_cut_texts_are_counted(s
     flags = ("--input_dir", tmp_path, "--embedding_url", server.url)
     result = run_script(SCRIPT, *flags, **OFFLINE)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"model: any, the only one at {server.url}" in result.stdout
+    assert f"model: any at {server.url}, its only model" in result.stdout
     assert "longer than the model's 100 tokens, and cut there: 2 generated" in result.stdout
     for index, size in enumerate((97, 98, 98, 98)):
         record = json.loads(embedded_path(tmp_path, 7, index).read_text())
