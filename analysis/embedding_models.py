@@ -93,8 +93,8 @@ class ApiModel:
     """A model behind the OpenAI protocol's embeddings, by `async with`; `bill` has what it costs.
 
     Requests are sent again as `hindsight.client` does it: RETRIES times with back-off after 429, 5xx and connections
-    that break, and that ATTEMPTS times when the server is back, within `deadline` seconds. `gone` then says why it is
-    given up, `note` why no text can be cut; `say` gets a sentence when the server goes away.
+    that break; all that ATTEMPTS times in all, when the server is back within `deadline` seconds. `gone` says why it
+    is given up, `note` why no text can be cut; `say` gets a sentence when the server goes away.
     """
 
     def __init__(self, name: str, url: str, batch_size: int, deadline: float, bill: Bill, say: Callable[[str], None]):
@@ -107,7 +107,7 @@ class ApiModel:
         """Finds out whether a server that is not OpenAI's is vLLM's."""
         if OPENAI_HOST not in self.origin:
             try:
-                said = await self._server.ask("tokenize", {"model": self._server.model, "prompt": ""})
+                said = await self._server.ask("tokenize", {"model": self._server.model, "prompt": "a"})
             except (ItemFailed, TryAgain, ServerAway):
                 return self
             if isinstance(said.get("max_model_len"), int) and isinstance(said.get("count"), int):
@@ -119,24 +119,26 @@ class ApiModel:
 
     async def embed(self, texts: list[str]) -> list[Embedding | ItemFailed | ServerAway]:
         """An embedding for each text, or why it has none: ServerAway where no other would get one either."""
-        found: list[Any] = [None] * len(texts)
-        try:
-            inputs = [await self._input(text) for text in texts]
-        except (ItemFailed, ServerAway) as error:
-            return [error] * len(texts)
+        found: list[Any] = [await self._input(text) for text in texts]
+        inputs = {number: each for number, each in enumerate(found) if isinstance(each, Input)}
         for numbers in requests_of(inputs, self._batch_size):
             answers = await self._embed([inputs[number] for number in numbers])
             for number, answer in zip(numbers, answers, strict=True):
                 found[number] = answer
         return found
 
-    async def _input(self, text: str) -> Input:
+    async def _input(self, text: str) -> Input | ItemFailed | ServerAway:
         """A text, cut where that is needed; one of fewer bytes than the model takes tokens is not looked at."""
         size = len(text.encode("utf-8", "surrogatepass")) + self._special
         if self.longest is None or size <= self.longest:
             return Input(text, False, size)
         if self._server_cuts:
-            said = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
+            try:
+                said = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
+            except TryAgain as error:
+                return ItemFailed(str(error))
+            except (ItemFailed, ServerAway) as error:
+                return error
             return Input(text, said["count"] > self.longest, self.longest)
         ids = self._token_ids(text)
         if ids is None or len(ids) <= self.longest:
@@ -165,7 +167,7 @@ class ApiModel:
             answer = await self._ask("/embeddings", body)
             counted = usage(answer)
             return embeddings_in(answer, inputs)
-        except OverBudget as error:
+        except (OverBudget, TryAgain) as error:
             return [ItemFailed(str(error))] * len(inputs)
         except ServerAway as away:
             return [away] * len(inputs)
@@ -179,15 +181,15 @@ class ApiModel:
         return await self._embed(inputs[:middle]) + await self._embed(inputs[middle:])
 
     async def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The server's answer. Raises ItemFailed, and ServerAway when it is given up."""
-        error: Exception = ItemFailed("it was not asked")
+        """The answer. Raises ItemFailed, TryAgain when it was broken each time, ServerAway when nobody will answer."""
+        error: Exception | None = None
         for _ in range(ATTEMPTS):
             if self.gone:
                 break
             try:
                 return await self._server.ask(path, body)
             except TryAgain as again:
-                error = ItemFailed(f"{again}, {ATTEMPTS} times")
+                error = TryAgain(f"{again}, {ATTEMPTS} times")
             except ServerAway as away:
                 error = away
                 if not await self._is_back(away):
@@ -204,12 +206,12 @@ class ApiModel:
         return await self._server.until_back(asyncio.Event())
 
 
-def requests_of(inputs: list[Input], most: int) -> Iterator[list[int]]:
+def requests_of(inputs: dict[int, Input], most: int) -> Iterator[list[int]]:
     """Numbers of the inputs that go into one request: texts or token ids, `most` and MOST_TOKENS tokens at most."""
     for kind in (str, list):
         numbers: list[int] = []
         tokens = 0
-        for number, each in enumerate(inputs):
+        for number, each in inputs.items():
             if not isinstance(each.content, kind):
                 continue
             if numbers and (len(numbers) == most or tokens + each.bound > MOST_TOKENS):

@@ -345,6 +345,17 @@ def test_what_a_server_refuses_for_now_is_asked_again(server, tmp_path):
         assert vector(tmp_path, 7, index) == pytest.approx(numbers(f"text {index}"))
 
 
+def test_a_server_that_is_wrong_about_one_request_every_time_fails_that_one_alone(server, tmp_path):
+    """A status of 500 is asked again five times with four retries each, and the run goes on."""
+    for index in range(4):
+        write_answer(tmp_path, 7, index, f"text {index}")
+    server.fault = lambda request: 500 if "text 1" in request["input"] else None
+    result = embed_by_api(tmp_path, server, "--batch_size", 1)
+    assert (result.returncode, server.sent.count("text 1")) == (1, 25)
+    assert "told to fail with 500, 5 times: converted_question_7_sample_1.json" in result.stdout
+    assert [index for _, index in list_files(tmp_path, "embedded")] == [0, 2, 3]
+
+
 def test_a_server_that_stays_away_is_given_up_after_its_deadline(server, tmp_path):
     for index in range(3):
         write_answer(tmp_path, 7, index, f"text {index}")
@@ -425,7 +436,7 @@ def test_without_a_vocabulary_nothing_is_cut_and_what_is_refused_is_named(server
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 200_000)), max_size=60), st.integers(1, 10))
 def test_requests_hold_every_input_once_within_the_limits(sizes, most):
-    inputs = [Input([1] if ids else "text", ids, bound) for ids, bound in sizes]
+    inputs = {number: Input([1] if ids else "text", ids, bound) for number, (ids, bound) in enumerate(sizes)}
     requests = list(requests_of(inputs, most))
     assert sorted(number for request in requests for number in request) == list(range(len(inputs)))
     for request in requests:
