@@ -142,21 +142,21 @@ def by_problem(answers: list[Answer]) -> dict[int, list[Answer]]:
     return problems
 
 
-def load_embeddings(run: str, kind: str = "converted_embedding") -> dict[tuple[int, int], np.ndarray]:
-    """The embeddings of a run by (question_id, sample_index), each an array of [dimensions].
+def load_embeddings(folder: Path, kind: str = "converted") -> dict[tuple[int, int], np.ndarray]:
+    """The embeddings of a run folder by (question_id, sample_index), each an array of [dimensions].
 
-    `kind` is "generated_embedding", "converted_embedding" or "code_embedding", which answers without a program do not
-    have. Raises UserError when the run is not embedded, or not all of its embedded answers are in this way.
+    `kind` is "generated", "converted" or "code", which answers without a program do not have. Raises UserError when the
+    run is not embedded, or not all of its embedded answers are in this way.
     """
-    files, broken = records.list_files(run_folder(run), "embedded"), []
-    make = f"`python analysis/embed.py --what {kind.removesuffix('_embedding')}`"
+    files, key, broken = records.list_files(folder, "embedded"), f"{kind}_embedding", []
+    make = f"`python analysis/embed.py --input_dir {folder} --what {kind}`"
     if not files:
-        raise UserError(f"the run {run!r} has no embeddings; make them by {make}")
-    whole = records.read_records(files, (kind,), broken)
+        raise UserError(f"{folder} has no embeddings; make them by {make}")
+    whole = records.read_records(files, (key,), broken)
     vectors = {
-        (record["question_id"], record["sample_index"]): np.array(record[kind])
+        (record["question_id"], record["sample_index"]): np.array(record[key])
         for _, record in whole
-        if record[kind] is not None
+        if record[key] is not None
     }
     if broken:
         raise UserError(f"{len(broken)} files are broken, the first: {broken[0]}; make what is missing by {make}")

@@ -1,7 +1,7 @@
 """How unlike the answers to a problem are: by embeddings, by n-grams, and by the programs themselves.
 
     runs = load_runs()
-    vectors = {run: load_embeddings(run) for run in runs}
+    vectors = {run: load_embeddings(run_folder(run)) for run in runs}
     compare(runs, vectors)                      # rows of a table, a column a measure with its 95 % interval
 
 or by parts: `measure` gives values per problem, `estimate_mean` of hindsight/estimator.py their mean and its interval,

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from analysis.answers import Answer, load_answers, load_embeddings, require_same_problems
 from analysis.diversity import MEASURES, Measured, Vectors, measure_alike
+from analysis.embedding_files import SOURCES
 from hindsight import records
 from hindsight.curves import PRINT, describe_run, look, save
 from hindsight.estimator import Estimate
@@ -33,7 +34,7 @@ INPUT_DIRS = [
 ]                              # run folders
 LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
 OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
-WHAT = "converted"             # the texts whose embeddings are compared: converted or generated
+WHAT = "converted"             # the texts whose embeddings are compared: converted, generated or code
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
 WIDTH = 6.9                    # of the picture, in inches: 6.9 is two columns of a paper, 3.3 one
 
@@ -58,8 +59,8 @@ def read_runs(settings: Settings) -> list[Run]:
         own, alpha = describe_run(folder)
         answers = load_answers(folder, label or own)
         vectors: Vectors = {}
-        if records.list_files(folder, "embedded"):  # a whole path stays one in the folder of the lab's runs
-            vectors = load_embeddings(str(folder.resolve()), f"{settings.what}_embedding")
+        if records.list_files(folder, "embedded"):
+            vectors = load_embeddings(folder, settings.what)
         runs.append(Run(label or own, folder, alpha, answers, vectors))
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
     require_same_problems({str(run.folder): run.answers for run in runs})
@@ -161,7 +162,7 @@ def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], setting
 
 def main(settings: Settings) -> int:
     require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
-    require(settings.what in ("converted", "generated"), f"WHAT is converted or generated, not {settings.what!r}")
+    require(settings.what in SOURCES, f"WHAT is one of {', '.join(SOURCES)}, not {settings.what!r}")
     require(settings.width >= 1.65, f"WIDTH is at least 1.65 inches, a panel's, not {settings.width}")
     unknown = set(settings.formats) - {"pdf", "png", "svg"}
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")

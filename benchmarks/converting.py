@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from statistics import mean
 
-from analysis.embed import packaged_minilm
+from analysis.embedding_models import packaged_minilm
 from benchmarks.client import anonymous_mib
 from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 from hindsight.proof import prove

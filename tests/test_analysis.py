@@ -61,7 +61,7 @@ def test_runs_that_are_missing_or_unjudged_or_not_embedded_end_in_one_sentence(t
         answers.load_runs()
     write_converted(tmp_path / "base", 1, 0, "print(1)", PROBLEM)
     with pytest.raises(UserError, match=r"analysis/embed\.py"):
-        answers.load_embeddings("base")
+        answers.load_embeddings(tmp_path / "base")
     with pytest.raises(UserError, match="1 answers of base have no verdict"):
         correctness.count_correct(answers.load_runs(("base",))["base"])
     with pytest.raises(UserError, match="make demo"):
@@ -89,7 +89,7 @@ def test_embeddings_keep_their_answers(tmp_path, monkeypatch):
         path = tmp_path / "r" / f"converted_question_{question}_sample_{index}_with_embeddings.json"
         path.parent.mkdir(exist_ok=True)
         write_json(path, {"converted_embedding": [value, 1.0]})
-    vectors = answers.load_embeddings("r")
+    vectors = answers.load_embeddings(tmp_path / "r")
     assert answers.stack_by_problem(vectors)[1].tolist() == [[5, 1], [6, 1]]
     chosen, rows = answers.embedded_answers([answer(1, index) for index in range(3)], vectors, 1)
     assert ([a.sample_index for a in chosen], rows.tolist()) == ([0, 2], [[5, 1], [6, 1]])

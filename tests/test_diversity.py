@@ -356,7 +356,7 @@ def test_the_script_does_without_embeddings_and_says_how_to_make_them(tmp_path):
     [
         (["--labels", "a"], "1 labels for 2 INPUT_DIRS"),
         (["--labels", "a", "a"], "two runs are called a"),
-        (["--what", "raw"], "WHAT is converted or generated"),
+        (["--what", "raw"], "WHAT is one of generated, converted, code"),
         (["--formats", "gif"], "FORMATS are pdf, png and svg, not gif"),
         (["--width", "1"], "WIDTH is at least"),
         (["--input_dirs", "no/such/folder"], "there is no folder no/such/folder"),

@@ -284,20 +284,19 @@ def test_a_text_that_changed_since_is_embedded_anew_and_what_is_in_a_file_is_not
     assert (vector(tmp_path, 7, 2) == vector(tmp_path, 7, 0)).all()
 
 
-def test_readers_leave_out_answers_without_a_program_and_files_without_the_kind(server, tmp_path, monkeypatch):
+def test_readers_leave_out_answers_without_a_program_and_files_without_the_kind(server, tmp_path):
     folder = tmp_path / "r"
     write_answer(folder, 7, 0, "raw", solution("print(1)"))
     write_answer(folder, 7, 1, "raw", render("hm", "none"))
     server.longest = 1000
     assert embed_by_api(folder, server, "--what", "code").returncode == 0
-    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
-    assert list(answers.load_embeddings("r", "code_embedding")) == [(7, 0)]
+    assert list(answers.load_embeddings(folder, "code")) == [(7, 0)]
     with pytest.raises(UserError, match="lacks converted_embedding; .* --what converted"):
-        answers.load_embeddings("r")
+        answers.load_embeddings(folder)
     files = list(list_files(folder, "converted").values())
     assert distances_within(files)[0] == "by code tokens"
     assert embed_by_api(folder, server).returncode == 0
-    assert (len(answers.load_embeddings("r")), distances_within(files)[0]) == (2, "by embedding")
+    assert (len(answers.load_embeddings(folder)), distances_within(files)[0]) == (2, "by embedding")
 
 
 def test_with_a_key_the_default_is_the_api_and_its_cost_is_said_before_and_after(server, tmp_path):
