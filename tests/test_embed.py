@@ -413,7 +413,8 @@ def test_texts_too_long_for_openai_are_cut_by_tiktoken_to_the_token(server, voca
     for index, text in enumerate((fits, longer, "short")):
         write_answer(tmp_path, 7, index, text)
     server.longest = 10**6
-    result = embed_by_api(tmp_path, server)
+    flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
+    result = run_script(SCRIPT, *flags, **OFFLINE | {"OPENAI_BASE_URL": server.url})
     assert result.returncode == 0, result.stdout + result.stderr
     assert "longer than the model's 8,191 tokens, and cut there: 1 generated, 1 converted" in result.stdout
     assert vector(tmp_path, 7, 0) == pytest.approx(numbers(fits))
