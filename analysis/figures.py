@@ -296,8 +296,9 @@ def draw_entropies(entropies: dict[str, np.ndarray], tokens: Sequence[str], name
     for position in peaks(values, named, apart=max(len(values) // 20, 1)):
         axes.annotate(repr(tokens[position]), (position, values[position]), (0, 3), textcoords="offset points",
                       fontsize="x-small", ha="center")
-    axes.set(xlabel="position in the answer, tokens", ylabel="entropy before the token, nats", ylim=(0, None))
-    axes.margins(x=0.02)
+    axes.set(xlabel="position in the answer, tokens", ylabel="entropy before the token, nats")
+    axes.margins(x=0.02, y=0.12)  # room for the names
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

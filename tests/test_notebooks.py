@@ -38,7 +38,7 @@ def count_figures(notebook):
 def embedded_runs(lab_runs):
     for run in RUNS:
         flags = ("--input_dir", lab_runs / run)
-        result = run_script("analysis/embed.py", *flags, HF_HUB_OFFLINE="1", OPENAI_BASE_URL="")
+        result = run_script("analysis/embed.py", *flags, HF_HUB_OFFLINE="1", OPENAI_API_KEY="", OPENAI_BASE_URL="")
         assert result.returncode == 0, result.stdout + result.stderr
     return lab_runs
 
