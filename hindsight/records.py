@@ -23,7 +23,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,13 @@ def embedded_path(folder: Path, question_id: int, sample_index: int) -> Path:
 
 def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in order of these."""
-    return {key: folder / name for key, name in list_names(folder, kind).items()}
+    names = (entry.name for entry in os.scandir(folder))
+    return {key: folder / name for key, name in pick_names(names, kind).items()}
 
 
-def list_names(folder: Path, kind: str) -> dict[tuple[int, int], str]:
-    """The names of the files that `list_files` gives: for folders of so many that a path each takes seconds."""
-    matches = filter(None, map(_KINDS[kind].fullmatch, os.listdir(folder)))  # noqa: PTH208
+def pick_names(names: Iterable[str], kind: str) -> dict[tuple[int, int], str]:
+    """The names of a kind's files among a folder's, as `list_files` gives them: a path for each takes its time."""
+    matches = filter(None, map(_KINDS[kind].fullmatch, names))
     found = {(int(match[1]), int(match[2])): match[0] for match in matches}
     return dict(sorted(found.items()))
 

@@ -9,7 +9,7 @@ evalplus's file (Liu et al. 2023, github.com/evalplus/evalplus):
 """
 
 # Paths are texts here: an object for each of 600,000 files takes seconds.
-# ruff: noqa: PTH116, PTH119, PTH123
+# ruff: noqa: PTH116, PTH208
 
 import hashlib
 import json
@@ -133,44 +133,58 @@ def count_evalplus(path: Path, status: str) -> VerdictCounts:
 
 
 def _list_answers(folder: Path) -> Files:
-    """Paths by question and sample: of the converted answers, and of those raw ones that were not converted."""
-    raw, converted = raw_folder(folder), records.list_names(folder, "converted") if folder.is_dir() else {}
+    """Paths by question and sample: of the converted answers, then of those raw ones that were not converted."""
+    raw = raw_folder(folder)
+    names = os.listdir(folder) if folder.is_dir() else []
+    others = set(names if raw == folder else os.listdir(raw)).difference(
+        name.removeprefix("converted_") for name in names if name.startswith("converted_")
+    )
+    converted = records.pick_names(names, "converted")
     if not converted:
         require_converted(folder)
-    sampled = {key: f"{raw}/{name}" for key, name in records.list_names(raw, "sample").items()}
-    return {**sampled, **{key: f"{folder}/{name}" for key, name in converted.items()}}
+    files = {key: f"{folder}/{name}" for key, name in converted.items()}
+    return {**files, **{key: f"{raw}/{name}" for key, name in records.pick_names(others, "sample").items()}}
 
 
 def _read_folder(folder: Path, files: Files, workers: int) -> tuple[dict[int, Problem], list[str]]:
     """Each problem's answers, and what is wrong with files that are not whole; from the cache where it holds."""
-    cache, digest = folder / CACHE, _digest(files)
-    if known := _recall(cache, digest):
+    cache = folder / CACHE
+    if known := _recall(cache, files):
         return known, []
     problems = {question: Problem() for question, _ in files}
     broken: list[str] = []
-    everything = iter(files.items())
-    chunks: Iterator[list] = iter(lambda: list(islice(everything, CHUNK)), [])
+    state = hashlib.sha256()
     workers = 1 if len(files) <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=len(files), desc=str(folder), unit="answer", leave=False) as bar:
-        for found, sentences in in_processes(_count, chunks, workers):
+        for found, sentences, digest in in_processes(_count, _chunks(files), workers):
             for question, problem in found.items():
                 problems[question].add(problem)
                 bar.update(problem.counts["files"])
             broken += sentences
+            state.update(digest)
     if not broken and not any(problem.counts[UNJUDGED] for problem in problems.values()):
-        _remember(cache, digest, problems)
+        _remember(cache, state.hexdigest(), problems)
     return problems, broken
 
 
-def _count(chunk: list[tuple[tuple[int, int], str]]) -> tuple[dict[int, Problem], list[str]]:
-    """Some answers by question, and what is wrong with files that are not whole."""
+def _chunks(files: Files) -> Iterator[list[tuple[int, str]]]:
+    """Questions and paths, CHUNK files at a time."""
+    everything = ((question, path) for (question, _), path in files.items())
+    return iter(lambda: list(islice(everything, CHUNK)), [])
+
+
+def _count(chunk: list[tuple[int, str]]) -> tuple[dict[int, Problem], list[str], bytes]:
+    """Some answers by question, what is wrong with files that are not whole, and the files' digest."""
     found: dict[int, Problem] = {}
     broken: list[str] = []
-    for (question, _), path in chunk:
-        problem = found.setdefault(question, Problem())
+    stats: list[str] = []
+    for question, path in chunk:
+        if question not in found:
+            found[question] = Problem()
+        problem = found[question]
         problem.counts["files"] += 1
         try:
-            verdict = _read_verdict(path)
+            verdict = _read_verdict(path, stats)
         except records.BrokenFile as error:
             broken.append(str(error))
             continue
@@ -179,13 +193,21 @@ def _count(chunk: list[tuple[tuple[int, int], str]]) -> tuple[dict[int, Problem]
             problem.counts[name] += 1
         if (metadata := verdict.metadata) and metadata.question:
             problem.texts.add(_hash(metadata.question, metadata.starter_code))
-    return found, broken
+    return found, broken, _digest(stats)
 
 
-def _read_verdict(path: str) -> Verdict:
-    """An answer's verdict. Raises BrokenFile where `records.read_record` does, and for a verdict that is none."""
-    with open(path, "rb", buffering=0) as file:
-        content = file.read()
+def _read_verdict(path: str, stats: list[str]) -> Verdict:
+    """An answer's verdict; the file's state is added to `stats`.
+
+    Raises BrokenFile where `records.read_record` does, and for a verdict that is none.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        stat = os.fstat(file)
+        content = os.read(file, stat.st_size)
+    finally:
+        os.close(file)
+    stats.append(_state(path, stat))
     try:
         return _decode(content)
     except (msgspec.MsgspecError, ValueError):
@@ -208,7 +230,7 @@ def _counts_as(verdict: Verdict, converted: bool) -> tuple[str, ...]:
 
 
 def _is_converted(path: str) -> bool:
-    return os.path.basename(path).startswith("converted_")
+    return path.startswith("/converted_", path.rindex("/"))
 
 
 @lru_cache(1024)
@@ -216,21 +238,26 @@ def _hash(question: str, starter_code: str | None) -> str:
     return f"{problem_hash({'question': question, 'starter_code': starter_code}):016x}"
 
 
-def _digest(files: Files) -> str:
-    """A digest of the names, sizes and times of change of files."""
-    state = hashlib.sha256()
-    for path in files.values():
-        stat = os.stat(path)
-        state.update(f"{os.path.basename(path)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return f"sha256:{state.hexdigest()}"
+def _state(path: str, stat: os.stat_result) -> str:
+    return f"{path[path.rindex('/') :]} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _recall(cache: Path, digest: str) -> dict[int, Problem]:
+def _digest(states: list[str]) -> bytes:
+    """A digest of the names, sizes and times of change of a chunk's files."""
+    return hashlib.sha256("\n".join(states).encode()).digest()
+
+
+def _recall(cache: Path, files: Files) -> dict[int, Problem]:
     """What `_remember` kept of the same files, else nothing."""
     problems: dict[int, Problem] = {}
+    if not cache.exists():
+        return problems
+    state = hashlib.sha256()
+    for chunk in _chunks(files):
+        state.update(_digest([_state(path, os.stat(path)) for _, path in chunk]))
     try:
-        known = records.read_record(cache, ("digest", "problems")) if cache.exists() else {"digest": ""}
-        for question, kept in known["problems"].items() if known["digest"] == digest else ():
+        known = records.read_record(cache, ("digest", "problems"))
+        for question, kept in known["problems"].items() if known["digest"] == state.hexdigest() else ():
             problems[int(question)] = problem = Problem()
             problem.texts = set(kept.pop("texts"))
             problem.counts.update(kept)
