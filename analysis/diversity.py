@@ -226,9 +226,3 @@ def joint_components(groups: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarra
     points, shares = principal_components(np.concatenate(list(groups.values())))
     ends = np.cumsum([len(rows) for rows in groups.values()])
     return dict(zip(groups, np.split(points, ends[:-1]), strict=True)), shares
-
-
-def programs_by_problem(answers: Sequence[Answer]) -> np.ndarray:
-    """`distinct_programs` of each problem that has two programs or more."""
-    groups = by_problem([answer for answer in answers if answer.code is not None]).values()
-    return np.array([distinct_programs([answer.code for answer in group]) for group in groups if len(group) > 1])

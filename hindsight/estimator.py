@@ -1,6 +1,6 @@
 """The unbiased estimator of pass@k (Chen et al. 2021, "Evaluating Large Language Models Trained on Code", eq. 1)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,11 +38,6 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     if n - c < k:
         return 1.0
     return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
-
-
-def mean_pass_at_k(counts: Iterable[tuple[int, int]], k: int) -> float:
-    """The mean of pass@k over problems; `counts` holds (samples, correct samples) of each, each with its own n."""
-    return float(np.mean([pass_at_k(n, c, k) for n, c in counts]))
 
 
 def pass_at_ks(samples: np.ndarray, correct: np.ndarray, ks: Sequence[int]) -> np.ndarray:

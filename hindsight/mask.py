@@ -9,6 +9,7 @@ Steps 3, 4 and 5 leave out the problems whose class is in `MASKED`. Only that an
 be edited or written by hand.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class Mask:
         self.require_same(folder, problems)
         return {key: path for key, path in files.items() if key[0] not in self.reasons}
 
-    def describe(self, files: Files) -> str:
-        """How many problems and answers of a run the mask leaves out, and why."""
+    def describe(self, files: Iterable[tuple[int, int]]) -> str:
+        """How many problems and answers of a run, by question and sample, the mask leaves out, and why."""
         masked = [question for question, _ in files if question in self.reasons]
         reasons = [self.reasons[question] for question in set(masked)]
         why = ", ".join(f"{reason}: {reasons.count(reason)}" for reason in MASKED if reason in reasons)

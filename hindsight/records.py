@@ -23,7 +23,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,11 @@ def embedded_path(folder: Path, question_id: int, sample_index: int) -> Path:
 
 def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in order of these."""
-    names = (entry.name for entry in os.scandir(folder))
-    return {key: folder / name for key, name in pick_names(names, kind).items()}
-
-
-def pick_names(names: Iterable[str], kind: str) -> dict[tuple[int, int], str]:
-    """The names of a kind's files among a folder's, as `list_files` gives them: a path for each takes its time."""
-    matches = filter(None, map(_KINDS[kind].fullmatch, names))
-    found = {(int(match[1]), int(match[2])): match[0] for match in matches}
+    found = {}
+    for entry in os.scandir(folder):
+        match = _KINDS[kind].fullmatch(entry.name)
+        if match:
+            found[int(match[1]), int(match[2])] = folder / entry.name
     return dict(sorted(found.items()))
 
 

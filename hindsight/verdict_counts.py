@@ -14,10 +14,10 @@ evalplus's file (Liu et al. 2023, github.com/evalplus/evalplus):
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -35,9 +35,11 @@ CACHE = "verdicts.json"
 CHUNK, FEW = 256, 2000  # answers that a process gets at once; answers for which no other process is started
 COUNTED = ("samples", "correct", "unconverted", "cut_off", "not_judged")
 UNJUDGED = "without a verdict"
+KEPT = ("files", UNJUDGED, *COUNTED)
+ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
 STATUSES = ("plus", "base")
 
-Files = dict[tuple[int, int], str]
+Files = tuple[str, list[str]]  # a folder and names in it
 
 
 class Metadata(msgspec.Struct):
@@ -62,7 +64,7 @@ class Problem:
     """A problem's answers: its files, those without a verdict, the COUNTED, and the hashes of the problem's text."""
 
     def __init__(self):
-        self.counts = dict.fromkeys(("files", UNJUDGED, *COUNTED), 0)
+        self.counts = dict.fromkeys(KEPT, 0)
         self.texts: set[str] = set()
 
     def add(self, other: "Problem") -> None:
@@ -99,17 +101,18 @@ def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
     when answers of one question id are to several problems.
     """
     mask.require_same(folder)
-    files = _list_answers(folder)
-    problems, broken = _read_folder(folder, files, workers)
+    problems, broken = _read_folder(folder, _list_answers(folder), workers)
     kept = [question for question in sorted(problems) if question not in mask.reasons]
-    if unjudged := sum(problems[question].counts[UNJUDGED] for question in kept):
-        answers = sum(key[0] not in mask.reasons and _is_converted(path) for key, path in files.items())
+    totals = {name: sum(problems[question].counts[name] for question in kept) for name in KEPT}
+    if unjudged := totals[UNJUDGED]:
         raise UserError(
-            f"{unjudged} of {answers} answers in {folder} have no verdict; run check_converted_samples.py on it"
+            f"{unjudged} of {totals['files'] - totals['unconverted']} answers in {folder} have no verdict; run "
+            "check_converted_samples.py on it"
         )
     if several := [question for question in kept if len(problems[question].texts) > 1]:
         raise UserError(f"{folder} has answers of several problem sets: question {several[0]} is not one problem")
-    left_out = mask.describe(files) if mask.path else ""
+    every = ((question, sample) for question in problems for sample in range(problems[question].counts["files"]))
+    left_out = mask.describe(every) if mask.path else ""
     if not kept:
         raise UserError(f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
     counts = np.array([[problems[question].counts[name] for name in COUNTED] for question in kept])
@@ -132,33 +135,31 @@ def count_evalplus(path: Path, status: str) -> VerdictCounts:
     return VerdictCounts(tuple(tasks), np.array(counts), ("",) * len(counts))
 
 
-def _list_answers(folder: Path) -> Files:
-    """Paths by question and sample: of the converted answers, then of those raw ones that were not converted."""
+def _list_answers(folder: Path) -> list[Files]:
+    """The converted answers, and those raw ones that were not converted."""
     raw = raw_folder(folder)
     names = os.listdir(folder) if folder.is_dir() else []
-    others = set(names if raw == folder else os.listdir(raw)).difference(
-        name.removeprefix("converted_") for name in names if name.startswith("converted_")
-    )
-    converted = records.pick_names(names, "converted")
+    converted = {name for name in names if _is_converted(name)}
     if not converted:
         require_converted(folder)
-    files = {key: f"{folder}/{name}" for key, name in converted.items()}
-    return {**files, **{key: f"{raw}/{name}" for key, name in records.pick_names(others, "sample").items()}}
+    others = {name for name in (names if raw == folder else os.listdir(raw)) if name.startswith("question_")}
+    others.difference_update(name.removeprefix("converted_") for name in converted)
+    return [(str(folder), sorted(converted)), (str(raw), sorted(others))]
 
 
-def _read_folder(folder: Path, files: Files, workers: int) -> tuple[dict[int, Problem], list[str]]:
+def _read_folder(folder: Path, files: list[Files], workers: int) -> tuple[dict[int, Problem], list[str]]:
     """Each problem's answers, and what is wrong with files that are not whole; from the cache where it holds."""
     cache = folder / CACHE
     if known := _recall(cache, files):
         return known, []
-    problems = {question: Problem() for question, _ in files}
+    problems: dict[int, Problem] = {}
     broken: list[str] = []
-    state = hashlib.sha256()
-    workers = 1 if len(files) <= FEW else workers or os.cpu_count() or 1
-    with tqdm(total=len(files), desc=str(folder), unit="answer", leave=False) as bar:
+    state, number = hashlib.sha256(), sum(len(names) for _, names in files)
+    workers = 1 if number <= FEW else workers or os.cpu_count() or 1
+    with tqdm(total=number, desc=str(folder), unit="answer", leave=False) as bar:
         for found, sentences, digest in in_processes(_count, _chunks(files), workers):
             for question, problem in found.items():
-                problems[question].add(problem)
+                problems.setdefault(question, Problem()).add(problem)
                 bar.update(problem.counts["files"])
             broken += sentences
             state.update(digest)
@@ -167,37 +168,41 @@ def _read_folder(folder: Path, files: Files, workers: int) -> tuple[dict[int, Pr
     return problems, broken
 
 
-def _chunks(files: Files) -> Iterator[list[tuple[int, str]]]:
-    """Questions and paths, CHUNK files at a time."""
-    everything = ((question, path) for (question, _), path in files.items())
-    return iter(lambda: list(islice(everything, CHUNK)), [])
+def _chunks(files: list[Files]) -> Iterator[Files]:
+    """The same, CHUNK files at a time."""
+    for folder, names in files:
+        for start in range(0, len(names), CHUNK):
+            yield folder, names[start : start + CHUNK]
 
 
-def _count(chunk: list[tuple[int, str]]) -> tuple[dict[int, Problem], list[str], bytes]:
+def _count(chunk: Files) -> tuple[dict[int, Problem], list[str], bytes]:
     """Some answers by question, what is wrong with files that are not whole, and the files' digest."""
     found: dict[int, Problem] = {}
     broken: list[str] = []
-    stats: list[str] = []
-    for question, path in chunk:
+    states: list[str] = []
+    for name in chunk[1]:
+        if not (match := ANSWER.fullmatch(name)):
+            continue  # another file's name, as that of an answer with its embeddings
+        question, path = int(match[1]), f"{chunk[0]}/{name}"
         if question not in found:
             found[question] = Problem()
         problem = found[question]
         problem.counts["files"] += 1
         try:
-            verdict = _read_verdict(path, stats)
+            verdict = _read_verdict(path, states)
         except records.BrokenFile as error:
             broken.append(str(error))
             continue
         problem.counts["cut_off"] += verdict.finish_reason == "length"
-        for name in _counts_as(verdict, _is_converted(path)):
-            problem.counts[name] += 1
+        for name_of_count in _counts_as(verdict, _is_converted(name)):
+            problem.counts[name_of_count] += 1
         if (metadata := verdict.metadata) and metadata.question:
             problem.texts.add(_hash(metadata.question, metadata.starter_code))
-    return found, broken, _digest(stats)
+    return found, broken, _digest(states)
 
 
-def _read_verdict(path: str, stats: list[str]) -> Verdict:
-    """An answer's verdict; the file's state is added to `stats`.
+def _read_verdict(path: str, states: list[str]) -> Verdict:
+    """An answer's verdict; the file's state is added to `states`.
 
     Raises BrokenFile where `records.read_record` does, and for a verdict that is none.
     """
@@ -207,7 +212,7 @@ def _read_verdict(path: str, stats: list[str]) -> Verdict:
         content = os.read(file, stat.st_size)
     finally:
         os.close(file)
-    stats.append(_state(path, stat))
+    states.append(_state(path, stat))
     try:
         return _decode(content)
     except (msgspec.MsgspecError, ValueError):
@@ -229,8 +234,8 @@ def _counts_as(verdict: Verdict, converted: bool) -> tuple[str, ...]:
     return ("samples", "correct") if verdict.correctness else ("samples",)
 
 
-def _is_converted(path: str) -> bool:
-    return path.startswith("/converted_", path.rindex("/"))
+def _is_converted(name: str) -> bool:
+    return name.startswith("converted_question_")
 
 
 @lru_cache(1024)
@@ -247,14 +252,15 @@ def _digest(states: list[str]) -> bytes:
     return hashlib.sha256("\n".join(states).encode()).digest()
 
 
-def _recall(cache: Path, files: Files) -> dict[int, Problem]:
+def _recall(cache: Path, files: list[Files]) -> dict[int, Problem]:
     """What `_remember` kept of the same files, else nothing."""
     problems: dict[int, Problem] = {}
     if not cache.exists():
         return problems
     state = hashlib.sha256()
-    for chunk in _chunks(files):
-        state.update(_digest([_state(path, os.stat(path)) for _, path in chunk]))
+    for folder, names in _chunks(files):
+        paths = [f"{folder}/{name}" for name in names if ANSWER.fullmatch(name)]
+        state.update(_digest([_state(path, os.stat(path)) for path in paths]))
     try:
         known = records.read_record(cache, ("digest", "problems"))
         for question, kept in known["problems"].items() if known["digest"] == state.hexdigest() else ():
@@ -268,7 +274,7 @@ def _recall(cache: Path, files: Files) -> dict[int, Problem]:
 
 def _remember(cache: Path, digest: str, problems: dict[int, Problem]) -> None:
     kept = {
-        str(question): {**{name: problem.counts[name] for name in COUNTED}, "texts": sorted(problem.texts)}
+        str(question): {**problem.counts, "texts": sorted(problem.texts)}
         for question, problem in problems.items()
     }
     try:

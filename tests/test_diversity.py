@@ -209,11 +209,6 @@ def test_a_program_that_does_not_parse_is_taken_as_it_is():
     assert normalise("(" * 5000) == "(" * 5000
 
 
-def test_programs_by_problem_leave_out_answers_without_code():
-    group = [answer(1, 0, code="a = 1"), answer(1, 1, code="b = 1"), answer(1, 2), answer(2, 0, code="x")]
-    assert list(diversity.programs_by_problem(group)) == [0.5]
-
-
 # Values by problem and their intervals
 
 ONE = [answer(1, 0, "a b", "x = 1"), answer(1, 1, "a c", "y = 1"), answer(2, 0, "a", "x"), answer(3, 0, "a b")]

@@ -14,7 +14,6 @@ from hindsight.estimator import (
     bootstrap_interval,
     draws,
     estimate_mean,
-    mean_pass_at_k,
     pass_at_k,
     pass_at_ks,
     percentile_interval,
@@ -49,7 +48,8 @@ def test_counts_without_an_unbiased_estimate_are_refused(n, c, k):
 
 
 def test_the_mean_takes_each_problem_with_its_own_number_of_samples():
-    assert mean_pass_at_k([(10, 5), (2, 2), (4, 0)], k=1) == pytest.approx((0.5 + 1 + 0) / 3)
+    values = pass_at_ks(np.array([10, 2, 4]), np.array([5, 2, 0]), [1])
+    assert values.mean() == pytest.approx((0.5 + 1 + 0) / 3)
 
 
 def test_intervals_of_differences_cover_the_truth_as_often_as_they_say():
