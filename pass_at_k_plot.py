@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hindsight import records
-from hindsight.curves import Curve, Difference, describe_run, differences, draw, make_curve
+from hindsight.curves import Curve, Difference, alpha_in, describe_run, differences, draw, make_curve
 from hindsight.mask import Mask, read_mask
 from hindsight.settings import Settings, require, run_script
 from hindsight.verdict_counts import STATUSES, count_evalplus, count_folder
@@ -25,7 +25,7 @@ from hindsight.verdict_counts import STATUSES, count_evalplus, count_folder
 INPUT_DIRS = [
     "runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"
 ]                                     # checked run folders, evalplus's result files, or patterns of either
-LABELS = []                           # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
+LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or the file's name
 PANELS = []                           # a panel's name for each of INPUT_DIRS, as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
 OUTPUT = "runs/lab/pass_at_k"         # the files' name without .pdf, .png, .json and .csv
@@ -67,6 +67,7 @@ def read_curve(path: Path, label: str, panel: str, ks: Sequence[int], mask: Mask
     else:
         counts = count_folder(path, mask, settings.workers)
         own, alpha = describe_run(path)
+    alpha = alpha_in(label or own) if alpha is None else alpha
     return make_curve(counts, str(path), label or own, panel, alpha, ks, settings.leave_out_few)
 
 

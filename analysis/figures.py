@@ -1,6 +1,5 @@
 """The notebooks' figures. A run has one colour and marker in all of them, and in those of pass_at_k_plot.py."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from analysis.diversity import MEASURES
-from hindsight.curves import look
+from hindsight.curves import alpha_in, look
 from hindsight.estimator import Estimate
 
 NUMBERS = {"base": 0, "start": 0, "switching": 1, "finetuned": 1, "instruct": 2}  # of runs that have no alpha
@@ -34,8 +33,7 @@ PANEL = 1.65, 0.62  # inches of a measure's panel, and of what is above and belo
 
 def look_of(label: str, number: int = 0) -> dict[str, Any]:
     """A run's colour, line and marker (`hindsight.curves.look`), by its name; for another name those of that number."""
-    alpha = re.search(r"\balpha[_ ]([0-9.]+)$", label)
-    return look(float(alpha[1]) if alpha else None, NUMBERS.get(label, number + 3))
+    return look(alpha_in(label), NUMBERS.get(label, number + 3))
 
 
 def color_of(label: str, number: int = 0) -> Any:

@@ -1,5 +1,6 @@
 """Pass@k curves of runs: values with their intervals, paired differences, and the drawing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +18,7 @@ COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#00
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", "-.", ":")
 ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
+INSIDE = 5  # curves that a legend inside of a panel has room for
 COLUMN = 3.3, 2.6  # inches of a panel: one column of a paper
 PRINT = {"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}  # matplotlib's
 
@@ -78,6 +80,12 @@ def make_curve(
     )
     values = pass_at_ks(counts.of("samples")[enough], counts.of("correct")[enough], ks)
     return Curve(label, panel, alpha, tuple(ks), counts, questions, texts, values, *bootstrap_interval(values), few)
+
+
+def alpha_in(label: str) -> float | None:
+    """The alpha that a label ends with, as "alpha 0.7", "Vicuna alpha=0.7" and "alpha_0.7" do; None for no alpha."""
+    found = re.search(r"\balpha[ _=]*(0(?:\.\d+)?|1(?:\.0+)?|\.\d+)$", label, re.IGNORECASE)
+    return float(found[1]) if found else None
 
 
 def describe_run(folder: Path) -> tuple[str, float | None]:
@@ -153,18 +161,35 @@ def look(alpha: float | None, number: int = 0) -> dict[str, Any]:
 def draw(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
     """The curves with their 95 % bands, a panel beside the other, as `output` with each suffix."""
     from matplotlib import rc_context  # here, as bad input is said sooner without it
+
+    with rc_context(PRINT):
+        save(make_figure(curves, title, bands), output, suffixes)
+
+
+def make_figure(curves: Sequence[Curve], title: str, bands: bool) -> Any:
+    """The figure of `draw`. Many curves that are the same in all panels have one legend, below them."""
     from matplotlib.figure import Figure
 
     panels = list(dict.fromkeys(curve.panel for curve in curves))
-    with rc_context(PRINT):
-        figure = Figure(figsize=(COLUMN[0] * len(panels), COLUMN[1] + 0.2 * bool(title)), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-            _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
-            axes.set_title(panel, fontsize=8)
-        figure.axes[0].set_ylabel("pass@k")
-        if title:
-            figure.suptitle(title, fontsize=9)
-        save(figure, output, suffixes)
+    labels = [[curve.label for curve in curves if curve.panel == panel] for panel in panels]
+    below = len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
+    width, looks = COLUMN[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
+    columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
+    height = COLUMN[1] + 0.2 * bool(title) + 0.16 * -(-len(labels[0]) // columns) * below
+    figure = Figure(figsize=(width, height), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
+        axes.set_title(panel, fontsize=8)
+        if not below:
+            axes.legend(**looks)
+    figure.axes[0].set_ylabel("pass@k")
+    figure.axes[0].set_ylim(0, None)  # when all is drawn: it ends the fitting of the axis to what is drawn
+    if below:
+        entries = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*entries, loc="outside lower center", ncols=columns, **looks)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure
 
 
 def save(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
@@ -186,7 +211,6 @@ def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
         axes.set_xticks(ks)
     elif ks[-1] >= 20 * ks[0]:
         axes.set_xscale("log")
-    axes.set(xlabel="k", ylim=(0, None))
+    axes.set_xlabel("k")
     axes.grid(alpha=0.3, linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=7, handlelength=2.6)

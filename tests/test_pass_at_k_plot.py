@@ -4,9 +4,13 @@ import csv
 import json
 import time
 
+import numpy as np
 import pytest
 import quick_scripts
 from scripts import write_converted
+
+from hindsight.curves import make_curve, make_figure
+from hindsight.verdict_counts import VerdictCounts
 
 
 def make_run(folder, verdicts, **more):
@@ -55,6 +59,19 @@ def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
     assert r"one & 0.500 {\scriptsize [0.500, 0.500]} & 1.000 {\scriptsize [1.000, 1.000]} \\" in result.stdout
     rows = list(csv.DictReader(written[0][4].decode().splitlines()))
     assert [(row["label"], row["k"], row["pass_at_k"]) for row in rows] == [("one", "1", "0.5"), ("one", "2", "1.0")]
+
+
+def test_every_panel_shows_its_whole_curves():
+    curves = []
+    for panel, correct in (("A", 1), ("B", 4)):
+        counts = VerdictCounts(("1", "2"), np.array([[4, correct, 0, 0, 0]] * 2), ("", ""))
+        curves += [make_curve(counts, "", f"alpha 0.{n}", panel, n / 10, [1, 2], False) for n in range(7)]
+    for shown in (curves, curves[:3] + curves[7:9]):
+        figure = make_figure(shown, "", bands=True)
+        assert [axes.get_title() for axes in figure.axes] == ["A", "B"]
+        assert all(axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 1 for axes in figure.axes)
+        assert [len(axes.lines) for axes in figure.axes] in ([7, 7], [3, 2])
+        assert len(figure.legends) == (len(shown) == 14)
 
 
 def test_two_runs_are_compared_on_the_problems_of_both(tmp_path, plot):
@@ -114,8 +131,10 @@ def test_result_files_of_evalplus_go_straight_in(tmp_path, plot, status, correct
     path.write_text(json.dumps({"date": "x", "eval": {"Mbpp/2": [passed, failed, broken], "Mbpp/3": [broken] * 3}}))
     result, numbers = plot(path, ks=(1, 3), flags=["--status", status])
     (curve,) = numbers["curves"]
-    assert (curve["label"], curve["correct"], curve["samples"]) == ("vicuna_0.7", correct, 6)
+    assert (curve["label"], curve["alpha"], curve["correct"], curve["samples"]) == ("vicuna_0.7", None, correct, 6)
     assert curve["values"] == {"1": pytest.approx(correct / 6), "3": 0.5}
+    _, numbers = plot(path, ks=(1,), flags=["--labels", "Vicuna alpha 0.7"])
+    assert numbers["curves"][0]["alpha"] == 0.7
     path.write_text(json.dumps({"eval": {"Mbpp/2": [{"result": "pass"}]}}))
     result, _ = plot(path, ks=(1,))
     assert (result.returncode, "is no result file of evalplus with a plus_status" in result.stderr) == (2, True)
