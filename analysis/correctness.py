@@ -51,6 +51,17 @@ def pass_at_k_difference(one: Sequence[Answer], other: Sequence[Answer], k: int)
     return estimate_mean(ours - theirs)
 
 
+def differences(
+    runs: dict[str, list[Answer]], pairs: Iterable[tuple[str, str]], ks: Sequence[int]
+) -> dict[str, Estimate]:
+    """`pass_at_k_difference` of pairs of runs at each k, by what it is called in a figure."""
+    return {
+        f"{one} - {other}" + f", pass@{k}" * (len(ks) > 1): pass_at_k_difference(runs[one], runs[other], k)
+        for one, other in pairs
+        for k in ks
+    }
+
+
 def against_both(merged: Sequence[Answer], one: Sequence[Answer], other: Sequence[Answer]) -> list[dict[str, Any]]:
     """For each problem of all three the share of correct answers, and how the merged model stands to its parents.
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from analysis.answers import NOT_CONVERTED, Answer, run_folder
+from analysis.correctness import pass_at_k
 from hindsight import records
 from hindsight.estimator import Estimate, estimate_mean
 from hindsight.problems import TestLookup
@@ -89,3 +90,16 @@ def compare_rules(runs: dict[str, list[Answer]], verdicts: dict[str, Verdicts]) 
             }
         )
     return rows
+
+
+def pass_at_k_by_both(
+    runs: dict[str, list[Answer]], verdicts: dict[str, Verdicts], k: int
+) -> dict[str, dict[str, Estimate]]:
+    """pass@k of each run by our verdicts and by the paper's."""
+    return {
+        run: {
+            "ours": pass_at_k(answers, [k])[k],
+            "the paper's": pass_at_k(by_other_verdicts(answers, verdicts[run]), [k])[k],
+        }
+        for run, answers in runs.items()
+    }

@@ -102,6 +102,9 @@ def test_differences_are_paired_and_their_interval_holds_them():
     assert 0 <= found.low <= found.mean <= found.high <= 1
     assert correctness.pass_at_k_difference(one, one, 5) == Estimate(0, 0, 0, 4)
     assert correctness.pass_at_k_difference(one, many(0), 1).problems == 1
+    runs = {"a": one, "b": other}
+    assert correctness.differences(runs, [("a", "b")], [1]) == {"a - b": found}
+    assert list(correctness.differences(runs, [("a", "b")], (1, 5))) == ["a - b, pass@1", "a - b, pass@5"]
 
 
 def test_the_merged_model_stands_above_or_below_both_parents_or_neither():

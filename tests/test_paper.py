@@ -3,7 +3,7 @@
 import pytest
 from scripts import write_converted
 
-from analysis import correctness, paper
+from analysis import paper
 from analysis.answers import load_runs
 from hindsight.records import write_json
 
@@ -42,9 +42,9 @@ def test_its_rules_call_broken_programs_correct_and_the_runs_files_stay(run, tmp
         "which are": "syntax error 1, runtime error 1",
         paper.BY_OURS: 0,
     }
-    theirs = paper.by_other_verdicts(run["merged"], verdicts)
-    assert correctness.pass_at_k(run["merged"], [1])[1].mean == pytest.approx((1 / 4 + 0) / 2)
-    assert correctness.pass_at_k(theirs, [1])[1].mean == pytest.approx((3 / 4 + 0) / 2)
+    both = paper.pass_at_k_by_both(run, {"merged": verdicts}, 1)["merged"]
+    assert both["ours"].mean == pytest.approx((1 / 4 + 0) / 2)
+    assert both["the paper's"].mean == pytest.approx((3 / 4 + 0) / 2)
 
 
 def test_shares_are_means_over_problems(run):
