@@ -9,9 +9,11 @@ import pytest
 from evalplus.eval import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from hindsight.estimator import (
     bootstrap_interval,
+    bootstrap_ratio_interval,
     draws,
     estimate_mean,
     pass_at_k,
@@ -105,3 +107,21 @@ def test_the_interval_of_a_statistic_is_that_of_its_draws():
     assert by_hand == bootstrap_interval(values)
     assert by_hand[0] < values.mean() < by_hand[1]
     assert percentile_interval(np.array([3.0, 3.0]), 1) == (3.0, 3.0)
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 3)), elements=st.floats(0, 9)),
+       st.integers(1, 40))
+def test_with_as_many_tokens_a_problem_the_interval_is_that_of_the_mean_over_problems(values, count):
+    ratio = bootstrap_ratio_interval(values * count, np.full((len(values), 1), count), 200)
+    assert np.allclose(ratio, bootstrap_interval(values, 200))
+
+
+def test_the_interval_of_a_ratio_holds_the_truth_about_as_often_as_it_says():
+    """60 problems with 1 to 30 tokens whose entropy rises with their number; mean over tokens by the moments."""
+    chance, held = np.random.default_rng(5), 0
+    for _ in range(400):
+        counts = chance.integers(1, 31, (60, 1)).astype(float)
+        sums = counts * (0.02 * counts + chance.normal(0, 0.1, (60, 1)))
+        low, high = bootstrap_ratio_interval(sums, counts, 500)
+        held += bool(low <= 0.02 * (31 * 61 / 6) / 15.5 <= high)  # E[n^2] / E[n], n uniform on 1 to 30
+    assert 0.91 <= held / 400 <= 0.98
