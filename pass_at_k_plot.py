@@ -91,6 +91,7 @@ def remarks(curves: Sequence[Curve]) -> list[str]:
         answers = counts.of("samples").sum() + counts.of("not_judged").sum()
         for name, words in (
             ("unconverted", "could not be converted: wrong"),
+            ("no_code", "hold no code: wrong"),
             ("cut_off", "were cut off by length"),
             ("not_judged", "could not be judged and are left out"),
         ):
@@ -140,7 +141,7 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
     def by_k(numbers: Sequence[float]) -> dict[str, float]:
         return {str(k): float(number) for k, number in zip(curve.ks, numbers, strict=True)}
 
-    counts = {name: int(curve.counts.of(name).sum()) for name in ("samples", "correct", "unconverted")}
+    counts = {name: int(curve.counts.of(name).sum()) for name in ("samples", "correct", "unconverted", "no_code")}
     return {
         "label": curve.label,
         "folder": str(path),

@@ -53,11 +53,6 @@ class Curve:
     def mean(self) -> np.ndarray:
         return self.values.mean(axis=0)
 
-    def share(self, name: str) -> float:
-        """The share of a kind of answers (`verdict_counts.COUNTED`) in all of them."""
-        counts = self.counts
-        return float(counts.of(name).sum() / (counts.of("samples").sum() + counts.of("not_judged").sum()))
-
 
 def make_curve(
     counts: VerdictCounts, name: str, label: str, panel: str, alpha: float | None, ks: Sequence[int], leave_out: bool

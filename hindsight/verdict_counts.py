@@ -33,7 +33,8 @@ from hindsight.settings import UserError
 
 CACHE = "verdicts.json"
 CHUNK, FEW = 256, 2000  # answers that a process gets at once; answers for which no other process is started
-COUNTED = ("samples", "correct", "unconverted", "cut_off", "not_judged")
+COUNTED = ("samples", "correct", "unconverted", "no_code", "cut_off", "not_judged")
+NO_CODE = "no code"  # the judge's reason (SkyThought/taco.py)
 UNJUDGED = "without a verdict"
 KEPT = ("files", UNJUDGED, *COUNTED)
 ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
@@ -54,6 +55,7 @@ class Verdict(msgspec.Struct):
 
     finish_reason: str | None = None
     correctness: bool | msgspec.UnsetType | None = msgspec.UNSET
+    correctness_reason: str | None = None
     metadata: Metadata | None = None
 
 
@@ -77,10 +79,10 @@ class Problem:
 class VerdictCounts:
     """A run's answers, problem by problem.
 
-    questions: [p] ids as text; counts: [p, 5], the COUNTED of each: answers whose verdict counts, correct ones among
-    them, those of them that could not be converted (wrong), all that were cut off by length, and those that step 3
-    could not judge, which are not in `samples`. texts: [p] hashes of the problems' texts, "" where they are not known.
-    left_out: what the mask leaves out, in words. broken: a sentence each.
+    questions: [p] ids as text; counts: [p, 6], the COUNTED of each: answers whose verdict counts, correct ones among
+    them, those of them that could not be converted and those that were and hold no code (both wrong), all that were cut
+    off by length, and those that step 3 could not judge, which are not in `samples`. texts: [p] hashes of the problems'
+    texts, "" where they are not known. left_out: what the mask leaves out, in words. broken: a sentence each.
     """
 
     questions: tuple[str, ...]
@@ -125,7 +127,7 @@ def count_evalplus(path: Path, status: str) -> VerdictCounts:
     try:
         tasks = json.loads(path.read_bytes())["eval"]
         counts = [
-            [len(samples), sum(sample[f"{status}_status"] == "pass" for sample in samples), 0, 0, 0]
+            [len(samples), sum(sample[f"{status}_status"] == "pass" for sample in samples), 0, 0, 0, 0]
             for samples in tasks.values()
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -231,7 +233,9 @@ def _counts_as(verdict: Verdict, converted: bool) -> tuple[str, ...]:
         return (UNJUDGED,)
     if verdict.correctness is None:
         return ("not_judged",)
-    return ("samples", "correct") if verdict.correctness else ("samples",)
+    if verdict.correctness:
+        return "samples", "correct"
+    return ("samples", "no_code") if verdict.correctness_reason == NO_CODE else ("samples",)
 
 
 def _is_converted(name: str) -> bool:
@@ -266,7 +270,7 @@ def _recall(cache: Path, files: list[Files]) -> dict[int, Problem]:
         for question, kept in known["problems"].items() if known["digest"] == state.hexdigest() else ():
             problems[int(question)] = problem = Problem()
             problem.texts = set(kept.pop("texts"))
-            problem.counts.update(kept)
+            problem.counts = {name: kept[name] for name in KEPT}
     except (records.BrokenFile, KeyError):  # cut off, or of an earlier version
         return {}
     return problems

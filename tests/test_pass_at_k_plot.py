@@ -64,7 +64,7 @@ def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
 def test_every_panel_shows_its_whole_curves():
     curves = []
     for panel, correct in (("A", 1), ("B", 4)):
-        counts = VerdictCounts(("1", "2"), np.array([[4, correct, 0, 0, 0]] * 2), ("", ""))
+        counts = VerdictCounts(("1", "2"), np.array([[4, correct, 0, 0, 0, 0]] * 2), ("", ""))
         curves += [make_curve(counts, "", f"alpha 0.{n}", panel, n / 10, [1, 2], False) for n in range(7)]
     for shown in (curves, curves[:3] + curves[7:9]):
         figure = make_figure(shown, "", bands=True)
@@ -142,14 +142,16 @@ def test_result_files_of_evalplus_go_straight_in(tmp_path, plot, status, correct
 
 def test_answers_that_could_not_be_converted_count_as_wrong_and_are_said(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, True]])
+    write_converted(run, 2, 0, "", {}, correctness=False, correctness_reason="no code")
     for name in ("question_0_sample_2", "question_1_sample_0", "question_1_sample_1"):
         (run / f"{name}.json").write_text("{}")
     (run / "question_0_sample_0.json").write_text("{}")
     (run / "question_1_sample_1.json").write_text('{"finish_reason": "length"}')
     result, numbers = plot(run, ks=(1,))
-    assert numbers["curves"][0]["values"]["1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert "3 of 5 answers could not be converted: wrong" in result.stdout
-    assert "1 of 5 answers were cut off by length" in result.stdout
+    assert numbers["curves"][0]["values"]["1"] == pytest.approx((2 / 3 + 0 + 0) / 3)
+    assert "3 of 6 answers could not be converted: wrong" in result.stdout
+    assert "1 of 6 answers hold no code: wrong" in result.stdout
+    assert "1 of 6 answers were cut off by length" in result.stdout
 
 
 def test_answers_that_could_not_be_judged_are_left_out_and_said(tmp_path, plot):
