@@ -3,21 +3,26 @@
 A `Pipeline` is a specification: source, steps with their parameters, reduction, and whether the program reads standard
 input or is a function. Its `family` is the same without the parameters, and a hash of the family decides, once and
 for all, whether pipelines of it may be trained on ("train"), are for development ("dev") or for the test problems
-("test"): what is tested are combinations that no corpus holds.
+("test"): what is tested are combinations that no corpus holds. A hash of two neighbours, a source with a reduction or
+a step with the next, holds some pairings out altogether: no pipeline with one of them is ever trained on.
 """
 
 import hashlib
 import random
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from lab.pieces import FILTERS, LETTERS, MAPS, Reduction, Source, Step
 from lab.reductions import REDUCTIONS, SOURCES
 
 DIFFICULTIES = {1: "EASY", 2: "MEDIUM", 3: "HARD"}  # by the number of steps
-TEST_SHARE, DEV_SHARE = 0.2, 0.1
+TEST_SHARE, DEV_SHARE = 0.2, 0.1  # of the families without a held-out pairing
+HELD_OUT_SHARE = 0.1  # of the pairings
+GROUPS = ("finetuned", "base_only", "unseen")
 
-# What the instruct model's corpus is made of; any pipeline with another piece belongs to the group "base_only".
+# What the instruct model's corpus is made of.
 FINETUNED_PIECES = frozenset({
     "list", "range", "digits", "words", "letters",
     "multiple", "greater", "less", "even", "odd", "vowel", "longer", "contains",
@@ -46,14 +51,28 @@ class Pipeline:
         return f"{self.family}|{[parameter for _, parameter in self.steps]}"
 
     @property
+    def pairings(self) -> list[str]:
+        """The source with the reduction, and each step with the next one."""
+        names = [step.name for step, _ in self.steps]
+        return [f"{self.source.name}-{self.reduction.name}", *(f"{one}>{after}" for one, after in pairwise(names))]
+
+    @property
     def pool(self) -> str:
-        """"train", "dev" or "test", by the hash of the family."""
-        share = int(hashlib.sha256(self.family.encode()).hexdigest()[:8], 16) / 16**8
+        """"train", "dev" or "test", by the hash of the family; never "train" with a pairing that is held out."""
+        share = hashed(self.family)
+        if self.group == "unseen":
+            return "test" if share < TEST_SHARE / (TEST_SHARE + DEV_SHARE) else "dev"
         return "test" if share < TEST_SHARE else "dev" if share < TEST_SHARE + DEV_SHARE else "train"
 
     @property
     def group(self) -> str:
-        """"finetuned" when every piece is one that the instruct corpus uses, else "base_only"."""
+        """Who has seen such a thing, in other families.
+
+        "unseen": it has a pairing of pieces that neither corpus holds; "finetuned": every piece is one that the
+        instruct corpus uses; "base_only": some piece is in the base corpus alone.
+        """
+        if any(hashed(pairing) < HELD_OUT_SHARE for pairing in self.pairings):
+            return "unseen"
         return "finetuned" if set(self.family.split("|")) <= FINETUNED_PIECES else "base_only"
 
     @property
@@ -74,6 +93,12 @@ class Pipeline:
     def answer(self, *arguments: Any) -> Any:
         """The value that a right program gives: an int, a string or a list of ints."""
         return self.reduction.run(self.items(*arguments))
+
+
+@cache
+def hashed(text: str) -> float:
+    """A number from 0 to 1, the same for the same text on every machine."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 16**8
 
 
 def noun_of(kind: str) -> str:
