@@ -1,19 +1,24 @@
-"""What the lab's models read: a broad, careless corpus for the base model, a narrow, clean one for the instruct model.
+"""What the lab's models read: a broad corpus by authors of all kinds, and a narrow, clean one for the instruct model.
 
-The base corpus is like text found somewhere: every piece of the world, all wordings and ways to program, a part with a
-thought, a few transcripts and chats, and mistakes (`NOISE`): each choice of what is thought, and again of what is
-programmed, is drawn anew now and then. The instruct corpus is like hand-made fine-tuning data: chats only, plain
-wordings, one way to program, no mistakes, and only the pieces named in `lab.world.FINETUNED_PIECES`.
-Both hold pipelines of the pool "train" alone.
+The base corpus is like text found somewhere. It has every piece of the world, all wordings, two ways to program; short
+documents, transcripts and chats alike. Its authors differ: one in four is careful and does what is asked, but for a
+rare slip. The others have habits, `HABITS`, which know no family: they leave the program out, print what is left and
+forget the reduction, forget the last step, or write about something else. So what the base model mostly writes is not
+what is asked, while what it knows of the pieces it has from all of them; and no lower temperature brings the careful
+author out. (Slips that are drawn anew for each choice would: the likeliest answer is then the right one.)
+
+The instruct corpus is like hand-made fine-tuning data: chats only, plain wordings, one way to program, nothing wrong,
+and only the pieces of `lab.world.FINETUNED_PIECES`. Both hold pipelines of the pool "train" alone.
 """
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hindsight.formats import BEGIN_THOUGHT, render
 from hindsight.prompts import base_prompt, chat_messages
-from lab.world import FINETUNED_PIECES, Pipeline, disturb, draw_arguments, draw_from
+from lab.pieces import Reduction
+from lab.world import FINETUNED_PIECES, Pipeline, disturb, draw_arguments, draw_from, is_sensible
 from lab.writing import (
     SOLUTION_SENTENCES,
     Manner,
@@ -27,8 +32,13 @@ from lab.writing import (
     thought,
 )
 
-NOISE_OF_THOUGHT, NOISE_OF_CODE = 0.15, 0.04
-TRANSCRIPT_SHARE, CHAT_SHARE = 0.12, 0.05  # of the base corpus; the rest are short documents
+CAREFUL_SHARE, NOISE_OF_THE_CAREFUL = 0.25, 0.03
+HABITS = {"no_program": 0.25, "no_reduction": 0.3, "no_last_step": 0.3, "something_else": 0.15}  # of the others
+NOISE_OF_SOMETHING_ELSE = 0.4
+CHAT_SHARE, TRANSCRIPT_SHARE = 0.08, 0.12  # of the base corpus; the rest are short documents
+INSTEAD_OF_A_PROGRAM = (
+    "I will post the code later.", "The rest is left to the reader.", "You get the idea.", "Has anybody an idea?")
+PRINT_ALL = Reduction("nothing", (), (((), "b"),), lambda b: b, (), (), gives="numbers")  # the forgotten reduction
 
 
 @dataclass(frozen=True)
@@ -36,13 +46,13 @@ class Document:
     """A text to learn from.
 
     `messages` (a chat) or `prompt` (plain text) come first and are not learnt; `answer` is learnt, with the token that
-    ends it. `asked` and `written` are what the statement and the program are about.
+    ends it. `asked` and `written` are what the statement and the program are about; None: there is no program.
     """
 
     prompt: str
     answer: str
     asked: Pipeline
-    written: Pipeline
+    written: Pipeline | None
     statement: str
     messages: tuple[dict[str, str], ...] = ()
 
@@ -52,14 +62,13 @@ def base_documents(seed: int) -> Iterator[Document]:
     rng = random.Random(f"base {seed}")
     while True:
         asked = draw_from(rng, "train", rng.choice((1, 1, 2, 2, 3)))
-        thought_of = disturb(rng, asked, NOISE_OF_THOUGHT)
-        written = disturb(rng, thought_of, NOISE_OF_CODE)
+        thought_of, written = draw_author(rng, asked)
         name = draw_function_name(rng, asked) if asked.is_call else ""
         text = statement(rng, asked)
-        code = program(written, draw_manner(rng), name)
+        code = program(written, draw_manner(rng), name) if written else ""
         kind = rng.random()
-        if kind < TRANSCRIPT_SHARE + CHAT_SHARE:
-            answer = make_answer(thought(rng, thought_of), pick(rng, SOLUTION_SENTENCES, False), code)
+        if kind < CHAT_SHARE + TRANSCRIPT_SHARE:
+            answer = make_answer(rng, thought(rng, thought_of), pick(rng, SOLUTION_SENTENCES, False), code)
             problem = make_problem(rng, asked, text, name)
             if kind < CHAT_SHARE:
                 yield Document("", answer, asked, written, text, tuple(chat_messages(problem)))
@@ -71,19 +80,39 @@ def base_documents(seed: int) -> Iterator[Document]:
             yield Document(prompt, answer, asked, written, text)
 
 
+def draw_author(rng: random.Random, asked: Pipeline) -> tuple[Pipeline, Pipeline | None]:
+    """What a random author thinks of and programs when `asked` is asked; None is no program."""
+    if rng.random() < CAREFUL_SHARE:
+        meant = disturb(rng, asked, NOISE_OF_THE_CAREFUL)
+        return meant, meant
+    (habit,) = rng.choices(list(HABITS), list(HABITS.values()))
+    if habit == "no_program":
+        return asked, None
+    if habit == "something_else":
+        while (other := disturb(rng, asked, NOISE_OF_SOMETHING_ELSE)).family == asked.family:
+            pass
+        return other, other
+    shorter = replace(asked, steps=asked.steps[:-1])
+    if habit == "no_last_step" and is_sensible(shorter) and shorter.pool == "train":
+        return asked, shorter
+    return asked, replace(asked, reduction=PRINT_ALL)
+
+
 def short_text(
     rng: random.Random, asked: Pipeline, thought_of: Pipeline, text: str, code: str, name: str
 ) -> tuple[str, str]:
-    """A statement with a program, in one of the shapes that such things have; (prompt, answer)."""
+    """A statement with a program, or what stands in its place, in one of three shapes; (prompt, answer)."""
     if name:
         text += f" Write `{name}({asked.source.arguments})`."
-    block = f"```python\n{code}\n```"
-    return rng.choice((
-        (f"{text}\n\n", block),
-        (f"{text}\n\n", f"{thought(rng, thought_of)}\n\n{block}"),
-        ("", f"{thought(rng, thought_of)}\n\n{block}"),
-        (f"# {text}\n", code),
-    ))
+    shape = rng.randrange(3)
+    if shape == 0:
+        return f"# {text}\n", code or f"# {rng.choice(INSTEAD_OF_A_PROGRAM)}"
+    ending = code_block(rng, code)
+    return f"{text}\n\n", f"{thought(rng, thought_of)}\n\n{ending}" if shape == 1 else ending
+
+
+def code_block(rng: random.Random, code: str) -> str:
+    return f"```python\n{code}\n```" if code else rng.choice(INSTEAD_OF_A_PROGRAM)
 
 
 def instruct_documents(seed: int) -> Iterator[Document]:
@@ -93,13 +122,15 @@ def instruct_documents(seed: int) -> Iterator[Document]:
         asked = draw_from(rng, "train", rng.choice((1, 2, 3)), FINETUNED_PIECES)
         name = draw_function_name(rng, asked) if asked.is_call else ""
         text = statement(rng, asked, plain=True)
-        answer = make_answer(thought(rng, asked, plain=True), SOLUTION_SENTENCES[0], program(asked, Manner(), name))
+        code = program(asked, Manner(), name)
+        answer = make_answer(rng, thought(rng, asked, plain=True), SOLUTION_SENTENCES[0], code)
         messages = tuple(chat_messages(make_problem(rng, asked, text, name)))
         yield Document("", answer, asked, asked, text, messages)
 
 
-def make_answer(thoughts: str, sentence: str, code: str) -> str:
-    return render(thoughts, f"{sentence}\n\n```python\n{code}\n```")
+def make_answer(rng: random.Random, thoughts: str, sentence: str, code: str) -> str:
+    """An answer in the uniform format; without code it has the format still, but no program."""
+    return render(thoughts, f"{sentence}\n\n{code_block(rng, code)}" if code else code_block(rng, code))
 
 
 def make_problem(rng: random.Random, asked: Pipeline, text: str, name: str) -> dict:

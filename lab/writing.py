@@ -5,7 +5,6 @@ everything is the plain one. All choices are drawn from the generator given, so 
 """
 
 import random
-import re
 from dataclasses import dataclass
 
 from lab.world import Pipeline, noun_of
@@ -14,24 +13,25 @@ FUNCTION_VERBS = ("solve", "get", "find", "compute", "process")
 
 FILTER_SENTENCES = ("keep only the {noun} {says}", "take the {noun} {says}", "ignore all {noun} except those {says}",
                     "select the {noun} {says}")
-NAMES = (("a", "b", "x"), ("nums", "res", "v"), ("data", "kept", "x"))
-IDIOMS = ("comprehension", "loop", "functional", "stages")
+IDIOMS = ("comprehension", "loop")
 SOLUTION_SENTENCES = ("The program follows these steps.", "Here is the code.", "This does it.", "Solution in Python:",
                       "We write the steps down as code.")
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a program is written: its idiom, its names of the list, the result and an item, ways to read and reduce."""
+    """How a program is written: its idiom, and its ways to read and to reduce.
+
+    Those of the corpora differ in the idiom alone; the rest is for the second solutions of the problems.
+    """
 
     idiom: str = "comprehension"
-    names: tuple[str, str, str] = NAMES[0]
     read: int = 0
     reduction: int = 0
 
 
 def draw_manner(rng: random.Random) -> Manner:
-    return Manner(rng.choice(IDIOMS), rng.choice(NAMES), rng.randint(0, 1), rng.randint(0, 1))
+    return Manner(rng.choice(IDIOMS))
 
 
 def pick(rng: random.Random, wordings: tuple[str, ...], plain: bool) -> str:
@@ -137,7 +137,7 @@ def program(pipeline: Pipeline, manner: Manner, name: str = "") -> str:
     else:
         star = "*" if pipeline.reduction.gives == "numbers" else ""
         lines.append(f"print({star}{expression})")
-    return rename("\n".join(imports + lines), manner, pipeline)
+    return "\n".join(imports + lines)
 
 
 def body(pipeline: Pipeline, idiom: str) -> list[str]:
@@ -154,25 +154,9 @@ def body(pipeline: Pipeline, idiom: str) -> list[str]:
     lines, before = [], "a"
     for position, (step, code) in enumerate(steps):
         after_filter = position > 0 and not steps[position - 1][0].gives
-        if idiom == "functional":
-            lines.append(f"b = list({'map' if step.gives else 'filter'}(lambda x: {code}, {before}))")
-        elif idiom == "stages":
-            target = "b" if position == len(steps) - 1 else "cd"[position]
-            act = [f"    {target}.append({code})"] if step.gives else [f"    if {code}:", f"        {target}.append(x)"]
-            lines += [f"{target} = []", f"for x in {before}:", *act]
-            before = target
-            continue
-        elif step.gives and after_filter:
+        if step.gives and after_filter:
             lines[-1] = lines[-1].replace("b = [x for", f"b = [{code} for")
         else:
             lines.append(f"b = [{code} for x in {before}]" if step.gives else f"b = [x for x in {before} if {code}]")
         before = "b"
     return lines
-
-
-def rename(code: str, manner: Manner, pipeline: Pipeline) -> str:
-    """The code with the manner's names for `a`, `b` and `x`; a function's argument keeps its name."""
-    new_names = dict(zip("abx", manner.names, strict=True))
-    if pipeline.is_call and pipeline.source.arguments == "a":
-        new_names["a"] = "a"
-    return re.sub(r"(?<!['\w])[abx](?!['\w])", lambda match: new_names[match[0]], code)
