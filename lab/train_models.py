@@ -1,9 +1,13 @@
 """Trains the lab's two models from nothing: a base model, and from it an instruct model. Minutes on two CPU cores.
 
 Reads the corpora of `lab.corpus`; writes two checkpoints, `base` and `instruct`, in bfloat16 with their tokenizer. A
-checkpoint that is there is kept, so a killed run goes on with the next one; `--again` trains both anew.
+checkpoint that is there is kept, so a killed run goes on with the next one; `--again` trains both anew. Seed 0 is the
+lab's own pair; those of other seeds go into folders of their own, `seed_1` and so on.
+
+All is computed in float32: on processors without bfloat16 instructions that is the quickest, and on all it is the same.
 
     python -m lab.train_models --output_dir lab/models
+    python -m lab.train_models --output_dir lab/models --seed 1
 """
 
 import random
@@ -19,21 +23,22 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from hindsight.settings import run_script
 from lab.corpus import Document, base_documents, instruct_documents
+from lab.muon import Muon
 from lab.tokens import END_OF_TEXT, END_OF_TURN, encode, train_tokenizer
 
 OUTPUT_DIR = "lab/models"    # folder of the checkpoints `base` and `instruct`
 AGAIN = False                # train checkpoints that are there anew
 SEED = 0                     # seed of weights and corpora
-HIDDEN_SIZE = 192            # width, a multiple of 32, the size of a head
-LAYERS = 5                   # transformer layers
-VOCABULARY = 1024            # tokens of the tokenizer
-TOKENIZER_DOCUMENTS = 4000   # documents of the base corpus that the tokenizer is trained on
-BASE_STEPS = 700             # optimizer steps of the base model
+HIDDEN_SIZE = 160            # width, a multiple of 32, the size of a head
+LAYERS = 4                   # transformer layers
+VOCABULARY = 2048            # tokens of the tokenizer
+TOKENIZER_DOCUMENTS = 6000   # documents of the base corpus that the tokenizer is trained on
+BASE_STEPS = 450             # optimizer steps of the base model
 BASE_RATE = 4e-3             # its highest learning rate
-INSTRUCT_STEPS = 100         # optimizer steps of the instruct model
-INSTRUCT_RATE = 3e-4         # its highest learning rate
+INSTRUCT_STEPS = 60          # optimizer steps of the instruct model
+INSTRUCT_RATE = 1e-3         # its highest learning rate
 BATCH_TOKENS = 4096          # tokens of a batch, padding included
-THREADS = 2                  # CPU threads; another number gives slightly other weights
+THREADS = 1                  # CPU threads; another number may give slightly other weights
 
 HEAD_SIZE = 32
 LONGEST = 1024  # positions of the models
@@ -41,7 +46,7 @@ LONGEST = 1024  # positions of the models
 
 def main(settings) -> int:
     torch.set_num_threads(settings.threads)
-    output = Path(settings.output_dir)
+    output = Path(settings.output_dir) / (f"seed_{settings.seed}" if settings.seed else "")
     output.mkdir(parents=True, exist_ok=True)
     if is_missing(output / "base", settings):
         tokenizer = train_tokenizer(islice(base_documents(settings.seed), settings.tokenizer_documents),
@@ -98,9 +103,7 @@ def train(settings, model, tokenizer, documents: Iterator[Document], steps: int,
     seen, average = 0, None
     with tqdm(total=steps, desc=name, unit="step") as bar:
         for tokens, labels in islice(batches, steps):
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = model(input_ids=tokens, use_cache=False).logits
-            loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
+            loss = loss_of(model, tokens, labels)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer, schedule in zip(optimizers, schedules, strict=True):
@@ -114,12 +117,19 @@ def train(settings, model, tokenizer, documents: Iterator[Document], steps: int,
     print(f"{name}: {steps} steps, {seen} tokens, loss {average:.3f}, {time.monotonic() - start:.0f} s")
 
 
+def loss_of(model, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean cross entropy of the labels that are learnt; scores are computed for these alone."""
+    hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
+    learnt = labels[:, 1:] != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learnt]), labels[:, 1:][learnt])
+
+
 def make_optimizers(model, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al., 2024) for the layers' matrices, which learn in half the steps by it; AdamW for the rest."""
+    """Muon for the layers' matrices, which learn in half the steps by it; AdamW for the rest."""
     hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(hidden, lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        Muon(hidden, lr=rate),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
