@@ -2,8 +2,12 @@
 
 Test problems are of families that no corpus holds (`Pipeline.pool`), train problems of families that may be trained
 on. The tests of a problem tell its program from those with a step left out or changed, or with another reduction.
+Groups, difficulties and functions come in turn, so the first problems of a split are of all kinds.
+
+A development set, for choices that the test problems must not see, is a file of its own:
 
     python -m lab.make_problems
+    python -m lab.make_problems --test_problems 0 --train_problems 0 --dev_problems 150 --output_file runs/lab/dev.jsonl
 """
 
 import json
@@ -16,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hindsight.settings import require, run_script
-from lab.world import DIFFICULTIES, FINETUNED_PIECES, Pipeline, draw_arguments, draw_from, fitting_reductions
+from lab.world import DIFFICULTIES, FINETUNED_PIECES, GROUPS, Pipeline, draw_arguments, draw_from, fitting_reductions
 from lab.writing import (
     Manner,
     as_lines,
@@ -29,8 +33,9 @@ from lab.writing import (
 )
 
 OUTPUT_FILE = "lab/problems.jsonl"  # where the problems go
-TEST_PROBLEMS = 80                  # problems of the test split
+TEST_PROBLEMS = 300                 # problems of the test split
 TRAIN_PROBLEMS = 60                 # problems of the train split
+DEV_PROBLEMS = 0                    # problems of the dev split; 150 are enough to choose by
 TESTS_PER_PROBLEM = 10              # tests of each problem
 SEED = 0                            # seed of everything random
 
@@ -40,39 +45,51 @@ DRAWS_FOR_A_NEW_FAMILY = 200
 
 
 def main(settings) -> int:
-    rows = make_split(settings, "test", settings.test_problems, first_id=0)
-    rows += make_split(settings, "train", settings.train_problems, first_id=settings.test_problems)
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    Path(settings.output_file).write_text(text, encoding="utf-8")
+    rows = []
+    for split in ("test", "train", "dev"):
+        rows += make_split(settings, split, getattr(settings, f"{split}_problems"), first_id=len(rows))
+    output = Path(settings.output_file)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     print(f"{len(rows)} problems in {settings.output_file}")
     return 0
 
 
 def make_split(settings, split: str, count: int, first_id: int) -> list[dict[str, Any]]:
-    """The rows of a split: difficulties in turn, every second problem of the fine-tuned pieces, every fifth a call.
+    """The rows of a split: groups in turn, of each group difficulties in turn, every fifth problem a call.
 
     Families are all different as long as new ones are found; then the specifications are.
     """
     rng = random.Random(f"{settings.seed} {split}")
+    groups = GROUPS[:2] if split == "train" else GROUPS  # what nobody has seen cannot be trained on
     rows, taken, draws = [], set(), 0
     with tqdm(total=count, desc=f"{split} problems", unit="problem") as bar:
         while len(rows) < count:
             position = len(rows)
-            pieces = FINETUNED_PIECES if position % 2 else None
-            pipeline = draw_from(rng, split, 1 + position % len(DIFFICULTIES), pieces)
+            turn, group = divmod(position, len(groups))
+            pipeline = draw_of_group(rng, split, groups[group], 1 + turn % len(DIFFICULTIES))
             pipeline = replace(pipeline, is_call=position % 5 == 4)
             draws += 1
             require(draws < 50 * DRAWS_FOR_A_NEW_FAMILY, f"there are fewer than {count} different problems for {split}")
-            is_taken = pipeline.key in taken or (pipeline.family in taken and draws < DRAWS_FOR_A_NEW_FAMILY)
-            if is_taken or (pieces is None and pipeline.group == "finetuned"):
+            if pipeline.key in taken or (pipeline.family in taken and draws < DRAWS_FOR_A_NEW_FAMILY):
                 continue
             row = make_row(rng, pipeline, first_id + position, split, settings.tests_per_problem)
+            taken.add(pipeline.key)  # what makes no good problem, too: to find that out takes the longest
             if row is not None:
-                taken |= {pipeline.family, pipeline.key}
+                taken.add(pipeline.family)
                 rows.append(row)
                 draws = 0
                 bar.update()
     return rows
+
+
+def draw_of_group(rng: random.Random, split: str, group: str, number_of_steps: int) -> Pipeline:
+    """A random pipeline of a split and a group; of what nobody has seen, half has the fine-tuned pieces alone."""
+    narrow = group == "finetuned" or (group == "unseen" and rng.random() < 0.5)
+    while True:
+        pipeline = draw_from(rng, split, number_of_steps, FINETUNED_PIECES if narrow else None)
+        if pipeline.group == group:
+            return pipeline
 
 
 def make_row(rng: random.Random, pipeline: Pipeline, task_id: int, split: str, tests: int) -> dict[str, Any] | None:
