@@ -23,7 +23,7 @@ from hindsight.settings import Settings, UserError, run_script
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
 ALPHA = 0.7            # of the merged model
 NUM_SAMPLES = 10       # answers per problem
-END_IDX = 0            # one past the last problem of a split; 0: all
+END_IDX = 90           # one past the last problem of a split, thirty of each group; 0: all
 BASE_URL = ""          # a server of the base model that is running, as lab-base; empty: one is started
 INSTRUCT_URL = ""      # a server of the instruct model that is running, as lab-instruct; empty: one is started
 START_DEADLINE = 600   # seconds the servers may take to start
