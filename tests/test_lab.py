@@ -1,11 +1,8 @@
 """The lab: its problems are right and new to its models, and its models are what the scripts and the server expect."""
 
 import ast
-import hashlib
 import json
-import subprocess
-import sys
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -14,16 +11,17 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from hindsight.dialects import read
 from hindsight.formats import render
-from hindsight.prompts import base_prompt, chat_messages
-from hindsight.settings import Settings, read_settings
+from hindsight.prompts import SYSTEM_PROMPT, base_prompt, chat_messages
+from hindsight.settings import read_settings
 from lab import make_problems, train_models
-from lab.corpus import base_documents, instruct_documents
-from lab.tokens import END_OF_TEXT, END_OF_TURN, TAGS
+from lab.corpus import CAREFUL_SHARE, HABITS, PRINT_ALL, base_documents, instruct_documents
+from lab.tokens import END_OF_TEXT, END_OF_TURN, TAGS, encode
+from lab.world import FINETUNED_PIECES, GROUPS
 from SkyThought.taco import TACOTaskHandler
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "lab" / "models"
-BASE_DOCUMENTS_READ, INSTRUCT_DOCUMENTS_READ = 25_000, 4_000  # at least what training reads
+BASE_DOCUMENTS_READ, INSTRUCT_DOCUMENTS_READ = 40_000, 3_000  # at least what training reads
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +58,20 @@ def shape_of(program):
     return ast.dump(tree)
 
 
+def pipelines(documents):
+    """All that the documents' statements and programs are about."""
+    for document in documents:
+        yield document.asked
+        if document.written:
+            yield document.written
+
+
+def pairings_of(names):
+    """Of a family's pieces: the source with the reduction, each step with the next."""
+    source, *steps, reduction = names
+    return {(source, reduction), *(("then", *pair) for pair in pairwise(steps))}
+
+
 def constant_program(row):
     """A program that prints or returns the most frequent output of the problem's tests, whatever the input is."""
     tests = json.loads(row["input_output"])
@@ -85,12 +97,30 @@ def test_a_constant_output_passes_no_problem(rows):
 
 def test_there_are_enough_problems_of_every_kind(rows):
     test = [row for row in rows if row["split"] == "test"]
-    assert len(test) >= 60 and len(rows) - len(test) >= 60
-    for split in ("train", "test"):
+    assert len(test) >= 300 and len(rows) - len(test) >= 60
+    for split, groups in (("train", GROUPS[:2]), ("test", GROUPS)):
         kinds = {(row["difficulty"], row["group"]) for row in rows if row["split"] == split}
-        assert kinds == {(d, g) for d in ("EASY", "MEDIUM", "HARD") for g in ("finetuned", "base_only")}
-    assert sum(map(is_call, rows)) >= 12 and sum(map(is_call, test)) >= 8
+        assert kinds == {(d, g) for d in ("EASY", "MEDIUM", "HARD") for g in groups}
+    assert sum(map(is_call, rows)) >= 60 and sum(map(is_call, test)) >= 50
     assert len({row["task_id"] for row in rows}) == len(rows)
+
+
+def test_the_first_problems_are_of_all_groups_alike(rows):
+    for split, groups in (("train", GROUPS[:2]), ("test", GROUPS)):
+        found = [row["group"] for row in rows if row["split"] == split]
+        for count in range(1, len(found) + 1):
+            of_each = [found[:count].count(group) for group in groups]
+            assert max(of_each) - min(of_each) <= 1 and sum(of_each) == count
+
+
+def test_development_problems_are_a_file_of_their_own(tmp_path, rows):
+    output = tmp_path / "new" / "dev.jsonl"
+    flags = ["--test_problems", "0", "--train_problems", "0", "--dev_problems", "9", "--output_file", str(output)]
+    make_problems.main(read_settings(vars(make_problems), flags))
+    dev = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert {row["split"] for row in dev} == {"dev"} and len(dev) == 9
+    assert {row["name"].rsplit("|", 1)[0] for row in dev}.isdisjoint(row["name"].rsplit("|", 1)[0] for row in rows)
+    assert [row["group"] for row in dev] == [*GROUPS] * 3
 
 
 def test_every_row_has_tests_and_two_different_solutions(rows):
@@ -117,26 +147,70 @@ def test_no_corpus_holds_a_test_problem(rows, corpora):
     train = [row for row in rows if row["split"] == "train"]
     assert not specifications & {row["name"] for row in train}
     assert not {row["question"] for row in test} & {row["question"] for row in train}
-    trained_on = {pipeline.family for document in corpora for pipeline in (document.asked, document.written)}
+    trained_on = {pipeline.family for pipeline in pipelines(corpora)}
     assert trained_on.isdisjoint(families)
     statements = {document.statement for document in corpora}
     assert not [row["name"] for row in test if row["question"].split("\n\n")[0] in statements]
 
 
-def test_training_reads_no_more_documents_than_were_searched():
-    settings = train_models
-    assert settings.BASE_STEPS * settings.BATCH_TOKENS / 120 < BASE_DOCUMENTS_READ
-    assert settings.INSTRUCT_STEPS * settings.BATCH_TOKENS / 250 < INSTRUCT_DOCUMENTS_READ
+def test_nobody_has_seen_the_pairings_of_the_unseen_and_the_base_model_all_of_their_pieces(rows, corpora):
+    """By the pieces' names in the rows, so that a pipeline's own idea of its group is not asked."""
+    seen, pieces = set(), set()
+    for pipeline in pipelines(corpora):
+        seen |= pairings_of(pipeline.family.split("|"))
+        pieces |= set(pipeline.family.split("|"))
+    for row in rows:
+        names = row["name"].rsplit("|", 1)[0].split("|")
+        assert set(names) <= pieces
+        assert (pairings_of(names) <= seen) == (row["group"] != "unseen"), row["name"]
+        assert row["group"] != "finetuned" or set(names) <= FINETUNED_PIECES
+
+
+def test_training_reads_no_more_documents_than_were_searched(corpora):
+    """By the documents' length in tokens; batches are a little padded, so training reads fewer still."""
+    tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
+    base, instruct = corpora[:1000], corpora[-1000:]
+    for documents, steps, searched in (
+        (base, train_models.BASE_STEPS, BASE_DOCUMENTS_READ),
+        (instruct, train_models.INSTRUCT_STEPS, INSTRUCT_DOCUMENTS_READ),
+    ):
+        mean = sum(len(encode(tokenizer, document)[0]) for document in documents) / len(documents)
+        assert steps * train_models.BATCH_TOKENS / mean + 1024 < searched
+
+
+def test_one_author_in_four_of_the_base_corpus_is_careful_and_the_habits_are_as_often_as_said(corpora):
+    base = corpora[:BASE_DOCUMENTS_READ]
+    share = {
+        "right": sum(document.written == document.asked for document in base) / len(base),
+        "no_program": sum(document.written is None for document in base) / len(base),
+        "no_reduction": sum(document.written is not None and document.written.reduction == PRINT_ALL
+                            for document in base) / len(base),
+    }
+    habits = {name: weight / sum(HABITS.values()) * (1 - CAREFUL_SHARE) for name, weight in HABITS.items()}
+    assert CAREFUL_SHARE - 0.04 < share["right"] <= CAREFUL_SHARE
+    assert share["no_program"] == pytest.approx(habits["no_program"], abs=0.01)
+    # Without its last step an odd pipeline makes no sense; then the reduction is forgotten in its stead.
+    assert habits["no_reduction"] < share["no_reduction"] < habits["no_reduction"] + habits["no_last_step"] / 2
+    assert all(("```python" in document.answer or "=" in document.answer) for document in base if document.written)
+
+
+def test_habits_know_no_family(corpora):
+    base = corpora[:BASE_DOCUMENTS_READ]
+    for group in ("finetuned", "base_only"):
+        documents = [document for document in base if document.asked.group == group]
+        right = sum(document.written == document.asked for document in documents) / len(documents)
+        assert right == pytest.approx(CAREFUL_SHARE - 0.02, abs=0.02)
 
 
 def test_the_problems_are_made_the_same_again(tmp_path):
-    names = ("TEST_PROBLEMS", "TRAIN_PROBLEMS", "TESTS_PER_PROBLEM", "SEED")
-    values = {name.lower(): getattr(make_problems, name) for name in names}
-    make_problems.main(Settings({**values, "output_file": str(tmp_path / "again.jsonl")}))
+    make_problems.main(read_settings(vars(make_problems), ["--output_file", str(tmp_path / "again.jsonl")]))
     assert (tmp_path / "again.jsonl").read_bytes() == (ROOT / "lab" / "problems.jsonl").read_bytes()
 
 
-def test_instruct_answers_are_in_the_uniform_format(corpora):
+def test_instruct_answers_are_short_and_in_the_uniform_format(corpora):
+    tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
+    lengths = [len(tokenizer.encode(document.answer)) for document in corpora[-200:]]
+    assert sum(lengths) / len(lengths) < 60
     for document in corpora[-200:]:
         sections = read(document.answer)
         assert (sections.rule, sections.solution.count("```python")) == ("sections", 1)
@@ -164,7 +238,8 @@ def test_both_checkpoints_have_the_same_tokenizer():
 
 def test_text_goes_through_the_tokenizer_and_back(checkpoint):
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    for text in ("def f(x):\n    return x  # Grüße, 数, 🙂\n\n\n", "  two  blanks , and .", render("a\tb", "c\r\nd")):
+    texts = ["def f(x):\n    return x  # Grüße, 数, 🙂\n\n\n", "  two  blanks , and .", render("a\tb", "c\r\nd")]
+    for text in [*texts, "", " \n \n", "a. b,\n\n  c: d:\n", "x = 1; y.z, [::-1]\r\n", SYSTEM_PROMPT]:
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
@@ -174,39 +249,6 @@ def test_the_prompts_of_the_product_are_short_for_the_models(checkpoint, rows):
         problem = {**row, "fn_name": json.loads(row["input_output"]).get("fn_name")}
         chat = tokenizer.apply_chat_template(chat_messages(problem), tokenize=False, add_generation_prompt=True)
         assert chat.endswith(f"{END_OF_TURN}\n<|im_start|>assistant\n")
-        assert max(len(tokenizer.encode(text)) for text in (chat, base_prompt(problem))) < 500
+        assert max(len(tokenizer.encode(text)) for text in (chat, base_prompt(problem))) < 250
+    assert len(tokenizer.encode(SYSTEM_PROMPT)) < 50
     assert all(len(tokenizer.encode(tag)) == 1 for tag in TAGS)
-
-
-SMALL = [
-    *("--base_steps", "3", "--instruct_steps", "2", "--batch_tokens", "1024", "--tokenizer_documents", "200"),
-    *("--vocabulary", "512", "--hidden_size", "64", "--layers", "2"),
-]
-
-
-@pytest.fixture
-def same_threads():
-    """Training sets how many threads torch has in its process; afterwards there are as many as before."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def digest(checkpoint):
-    return hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
-
-
-def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped(tmp_path, capsys, same_threads):
-    """Again in this process, which has loaded what training takes and hashes strings by another seed."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    subprocess.run([sys.executable, "-m", "lab.train_models", "--output_dir", one, *SMALL], cwd=ROOT, check=True)
-    settings = read_settings(vars(train_models), ["--output_dir", str(two), *SMALL])
-    train_models.main(settings)
-    digests = [digest(one / name) for name in ("base", "instruct")]
-    assert digests == [digest(two / name) for name in ("base", "instruct")]
-    assert digests[0] != digests[1]
-    (two / "instruct" / "config.json").unlink()
-    capsys.readouterr()
-    train_models.main(settings)
-    assert "base is there and kept" in capsys.readouterr().out
-    assert digest(two / "instruct") == digests[1]
