@@ -22,7 +22,7 @@ from hindsight.problems import load_problems
 from hindsight.prompts import chat_messages
 from hindsight.runs import read_run
 from hindsight.sampling import sample_seed
-from hindsight.serving import divide_cores, quickest_dtype, serve
+from hindsight.serving import divide_threads, quickest_dtype, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"
@@ -66,8 +66,8 @@ def switching(folder: Path) -> tuple[float, float]:
     """`switching_inference.py` beside two servers."""
     with contextlib.ExitStack() as stack:
         urls = [
-            stack.enter_context(serve(MODELS / name, f"lab-{name}", cpu_cores=cores)).url
-            for name, cores in zip(("base", "instruct"), divide_cores(2), strict=True)
+            stack.enter_context(serve(MODELS / name, f"lab-{name}", threads=divide_threads(2))).url
+            for name in ("base", "instruct")
         ]
         flags = ["--base_model_urls", urls[0], "--instruct_model_urls", urls[1], "--k", K, "--p", P]
         return run_script("switching_inference.py", folder, *flags, "--total_new_tokens", str(MAX_TOKENS))

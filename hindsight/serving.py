@@ -41,10 +41,13 @@ MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's con
 DTYPE = ""                     # numbers that it computes in: auto (the checkpoint's), float32, ...; empty: the quickest
 START_DEADLINE = 600           # seconds the server may take to start
 KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
-CPU_CORES = ""                 # cores that compute, as 0-3,8, where there is no GPU; empty: vLLM's choice
+THREADS = 0                    # threads that compute where there is no GPU; 0: all cores but one
 
-# On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only.
-CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "256")
+# On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only. In blocks of 32
+# tokens, not 128, the samples of a problem share a short prompt too.
+CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
+# The model is then computed in the engine's process: by default that waits for a worker's in a loop that fills a core.
+CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning")
 LOG_LINES = 25
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what /proc/cpuinfo calls the instructions, on x86 and ARM
@@ -98,14 +101,13 @@ def start(
     max_model_len: int = 0,
     dtype: str = "",
     kv_cache_gib: int = 2,
-    cpu_cores: str = "",
+    threads: int = 0,
     merge: dict[str, Any] | None = None,
 ) -> Server:
     """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call.
 
-    The options are those of the script; `merge` is the extra config of `hindsight.vllm_loader`. vLLM binds its threads
-    to cores: where several servers compute on one machine's CPU at once, each wants `cpu_cores` of its own (see
-    `divide_cores`), or all are bound to the same ones.
+    The options are those of the script; `merge` is the extra config of `hindsight.vllm_loader`. Where several servers
+    compute on one machine's CPU at once, each wants its part of the `threads` (see `divide_threads`).
 
     Raises UserError when the port is in use, so that another server there is not taken for this one, and when the two
     checkpoints of a merge cannot be merged.
@@ -125,8 +127,8 @@ def start(
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         command += CPU_FLAGS
-        environment = {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib), **environment}
-        environment |= {"VLLM_CPU_OMP_THREADS_BIND": cpu_cores} if cpu_cores else {}
+        environment = {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib), **CPU_ENVIRONMENT, **environment}
+        environment["OMP_NUM_THREADS"] = str(threads or max(1, len(os.sched_getaffinity(0)) - 1))
     handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
@@ -171,12 +173,9 @@ def stop(server: Server, patience: float = 20.0) -> None:
     server.log.unlink(missing_ok=True)
 
 
-def divide_cores(parts: int) -> list[str]:
-    """This process's cores divided among several servers, as `cpu_cores` takes them; shared where too few."""
-    cores = sorted(os.sched_getaffinity(0))
-    size = max(1, len(cores) // parts)
-    starts = [part * size % len(cores) for part in range(parts)]
-    return [",".join(map(str, cores[start : start + size])) for start in starts]
+def divide_threads(parts: int) -> int:
+    """The threads that each of several servers may have of this process's cores; at least one."""
+    return max(1, len(os.sched_getaffinity(0)) // parts)
 
 
 def default_name(model: str | Path) -> str:
@@ -225,7 +224,7 @@ def main(settings: Settings) -> None:
         max_model_len=settings.max_model_len,
         dtype=settings.dtype,
         kv_cache_gib=settings.kv_cache_gib,
-        cpu_cores=settings.cpu_cores,
+        threads=settings.threads,
         merge=merge if settings.merge_base else None,
     ) as server:
         print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hindsight.problems import load_problems
 from hindsight.records import list_files
-from hindsight.serving import divide_cores, start, stop, wait_until_up
+from hindsight.serving import divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, UserError, run_script
 
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
@@ -43,11 +43,10 @@ def run_step(script: str, *flags: str, may_fail: bool = False) -> None:
 @contextlib.contextmanager
 def serving(models: dict[str, Path], running: dict[str, str], deadline: float) -> Iterator[list[str]]:
     """Addresses of vLLM servers of several models: those that are running already; the others, started together."""
-    cores = dict(zip(models, divide_cores(len(models)), strict=True))
     missing = [name for name in models if not running.get(name)]
     if missing:
         print(f"\nstarting vLLM for {' and '.join(missing)} (a minute or two)", flush=True)
-    servers = {name: start(models[name], name, cpu_cores=cores[name]) for name in missing}
+    servers = {name: start(models[name], name, threads=divide_threads(len(models))) for name in missing}
     try:
         for server in servers.values():
             wait_until_up(server, deadline)

@@ -13,7 +13,7 @@ from loose_answers import good_model
 from scripts import ROOT
 from toy_server import ToyServer
 
-from hindsight.serving import divide_cores, start, stop, wait_until_up
+from hindsight.serving import divide_threads, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
@@ -48,10 +48,10 @@ def lab_servers():
 
     In float32: in bfloat16 two tokens are often equally likely, and what else is computed at once decides.
     """
-    models, cores = ROOT / "lab" / "models", divide_cores(2)
+    models = ROOT / "lab" / "models"
     servers = {
-        name: start(models / name, f"lab-{name}", dtype="float32", cpu_cores=own)
-        for name, own in zip(("base", "instruct"), cores, strict=True)
+        name: start(models / name, f"lab-{name}", dtype="float32", threads=divide_threads(2))
+        for name in ("base", "instruct")
     }
     try:
         for server in servers.values():

@@ -111,15 +111,15 @@ def test_a_second_demo_makes_nothing_again(lab_runs):
 
 
 @pytest.mark.parametrize("running", [{}, {"base": "http://base/v1"}])
-def test_the_demo_starts_the_servers_that_are_not_running_each_on_cores_of_its_own(running, monkeypatch):
+def test_the_demo_starts_the_servers_that_are_not_running_each_with_its_part_of_the_cores(running, monkeypatch):
     """And ends those, and only those. The servers here are names; a real one is started for the merged model."""
     events = []
-    monkeypatch.setattr(demo, "divide_cores", lambda parts: ["0-1", "2-3"])
-    monkeypatch.setattr(demo, "start", lambda *model, cpu_cores: Mock(url=f"http://{cpu_cores}", model=model))
+    monkeypatch.setattr(demo, "divide_threads", lambda parts: 6 // parts)
+    monkeypatch.setattr(demo, "start", lambda *model, threads: Mock(url=f"http://{model[1]}:{threads}", model=model))
     monkeypatch.setattr(demo, "wait_until_up", lambda server, deadline: events.append(("up", *server.model)))
     monkeypatch.setattr(demo, "stop", lambda server: events.append(("stop", *server.model)))
     with demo.serving({"base": "folder", "instruct": "other"}, running, 60) as addresses:
-        assert addresses == [running.get("base", "http://0-1"), "http://2-3"]
+        assert addresses == [running.get("base", "http://base:3"), "http://instruct:3"]
         own = [("up", "folder", "base")] * (not running) + [("up", "other", "instruct")]
         assert events == own
     assert events == own + [("stop", *model) for _, *model in own]
