@@ -1,7 +1,7 @@
 """What the lab's models read: a broad corpus by authors of all kinds, and a narrow, clean one for the instruct model.
 
 The base corpus is like text found somewhere. It has every piece of the world, all wordings, two ways to program; short
-documents, transcripts and chats alike. Its authors differ: one in four is careful and does what is asked, but for a
+documents, transcripts and chats alike. Its authors differ: one in ten is careful and does what is asked, but for a
 rare slip. The others have habits, `HABITS`, which know no family: they leave the program out, print what is left and
 forget the reduction, forget the last step, or write about something else. So what the base model mostly writes is not
 what is asked, while what it knows of the pieces it has from all of them; and no lower temperature brings the careful
@@ -32,7 +32,7 @@ from lab.writing import (
     thought,
 )
 
-CAREFUL_SHARE, NOISE_OF_THE_CAREFUL = 0.25, 0.03
+CAREFUL_SHARE, NOISE_OF_THE_CAREFUL = 0.1, 0.03
 HABITS = {"no_program": 0.25, "no_reduction": 0.3, "no_last_step": 0.3, "something_else": 0.15}  # of the others
 NOISE_OF_SOMETHING_ELSE = 0.4
 CHAT_SHARE, TRANSCRIPT_SHARE = 0.08, 0.12  # of the base corpus; the rest are short documents
@@ -57,12 +57,12 @@ class Document:
     messages: tuple[dict[str, str], ...] = ()
 
 
-def base_documents(seed: int) -> Iterator[Document]:
-    """The base corpus, without end; the same documents for the same seed."""
+def base_documents(seed: int, careful: float = CAREFUL_SHARE) -> Iterator[Document]:
+    """The base corpus, without end; the same documents for the same seed. `careful` is the share of such authors."""
     rng = random.Random(f"base {seed}")
     while True:
         asked = draw_from(rng, "train", rng.choice((1, 1, 2, 2, 3)))
-        thought_of, written = draw_author(rng, asked)
+        thought_of, written = draw_author(rng, asked, careful)
         name = draw_function_name(rng, asked) if asked.is_call else ""
         text = statement(rng, asked)
         code = program(written, draw_manner(rng), name) if written else ""
@@ -80,9 +80,9 @@ def base_documents(seed: int) -> Iterator[Document]:
             yield Document(prompt, answer, asked, written, text)
 
 
-def draw_author(rng: random.Random, asked: Pipeline) -> tuple[Pipeline, Pipeline | None]:
+def draw_author(rng: random.Random, asked: Pipeline, careful: float) -> tuple[Pipeline, Pipeline | None]:
     """What a random author thinks of and programs when `asked` is asked; None is no program."""
-    if rng.random() < CAREFUL_SHARE:
+    if rng.random() < careful:
         meant = disturb(rng, asked, NOISE_OF_THE_CAREFUL)
         return meant, meant
     (habit,) = rng.choices(list(HABITS), list(HABITS.values()))

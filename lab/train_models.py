@@ -22,13 +22,14 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from hindsight.settings import run_script
-from lab.corpus import Document, base_documents, instruct_documents
+from lab.corpus import CAREFUL_SHARE, Document, base_documents, instruct_documents
 from lab.muon import Muon
 from lab.tokens import END_OF_TEXT, END_OF_TURN, encode, train_tokenizer
 
 OUTPUT_DIR = "lab/models"    # folder of the checkpoints `base` and `instruct`
 AGAIN = False                # train checkpoints that are there anew
 SEED = 0                     # seed of weights and corpora
+CAREFUL = CAREFUL_SHARE      # share of the base corpus whose authors do what is asked
 HIDDEN_SIZE = 160            # width, a multiple of 32, the size of a head
 LAYERS = 4                   # transformer layers
 VOCABULARY = 2048            # tokens of the tokenizer
@@ -49,11 +50,11 @@ def main(settings) -> int:
     output = Path(settings.output_dir) / (f"seed_{settings.seed}" if settings.seed else "")
     output.mkdir(parents=True, exist_ok=True)
     if is_missing(output / "base", settings):
-        tokenizer = train_tokenizer(islice(base_documents(settings.seed), settings.tokenizer_documents),
-                                    settings.vocabulary)
+        documents = base_documents(settings.seed, settings.careful)
+        tokenizer = train_tokenizer(islice(documents, settings.tokenizer_documents), settings.vocabulary)
         torch.manual_seed(settings.seed)
         model = LlamaForCausalLM(model_config(settings, tokenizer))
-        documents = base_documents(settings.seed)
+        documents = base_documents(settings.seed, settings.careful)
         train(settings, model, tokenizer, documents, settings.base_steps, settings.base_rate, "base")
         save(model, tokenizer, output / "base", [END_OF_TEXT])
     if is_missing(output / "instruct", settings):
