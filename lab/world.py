@@ -95,6 +95,11 @@ class Pipeline:
         return self.reduction.run(self.items(*arguments))
 
 
+def family_of(key: str) -> str:
+    """The family in a pipeline's key, which a problem has as its `name`."""
+    return key.rpartition("|")[0]
+
+
 @cache
 def hashed(text: str) -> float:
     """A number from 0 to 1, the same for the same text on every machine."""
