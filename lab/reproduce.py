@@ -24,7 +24,7 @@ from analysis.next_token import Merge, Source
 from hindsight.problems import load_problems
 from hindsight.records import list_files
 from hindsight.serving import Server, divide_threads, start, stop, wait_until_up
-from hindsight.settings import Settings, UserError, run_script
+from hindsight.settings import Settings, UserError, require, run_script
 from lab.measure import MEASURED, measure_run
 from lab.report import report
 from lab.results import collect
@@ -38,7 +38,7 @@ PROBLEMS = "lab"               # the problem set
 SPLIT = "test"                 # its part; dev for a development set
 END_IDX = 0                    # one past the last problem; 0: all
 NUM_SAMPLES = 20               # answers per problem
-ONLY = []                      # names of settings, no other is sampled; empty: all
+ONLY = []                      # names of settings: no other is sampled, and nothing is reported; empty: all
 START_DEADLINE = 600           # seconds a server may take to start
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +55,9 @@ class Study:
         found = load_problems(settings.problems, settings.split, with_tests=False)[: settings.end_idx or None]
         self.problems, self.samples = len(found), len(found) * settings.num_samples
         chosen = list_settings(settings.everything)
+        names = [setting.name for setting in chosen]
+        unknown = [name for name in settings.only if name not in names]
+        require(not unknown, f"there is no setting {', '.join(unknown)} among {', '.join(names)}")
         chosen = [setting for setting in chosen if setting.name in (settings.only or (setting.name,))]
         self.plan = [(seed, setting) for seed in settings.seeds for setting in chosen]
         self.begun, self.done_here = time.monotonic(), 0
@@ -223,7 +226,8 @@ def main(settings: Settings) -> int:
     print(f"{study.problems} problems, {settings.num_samples} answers each, {len(study.plan)} settings, "
           f"into {study.output}", flush=True)
     run_all(study)
-    report(collect(study.output, settings.seeds), study.output)
+    if not settings.only:
+        report(collect(study.output, settings.seeds), study.output)
     print(f"Done in {(time.monotonic() - study.begun) / 60:.0f} minutes.")
     return 0
 

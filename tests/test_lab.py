@@ -178,7 +178,7 @@ def test_training_reads_no_more_documents_than_were_searched(corpora):
         assert steps * train_models.BATCH_TOKENS / mean + 1024 < searched
 
 
-def test_one_author_in_four_of_the_base_corpus_is_careful_and_the_habits_are_as_often_as_said(corpora):
+def test_authors_of_the_base_corpus_are_careful_and_have_their_habits_as_often_as_said(corpora):
     base = corpora[:BASE_DOCUMENTS_READ]
     share = {
         "right": sum(document.written == document.asked for document in base) / len(base),
@@ -187,7 +187,7 @@ def test_one_author_in_four_of_the_base_corpus_is_careful_and_the_habits_are_as_
                             for document in base) / len(base),
     }
     habits = {name: weight / sum(HABITS.values()) * (1 - CAREFUL_SHARE) for name, weight in HABITS.items()}
-    assert CAREFUL_SHARE - 0.04 < share["right"] <= CAREFUL_SHARE
+    assert CAREFUL_SHARE - 0.02 < share["right"] <= CAREFUL_SHARE
     assert share["no_program"] == pytest.approx(habits["no_program"], abs=0.01)
     # Without its last step an odd pipeline makes no sense; then the reduction is forgotten in its stead.
     assert habits["no_reduction"] < share["no_reduction"] < habits["no_reduction"] + habits["no_last_step"] / 2
@@ -199,7 +199,7 @@ def test_habits_know_no_family(corpora):
     for group in ("finetuned", "base_only"):
         documents = [document for document in base if document.asked.group == group]
         right = sum(document.written == document.asked for document in documents) / len(documents)
-        assert right == pytest.approx(CAREFUL_SHARE - 0.02, abs=0.02)
+        assert right == pytest.approx(CAREFUL_SHARE - 0.01, abs=0.01)
 
 
 def test_the_problems_are_made_the_same_again(tmp_path):
