@@ -4,6 +4,8 @@
 #   make serve MODEL=lab/models/instruct PORT=8001     a vLLM server, until Ctrl-C
 #   make finetune         fine-tunes on step 4's dataset, with LLaMA-Factory, in .venv-train (8 GB);
 #                         CONFIG=SkyThought/train/..., ARGS="max_steps=3"
+#   make reproduce        the lab's claim measured, one training seed: in minutes on a CPU (lab/README.md)
+#   make reproduce-all    the same for three seeds, all alphas and controls, training included: hours
 #   make loop             sample, curate, fine-tune, merge back, measure: on the lab, 15 minutes on a CPU
 #   make setup, make lint, make bench
 
@@ -23,7 +25,7 @@ PYTORCH_CPU  := https://download.pytorch.org/whl/cpu
 # Many containers set it; every process would then compile all of torch, transformers and vLLM that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test setup lint bench serve finetune loop
+.PHONY: demo test setup lint bench serve reproduce reproduce-all finetune loop
 
 demo: setup
 	$(BIN)/python -m lab.demo
@@ -35,6 +37,12 @@ setup: .venv/installed
 
 serve: setup
 	$(BIN)/python -m hindsight.serving --model $(MODEL) --name "$(NAME)" --port $(PORT)
+
+reproduce: setup
+	$(BIN)/python -m lab.reproduce
+
+reproduce-all: setup
+	$(BIN)/python -m lab.reproduce --everything --seeds 0 1 2
 
 lint: setup
 	$(BIN)/ruff check .

@@ -48,7 +48,7 @@ THREADS = 0                    # threads that compute where there is no GPU; 0: 
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
 # The model is then computed in the engine's process: by default that waits for a worker's in a loop that fills a core.
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-QUIET_FLAGS = ("--uvicorn-log-level", "warning")
+QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what /proc/cpuinfo calls the instructions, on x86 and ARM
 
