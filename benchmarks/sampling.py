@@ -1,9 +1,9 @@
 """Tokens a second of the two sampling scripts beside vLLM servers, against vLLM's offline `LLM.chat`.
 
-The same lab models, prompts, seeds, limits and batch sizes. Each is timed from its first request to its last answer,
-files written; how long the script took in all, its start included, is shown beside it. A CPU is shared: the server's
-engine, its HTTP front and the script have the cores together, where offline the engine has them alone; vLLM binds its
-threads to all cores but one, and two servers at once to half of the cores each.
+The same lab models, prompts, seeds, limits, batch and block sizes, and the engine in one process in both. Each is timed
+from its first request to its last answer, files written; how long the script took in all, its start included, is shown
+beside it. A CPU is shared: the server's engine, its HTTP front and the script have the cores together, where offline
+the engine has them alone.
 
 Switching writes the same total of tokens as the single run, in turns of the paper's length (K = 50, P = 300).
 """
@@ -22,7 +22,7 @@ from hindsight.problems import load_problems
 from hindsight.prompts import chat_messages
 from hindsight.runs import read_run
 from hindsight.sampling import sample_seed
-from hindsight.serving import divide_threads, quickest_dtype, serve
+from hindsight.serving import CPU_ENVIRONMENT, divide_threads, quickest_dtype, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"
@@ -36,7 +36,7 @@ import json, sys, time
 from vllm import LLM, SamplingParams
 jobs = json.load(open(sys.argv[2]))
 engine = LLM(sys.argv[1], dtype=sys.argv[4], enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=256,
-             max_num_batched_tokens=2048)
+             block_size=32, max_num_batched_tokens=2048)
 parameters = [SamplingParams(temperature=0.7, top_p=0.7, max_tokens=int(sys.argv[3]), seed=job["seed"]) for job in jobs]
 begun = time.perf_counter()
 outputs = engine.chat([job["messages"] for job in jobs], parameters, use_tqdm=False)
@@ -83,7 +83,7 @@ def offline(folder: Path) -> float:
     path = folder / "jobs.json"
     path.write_text(json.dumps(jobs))
     command = [sys.executable, "-c", OFFLINE, MODELS / "instruct", path, str(MAX_TOKENS), quickest_dtype()]
-    environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR"}
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOGGING_LEVEL": "ERROR", **CPU_ENVIRONMENT}
     result = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
     tokens, seconds = json.loads(result.stdout.strip().splitlines()[-1])
     return tokens / seconds
