@@ -41,7 +41,7 @@ MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's con
 DTYPE = ""                     # numbers that it computes in: auto (the checkpoint's), float32, ...; empty: the quickest
 START_DEADLINE = 600           # seconds the server may take to start
 KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
-THREADS = 0                    # threads that compute where there is no GPU; 0: all cores but one
+THREADS = 0                    # threads that compute where there is no GPU; 0: OMP_NUM_THREADS, or all cores but one
 
 # On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only. In blocks of 32
 # tokens, not 128, the samples of a problem share a short prompt too.
@@ -128,7 +128,9 @@ def start(
     if not _has_gpu():
         command += CPU_FLAGS
         environment = {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib), **CPU_ENVIRONMENT, **environment}
-        environment["OMP_NUM_THREADS"] = str(threads or max(1, len(os.sched_getaffinity(0)) - 1))
+        all_but_one = max(1, len(os.sched_getaffinity(0)) - 1)
+        environment = {"OMP_NUM_THREADS": str(all_but_one), **environment}
+        environment |= {"OMP_NUM_THREADS": str(threads)} if threads else {}
     handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from pathlib import Path
 from hindsight.curves import PRINT, save
 from hindsight.settings import run_script
 from lab.draw import FIGURES
-from lab.results import SHARES, read_results
+from lab.results import SHARES, read_results, setting_of
 from lab.view import KS, NAMES_OF_GROUPS, View
 from lab.world import GROUPS
 
@@ -28,10 +28,25 @@ def report(results: Path, output: Path, formats: Sequence[str] = ("png",)) -> No
     with rc_context(PRINT):
         for name, draw in FIGURES.items():
             save(draw(view), output / name, [f".{suffix}" for suffix in formats])
-    tables = (settings_table, differences_table, groups_table, best_alphas_table, asked_again_table)
+    tables = (summary_table, settings_table, differences_table, groups_table, best_alphas_table, asked_again_table)
     text = "\n\n".join(table(view) for table in tables)
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n\nfigures and tables.md: {output}")
+
+
+def summary_table(view: View) -> str:
+    """The merges by LERP and what stands beside them, each of these at its best for pass@10."""
+    k, rows = KS[-1], []
+    others = [view.best(names, k) for names in (view.base, view.base_chat, view.instruct, view.switching) if names]
+    for name in (*others, *view.early, *view.merged):
+        estimates = [view.pass_at(name, each) for each in KS]
+        groups = [f"{view.pass_at(name, k, group).mean:.3f}" for group in GROUPS]
+        shares = [f"{view.results.share(name, share).mean:.3f}" if view.results.has(name, share) else ""
+                  for share in ("in_format", "distinct", "entropy")]
+        rows.append([setting_of(name).label, *map(str, estimates), *groups, *shares])
+    groups = [NAMES_OF_GROUPS[group] for group in GROUPS]
+    columns = ["", *(f"pass@{each}" for each in KS), *groups, "in the format", "distinct programs", "entropy"]
+    return markdown(columns, rows, f"pass@{k} by who has seen such families, and the measures of the answers")
 
 
 def settings_table(view: View) -> str:

@@ -37,6 +37,18 @@ class Setting:
     turns: tuple[str, str] = ("", "")
 
     @property
+    def label(self) -> str:
+        """What it is called in a table that people read."""
+        if self.kind == "switching":
+            return f"switching, K {self.turns[0]}, P {self.turns[1]}"
+        if self.steps:
+            return f"fine-tuned for {self.steps} steps"
+        if self.alpha in (0, 1):
+            model = "base, own prompt" if self.kind == "base" else "instruct" if self.alpha else "base in chat"
+            return f"{model}, T {self.temperature:g}"
+        return f"merged, alpha {self.alpha:g}, {self.method.upper()}"
+
+    @property
     def served(self) -> tuple:
         """What has to be served for it: settings with the same answer share a server."""
         if self.kind in ("base", "switching") or self.alpha == 1:
