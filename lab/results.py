@@ -77,14 +77,10 @@ class Results:
         low, high = bootstrap_ratio_interval(sums, counts)
         return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(mask.sum()))
 
-    def best_alpha(self, by_alpha: dict[float, np.ndarray], largest: bool = True) -> tuple[float, float, float]:
-        """The alpha whose mean of [problems] is largest, or smallest, and the range of nine tenths of all resamples.
-
-        Of alphas that are equal in a resample the one nearest to it counts.
-        """
-        alphas = sorted(by_alpha)
-        sign, everything = 1 if largest else -1, np.ones(len(self.problems), bool)
-        table = np.stack([self._by_family(sign * by_alpha[alpha], everything) for alpha in alphas], axis=1)
+    def best_alpha(self, by_alpha: dict[float, np.ndarray]) -> tuple[float, float, float]:
+        """The alpha whose mean of [problems] is largest, and the range of nine tenths of those of all resamples."""
+        alphas, everything = sorted(by_alpha), np.ones(len(self.problems), bool)
+        table = np.stack([self._by_family(by_alpha[alpha], everything) for alpha in alphas], axis=1)
         resampled = draws(len(table)) @ table
         chosen = np.array(alphas)[resampled.argmax(axis=1)]
         low, high = np.quantile(chosen, [0.05, 0.95], method="nearest")

@@ -211,7 +211,7 @@ def test_problems_like_a_test_are_left_out_and_named_with_it(tmp_path, curate):
     _, output = curate(run, flags=["--test_problems", "lab"])
     assert counts_of(output) == {curation.CONTAMINATED: [2], ROW: [4]}
     report = json.loads((output / "hindsight.report.json").read_text())
-    assert report["compared_with"] == 80
+    assert report["compared_with"] == sum(row["split"] == "test" for row in tests)
     assert report["contaminated"] == {f"{run} question 9": [1.0, "lab test row 0"]}
     assert "lab test row 0" in (output / "hindsight.card.md").read_text()
     curate(run, flags=["--test_problems", "lab", "--contamination", 0], name="off")

@@ -35,7 +35,7 @@ def test_a_tokenizer_that_cuts_by_itself_counts_all_tokens(tmp_path):
     for name in ("tokenizer_config.json", "chat_template.jinja"):
         (tmp_path / name).write_bytes((LAB / name).read_bytes())
     row = make_row(RECORD, Prompts(), base=False)
-    assert TokenCounter(str(tmp_path), "", base=False)(row) == TokenCounter(str(LAB), "", base=False)(row) > 100
+    assert TokenCounter(str(tmp_path), "", base=False)(row) == TokenCounter(str(LAB), "", base=False)(row) > 50
 
 
 def test_another_template_gives_other_tokens():
