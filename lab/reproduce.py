@@ -136,7 +136,7 @@ def sample(study: Study, seed: int, setting: Setting, servers: dict[str, Server]
     settings, temperature = study.settings, str(setting.temperature)
     flags = ["--problems", settings.problems, "--split", settings.split, "--end_idx", str(settings.end_idx)]
     flags += ["--num_samples", str(settings.num_samples), "--output_dir", str(study.folder(seed, setting))]
-    flags += ["--concurrency", CONCURRENCY]
+    flags += ["--concurrency", CONCURRENCY, "--server_deadline", "60"]
     flags += ["--base_top_p", "1", "--instruct_top_p", "1"]
     flags += ["--base_temperature", temperature, "--instruct_temperature", temperature]
     if setting.kind == "switching":
