@@ -30,10 +30,10 @@ def draw_claim(view: View) -> Figure:
     for k, axes in zip(KS, panels, strict=True):
         draw_by_alpha(axes, view, partial(view.pass_at, k=k), best_parents(view, k))
         axes.set_title(f"pass@{k}", fontsize=8)
-        names = view.by_alpha["lerp"]
-        by_seed = [view.results.pass_at(name, k).mean(axis=1) for name in names.values()]
-        for row in np.transpose(by_seed) if len(view.results.seeds) > 1 else ():
-            axes.plot(list(names), row, color=ONE_SEED, linewidth=0.5, zorder=1)
+        for seed in view.results.seeds if len(view.results.seeds) > 1 else ():
+            names = view.alphas_of("lerp", seed)
+            values = [view.results.pass_at(name, k, seeds=[seed]).mean() for name in names.values()]
+            axes.plot(list(names), values, color=ONE_SEED, linewidth=0.5, zorder=1)
     return finish(figure, panels, "pass@k")
 
 

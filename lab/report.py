@@ -56,11 +56,11 @@ def settings_table(view: View) -> str:
         passed = [str(view.pass_at(name, k)) for k in KS]
         groups = [f"{view.pass_at(name, KS[-1], group).mean:.3f}" for group in GROUPS]
         shares = [f"{results.share(name, share).mean:.3f}" if results.has(name, share) else "" for share in SHARES]
-        rows.append([name, *passed, *groups, *shares])
+        seeds = " ".join(map(str, results.seeds_of(name)))
+        rows.append([name, seeds, *passed, *groups, *shares])
     of_groups = [f"@{KS[-1]}, {NAMES_OF_GROUPS[group]}" for group in GROUPS]
-    columns = ["setting", *(f"pass@{k}" for k in KS), *of_groups, *SHARES]
-    seeds = ", ".join(map(str, results.seeds))
-    return markdown(columns, rows, f"All settings: {len(results.problems)} problems, training seeds {seeds}")
+    columns = ["setting", "seeds", *(f"pass@{k}" for k in KS), *of_groups, *SHARES]
+    return markdown(columns, rows, f"All settings: {len(results.problems)} problems")
 
 
 def differences_table(view: View) -> str:

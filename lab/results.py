@@ -31,7 +31,8 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class Results:
-    """All counts. `values` holds [problems] of each of COUNTED by (setting's name, seed, what)."""
+    """All counts. `values` holds [problems] of each of COUNTED by (setting's name, seed, what); `seeds` are those that
+    any setting has, and a setting may have some of them only."""
 
     problems: list[dict[str, Any]]  # question_id, group, difficulty, family
     seeds: tuple[int, ...]
@@ -42,13 +43,17 @@ class Results:
         """Which problems are of the group, [problems]; all without one."""
         return np.array([group in ("", problem["group"]) for problem in self.problems])
 
-    def pass_at(self, name: str, k: int, of: str = "samples") -> np.ndarray:
+    def seeds_of(self, *names: str) -> tuple[int, ...]:
+        """The seeds that all of these settings have."""
+        return tuple(seed for seed in self.seeds if all((name, seed, "correct") in self.values for name in names))
+
+    def pass_at(self, name: str, k: int, of: str = "samples", seeds: Sequence[int] | None = None) -> np.ndarray:
         """pass@k of each seed and problem, [seeds, problems]; NaN where there are fewer than k.
 
         `of` is "samples", or "programs": of those answers alone that hold one, as if others had been asked again.
         """
         found = []
-        for seed in self.seeds:
+        for seed in self.seeds_of(name) if seeds is None else seeds:
             samples, correct = self.values[name, seed, of], self.values[name, seed, "correct"]
             enough = samples >= k
             row = np.full(len(samples), np.nan)
@@ -58,11 +63,11 @@ class Results:
 
     def has(self, name: str, share: str) -> bool:
         """Whether a setting has one of SHARES: one by two models has no entropy."""
-        return all((name, self.seeds[0], what) in self.values for what in SHARES[share])
+        return all((name, seed, what) in self.values for seed in self.seeds_of(name) for what in SHARES[share])
 
     def share(self, name: str, share: str, group: str = "") -> Estimate:
         """One of SHARES, over the seeds and the problems of a group."""
-        parts = [sum(self.values[name, seed, what] for seed in self.seeds) for what in SHARES[share]]
+        parts = [sum(self.values[name, seed, what] for seed in self.seeds_of(name)) for what in SHARES[share]]
         return self.estimate(*parts, mask=self.mask(group))
 
     def mean(self, values: np.ndarray, group: str = "") -> Estimate:
@@ -96,13 +101,16 @@ class Results:
 
 
 def collect(output: Path, seeds: Sequence[int]) -> Path:
-    """Gathers the MEASURED of all settings that every seed has into RESULTS, and gives its path."""
-    settings = [setting for setting in list_settings(everything=True)
-                if all((output / f"seed_{seed}" / setting.name / MEASURED).exists() for seed in seeds)]
+    """Gathers the MEASURED of all settings and seeds that have one into RESULTS, and gives its path.
+
+    Raises UserError when there is none, or two are of different problems.
+    """
     problems, runs = None, {}
-    for setting in settings:
+    for setting in list_settings(everything=True):
         for seed in seeds:
             folder = output / f"seed_{seed}" / setting.name
+            if not (folder / MEASURED).exists():
+                continue
             rows = sorted(records.read_record(folder / MEASURED)["problems"], key=lambda row: row["question_id"])
             own = [{key: row[key] for key in ("question_id", "group", "difficulty", "family")} for row in rows]
             problems = problems or own
@@ -111,7 +119,7 @@ def collect(output: Path, seeds: Sequence[int]) -> Path:
             counts = {what: [compact(row, what) for row in rows] for what in COUNTED}
             runs.setdefault(setting.name, {})[str(seed)] = counts
     if not runs:
-        raise UserError(f"{output} has no setting that every seed of {list(seeds)} has")
+        raise UserError(f"{output} has no setting of seeds {list(seeds)}")
     path = output / RESULTS
     write_results(path, {"problems": problems, "seeds": list(seeds), "runs": runs})
     return path
@@ -143,7 +151,7 @@ def read_results(path: Path) -> Results:
             (name, seed, what): np.array(counts, float)
             for name, by_seed in content["runs"].items()
             for seed in seeds
-            for what, counts in by_seed[str(seed)].items()
+            for what, counts in by_seed.get(str(seed), {}).items()
             if counts[0] is not None
         }
     except (OSError, ValueError, KeyError, TypeError) as error:

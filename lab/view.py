@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from hindsight.estimator import Estimate
 from lab.results import Results, setting_of
 from lab.study import TEMPERATURE
@@ -11,7 +13,7 @@ NAMES_OF_GROUPS = {"": "all", "finetuned": "fine-tuned on", "base_only": "only t
 
 
 class View:
-    """Names of settings by what they are, and pass@k of them.
+    """Names of settings by what they are, and pass@k of them. Of each kind those count that most seeds have.
 
     by_alpha: method to alpha to name, of all that are asked in chat at TEMPERATURE, both parents included; merged: the
     names of LERP's merges; base: the base model in its own prompt, base_chat: in chat, instruct: each at several
@@ -21,19 +23,34 @@ class View:
     def __init__(self, results: Results):
         self.results = results
         settings = [setting_of(name) for name in results.names]
-        self.base = [each.name for each in settings if each.kind == "base"]
-        self.base_chat = [each.name for each in settings if each.kind == "chat" and each.alpha == 0]
-        self.instruct = [each.name for each in settings if each.alpha == 1]
-        self.switching = [each.name for each in settings if each.kind == "switching"]
-        self.early = [each.name for each in settings if each.steps]
-        in_chat = [each for each in settings if each.kind == "chat" and each.temperature == TEMPERATURE]
-        in_chat = sorted((each for each in in_chat if each.alpha is not None), key=lambda each: each.alpha)
+        self.base = self.most([each.name for each in settings if each.kind == "base"])
+        self.base_chat = self.most([each.name for each in settings if each.kind == "chat" and each.alpha == 0])
+        self.instruct = self.most([each.name for each in settings if each.alpha == 1])
+        self.switching = self.most([each.name for each in settings if each.kind == "switching"])
+        self.early = self.most([each.name for each in settings if each.steps])
         self.by_alpha: dict[str, dict[float, str]] = {}
         for method in ("lerp", "slerp"):
-            names = {each.alpha: each.name for each in in_chat if each.alpha in (0, 1) or each.method == method}
+            names = self.alphas_of(method)
+            full = self.most(list(names.values()))
             if set(names) - {0, 1}:
-                self.by_alpha[method] = names
+                self.by_alpha[method] = {alpha: name for alpha, name in names.items() if name in full}
         self.merged = [name for alpha, name in self.by_alpha["lerp"].items() if alpha not in (0, 1)]
+
+    def most(self, names: list[str]) -> list[str]:
+        """Those of the names that have the most seeds."""
+        counts = {name: len(self.results.seeds_of(name)) for name in names}
+        return [name for name in names if counts[name] == max(counts.values())]
+
+    def alphas_of(self, method: str, seed: int | None = None) -> dict[float, str]:
+        """Names by alpha of what is asked in chat at TEMPERATURE, both parents included; of one seed, or of any."""
+        settings = [setting_of(name) for name in self.results.names]
+        settings = [each for each in settings if each.kind == "chat" and each.temperature == TEMPERATURE]
+        found = {each.alpha: each.name for each in settings if each.alpha in (0, 1) or each.method == method}
+        return {
+            alpha: found[alpha]
+            for alpha in sorted(alpha for alpha in found if alpha is not None)
+            if seed is None or seed in self.results.seeds_of(found[alpha])
+        }
 
     def pass_at(self, name: str, k: int, group: str = "") -> Estimate:
         return self.results.mean(self.results.pass_at(name, k), group)
@@ -55,9 +72,13 @@ class View:
         return self.best(self.instruct, k, group)
 
     def difference(self, one: str, other: str, k: int, group: str = "") -> Estimate:
-        """The paired difference of two settings, over seeds and problems."""
-        return self.results.mean(self.results.pass_at(one, k) - self.results.pass_at(other, k), group)
+        """The paired difference of two settings, over the seeds that both have, and problems."""
+        return self.results.mean(self._differences(one, other, k), group)
 
     def by_seed(self, one: str, other: str, k: int) -> list[float]:
         """The same for each seed alone."""
-        return list((self.results.pass_at(one, k) - self.results.pass_at(other, k)).mean(axis=1))
+        return list(self._differences(one, other, k).mean(axis=1))
+
+    def _differences(self, one: str, other: str, k: int) -> np.ndarray:
+        seeds = self.results.seeds_of(one, other)
+        return self.results.pass_at(one, k, seeds=seeds) - self.results.pass_at(other, k, seeds=seeds)
