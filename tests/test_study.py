@@ -13,12 +13,13 @@ from hindsight.formats import render
 from hindsight.settings import UserError
 from lab import reproduce
 from lab.measure import MEASURED, is_in_format, measure_problem
-from lab.report import report
+from lab.report import report, summary_table
 from lab.results import RESULTS, collect, read_results, setting_of
 from lab.study import list_settings
 from lab.view import View
 
 ROOT = Path(__file__).parent.parent
+COMMITTED = ROOT / "lab" / "results.json"
 GOOD = render("Think.", "```python\nprint(1)\n```")
 SAME = render("Think again.", "```python\nprint( 1 )  # the same\n```")
 
@@ -194,15 +195,26 @@ def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     assert json.loads((folder / MEASURED).read_text())["problems"] == rows
 
 
-@pytest.mark.skipif(not (ROOT / "lab" / "results.json").exists(), reason="no results are committed")
 def test_the_committed_results_are_whole():
-    results = read_results(ROOT / "lab" / "results.json")
+    results = read_results(COMMITTED)
     assert len(results.problems) >= 300 and len(results.seeds) >= 3
     assert {each.name for each in list_settings(everything=False)} <= set(results.names)
     for (name, seed, what), values in results.values.items():
         assert len(values) == len(results.problems), (name, seed, what)
+        if what == "samples":
+            assert (values == reproduce.NUM_SAMPLES).all()
         if what == "correct":
             assert (values <= results.values[name, seed, "programs"]).all()
-        if what == "samples":
-            assert (values == 20).all()
-    assert reproduce.NUM_SAMPLES == 20
+
+
+def test_what_the_readmes_say_is_what_was_counted():
+    view, text = View(read_results(COMMITTED)), (ROOT / "lab" / "README.md").read_text()
+    assert summary_table(view).partition("\n\n")[2] in text
+    merged = view.best(view.merged, 10)
+    for parent in (view.best_base(10), view.best_instruct(10)):
+        found = view.difference(merged, parent, 10)
+        assert f"**{found.text('+')}**".replace("0.", ".").replace("[+", "[").replace(", +", ", ") in text
+        ends = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]".replace("0.", ".")
+        assert ends in " ".join((ROOT / "README.md").read_text().split())
+        seeds = [f"{value:+.3f}".replace("0.", ".") for value in view.by_seed(merged, parent, 10)]
+        assert ", ".join(seeds) in " ".join(text.split())
