@@ -22,7 +22,7 @@ from pathlib import Path
 
 from analysis.next_token import Merge, Source
 from hindsight.problems import load_problems
-from hindsight.records import list_files
+from hindsight.records import list_files, read_record
 from hindsight.serving import Server, divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, UserError, require, run_script
 from lab.measure import MEASURED, measure_run
@@ -74,7 +74,10 @@ class Study:
         return folder.is_dir() and len(list_files(folder, "sample")) >= self.samples
 
     def is_measured(self, seed: int, setting: Setting) -> bool:
-        return (self.folder(seed, setting) / MEASURED).exists()
+        """Whether all answers that are wanted were measured; fewer may have been, by an earlier run."""
+        path = self.folder(seed, setting) / MEASURED
+        rows = read_record(path, ("problems",))["problems"] if path.exists() else []
+        return len(rows) == self.problems and sum(row["samples"] for row in rows) == self.samples
 
     def say(self, seed: int, setting: Setting, seconds: float) -> None:
         """One line for a finished setting, with an estimate of what is left."""

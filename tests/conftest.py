@@ -42,6 +42,17 @@ def pytest_xdist_make_scheduler(config, log):
     return ServersTogether(config, log)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """torch computes in one thread: models of a few numbers only wait for each other's threads."""
+    import torch  # here, as most tests do without it
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def lab_servers():
     """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}.

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scripts import run_script
 from word_models import CHAT, PROBLEM, make_checkpoints, plain_entropies
 
@@ -15,14 +14,7 @@ from analysis.next_token import load_checkpoint
 from hindsight.records import write_json
 from hindsight.settings import Settings
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Models this small only wait for each other's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

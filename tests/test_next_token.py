@@ -19,14 +19,7 @@ from analysis.next_token import OPENING, answer_entropies, context_and_answer, e
 from hindsight.checkpoint_merge import merge_checkpoints
 from hindsight.settings import UserError
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Models this small only wait for each other's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

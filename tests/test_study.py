@@ -10,7 +10,7 @@ import pytest
 
 from hindsight.estimator import pass_at_k
 from hindsight.formats import render
-from hindsight.settings import UserError
+from hindsight.settings import UserError, read_settings
 from lab import reproduce
 from lab.measure import MEASURED, is_in_format, measure_problem
 from lab.report import report, summary_table
@@ -188,6 +188,8 @@ def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     record = json.loads((folder / "question_0_sample_0.json").read_text())
     assert record["merged_from"] == {"base": "lab/models/base", "finetuned": "lab/models/instruct", "alpha": 0.4}
     assert not list(tmp_path.rglob("*.safetensors"))
+    study = reproduce.Study(read_settings(vars(reproduce), ["--end_idx", "3", "--output_dir", str(tmp_path)]))
+    assert not study.is_measured(0, setting_of("lerp_0.4")), "that has 2 answers a problem, not 20"
     (folder / MEASURED).unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*question*")}
     assert run_study(tmp_path, "--only", "lerp_0.4").returncode == 0
