@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from hindsight.estimator import Estimate
 from lab.results import setting_of
-from lab.study import TEMPERATURE
 from lab.view import KS, NAMES_OF_GROUPS, View
 from lab.world import GROUPS
 
-BASE, INSTRUCT, ONE_SEED = "#000000", "#D55E00", "0.6"
+BASE, BASE_CHAT, INSTRUCT, ONE_SEED = "#000000", "0.55", "#D55E00", "0.6"
 OF_METHODS = {"lerp": ("#440154", "-", "o"), "slerp": ("#21918C", ":", "x")}
 OF_SHARES = {
     "entropy": "entropy (nats a token)",
@@ -48,12 +47,15 @@ def draw_groups(view: View) -> Figure:
 
 
 def draw_measures(view: View) -> Figure:
-    """Entropy, distinct programs, format and programs by alpha, the base model in its own prompt beside them."""
+    """Entropy, distinct programs, format and programs by alpha, and the range that the base model's sweep has."""
     figure, panels = new_panels(len(OF_SHARES), 2.0)
-    own = [name for name in view.base if setting_of(name).temperature == TEMPERATURE]
+    swept = view.base + view.base_chat
+    temperatures = sorted({setting_of(name).temperature for name in swept})
+    label = f"base, either prompt, T {temperatures[0]:g} to {temperatures[-1]:g}"
     for share, axes in zip(OF_SHARES, panels, strict=True):
-        levels = [(f"base, own prompt, T {TEMPERATURE:g}", name, BASE) for name in own]
-        draw_by_alpha(axes, view, partial(view.results.share, share=share), levels)
+        draw_by_alpha(axes, view, partial(view.results.share, share=share), [])
+        means = [view.results.share(name, share).mean for name in swept]
+        axes.axhspan(min(means), max(means), color=BASE, alpha=0.1, linewidth=0, label=label)
         axes.set_title(OF_SHARES[share], fontsize=8)
         axes.set_ylim(0, None)
     return finish(figure, panels, "")
@@ -65,7 +67,7 @@ def draw_controls(view: View) -> Figure:
     paths = {
         "merged by alpha (LERP)": (list(view.by_alpha["lerp"].values()), OF_METHODS["lerp"][0], "o-"),
         "base, own prompt, by T": (view.base, BASE, "s--"),
-        "base in chat, by T": (view.base_chat, "0.55", "s:"),
+        "base in chat, by T": (view.base_chat, BASE_CHAT, "s:"),
         "instruct, by T": (view.instruct, INSTRUCT, "^--"),
         "switching, K/P": (view.switching, "#009E73", "P"),
         "fine-tuning stopped early": (view.early, "#E69F00", "D"),
@@ -73,8 +75,8 @@ def draw_controls(view: View) -> Figure:
     for label, (names, color, look) in paths.items():
         points = [[view.pass_at(name, k).mean for k in KS] for name in names]
         draw_path(axes, points, label, color, look, [short(name) for name in names])
-    again = [[view.asked_again(name, k).mean for k in KS] for name in view.base]
-    draw_path(axes, again, "base, asked again until there is a program", "#56B4E9", "s:", [])
+    again = [[view.asked_again(name, k).mean for k in KS] for name in view.base_chat]
+    draw_path(axes, again, "base in chat, asked again until there is a program", "#56B4E9", "s:", [])
     axes.set_xlabel("pass@1")
     axes.set_ylabel(f"pass@{KS[-1]}")
     axes.legend(frameon=False, fontsize=6)
@@ -103,9 +105,10 @@ def short(name: str) -> str:
 
 
 def best_parents(view: View, k: int, group: str = "") -> list[Level]:
-    """The base model in its own prompt and the instruct model, each at its best temperature."""
+    """The base model in its own prompt and in chat and the instruct model, each at its best temperature."""
     return [
         ("base, own prompt, at its best T", view.best(view.base, k, group), BASE),
+        ("base in chat, at its best T", view.best(view.base_chat, k, group), BASE_CHAT),
         ("instruct, at its best T", view.best_instruct(k, group), INSTRUCT),
     ]
 
@@ -144,5 +147,5 @@ def finish(figure: Figure, panels: Sequence[Axes], label: str) -> Figure:
     """The label of the first axis, and one legend for all, below."""
     panels[0].set_ylabel(label)
     entries = panels[0].get_legend_handles_labels()
-    figure.legend(*entries, loc="outside lower center", ncols=len(entries[0]), frameon=False, fontsize=7)
+    figure.legend(*entries, loc="outside lower center", ncols=min(len(entries[0]), 3), frameon=False, fontsize=7)
     return figure

@@ -28,7 +28,8 @@ def report(results: Path, output: Path, formats: Sequence[str] = ("png",)) -> No
     with rc_context(PRINT):
         for name, draw in FIGURES.items():
             save(draw(view), output / name, [f".{suffix}" for suffix in formats])
-    tables = (summary_table, settings_table, differences_table, groups_table, best_alphas_table, asked_again_table)
+    tables = (summary_table, settings_table, differences_table, temperature_table, methods_table,
+              groups_table, best_alphas_table, asked_again_table)
     text = "\n\n".join(table(view) for table in tables)
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n\nfigures and tables.md: {output}")
@@ -78,6 +79,25 @@ def differences_table(view: View) -> str:
     best = "; ".join(f"for pass@{k} {view.best_base(k)} and {view.best_instruct(k)}" for k in KS)
     columns = ["", "setting", "minus the base", "by seed", "minus the instruct model", "by seed"]
     return markdown(columns, rows, f"Differences to each parent at its best on these problems ({best})")
+
+
+def temperature_table(view: View) -> str:
+    """LERP's merges, all at one temperature, against the instruct model at each: what heat does not do."""
+    rows = []
+    for name in view.merged:
+        for other in view.instruct:
+            rows.append([name, other, *(view.difference(name, other, k).text("+") for k in KS)])
+    return markdown(["setting", "minus", *(f"pass@{k}" for k in KS)], rows, "Merging against temperature")
+
+
+def methods_table(view: View) -> str:
+    """SLERP less LERP at the same alpha, where both were sampled."""
+    lerp, slerp = view.by_alpha["lerp"], view.by_alpha.get("slerp", {})
+    rows = []
+    for alpha in sorted(set(lerp) & set(slerp) - {0, 1}):
+        found = [view.difference(slerp[alpha], lerp[alpha], k).text("+") for k in KS]
+        rows.append([f"{alpha:g}", *found])
+    return markdown(["alpha", *(f"pass@{k}" for k in KS)], rows, "SLERP minus LERP")
 
 
 def groups_table(view: View) -> str:

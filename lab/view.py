@@ -30,10 +30,10 @@ class View:
         self.early = self.most([each.name for each in settings if each.steps])
         self.by_alpha: dict[str, dict[float, str]] = {}
         for method in ("lerp", "slerp"):
-            names = self.alphas_of(method)
-            full = self.most(list(names.values()))
+            full = self.most(list(self.alphas_of(method).values()))
+            names = {alpha: name for alpha, name in self.alphas_of(method).items() if name in full}
             if set(names) - {0, 1}:
-                self.by_alpha[method] = {alpha: name for alpha, name in names.items() if name in full}
+                self.by_alpha[method] = names
         self.merged = [name for alpha, name in self.by_alpha["lerp"].items() if alpha not in (0, 1)]
 
     def most(self, names: list[str]) -> list[str]:

@@ -144,9 +144,10 @@ def test_the_main_settings_are_among_all_and_can_be_reported_alone(output, tmp_p
 
 
 def test_a_setting_that_one_seed_has_is_compared_on_that_seed_and_left_out_of_what_all_have(output):
-    for name in ("lerp_0.3", "switching_K5_P10"):
+    for name in ("lerp_0.3", "switching_K5_P10", *(f"slerp_0.{tenth}" for tenth in range(1, 10))):
         (output / "seed_1" / name / MEASURED).unlink()
     view = View(read_results(collect(output, [0, 1])))
+    assert "slerp" not in view.by_alpha and "slerp_0.5" in view.results.names
     assert 0.3 not in view.by_alpha["lerp"] and 0.3 in view.alphas_of("lerp", 0)
     assert "switching_K5_P10" not in view.switching and len(view.switching) == 2
     values = view.results.values
