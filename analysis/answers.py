@@ -20,7 +20,7 @@ from hindsight.settings import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ("base", "switching", "alpha_0.7", "instruct")  # of `make demo`
-LOOP_RUNS = ("start", "finetuned", "alpha_0.7", "alpha_0.9")  # of `make loop`
+LOOP_RUNS = ("start", "finetuned", "alpha_0.4", "alpha_0.7", "alpha_0.9")  # of `make loop`
 NOT_CONVERTED = "not converted"
 NOT_JUDGED = "not judged"
 

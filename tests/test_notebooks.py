@@ -13,7 +13,8 @@ from analysis.answers import RUNS
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
 # The loop's runs, and those of the demo that stand for them where there is no LLaMA-Factory to make them
-LOOP = {"start": "base", "finetuned": "instruct", "alpha_0.7": "alpha_0.7", "alpha_0.9": "alpha_0.7", "data": "data"}
+LOOP = {"start": "base", "finetuned": "instruct", "data": "data"}
+LOOP |= dict.fromkeys(("alpha_0.4", "alpha_0.7", "alpha_0.9"), "alpha_0.7")
 MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:home|root|tmp|work|mnt|usr|var|opt|Users)/\w")
 
 

@@ -4,7 +4,7 @@
 #
 #     bash SkyThought/train/loop.sh      # or `make loop`, which installs .venv and .venv-train first
 #
-# As it stands it runs on the lab, in about 15 minutes on two CPU cores, with real vLLM and real LLaMA-Factory. Run
+# As it stands it runs on the lab, in 8 minutes on 2 CPU cores, with real vLLM and real LLaMA-Factory. Run
 # again after a stop of whatever kind it goes on: no answer is made anew, no server is started for a run that is complete,
 # and training is not repeated. On a GPU machine edit the constants and `serve`; behind the lab's values stand others. Every
 # constant can also be set for one run: `NUM_SAMPLES=4 RUNS=runs/try bash SkyThought/train/loop.sh`.
@@ -40,7 +40,7 @@ CHAT_TEMPLATE=${CHAT_TEMPLATE:-}              # Jinja file, for a START that has
 CONFIG=${CONFIG:-SkyThought/train/lab_cpu.yaml}  # SkyThought/train/llama3.1_8b_full.yaml, with FORCE_TORCHRUN=1
 TRAIN_ARGS=${TRAIN_ARGS:-}                    # settings behind it, as in "max_steps=3 seed=1"
 EXPORT=${EXPORT:-}                            # export file, for a LoRA CONFIG; empty: CONFIG leaves a whole checkpoint
-ALPHAS=${ALPHAS:-0.7 0.9}                     # at which the result is merged with START; the paper's
+ALPHAS=${ALPHAS:-0.4 0.7 0.9}                 # at which the result is merged with START; the paper's are 0.7 and 0.9
 
 # The server of a checkpoint ($1) by a name ($2) on a port ($3). On a GPU machine rather:
 #     exec vllm serve "$1" --served-model-name "$2" --port "$3" --max-model-len 10240
