@@ -5,21 +5,21 @@ What a run's thousands of files say is kept beside them in one small file, MEASU
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from analysis.next_token import Source, answer_entropies, context_and_answer, load_checkpoint
 from analysis.programs import normalise
 from hindsight import records
 from hindsight.formats import extract_code, split_uniform
 from hindsight.settings import UserError
 from lab.world import family_of
 
+if TYPE_CHECKING:  # it loads torch and transformers, for seconds
+    from analysis.next_token import Source
+
 MEASURED = "measured.json"
 
 
-def measure_run(folder: Path, source: Source | None) -> None:
+def measure_run(folder: Path, source: "Source | None") -> None:
     """Reads a checked run and writes its MEASURED: {"problems": [a row each]}.
 
     A row has the problem's `question_id`, `group`, `family` and `difficulty`, and of its answers the number of all
@@ -77,8 +77,12 @@ def is_in_format(answer: dict[str, Any]) -> bool:
     return answer["finish_reason"] == "stop" and split_uniform(text) is not None and extract_code(text) is not None
 
 
-def read_entropies(answers: list[dict[str, Any]], source: Source) -> list[tuple[float, int]]:
+def read_entropies(answers: list[dict[str, Any]], source: "Source") -> list[tuple[float, int]]:
     """Of each answer the sum of the entropies, in nats, before each of its tokens, and the number of these."""
+    import torch
+
+    from analysis.next_token import answer_entropies, context_and_answer, load_checkpoint
+
     torch.set_num_threads(1)  # others compute at the same time
     model, tokenizer = load_checkpoint(source)
     found = answer_entropies(model, [context_and_answer(answer, tokenizer) for answer in answers])

@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analysis.next_token import Merge, Source
 from hindsight.problems import load_problems
 from hindsight.records import list_files, read_record
 from hindsight.serving import Server, divide_threads, start, stop, wait_until_up
@@ -29,6 +29,9 @@ from lab.measure import MEASURED, measure_run
 from lab.report import report
 from lab.results import collect
 from lab.study import Setting, list_settings
+
+if TYPE_CHECKING:  # it loads torch and transformers, for seconds
+    from analysis.next_token import Source
 
 SEEDS = [0]                    # training seeds
 EVERYTHING = False             # every alpha, method, temperature and control, not the main ones alone
@@ -169,8 +172,10 @@ def judge(study: Study, seed: int, setting: Setting) -> None:
     measure_run(folder, source_of(study, seed, setting))
 
 
-def source_of(study: Study, seed: int, setting: Setting) -> Source | None:
+def source_of(study: Study, seed: int, setting: Setting) -> "Source | None":
     """The model that wrote a setting's answers, as `analysis.next_token` loads it; None: there were two."""
+    from analysis.next_token import Merge
+
     models = study.models(seed)
     if setting.kind == "switching":
         return None

@@ -1,9 +1,12 @@
 """The lab: its problems are right and new to its models, and its models are what the scripts and the server expect."""
 
 import ast
+import io
 import json
+from contextlib import redirect_stdout
 from itertools import islice, pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -81,9 +84,28 @@ def constant_program(row):
     return f"print({constant.strip()!r})"
 
 
-def test_every_reference_solution_passes_its_tests(rows):
+def outputs_of(program, row):
+    """What a program of ours gives for the inputs of the problem's tests, run here."""
+    found, tests = [], json.loads(row["input_output"])
+    for given in tests["inputs"]:
+        names, printed = {}, io.StringIO()
+        with mock.patch("sys.stdin", io.StringIO("" if is_call(row) else given)), redirect_stdout(printed):
+            exec(program, names)
+        found.append(names[tests["fn_name"]](*given) if is_call(row) else printed.getvalue())
+    return found
+
+
+def test_every_reference_solution_gives_the_outputs_of_its_tests(rows):
+    for row in rows:
+        expected = json.loads(row["input_output"])["outputs"]
+        for program in json.loads(row["solutions"]):
+            found = outputs_of(program, row)
+            assert found == expected if is_call(row) else list(map(str.split, found)) == list(map(str.split, expected))
+
+
+def test_reference_solutions_pass_the_judge(rows):
     with TACOTaskHandler() as judge:
-        for row in rows:
+        for row in rows[::6]:
             for program in json.loads(row["solutions"]):
                 verdict = judge.update_results(row, answer_with(program))
                 assert verdict["correctness"], (row["name"], verdict["tests"][-1:])

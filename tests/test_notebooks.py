@@ -1,15 +1,19 @@
 """The notebooks as they are committed, and run top to bottom on the lab's runs."""
 
 import itertools
+import os
 import re
+from unittest import mock
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from scripts import ROOT, run_script
+from scripts import ROOT
 
+from analysis import embed
 from analysis.answers import RUNS
+from hindsight.settings import read_settings
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
 # The loop's runs, and those of the demo that stand for them where there is no LLaMA-Factory to make them
@@ -37,10 +41,9 @@ def count_figures(notebook):
 
 @pytest.fixture(scope="module")
 def embedded_runs(lab_runs):
-    for run in RUNS:
-        flags = ("--input_dir", lab_runs / run)
-        result = run_script("analysis/embed.py", *flags, HF_HUB_OFFLINE="1", OPENAI_API_KEY="", OPENAI_BASE_URL="")
-        assert result.returncode == 0, result.stdout + result.stderr
+    with mock.patch.dict(os.environ, OPENAI_API_KEY="", OPENAI_BASE_URL=""):
+        for run in RUNS:
+            assert not embed.main(read_settings(vars(embed), ["--input_dir", str(lab_runs / run)]))
     return lab_runs
 
 
