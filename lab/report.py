@@ -56,7 +56,7 @@ def settings_table(view: View) -> str:
     for name in results.names:
         passed = [str(view.pass_at(name, k)) for k in KS]
         groups = [f"{view.pass_at(name, KS[-1], group).mean:.3f}" for group in GROUPS]
-        shares = [f"{results.share(name, share).mean:.3f}" if results.has(name, share) else "" for share in SHARES]
+        shares = [str(results.share(name, share)) if results.has(name, share) else "" for share in SHARES]
         seeds = " ".join(map(str, results.seeds_of(name)))
         rows.append([name, seeds, *passed, *groups, *shares])
     of_groups = [f"@{KS[-1]}, {NAMES_OF_GROUPS[group]}" for group in GROUPS]

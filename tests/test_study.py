@@ -126,6 +126,11 @@ def test_the_report_draws_and_tells_all_settings_and_is_the_same_again(output, c
     report(results, output / "one")
     tables = (output / "one" / "tables.md").read_text()
     assert all(f"| {setting.name} |" in tables for setting in list_settings(everything=True))
+    view = View(read_results(results))
+    for one, other, start in (("slerp_0.3", "lerp_0.3", "0.3"), ("lerp_0.7", "instruct_T1", "lerp_0.7 | instruct_T1")):
+        differences = [view.difference(one, other, k).text("+") for k in (1, 10)]
+        assert f"| {' | '.join([start, *differences])} |" in tables
+    assert str(view.results.share("lerp_0.3", "entropy")) in tables
     report(results, output / "two")
     for path in (output / "one").iterdir():
         assert path.read_bytes() == (output / "two" / path.name).read_bytes()
