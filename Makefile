@@ -36,13 +36,13 @@ test: setup
 setup: .venv/installed
 
 serve: setup
-	$(BIN)/python -m hindsight.serving --model $(MODEL) --name "$(NAME)" --port $(PORT)
+	$(BIN)/python -m hindsight.servers.vllm_process --model $(MODEL) --name "$(NAME)" --port $(PORT)
 
 reproduce: setup
-	$(BIN)/python -m lab.reproduce
+	$(BIN)/python -m lab.study.reproduce
 
 reproduce-all: setup
-	$(BIN)/python -m lab.reproduce --everything --seeds 0 1 2
+	$(BIN)/python -m lab.study.reproduce --everything --seeds 0 1 2
 
 lint: setup
 	$(BIN)/ruff check .

@@ -15,15 +15,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hindsight import records
-from hindsight.mask import read_mask
-from hindsight.problems import TestLookup
-from hindsight.runs import converted_files, open_step
-from hindsight.settings import Settings, require, run_script
+from hindsight.errors import require
+from hindsight.files import records
+from hindsight.files.masks import read_mask
+from hindsight.files.runs import converted_files, open_step
+from hindsight.problem_sets.problems import TestLookup
+from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco import NOT_JUDGED
 
+# fmt: off
+# fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder; verdicts are written into its files
 PROBLEMS = ""                    # where the tests are: lab, a file or a Hub name; empty: where each answer says
 TIMEOUT = 4.0                    # CPU seconds a program may take for one test; TACO's: 4
@@ -36,6 +39,8 @@ SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, e
 UNSAFE = False                   # run them although they are not contained
 RAY_ADDRESS = ""                 # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
 ALLOW_OTHER_SETTINGS = False     # go on in a folder that was judged by other limits or rules
+# fmt: on
+# fmt: on
 
 # The mask is not among them: it changes no verdict, only which answers get one.
 SAME = ("problems", "timeout", "memory_mb", "checkers", "reference_rules")

@@ -19,47 +19,59 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hindsight.curation import BROKEN, Candidates, find_candidates
-from hindsight.dataset_card import push_to_hub
-from hindsight.dataset_files import OTHER_PROBLEM, OTHER_ROWS, ROW, counts_by_folder, require_same_data, write_dataset
-from hindsight.distances import distances_within
-from hindsight.mask import read_mask
-from hindsight.ngrams import LONGEST
-from hindsight.selection import choose, farthest_first
-from hindsight.settings import Settings, UserError, require, run_script
-from hindsight.training_rows import SUFFIXES
+from hindsight.curation.dataset_card import push_to_hub
+from hindsight.curation.dataset_files import (
+    OTHER_PROBLEM,
+    OTHER_ROWS,
+    ROW,
+    counts_by_folder,
+    require_same_data,
+    write_dataset,
+)
+from hindsight.curation.distances import distances_within
+from hindsight.curation.filters import BROKEN, Candidates, find_candidates
+from hindsight.curation.ngrams import LONGEST
+from hindsight.curation.rows import SUFFIXES
+from hindsight.curation.selection import choose, farthest_first
+from hindsight.errors import UserError, require
+from hindsight.files.masks import read_mask
+from hindsight.settings import Settings, run_script
 
+# fmt: off
+# fmt: off
 INPUT_DIRS = ["runs/lab/alpha_0.7_train"]  # checked run folders
-SHARES = []                                # parts of the rows from each folder, as 3 1; empty: as they come
-OUTPUT_DIR = "runs/lab/data"               # LLaMA-Factory's dataset_dir
-NAME = "hindsight"                         # the dataset's name there
-FORMAT = "sharegpt"                        # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
-BASE = False                               # true: the base model's transcript as the prompt, without a chat
-PROMPT_FILE = ""                           # Jinja file of own prompts, as of the sampling scripts; empty: none
-VALIDATION = 0.1                           # share of the problems whose rows are for validation; 0: none
+SHARES = []                   # parts of the rows from each folder, as 3 1; empty: as they come
+OUTPUT_DIR = "runs/lab/data"  # LLaMA-Factory's dataset_dir
+NAME = "hindsight"            # the dataset's name there
+FORMAT = "sharegpt"           # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
+BASE = False                  # true: the base model's transcript as the prompt, without a chat
+PROMPT_FILE = ""              # Jinja file of own prompts, as of the sampling scripts; empty: none
+VALIDATION = 0.1              # share of the problems whose rows are for validation; 0: none
 # which answers
-CORRECT_ONLY = True                        # false: wrong ones and those without a verdict too
-MASK = ""                                  # file of SkyThought/audit_problems.py: problems to leave out; empty: none
-DROP_CUT_OFF = True                        # leave out answers that MAX_TOKENS cut off
-DROP_EMPTY_THOUGHT = True                  # leave out answers without a thought
-CUTOFF_LEN = 1024                          # tokens of the longest row, as LLaMA-Factory's cutoff_len; 0: of any length
-TOKENIZER = "lab/models/base"              # of the model to be trained, a folder or Hub name: tokens are counted by it
-CHAT_TEMPLATE = ""                         # Jinja file of the template it is trained with; empty: the tokenizer's own
-EXACT_DUPLICATES = True                    # leave out answers that are others again, but for blank space
-NEAR_DUPLICATES = 0.8                      # leave out the later of two answers at least so similar (Jaccard); 0: none
-CONTAMINATION = 0.5                        # leave out a problem with this share of n-grams of a test; 0: none
-NGRAM = 13                                 # words of an n-gram
-TEST_PROBLEMS = "lab"                      # what models are tested on: lab, a file or a Hub name; empty: none
-TEST_SPLIT = "test"                        # which part of them
-BENCHMARKS = []                            # more of them: .jsonl and .parquet files, or Hub names
+CORRECT_ONLY = True            # false: wrong ones and those without a verdict too
+MASK = ""                      # file of SkyThought/audit_problems.py: problems to leave out; empty: none
+DROP_CUT_OFF = True            # leave out answers that MAX_TOKENS cut off
+DROP_EMPTY_THOUGHT = True      # leave out answers without a thought
+CUTOFF_LEN = 1024              # tokens of the longest row, as LLaMA-Factory's cutoff_len; 0: of any length
+TOKENIZER = "lab/models/base"  # of the model to be trained, a folder or Hub name: tokens are counted by it
+CHAT_TEMPLATE = ""             # Jinja file of the template it is trained with; empty: the tokenizer's own
+EXACT_DUPLICATES = True        # leave out answers that are others again, but for blank space
+NEAR_DUPLICATES = 0.8          # leave out the later of two answers at least so similar (Jaccard); 0: none
+CONTAMINATION = 0.5            # leave out a problem with this share of n-grams of a test; 0: none
+NGRAM = 13                     # words of an n-gram
+TEST_PROBLEMS = "lab"          # what models are tested on: lab, a file or a Hub name; empty: none
+TEST_SPLIT = "test"            # which part of them
+BENCHMARKS = []                # more of them: .jsonl and .parquet files, or Hub names
 # which of those that are left
-MAX_SAMPLES = 10000                        # rows in all; the paper's datasets have 10,000
-MAX_PER_PROBLEM = 10                       # rows of a problem; all problems get one before any gets two
-SELECT = "random"                          # answers of a problem: random, shortest, or diverse (the farthest apart)
-SEED = 0                                   # of everything random
-PUSH_TO_HUB = ""                           # data set of the Hub to put it into, as name/dataset; empty: none
-WORKERS = 0                                # processes; 0: one a core
-OVERWRITE = False                          # replace a dataset that was made of other answers or settings
+MAX_SAMPLES = 10000   # rows in all; the paper's datasets have 10,000
+MAX_PER_PROBLEM = 10  # rows of a problem; all problems get one before any gets two
+SELECT = "random"     # answers of a problem: random, shortest, or diverse (the farthest apart)
+SEED = 0              # of everything random
+PUSH_TO_HUB = ""      # data set of the Hub to put it into, as name/dataset; empty: none
+WORKERS = 0           # processes; 0: one a core
+OVERWRITE = False     # replace a dataset that was made of other answers or settings
+# fmt: on
+# fmt: on
 
 
 def rank(candidates: Candidates, group: np.ndarray, settings: Settings, how: Counter) -> list[int]:

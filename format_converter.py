@@ -1,10 +1,10 @@
-"""Step 2: brings raw answers into the uniform format (see hindsight/formats.py), without changing a word of them.
+"""Step 2: brings raw answers into the uniform format (see hindsight/text/formats.py), without changing a word of them.
 
 Reads question_*_sample_*.json; writes converted_question_*_sample_*.json with `converted_text` and `conversion` (how).
-Rules read an answer in any dialect, and one whose tags are not as they should be (hindsight/dialects.py). What they
+Rules read an answer in any dialect, and one whose tags are not as they should be (hindsight/conversion/reader.py). What they
 cannot decide goes to a reformatting LLM over any OpenAI-compatible server: it says where to cut (hindsight/
 reformat_replies.py), or writes both sections anew. What it says is kept only with proof that nothing changed
-(hindsight/proof.py), and never paid for twice. Without an LLM the last code block is the solution. What cannot be
+(hindsight/conversion/proof.py), and never paid for twice. Without an LLM the last code block is the solution. What cannot be
 converted gets no file, is counted, and is tried again by the next run.
 
     python format_converter.py --input_dir runs/lab/instruct
@@ -19,46 +19,51 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hindsight import records
-from hindsight.batches import DISCOUNT, Batches
-from hindsight.client import Server, only_model, require_model
-from hindsight.conversion import convert_by_rules, write_converted
-from hindsight.job_queue import Failures, run_all
-from hindsight.reformat_replies import MODES
-from hindsight.reformatter import Question, Reformatter
-from hindsight.reply_cache import ReplyCache
-from hindsight.runs import open_step
-from hindsight.settings import Settings, require, run_script
-from hindsight.spending import Bill, Pace, Prices, read_budget
+from hindsight.conversion.batches import DISCOUNT, Batches
+from hindsight.conversion.by_model import Question, Reformatter
+from hindsight.conversion.by_rules import convert_by_rules, write_converted
+from hindsight.conversion.replies import MODES
+from hindsight.conversion.reply_cache import ReplyCache
+from hindsight.errors import require
+from hindsight.files import records
+from hindsight.files.runs import open_step
+from hindsight.servers.budgets import Bill, Pace, Prices, read_budget
+from hindsight.servers.client import Server, only_model, require_model
+from hindsight.servers.job_queue import Failures, run_all
+from hindsight.settings import Settings, run_script
 
+# fmt: off
+# fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder with the raw answers
 OUTPUT_DIR = ""                  # where the converted ones go; empty: beside the raw ones
 
-RULES = "first"                  # first: the LLM gets what rules cannot decide; only: no LLM; never: as in the paper
-WORKERS = 0                      # processes that read by rules; 0: one a core
-MIN_KEPT = 0.9                   # share of the raw answer's words that a conversion has in their order, at least
-MAX_NEW = 10                     # words of a conversion that are not the raw answer's, at most
+RULES = "first"  # first: the LLM gets what rules cannot decide; only: no LLM; never: as in the paper
+WORKERS = 0      # processes that read by rules; 0: one a core
+MIN_KEPT = 0.9   # share of the raw answer's words that a conversion has in their order, at least
+MAX_NEW = 10     # words of a conversion that are not the raw answer's, at most
 
-LLM_MODEL = ""                   # the reformatting model; empty: the one that LLM_URL serves; the paper: gpt-4o-mini
-LLM_URL = ""                     # its server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else the OpenAI API
-LLM_MODE = "cut"                 # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
-LLM_TEMPERATURE = 0.7            # the paper: 0.7
-LLM_MAX_TOKENS = 16384           # longest reply, in tokens; the paper: 16384
-STRUCTURED_OUTPUT = True         # replies are JSON by a schema, where the server can; false: they have tags
-RETRIES = 2                      # times that a reply which cannot be kept is asked for again, with what was wrong
-CACHE = "runs/reformatted"       # folder of the replies that were kept, for all runs; empty: none is
+LLM_MODEL = ""              # the reformatting model; empty: the one that LLM_URL serves; the paper: gpt-4o-mini
+LLM_URL = ""                # its server, as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else the OpenAI API
+LLM_MODE = "cut"            # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
+LLM_TEMPERATURE = 0.7       # the paper: 0.7
+LLM_MAX_TOKENS = 16384      # longest reply, in tokens; the paper: 16384
+STRUCTURED_OUTPUT = True    # replies are JSON by a schema, where the server can; false: they have tags
+RETRIES = 2                 # times that a reply which cannot be kept is asked for again, with what was wrong
+CACHE = "runs/reformatted"  # folder of the replies that were kept, for all runs; empty: none is
 
-MAX_RPM = 0                      # requests a minute, at most; 0: no limit
-MAX_TPM = 0                      # tokens a minute, at most, those of prompts and the longest replies; 0: no limit
-PRICE_PROMPT = 0.15              # dollars for a million prompt tokens; 0 for a server of your own
-PRICE_COMPLETION = 0.60          # dollars for a million completion tokens
-BUDGET = ""                      # "5 USD" or "200000 tokens": the LLM is asked nothing that may cost more; empty: none
-BATCH = False                    # by the batch endpoint of the OpenAI API: half the price, within a day
-DRY_RUN = False                  # stop after the rules and the estimate of what the LLM would cost
+MAX_RPM = 0              # requests a minute, at most; 0: no limit
+MAX_TPM = 0              # tokens a minute, at most, those of prompts and the longest replies; 0: no limit
+PRICE_PROMPT = 0.15      # dollars for a million prompt tokens; 0 for a server of your own
+PRICE_COMPLETION = 0.60  # dollars for a million completion tokens
+BUDGET = ""              # "5 USD" or "200000 tokens": the LLM is asked nothing that may cost more; empty: none
+BATCH = False            # by the batch endpoint of the OpenAI API: half the price, within a day
+DRY_RUN = False          # stop after the rules and the estimate of what the LLM would cost
 
-CONCURRENCY = 64                 # requests in flight
-SERVER_DEADLINE = 600            # seconds a server may stay away during the run before it is given up
-ALLOW_OTHER_SETTINGS = False     # go on in a folder that was converted with other settings
+CONCURRENCY = 64              # requests in flight
+SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
+ALLOW_OTHER_SETTINGS = False  # go on in a folder that was converted with other settings
+# fmt: on
+# fmt: on
 
 SAME = ("rules", "llm_model", "llm_mode", "llm_temperature", "llm_max_tokens", "min_kept", "max_new")
 

@@ -13,20 +13,22 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hindsight.checkpoint_merge import merge_checkpoints
-from hindsight.merge_report import REPORT_FILE
-from hindsight.records import read_record
+from hindsight.files.records import read_record
+from hindsight.merging.merge import merge_checkpoints
+from hindsight.merging.report import REPORT_FILE
 from hindsight.settings import Settings, run_script
 
-BASE_MODEL = "lab/models/base"  # folder or Hub name; the paper: meta-llama/Llama-3.1-8B
+# fmt: off
+BASE_MODEL = "lab/models/base"           # folder or Hub name; the paper: meta-llama/Llama-3.1-8B
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-ALPHAS = [0.7]                  # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
-METHOD = "lerp"                 # lerp or slerp; the paper: lerp, earlier slerp
-OUTPUT_DIR = "runs/lab/merged"  # gets a folder alpha_A for each alpha
+ALPHAS = [0.7]                           # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
+METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earlier slerp
+OUTPUT_DIR = "runs/lab/merged"           # gets a folder alpha_A for each alpha
 
-CONFIG_FROM = "finetuned"       # whose config, tokenizer, dtypes and vocabulary they get: finetuned or base
-MAX_SHARD_GB = 5.0              # largest file of weights, in 10^9 bytes
-WORKERS = 0                     # threads that compute, at most 8; 0: one a core but one
+CONFIG_FROM = "finetuned"  # whose config, tokenizer, dtypes and vocabulary they get: finetuned or base
+MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
+WORKERS = 0                # threads that compute, at most 8; 0: one a core but one
+# fmt: on
 
 
 def main(settings: Settings) -> int:

@@ -16,15 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from hindsight import records
-from hindsight.curves import Curve, Difference, alpha_in, describe_run, differences, draw, make_curve
-from hindsight.mask import Mask, read_mask
-from hindsight.settings import Settings, require, run_script
-from hindsight.verdict_counts import STATUSES, count_evalplus, count_folder
+from hindsight.errors import require
+from hindsight.files import records
+from hindsight.files.masks import Mask, read_mask
+from hindsight.pass_at_k.counts import STATUSES, count_evalplus, count_folder
+from hindsight.pass_at_k.curves import Curve, Difference, alpha_in, describe_run, differences, draw, make_curve
+from hindsight.settings import Settings, run_script
 
 INPUT_DIRS = [
-    "runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"
-]                                     # checked run folders, evalplus's result files, or patterns of either
+    "runs/lab/base",
+    "runs/lab/switching",
+    "runs/lab/alpha_0.7",
+    "runs/lab/instruct",
+]  # checked run folders, evalplus's result files, or patterns of either
+# fmt: off
 LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or the file's name
 PANELS = []                           # a panel's name for each of INPUT_DIRS, as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
@@ -37,6 +42,7 @@ MASK = ""                             # file of SkyThought/audit_problems.py: pr
 LATEX = False                         # print the table as LaTeX too
 TITLE = ""                            # above the curves
 WORKERS = 0                           # processes that read answers; 0: one a core
+# fmt: on
 
 
 def find_inputs(settings: Settings) -> list[tuple[Path, str, str]]:

@@ -11,27 +11,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hindsight import sampling
-from hindsight.client import Server, usage
-from hindsight.preflight import Asked, ask_model
-from hindsight.prompts import Prompts
-from hindsight.sampling import Method, Sample
-from hindsight.settings import Settings, UserError, require, run_script
+from hindsight.errors import UserError, require
+from hindsight.sampling import loop
+from hindsight.sampling.loop import Method, Sample
+from hindsight.servers.checks import Asked, ask_model
+from hindsight.servers.client import Server, usage
+from hindsight.settings import Settings, run_script
+from hindsight.text.prompts import Prompts
 
-MODEL = "instruct"                 # which model answers: base (a text prompt) or instruct (chat messages)
-BASE_MODEL = "lab-base"            # its name on the server; the paper: meta-llama/Llama-3.1-8B
-INSTRUCT_MODEL = "lab-instruct"    # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-MERGED_FROM = []                   # of a merged model, recorded with its answers: base, fine-tuned model, alpha
+# fmt: off
+MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
+BASE_MODEL = "lab-base"                   # its name on the server; the paper: meta-llama/Llama-3.1-8B
+INSTRUCT_MODEL = "lab-instruct"           # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
+MERGED_FROM = []                          # of a merged model, recorded with its answers: base, fine-tuned model, alpha
 BASE_URLS = ["http://localhost:8000/v1"]  # its servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
-OUTPUT_DIR = "runs/lab/{model}"    # the run's folder; {model} stands for MODEL
+OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
 
-PROBLEMS = "lab"                   # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
-SPLIT = "test"                     # part of the problem set, empty: all; the paper: train
-DIFFICULTY = ""                    # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
-BEGIN_IDX = 0                      # first problem, counted within the split and difficulty
-END_IDX = 0                        # one past the last problem; 0: all
-SHARD = 0                          # which part of these problems this process does, counted from 0
-SHARDS = 1                         # into how many parts they are divided
+PROBLEMS = "lab"  # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
+SPLIT = "test"    # part of the problem set, empty: all; the paper: train
+DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
+BEGIN_IDX = 0     # first problem, counted within the split and difficulty
+END_IDX = 0       # one past the last problem; 0: all
+SHARD = 0         # which part of these problems this process does, counted from 0
+SHARDS = 1        # into how many parts they are divided
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
@@ -43,15 +45,16 @@ BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kep
 SEED = 0                           # of the run; each sample's own is derived from it
 LOGPROBS = 0                       # 1: record each token's id and log-probability
 
-PROMPT_FILE = ""                   # a Jinja file with prompts of your own (see hindsight/prompts.py); empty: ours
-SYSTEM_PROMPT = True               # false: no system message, so no format is asked for
+PROMPT_FILE = ""      # a Jinja file with prompts of your own (see hindsight/text/prompts.py); empty: ours
+SYSTEM_PROMPT = True  # false: no system message, so no format is asked for
 
-CONCURRENCY = 256                  # requests in flight, a server
-WAIT_FOR_SERVER = 0                # seconds to wait for a server that is still starting
-SERVER_DEADLINE = 600              # seconds a server may stay away during the run before it is given up
-REQUEST_TIMEOUT = 7200             # seconds one answer may take
-DRY_RUN = False                    # only look at the servers and show the prompts
-ALLOW_OTHER_SETTINGS = False       # go on in a folder that was made with other settings
+CONCURRENCY = 256             # requests in flight, a server
+WAIT_FOR_SERVER = 0           # seconds to wait for a server that is still starting
+SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
+REQUEST_TIMEOUT = 7200        # seconds one answer may take
+DRY_RUN = False               # only look at the servers and show the prompts
+ALLOW_OTHER_SETTINGS = False  # go on in a folder that was made with other settings
+# fmt: on
 
 SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model", "merged_from", "logprobs", "prompt_file")
 SAME += ("system_prompt",)
@@ -161,7 +164,7 @@ def main(settings: Settings) -> int:
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     folder = Path(settings.output_dir.format(model=settings.model))
     make, same = partial(make_method, settings, prompts), SAME + SAME_BY_MODEL[settings.model]
-    return sampling.run(Path(__file__).name, folder, make, settings, same, say=print)
+    return loop.run(Path(__file__).name, folder, make, settings, same, say=print)
 
 
 if __name__ == "__main__":

@@ -14,51 +14,54 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hindsight import sampling
-from hindsight.client import Server, ServerAway, TryAgain
-from hindsight.preflight import NOT_NOW, Asked, detokenize, tokenize, tokenize_open
-from hindsight.problems import Problem
-from hindsight.prompts import Prompts
-from hindsight.sampling import Method, Sample, sample_seed
-from hindsight.settings import Settings, UserError, require, run_script
-from hindsight.turns import Answer, Joint, Writer, find_joint, parse_turn_length, write_in_turns
+from hindsight.errors import UserError, require
+from hindsight.problem_sets.problems import Problem
+from hindsight.sampling import loop
+from hindsight.sampling.loop import Method, Sample, sample_seed
+from hindsight.sampling.turns import Answer, Joint, Writer, find_joint, parse_turn_length, write_in_turns
+from hindsight.servers.checks import NOT_NOW, Asked, detokenize, tokenize, tokenize_open
+from hindsight.servers.client import Server, ServerAway, TryAgain
+from hindsight.settings import Settings, run_script
+from hindsight.text.prompts import Prompts
 
+# fmt: off
 BASE_MODEL = "lab-base"            # its name on its servers; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"    # its name on its servers; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 BASE_MODEL_URLS = ["http://localhost:8000/v1"]  # the base model's servers, one or more
 INSTRUCT_MODEL_URLS = ["http://localhost:8001/v1"]  # the instruct model's servers; may be the same
 OUTPUT_DIR = "runs/lab/switching"  # the run's folder
 
-PROBLEMS = "lab"                   # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
-SPLIT = "test"                     # part of the problem set, empty: all; the paper: train
-DIFFICULTY = ""                    # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
-BEGIN_IDX = 0                      # first problem, counted within the split and difficulty
-END_IDX = 0                        # one past the last problem; 0: all
-SHARD = 0                          # which part of these problems this process does, counted from 0
-SHARDS = 1                         # into how many parts they are divided
+PROBLEMS = "lab"  # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
+SPLIT = "test"    # part of the problem set, empty: all; the paper: train
+DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
+BEGIN_IDX = 0     # first problem, counted within the split and difficulty
+END_IDX = 0       # one past the last problem; 0: all
+SHARD = 0         # which part of these problems this process does, counted from 0
+SHARDS = 1        # into how many parts they are divided
 
-NUM_SAMPLES = 10                   # answers per problem; the paper: 10
-K = "10"                           # tokens of a base model's turn: "10", "5-15" uniform, "geometric 10"; the paper: 50
-P = "40"                           # tokens of an instruct model's turn, likewise; the paper: 300
-FIRST = "instruct"                 # who begins: instruct, base, or random (by the sample's seed)
-TOTAL_NEW_TOKENS = 512             # longest answer of both together, in tokens; the paper: 8192
-BASE_TEMPERATURE = 0.8             # the paper: 0.8
-BASE_TOP_P = 0.95                  # the paper: 0.95
-INSTRUCT_TEMPERATURE = 0.7         # the paper: 0.7
-INSTRUCT_TOP_P = 0.7               # the paper: 0.7
-STOP = ["<end_of_solution>"]       # strings that end an answer; kept in it
-SEED = 0                           # of the run; each sample's and turn's own is derived from it
-LOGPROBS = 0                       # 1: record each token's id and log-probability under the model that wrote it
+NUM_SAMPLES = 10              # answers per problem; the paper: 10
+K = "10"                      # tokens of a base model's turn: "10", "5-15" uniform, "geometric 10"; the paper: 50
+P = "40"                      # tokens of an instruct model's turn, likewise; the paper: 300
+FIRST = "instruct"            # who begins: instruct, base, or random (by the sample's seed)
+TOTAL_NEW_TOKENS = 512        # longest answer of both together, in tokens; the paper: 8192
+BASE_TEMPERATURE = 0.8        # the paper: 0.8
+BASE_TOP_P = 0.95             # the paper: 0.95
+INSTRUCT_TEMPERATURE = 0.7    # the paper: 0.7
+INSTRUCT_TOP_P = 0.7          # the paper: 0.7
+STOP = ["<end_of_solution>"]  # strings that end an answer; kept in it
+SEED = 0                      # of the run; each sample's and turn's own is derived from it
+LOGPROBS = 0                  # 1: record each token's id and log-probability under the model that wrote it
 
-PROMPT_FILE = ""                   # a Jinja file with prompts of your own (see hindsight/prompts.py); empty: ours
-SYSTEM_PROMPT = True               # false: no system message, so no format is asked for
+PROMPT_FILE = ""      # a Jinja file with prompts of your own (see hindsight/text/prompts.py); empty: ours
+SYSTEM_PROMPT = True  # false: no system message, so no format is asked for
 
-CONCURRENCY = 256                  # answers in flight, a pair of servers
-WAIT_FOR_SERVER = 0                # seconds to wait for a server that is still starting
-SERVER_DEADLINE = 600              # seconds a server may stay away during the run before it is given up
-REQUEST_TIMEOUT = 7200             # seconds one turn may take
-DRY_RUN = False                    # only look at the servers and show the prompts
-ALLOW_OTHER_SETTINGS = False       # go on in a folder that was made with other settings
+CONCURRENCY = 256             # answers in flight, a pair of servers
+WAIT_FOR_SERVER = 0           # seconds to wait for a server that is still starting
+SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
+REQUEST_TIMEOUT = 7200        # seconds one turn may take
+DRY_RUN = False               # only look at the servers and show the prompts
+ALLOW_OTHER_SETTINGS = False  # go on in a folder that was made with other settings
+# fmt: on
 
 SAME = ("problems", "split", "difficulty", "base_model", "instruct_model", "k", "p", "first", "total_new_tokens")
 SAME += ("seed", "stop", "logprobs", "prompt_file", "system_prompt")
@@ -206,7 +209,7 @@ def main(settings: Settings) -> int:
     require(settings.first in who, f"FIRST is instruct, base or random, not {settings.first!r}")
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     make = partial(make_method, settings, prompts)
-    return sampling.run(Path(__file__).name, Path(settings.output_dir), make, settings, SAME, say=print)
+    return loop.run(Path(__file__).name, Path(settings.output_dir), make, settings, SAME, say=print)
 
 
 if __name__ == "__main__":

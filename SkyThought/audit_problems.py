@@ -1,6 +1,6 @@
 """Audits a problem set: judges its own solutions, and writes the mask of problems that nothing can be learned from.
 
-Reads problems in TACO's schema; writes a mask (see hindsight/mask.py), which steps 3, 4 and 5 take as --mask. A problem
+Reads problems in TACO's schema; writes a mask (see hindsight/files/masks.py), which steps 3, 4 and 5 take as --mask. A problem
 is masked when none of its solutions passes its tests, when so many give a wrong answer where others pass that several
 answers must be accepted there (it needs a special judge), or when its tests make no sense. A run that was killed goes
 on where it was; when special judges are added, their problems alone are audited again.
@@ -22,14 +22,17 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from hindsight import mask, records
-from hindsight.problems import Problem, ProblemSet, load_problems
-from hindsight.runs import versions
-from hindsight.settings import Settings, UserError, require, run_script
+from hindsight.errors import UserError, require
+from hindsight.files import masks, records
+from hindsight.files.runs import versions
+from hindsight.problem_sets.problems import Problem, ProblemSet, load_problems
+from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco import NOT_JUDGED, WRONG_ANSWER
 
+# fmt: off
+# fmt: off
 PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub name (BAAI/TACO)
 SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
 DIFFICULTY = ""                # EASY, MEDIUM, MEDIUM_HARD, HARD or VERY_HARD; empty: all
@@ -44,6 +47,8 @@ SEED = 0                       # of the random choice
 SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, each where the kernel allows it
 UNSAFE = False                 # run them although they are not contained
 RAY_ADDRESS = ""               # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
+# fmt: on
+# fmt: on
 
 SAME = ("split", "difficulty", "max_solutions", "timeout", "memory_mb", "seed")
 Entry = dict[str, Any]
@@ -151,15 +156,15 @@ def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
 
 
 def classify(entry: Entry, wrong_share: float) -> str:
-    """A problem's class (`mask.CLASSES`) by the verdicts on its solutions."""
+    """A problem's class (`masks.CLASSES`) by the verdicts on its solutions."""
     if not entry["tests"]:
-        return mask.MALFORMED
+        return masks.MALFORMED
     if not entry["solutions"]:
-        return mask.NO_SOLUTIONS
+        return masks.NO_SOLUTIONS
     right, wrong = (entry["verdicts"].get(name, 0) for name in ("correct", WRONG_ANSWER))
     if not right:
-        return mask.NO_PASS
-    return mask.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else mask.AGREE
+        return masks.NO_PASS
+    return masks.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else masks.AGREE
 
 
 def write_mask(output: Path, settings: Settings, origin: dict[str, Any], entries: dict[int, Entry]) -> Counter:
@@ -175,7 +180,7 @@ def write_mask(output: Path, settings: Settings, origin: dict[str, Any], entries
 
 def table(counts: Counter) -> str:
     """The number of problems of each class."""
-    rows = [(counts[name], name, "left out" if name in mask.MASKED else "kept") for name in mask.CLASSES]
+    rows = [(counts[name], name, "left out" if name in masks.MASKED else "kept") for name in masks.CLASSES]
     return "\n".join(f"{count:6d}  {name:18s}  {what}" for count, name, what in rows)
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from hindsight.settings import Settings, require
+from hindsight.errors import require
+from hindsight.settings import Settings
 from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
 from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler

@@ -49,8 +49,6 @@ def make_tests(input_output: Any) -> ProblemTests | None:
         wrapped = all(isinstance(output, list) and len(output) == 1 for output in outputs)
         return ProblemTests(function, inputs, outputs, wrapped)
     try:
-        return ProblemTests(
-            None, [_bytes(text) for text in inputs], [_bytes(text) for text in outputs], False
-        )
+        return ProblemTests(None, [_bytes(text) for text in inputs], [_bytes(text) for text in outputs], False)
     except TypeError:
         return None

@@ -19,7 +19,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from hindsight.settings import UserError, require
+from hindsight.errors import UserError, require
 from SkyThought.judges import Task
 from SkyThought.taco import NOT_JUDGED, TACOTaskHandler
 

@@ -31,8 +31,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from SkyThought import prelude
 from SkyThought.comparison import plain
+from SkyThought.sandbox import prelude
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
 # What that checker imports for a program, beside numpy as np.

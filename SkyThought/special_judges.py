@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hindsight.settings import UserError
+from hindsight.errors import UserError
 
 
 class SpecialJudge:

@@ -17,12 +17,13 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from hindsight.formats import extract_code
-from hindsight.settings import UserError
+from hindsight.errors import UserError
+from hindsight.text.formats import extract_code
 from SkyThought import reference_rules
-from SkyThought.alone import Machine
 from SkyThought.comparison import plain, same_text, same_value, shown
-from SkyThought.execution import (
+from SkyThought.machine_lock import Machine
+from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
+from SkyThought.sandbox.execution import (
     MEMORY_LIMIT,
     MISSING_FUNCTION,
     OUTPUT_LIMIT,
@@ -33,10 +34,9 @@ from SkyThought.execution import (
     Execution,
     Program,
 )
-from SkyThought.helper_process import MachineError, WarmProcess
-from SkyThought.prelude import wants_more
-from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
-from SkyThought.sandbox import LAYERS
+from SkyThought.sandbox.helper_process import MachineError, WarmProcess
+from SkyThought.sandbox.layers import LAYERS
+from SkyThought.sandbox.prelude import wants_more
 
 NO_CODE = "no code"
 WRONG_ANSWER = "wrong answer"
@@ -254,9 +254,7 @@ class TACOTaskHandler:
             result |= _shown(*[_text(part[: 4 * SHOWN_CHARACTERS]) for part in (stdin, expected, ran.output)])
         return result
 
-    def _judge_calls(
-        self, program: Program, tests: ProblemTests, check: Check | None, results: list[dict]
-    ) -> None:
+    def _judge_calls(self, program: Program, tests: ProblemTests, check: Check | None, results: list[dict]) -> None:
         """The results of a function, up to its first failing test; as with `_run`, perhaps from a second time alone."""
         longer = self._longer_timeout()
         results += _call_results(program.calls(tests.function, tests.inputs, longer), tests, check)

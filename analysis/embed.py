@@ -2,7 +2,7 @@
 
 Reads converted_question_*_sample_*.json; writes converted_question_*_sample_*_with_embeddings.json beside each, with
 `generated_embedding`, `converted_embedding`, `code_embedding` (lists of floats; null for an answer without a program),
-`embedding_model`, and `embedding_cut` (see analysis/embedding_files.py). Nothing is embedded twice: a run that was
+`embedding_model`, and `embedding_cut` (see analysis/embeddings/files.py). Nothing is embedded twice: a run that was
 killed goes on where it was, another WHAT is added to the files that are there, equal texts are embedded once.
 
 The model is one of sentence-transformers, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
@@ -27,36 +27,33 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from analysis.embedding_files import SOURCES, Answer, EmbeddedRun, Key, Place, digest
-from analysis.embedding_models import (
-    MINILM,
-    MOST_TEXTS,
-    OPENAI_PREFIX,
-    OPENAI_TOKENS,
-    ApiModel,
-    Embedding,
-    LocalModel,
-)
-from hindsight import records
-from hindsight.client import ItemFailed, only_model, require_model
-from hindsight.job_queue import Failures
-from hindsight.runs import open_step
-from hindsight.settings import Settings, UserError, require, run_script
-from hindsight.spending import Bill, Prices, read_budget
+from analysis.embeddings.files import SOURCES, Answer, EmbeddedRun, Key, Place, digest
+from analysis.embeddings.models import MINILM, MOST_TEXTS, OPENAI_PREFIX, OPENAI_TOKENS, ApiModel, Embedding, LocalModel
+from hindsight.errors import UserError, require
+from hindsight.files import records
+from hindsight.files.runs import open_step
+from hindsight.servers.budgets import Bill, Prices, read_budget
+from hindsight.servers.client import ItemFailed, only_model, require_model
+from hindsight.servers.job_queue import Failures
+from hindsight.settings import Settings, run_script
 
+# fmt: off
+# fmt: off
 INPUT_DIR = "runs/lab/instruct"    # the run folder with the converted answers
 WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
 EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else MiniLM here
 EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else none
 BATCH_SIZE = 64                    # texts embedded at once, in one request
 
-PRICE = 0.0                        # dollars for a million tokens; 0: OpenAI's for its models, nothing for others
-BUDGET = ""                        # "1 USD" or "200000 tokens": nothing is asked that may cost more; empty: none
-DRY_RUN = False                    # stop after the estimate of what it would cost
+PRICE = 0.0      # dollars for a million tokens; 0: OpenAI's for its models, nothing for others
+BUDGET = ""      # "1 USD" or "200000 tokens": nothing is asked that may cost more; empty: none
+DRY_RUN = False  # stop after the estimate of what it would cost
 
-CONCURRENCY = 8                    # requests in flight
-SERVER_DEADLINE = 600              # seconds a server may stay away during the run before it is given up
-ALLOW_OTHER_SETTINGS = False       # embed anew in a folder that was embedded by another model
+CONCURRENCY = 8               # requests in flight
+SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
+ALLOW_OTHER_SETTINGS = False  # embed anew in a folder that was embedded by another model
+# fmt: on
+# fmt: on
 
 SAME = ("embedding_model",)
 OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
@@ -216,11 +213,15 @@ def main(settings: Settings) -> int:
     run = EmbeddedRun(Path(settings.input_dir), settings.what, name)
     run.look(estimate=by_api, longest=OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
     print(f"model: {name} {f'at {settings.embedding_url}' if by_api else 'on this machine'}, {why}")
-    print(f"{run.folder}: {run.answers} converted answers, {run.answers - len(run.todo)} embedded before "
-          f"({', '.join(settings.what)})")
+    print(
+        f"{run.folder}: {run.answers} converted answers, {run.answers - len(run.todo)} embedded before "
+        f"({', '.join(settings.what)})"
+    )
     if run.others and not settings.allow_other_settings:
-        raise UserError(f"{run.folder} was embedded with other settings (by {', '.join(run.others)}, not by {name}): "
-                        "give another folder, the same model, or --allow_other_settings")
+        raise UserError(
+            f"{run.folder} was embedded with other settings (by {', '.join(run.others)}, not by {name}): "
+            "give another folder, the same model, or --allow_other_settings"
+        )
     if by_api:
         dollars = run.tokens * settings.price / 1e6
         price = f"${dollars:.4f}" if settings.price else "at no price that is known (--price)"

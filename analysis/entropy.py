@@ -28,11 +28,14 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 import numpy as np
 from tqdm import tqdm
 
-from analysis.entropy_summary import difference, draw, summarise
-from hindsight import records
-from hindsight.curves import describe_run
-from hindsight.settings import Settings, UserError, require, run_script
+from analysis.measures.entropy_summary import difference, draw, summarise
+from hindsight.errors import UserError, require
+from hindsight.files import records
+from hindsight.pass_at_k.curves import describe_run
+from hindsight.settings import Settings, run_script
 
+# fmt: off
+# fmt: off
 BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
@@ -40,16 +43,18 @@ METHOD = "lerp"                          # lerp or slerp
 CHECKPOINTS = []                         # others, folders or Hub names; merge_models.py's have their place by alpha
 BASE_CHECKPOINTS = []                    # others that read the transcript which base models get, not a chat
 
-INPUT_DIR = "runs/lab/instruct"          # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
-OUTPUT = "runs/lab/entropy"              # the files' name without .json, .pdf and .png
-FORMATS = ["pdf", "png"]                 # pictures: pdf, png, svg
+INPUT_DIR = "runs/lab/instruct"  # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
+OUTPUT = "runs/lab/entropy"      # the files' name without .json, .pdf and .png
+FORMATS = ["pdf", "png"]         # pictures: pdf, png, svg
 
-MAX_ANSWERS = 200                        # answers read, chosen at random; 0: all
-MAX_TOKENS = 0                           # longest prompt and answer, the rest is cut; 0: what a checkpoint takes
-BATCH_TOKENS = 16384                     # tokens read at once, prompts and padding too; fewer take less memory
-BIN = 10                                 # tokens averaged into one point of the picture; for long answers 200
-DEVICE = ""                              # cpu, cuda, cuda:1; empty: cuda where there is one
-SEED = 0                                 # of the choice of answers
+MAX_ANSWERS = 200     # answers read, chosen at random; 0: all
+MAX_TOKENS = 0        # longest prompt and answer, the rest is cut; 0: what a checkpoint takes
+BATCH_TOKENS = 16384  # tokens read at once, prompts and padding too; fewer take less memory
+BIN = 10              # tokens averaged into one point of the picture; for long answers 200
+DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda where there is one
+SEED = 0              # of the choice of answers
+# fmt: on
+# fmt: on
 
 KEYS = ("prompt", "generated_text")
 
@@ -120,9 +125,9 @@ def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
 
 def list_readers(settings: Settings) -> list[Reader]:
     """The checkpoints that read, in order. Raises UserError for one that is not there or cannot be merged."""
-    from hindsight.checkpoints import open_checkpoint  # here, as torch loads for seconds: bad input is said before
-    from hindsight.merge_plan import plan_merge
-    from hindsight.merging import METHODS
+    from hindsight.merging.arithmetic import METHODS
+    from hindsight.merging.checkpoints import open_checkpoint
+    from hindsight.merging.plan import plan_merge
 
     require(settings.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {settings.method!r}")
     readers, pair = [], (settings.base_model, settings.finetuned_model)
@@ -143,8 +148,8 @@ def list_readers(settings: Settings) -> list[Reader]:
 
 def alpha_of(name: str) -> float | None:
     """The alpha of a checkpoint that merge_models.py wrote, by its own record; None for another."""
-    from hindsight.checkpoints import resolve_checkpoint
-    from hindsight.merge_report import MERGE_FILE
+    from hindsight.merging.checkpoints import resolve_checkpoint
+    from hindsight.merging.report import MERGE_FILE
 
     made = resolve_checkpoint(name) / MERGE_FILE
     try:
@@ -155,7 +160,7 @@ def alpha_of(name: str) -> float | None:
 
 def identity(reader: Reader, answers: Sequence[Record], settings: Settings) -> Record:
     """What makes two readings the same one: texts, checkpoints by their files' sizes and times, settings."""
-    from hindsight.checkpoints import resolve_checkpoint
+    from hindsight.merging.checkpoints import resolve_checkpoint
 
     folders = {name: resolve_checkpoint(name) for name in reader.names}
     texts = json.dumps([[answer[key] for key in KEYS] for answer in answers])
@@ -175,7 +180,7 @@ def read_answers(reader: Reader, answers: Sequence[Record], settings: Settings) 
     """The entropies of each answer by one checkpoint, and how many answers were cut at its longest text."""
     import torch
 
-    from analysis.next_token import answer_entropies, context_and_answer, load_checkpoint
+    from analysis.measures.next_token_entropy import answer_entropies, context_and_answer, load_checkpoint
 
     device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_checkpoint(reader.source, device)
@@ -256,8 +261,10 @@ def main(settings: Settings) -> int:
     draw(summaries, settings.bin, read, Path(settings.output), suffixes)
     width = max(len(summary["label"]) for summary in summaries)
     for each in summaries:
-        print(f"{each['label']:{width}}  {each['mean']:.4f} [{each['low']:.4f}, {each['high']:.4f}] nats a token, "
-              f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut")
+        print(
+            f"{each['label']:{width}}  {each['mean']:.4f} [{each['low']:.4f}, {each['high']:.4f}] nats a token, "
+            f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut"
+        )
     for each in differences[-1:]:
         print(f"{each['one']} against {each['other']}: {each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]")
     for sentence in broken:

@@ -1,4 +1,4 @@
-"""How diverse the answers of runs are: each measure of analysis/diversity.py with its 95 % interval, in one picture.
+"""How diverse the answers of runs are: each measure of analysis/measures/diversity.py with its 95 % interval, in one picture.
 
 Reads the raw and converted answers of the runs, and the embeddings that analysis/embed.py made; without these the
 measures of embeddings are left out. Only what every run answers is compared, on equal numbers of answers. Prints each
@@ -20,23 +20,26 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from analysis.answers import Answer, load_answers, load_embeddings, require_same_problems
-from analysis.diversity import MEASURES, Measured, Vectors, measure_alike
-from analysis.embedding_files import SOURCES
-from hindsight import records
-from hindsight.curves import PRINT, describe_run, look, save
-from hindsight.estimator import Estimate
-from hindsight.runs import read_run
-from hindsight.settings import Settings, require, run_script
+from analysis.embeddings.files import SOURCES
+from analysis.measures.diversity import MEASURES, Measured, Vectors, measure_alike
+from analysis.reading.answers import Answer, load_answers, load_embeddings, require_same_problems
+from hindsight.errors import require
+from hindsight.files import records
+from hindsight.files.runs import read_run
+from hindsight.pass_at_k.curves import PRINT, describe_run, look, save
+from hindsight.pass_at_k.estimators import Estimate
+from hindsight.settings import Settings, run_script
 
-INPUT_DIRS = [
-    "runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"
-]                              # run folders
+# fmt: off
+# fmt: off
+INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
 OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
 WHAT = "converted"             # the texts whose embeddings are compared: converted, generated or code
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
 WIDTH = 6.9                    # of the picture, in inches: 6.9 is two columns of a paper, 3.3 one
+# fmt: on
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], setting
     """The picture, as OUTPUT in each format."""
     from matplotlib import rc_context  # here, as bad input is said sooner without it
 
-    from analysis.figures import draw_measures
+    from analysis.display.figures import draw_measures
 
     others = [run for run in runs if run.alpha is None]
     looks = {run.label: look(run.alpha, others.index(run) if run in others else 0) for run in runs}

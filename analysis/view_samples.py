@@ -26,16 +26,21 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from analysis.answers import verdict_of
-from hindsight import records
-from hindsight.formats import PYTHON, CodeBlock, code_blocks
-from hindsight.runs import raw_folder, read_run
-from hindsight.sections import structure
-from hindsight.settings import Settings, UserError, require, run_script
+from analysis.reading.answers import verdict_of
+from hindsight.conversion.sections import structure
+from hindsight.errors import UserError, require
+from hindsight.files import records
+from hindsight.files.runs import raw_folder, read_run
+from hindsight.settings import Settings, run_script
+from hindsight.text.formats import PYTHON, CodeBlock, code_blocks
 
+# fmt: off
+# fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 OUTPUT = "runs/lab/answers.html"  # the file to open in a browser
 MAX_ANSWERS = 0                   # answers of each run, the first by problem and sample; 0: all
+# fmt: on
+# fmt: on
 
 PAGE, SCRIPT = Path(__file__).with_suffix(".html"), Path(__file__).with_suffix(".js")
 # Characters of the answers that are packed and unpacked together
@@ -290,8 +295,10 @@ def main(settings: Settings) -> int:
     for sentence in broken:
         print(sentence)
     left_out = sum(run.left_out for run in runs)
-    print(f"{len(page.rows)} answers of {len(runs)} runs in {output} ({len(content) / 1e6:.1f} MB), {len(broken)} not"
-          + f"; {left_out} more are left out by MAX_ANSWERS" * bool(left_out))
+    print(
+        f"{len(page.rows)} answers of {len(runs)} runs in {output} ({len(content) / 1e6:.1f} MB), {len(broken)} not"
+        + f"; {left_out} more are left out by MAX_ANSWERS" * bool(left_out)
+    )
     return 1 if broken else 0
 
 

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from benchmarks.null_server import MODEL
-from hindsight.runs import read_run
-from hindsight.serving import free_port
+from hindsight.files.runs import read_run
+from hindsight.servers.vllm_process import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS, SAMPLES = 2_000, 10

@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from statistics import mean
 
-from analysis.embedding_models import packaged_minilm
+from analysis.embeddings.models import packaged_minilm
 from benchmarks.client import anonymous_mib
-from hindsight.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
-from hindsight.proof import prove
-from hindsight.reformat_replies import sections_of
-from hindsight.runs import read_run
+from hindsight.conversion.proof import prove
+from hindsight.conversion.replies import sections_of
+from hindsight.files.runs import read_run
+from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, ANSWERS = 20_000, 200

@@ -24,9 +24,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from hindsight.formats import extract_code
-from hindsight.problems import load_problems
-from SkyThought import prelude
+from hindsight.problem_sets.problems import load_problems
+from hindsight.text.formats import extract_code
+from SkyThought.sandbox import prelude
 from SkyThought.taco import TIME_LIMIT, ProblemTests, TACOTaskHandler, parse_tests
 
 TACO_REAL = Path(__file__).resolve().parents[2] / "shared" / "taco_real"

@@ -1,6 +1,6 @@
 """A server that answers every request at once with the same words, so that only its client's time is left to measure.
 
-    python -m benchmarks.null_server PORT
+python -m benchmarks.null_server PORT
 """
 
 import asyncio

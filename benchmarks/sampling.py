@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from hindsight.problems import load_problems
-from hindsight.prompts import chat_messages
-from hindsight.runs import read_run
-from hindsight.sampling import sample_seed
-from hindsight.serving import CPU_ENVIRONMENT, divide_threads, quickest_dtype, serve
+from hindsight.files.runs import read_run
+from hindsight.problem_sets.problems import load_problems
+from hindsight.sampling.loop import sample_seed
+from hindsight.servers.vllm_process import CPU_ENVIRONMENT, divide_threads, quickest_dtype, serve
+from hindsight.text.prompts import chat_messages
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"

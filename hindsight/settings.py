@@ -18,12 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hindsight.errors import UserError
+
 # Errors that say where a script may not write: no place left, no right to, no folder.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-
-
-class UserError(Exception):
-    """A user's mistake, in one clear sentence: it is printed and the script ends with exit status 2."""
 
 
 class Settings(Mapping):
@@ -129,9 +127,3 @@ def _bool(word: str) -> bool:
     if word.lower() in ("false", "no", "0"):
         return False
     raise argparse.ArgumentTypeError(f"expected true or false, not {word!r}")
-
-
-def require(condition: bool, sentence: str) -> None:
-    """Raises UserError with the sentence unless the condition holds."""
-    if not condition:
-        raise UserError(sentence)

@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hindsight.problems import load_problems
-from hindsight.records import list_files
-from hindsight.serving import divide_threads, start, stop, wait_until_up
-from hindsight.settings import Settings, UserError, run_script
+from hindsight.errors import UserError
+from hindsight.files.records import list_files
+from hindsight.problem_sets.problems import load_problems
+from hindsight.servers.vllm_process import divide_threads, start, stop, wait_until_up
+from hindsight.settings import Settings, run_script
 
+# fmt: off
 RUNS_DIR = "runs/lab"  # gets a run folder each for base, instruct, switching and the merged model
 ALPHA = 0.7            # of the merged model
 NUM_SAMPLES = 10       # answers per problem
@@ -27,6 +29,7 @@ END_IDX = 90           # one past the last problem of a split, thirty of each gr
 BASE_URL = ""          # a server of the base model that is running, as lab-base; empty: one is started
 INSTRUCT_URL = ""      # a server of the instruct model that is running, as lab-instruct; empty: one is started
 START_DEADLINE = 600   # seconds the servers may take to start
+# fmt: on
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"

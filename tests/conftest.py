@@ -13,7 +13,7 @@ from loose_answers import good_model
 from scripts import ROOT
 from toy_server import ToyServer
 
-from hindsight.serving import divide_threads, start, stop, wait_until_up
+from hindsight.servers.vllm_process import divide_threads, start, stop, wait_until_up
 
 START_DEADLINE = 600
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from scripts import ROOT, write_converted
 
 import convert_to_data
-from hindsight import curation
-from hindsight.dataset_files import ROW
-from hindsight.formats import TAGS, extract_code, render
-from hindsight.mask import read_mask
-from hindsight.prompts import SYSTEM_PROMPT, base_prompt
+from hindsight.curation import filters
+from hindsight.curation.dataset_files import ROW
+from hindsight.curation.rows import read_rows
+from hindsight.files.masks import read_mask
 from hindsight.settings import read_settings
-from hindsight.training_rows import read_rows
+from hindsight.text.formats import TAGS, extract_code, render
+from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt
 
 STDIN = {"question": "Echo the line.", "starter_code": "", "input_output": json.dumps({"inputs": [], "outputs": []})}
 CALL = {"question": "Double.", "starter_code": "def double(n):", "input_output": '{"fn_name": "double"}'}
@@ -83,7 +83,7 @@ def test_only_correct_answers_go_in_and_the_others_are_counted(checked, curate):
     assert counts_of(output) == {"not judged": [1], "incorrect": [1], ROW: [2]}
     assert "       2  row of the dataset" in result.stdout
     curate(checked, flags=["--correct_only", "false"], name="all")
-    assert counts_of(output, "all") == {curation.EXACT: [1], ROW: [3]}
+    assert counts_of(output, "all") == {filters.EXACT: [1], ROW: [3]}
 
 
 def test_rows_are_sharegpt_and_the_system_prompt_names_the_tags_of_the_answers(checked, curate):
@@ -171,11 +171,11 @@ def test_each_filter_leaves_out_its_answers_and_can_be_turned_off(tmp_path, cura
     run, text = many(tmp_path / "run", problems=3, samples=1), render(THOUGHT, "```python\nprint(1)\n```")
     problem = {"question": "A problem that nobody has seen before, with no word of any test in it", "starter_code": ""}
     cases = {
-        curation.CUT_OFF: dict(finish_reason="length"),
-        curation.EMPTY_THOUGHT: dict(converted_text=render("", "```python\nprint(2)\n```")),
-        curation.NOT_UNIFORM: dict(converted_text="<think>\n\nhm\n\n</think>\n\n```python\nprint(3)\n```"),
-        curation.EXACT: dict(converted_text=text.replace("\n\n", "\n\n\n")),
-        curation.NEAR: dict(converted_text=text.replace("print(1)", "print(0)")),
+        filters.CUT_OFF: dict(finish_reason="length"),
+        filters.EMPTY_THOUGHT: dict(converted_text=render("", "```python\nprint(2)\n```")),
+        filters.NOT_UNIFORM: dict(converted_text="<think>\n\nhm\n\n</think>\n\n```python\nprint(3)\n```"),
+        filters.EXACT: dict(converted_text=text.replace("\n\n", "\n\n\n")),
+        filters.NEAR: dict(converted_text=text.replace("print(1)", "print(0)")),
     }
     write_converted(run, 10, 0, "", problem, correctness=True, **{"converted_text": text})
     for number, more in enumerate(cases.values(), start=11):
@@ -184,7 +184,7 @@ def test_each_filter_leaves_out_its_answers_and_can_be_turned_off(tmp_path, cura
     assert counts_of(output) == {**{reason: [1] for reason in cases}, ROW: [4]}
     off = ["--near_duplicates", 0, "--drop_cut_off", "no", "--drop_empty_thought", "no", "--exact_duplicates", "no"]
     curate(run, flags=off, name="off")
-    assert counts_of(output, "off") == {curation.NOT_UNIFORM: [1], ROW: [8]}
+    assert counts_of(output, "off") == {filters.NOT_UNIFORM: [1], ROW: [8]}
 
 
 def test_rows_longer_than_the_models_limit_are_left_out_and_not_cut(tmp_path, curate):
@@ -192,7 +192,7 @@ def test_rows_longer_than_the_models_limit_are_left_out_and_not_cut(tmp_path, cu
     write_converted(run, 8, 0, "print(8)", problem, correctness=True)
     write_converted(run, 9, 0, "\n".join(f"print({n})" for n in range(400)), problem, correctness=True)
     _, output = curate(run, flags=["--cutoff_len", 1024])
-    assert counts_of(output) == {curation.TOO_LONG: [1], ROW: [2]}
+    assert counts_of(output) == {filters.TOO_LONG: [1], ROW: [2]}
     (first, second) = sources_of(output)
     longest = max(first["tokens"], second["tokens"])
     curate(run, flags=["--cutoff_len", longest], name="just")
@@ -209,7 +209,7 @@ def test_problems_like_a_test_are_left_out_and_named_with_it(tmp_path, curate):
     for sample in range(2):
         write_converted(run, 9, sample, f"print({sample})", test, correctness=True)
     _, output = curate(run, flags=["--test_problems", "lab"])
-    assert counts_of(output) == {curation.CONTAMINATED: [2], ROW: [4]}
+    assert counts_of(output) == {filters.CONTAMINATED: [2], ROW: [4]}
     report = json.loads((output / "hindsight.report.json").read_text())
     assert report["compared_with"] == sum(row["split"] == "test" for row in tests)
     assert report["contaminated"] == {f"{run} question 9": [1.0, "lab test row 0"]}
@@ -289,14 +289,14 @@ def test_answers_without_a_verdict_are_named(checked, curate):
     assert result.returncode == 1
     for words in ("9_sample_0.json lacks correctness", "9_sample_1.json has no text", "half of a surrogate"):
         assert words in result.stdout
-    assert counts_of(output)[curation.BROKEN] == [3]
+    assert counts_of(output)[filters.BROKEN] == [3]
 
 
 def test_a_run_that_was_not_judged_says_so_and_not_a_thousand_times(tmp_path, curate):
     for sample in range(50):
         write_converted(tmp_path / "run", 1, sample, f"print({sample})", STDIN)
     result, _ = curate(tmp_path / "run")
-    assert (result.returncode, result.stdout.count("lacks correctness")) == (2, curation.SHOWN)
+    assert (result.returncode, result.stdout.count("lacks correctness")) == (2, filters.SHOWN)
     assert "and 30 more broken files" in result.stdout and "(50 file is broken" in result.stderr
 
 
@@ -349,16 +349,16 @@ def test_nothing_is_lost_without_a_count(tmp_path_factory, kinds, most, most_per
     settings = read_settings(vars(convert_to_data), [str(word) for word in (
         "--input_dirs", folder, *PLAIN, "--near_duplicates", 0, "--max_samples", most, "--max_per_problem",
         most_per_problem, "--validation", validation, "--seed", seed)])  # fmt: skip
-    found = curation.find_candidates([folder], settings, read_mask(""))
+    found = filters.find_candidates([folder], settings, read_mask(""))
     assert len(found.table) == wanted["right"] + min(1, wanted["again"])
     counts = found.counts
     for reason, number in (
-        (curation.INCORRECT, wanted["wrong"]),
-        (curation.NOT_JUDGED, wanted["unknown"]),
-        (curation.CUT_OFF, wanted["cut"]),
-        (curation.EMPTY_THOUGHT, wanted["thoughtless"]),
-        (curation.BROKEN, wanted["broken"]),
-        (curation.EXACT, max(0, wanted["again"] - 1)),
+        (filters.INCORRECT, wanted["wrong"]),
+        (filters.NOT_JUDGED, wanted["unknown"]),
+        (filters.CUT_OFF, wanted["cut"]),
+        (filters.EMPTY_THOUGHT, wanted["thoughtless"]),
+        (filters.BROKEN, wanted["broken"]),
+        (filters.EXACT, max(0, wanted["again"] - 1)),
     ):
         assert counts[0, reason] == number
     splits = convert_to_data.split_rows(found, convert_to_data.choose_rows(found, settings, counts), settings)

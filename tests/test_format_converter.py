@@ -9,10 +9,10 @@ from loose_answers import CODE, PLAIN, loose
 from quick_scripts import CONVERTER
 from scripts import converted, texts
 
-from hindsight.dialects import read
-from hindsight.formats import extract_code, render
-from hindsight.records import list_files
-from hindsight.runs import read_run
+from hindsight.conversion.reader import read
+from hindsight.files.records import list_files
+from hindsight.files.runs import read_run
+from hindsight.text.formats import extract_code, render
 
 
 def test_an_answer_with_the_structure_is_rewritten_word_for_word(run_folder, convert):

@@ -13,8 +13,8 @@ import torch
 from pico import pair, save, state
 from scripts import ROOT, run_script
 
-from hindsight.checkpoint_merge import merge_checkpoints
-from hindsight.merging import merge_tensors
+from hindsight.merging.arithmetic import merge_tensors
+from hindsight.merging.merge import merge_checkpoints
 
 
 def merge(base, finetuned, folder, *flags):

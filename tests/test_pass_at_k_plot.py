@@ -9,8 +9,8 @@ import pytest
 import quick_scripts
 from scripts import write_converted
 
-from hindsight.curves import make_curve, make_figure
-from hindsight.verdict_counts import VerdictCounts
+from hindsight.pass_at_k.counts import VerdictCounts
+from hindsight.pass_at_k.curves import make_curve, make_figure
 
 
 def make_run(folder, verdicts, **more):

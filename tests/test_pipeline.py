@@ -10,13 +10,13 @@ from unittest.mock import Mock
 import pytest
 from scripts import ROOT, run_script
 
-from hindsight.dialects import read
-from hindsight.formats import extract_code
-from hindsight.records import list_files, read_record
-from hindsight.runs import read_run
-from hindsight.serving import serve, start
-from hindsight.settings import UserError
-from hindsight.training_rows import read_rows
+from hindsight.conversion.reader import read
+from hindsight.curation.rows import read_rows
+from hindsight.errors import UserError
+from hindsight.files.records import list_files, read_record
+from hindsight.files.runs import read_run
+from hindsight.servers.vllm_process import serve, start
+from hindsight.text.formats import extract_code
 from lab import demo
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
@@ -168,7 +168,7 @@ def processes_of(group):
 def test_a_server_and_its_children_end_with_the_process_that_started_them(processes):
     """Killed when the server itself has just begun, and when its engine's processes are there too."""
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.serving import start\n"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import start\n"
         "server = start(sys.argv[2], 'm'); print(server.process.pid, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, ROOT, ROOT / "lab" / "models" / "base"]

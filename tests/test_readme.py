@@ -71,7 +71,7 @@ def test_your_own_model_and_problems_work_as_the_readme_says(tmp_path):
     script = script.replace("my_problems.jsonl", str(tmp_path / "my_problems.jsonl"))
     script = script.replace("--end_idx 20", "--end_idx 3").replace("--max_tokens 768", "--max_tokens 96")
     script = script.replace("--instruct_model", "--base_urls http://localhost:8765/v1 --instruct_model")
-    serve = f"{bin_folder}/python -m hindsight.serving --model {tmp_path}/model --name smollm2 --port 8765"
+    serve = f"{bin_folder}/python -m hindsight.servers.vllm_process --model {tmp_path}/model --name smollm2 --port 8765"
     script = re.sub(r"^make serve .*&$", f"{serve} &", script, flags=re.MULTILINE)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(

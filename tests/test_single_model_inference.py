@@ -11,7 +11,7 @@ import quick_scripts
 from quick_scripts import SINGLE, everything
 from scripts import ROOT
 
-from hindsight.records import list_files, read_record
+from hindsight.files.records import list_files, read_record
 
 
 def contents(folder):

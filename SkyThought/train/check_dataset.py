@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 EXAMPLES = 100  # rows of a dataset that are decoded and compared, evenly spread
-SHOWN = 3       # sentences about single rows that are printed; the others are counted
+SHOWN = 3  # sentences about single rows that are printed; the others are counted
 
 DATASETS = {"dataset": "train_dataset", "eval_dataset": "eval_dataset"}  # settings, and LLaMA-Factory's names
-UNCUT = 10**9   # a cutoff_len that nothing reaches
-MASKED = -100   # the label of a token that is not learnt
+UNCUT = 10**9  # a cutoff_len that nothing reaches
+MASKED = -100  # the label of a token that is not learnt
 ADVICE = {
     "dataset": "run convert_to_data.py",
     "eval_dataset": "give convert_to_data.py --validation 0.1, or take eval_dataset and eval_strategy out",
@@ -111,9 +111,7 @@ def read_as_training(settings: dict[str, Any]) -> tuple[Any, Any, int, Any, Any]
         template = get_template_and_fix_tokenizer(module["tokenizer"], data_args)
         uncut_args = copy.copy(data_args)
         uncut_args.cutoff_len = UNCUT
-        rows, uncut = (
-            tokenize(template, model_args, each, training_args, module) for each in (data_args, uncut_args)
-        )
+        rows, uncut = (tokenize(template, model_args, each, training_args, module) for each in (data_args, uncut_args))
     except Exception as error:  # of many types: KeyError for a column that is not there, RuntimeError for no row left
         raise BadInput(f"LLaMA-Factory cannot read this: {type(error).__name__}: {first_line(error)}") from error
     return module["tokenizer"], template, data_args.cutoff_len, rows, uncut

@@ -44,7 +44,7 @@ ALPHAS=${ALPHAS:-0.4 0.7 0.9}                 # at which the result is merged wi
 
 # The server of a checkpoint ($1) by a name ($2) on a port ($3). On a GPU machine rather:
 #     exec vllm serve "$1" --served-model-name "$2" --port "$3" --max-model-len 10240
-serve() { exec "$PYTHON" -m hindsight.serving --model "$1" --name "$2" --port "$3"; }
+serve() { exec "$PYTHON" -m hindsight.servers.vllm_process --model "$1" --name "$2" --port "$3"; }
 
 # ----------------------------------------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ run_items() {
 
 count_problems() {  # of a split ($1), of which $2 at most are used
     "$PYTHON" -c 'import sys
-from hindsight.problems import select_problems
+from hindsight.problem_sets.problems import select_problems
 found, most = len(select_problems(*sys.argv[1:4])), int(sys.argv[4])
 print(min(found, most or found))' "$PROBLEMS" "$1" "$DIFFICULTY" "$2"
 }
@@ -139,7 +139,7 @@ finetune() {
 mkdir -p "$RUNS"
 if [[ $PROBLEMS == "$RUNS/problems.jsonl" && ! -e $PROBLEMS ]]; then
     part "problems"
-    run "$PYTHON" -m lab.make_problems --train_problems "$MAX_TRAIN_PROBLEMS" --output_file "$PROBLEMS"
+    run "$PYTHON" -m lab.world.make_problems --train_problems "$MAX_TRAIN_PROBLEMS" --output_file "$PROBLEMS"
 fi
 
 part "the teacher"

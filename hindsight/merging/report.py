@@ -1,0 +1,210 @@
+"""What people look at before they choose an alpha: how far a fine-tuned model is from its base, tensor by tensor.
+
+Beside the merged checkpoints lie `merge_report.json` and `merge_report.png`; in each of them `README.md`, its card.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from hindsight.files.records import read_record, write_bytes, write_json
+from hindsight.merging.arithmetic import Comparison
+
+MERGE_FILE = "merge.json"
+REPORT_FILE = "merge_report.json"
+PICTURE_FILE = "merge_report.png"
+_LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.(\w+)")
+
+CARD = """---
+base_model:
+- {base}
+- {finetuned}
+base_model_relation: merge
+---
+
+# {finetuned}, merged back towards {base}
+
+{formula}
+
+tensor by tensor, by hindsight merging (Veselovsky et al., "Hindsight Merging", UAI 2025): alpha {alpha:.12g}, where 0
+is the base and 1 the fine-tuned model. {tensors} tensors, {parameters:,} parameters.
+
+| | model | digest of its weights |
+|---|---|---|
+| base | {base}{base_revision} | `{base_digest}` |
+| fine-tuned | {finetuned}{finetuned_revision} | `{finetuned_digest}` |
+
+The fine-tuned model's weights are {relative:.3g} of the base's norm away from the base's, {degrees:.3g} degrees off.
+Config, tokenizer and chat template are those of the {leading}.
+{notes}
+A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`, the same however a
+checkpoint is sharded. `merge.json` has those of every tensor.
+"""
+FORMULAS = {
+    "lerp": "    merged = {:.12g} * base + {:.12g} * finetuned",
+    "slerp": "    merged = the arc from base to finetuned, at {1:.12g} of its angle",
+}
+
+
+def place_of(tensor: str) -> tuple[int | None, str]:
+    """The layer of a tensor and its part there ("self_attn", "mlp"); without a layer (None), its own name's.
+
+    >>> place_of("model.layers.3.mlp.up_proj.weight")
+    (3, 'mlp')
+    """
+    found = _LAYER.search(tensor)
+    if found:
+        return int(found[1]), found[2]
+    return None, tensor.removeprefix("model.").removesuffix(".weight")
+
+
+def distances_by_layer(comparisons: Mapping[str, Comparison]) -> dict[str, dict[int | None, float]]:
+    """|finetuned - base| / |base| of each part by layer: the Frobenius norm over all tensors of the part together."""
+    places: dict[tuple[int | None, str], list[Comparison]] = {}
+    for name, comparison in comparisons.items():
+        places.setdefault(place_of(name), []).append(comparison)
+    distances: dict[str, dict[int | None, float]] = {}
+    for (layer, part), parts in sorted(places.items(), key=lambda item: (item[0][0] is not None, item[0][0] or 0)):
+        distances.setdefault(part, {})[layer] = relative_distance(together(parts))
+    return distances
+
+
+def together(comparisons: Iterable[Comparison]) -> Comparison:
+    """Several tensors compared as one long vector."""
+    parts = list(comparisons)
+    return Comparison(*(math.fsum(getattr(part, key) for part in parts) for key in ("base_square", "cross", "square")))
+
+
+def relative_distance(comparison: Comparison) -> float:
+    """|finetuned - base| / |base|; 0 where the two are equal, inf where only the base is zero."""
+    if comparison.base_norm == 0:
+        return math.inf if comparison.distance else 0.0
+    return comparison.distance / comparison.base_norm
+
+
+def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figure:
+    """Relative distances between two checkpoints by layer, a line for each part; parts of no layer as one dot."""
+    figure = Figure(figsize=(6, 3), layout="constrained", dpi=100)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize="small")
+    colors = [colormaps["viridis"](0.95 * index / max(1, len(distances) - 1)) for index in range(len(distances))]
+    for color, (part, by_layer) in zip(colors, distances.items(), strict=True):
+        layers = [-1 if layer is None else layer for layer in by_layer]
+        axes.plot(layers, list(by_layer.values()), "o-", color=color, markersize=4, linewidth=1.2, label=part)
+    deepest = max((layer for by_layer in distances.values() for layer in by_layer if layer is not None), default=0)
+    ticks = sorted({-1, *range(0, deepest + 1, max(1, deepest // 8))})
+    axes.set_xticks(ticks, ["none" if tick < 0 else str(tick) for tick in ticks])
+    axes.set(xlabel="layer", ylabel="|finetuned - base| / |base|", ylim=(0, None))
+    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def write_report(output_dir: Path, folders: Iterable[Path]) -> dict[str, Any]:
+    """Writes the report and its picture for merges of one pair by one method, and returns the report.
+
+    Besides the given folders it has every other `alpha_A` of the output folder that is a merge of the same kind.
+    """
+    given = [read_record(folder / MERGE_FILE) for folder in folders]
+    others = [read_record(path) for path in sorted(output_dir.glob(f"alpha_*/{MERGE_FILE}"))]
+    alphas = sorted({made["alpha"] for made in given + others if _kind(made) == _kind(given[0])})
+    report = describe(given[0], alphas)
+    write_json(output_dir / REPORT_FILE, report)
+    comparisons = _comparisons(given[0]["tensors"])
+    if comparisons:
+        figure = draw_distances(distances_by_layer(comparisons))
+        temporary = output_dir / f".{PICTURE_FILE}"
+        figure.savefig(temporary, format="png", dpi=150)
+        temporary.replace(output_dir / PICTURE_FILE)
+    return report
+
+
+def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
+    """The report of a merge (the content of its `merge.json`) with the norms at several alphas."""
+    comparisons = _comparisons(made["tensors"])
+    whole, lines = together(comparisons.values()), _lines(made)
+    parameters = {row["name"]: row["parameters"] for row in made["tensors"]}
+    return {
+        "base": made["base"]["name"],
+        "finetuned": made["finetuned"]["name"],
+        "method": made["method"],
+        "notes": made["notes"],
+        "tensors_merged": len(comparisons),
+        "parameters": sum(parameters.values()),
+        "relative_distance": _number(relative_distance(whole)),
+        "cosine": _number(whole.cosine),
+        "slerp_took_the_line": {"tensors": len(lines), "parameters": sum(parameters[name] for name in lines)},
+        "tensors": [
+            {
+                "name": row["name"],
+                "shape": row["shape"],
+                "dtype": row["dtype"],
+                **(_figures(comparisons[row["name"]], made["method"], alphas) if row["comparison"] else {}),
+            }
+            for row in made["tensors"]
+        ],
+    }
+
+
+def write_card(path: Path, made: dict[str, Any]) -> None:
+    """The model card of a merged checkpoint, from the content of its `merge.json`."""
+    report = describe(made, [made["alpha"]])
+    whole = together(_comparisons(made["tensors"]).values())
+    line, notes = report["slerp_took_the_line"], list(made["notes"])
+    if line["tensors"]:
+        notes.append(f"{line['tensors']} tensors ({line['parameters']:,} parameters) have no arc: the line was taken")
+    models: dict[str, Any] = {}
+    for key in ("base", "finetuned"):
+        revision = f" @ {made[key]['revision']}" if made[key]["revision"] else ""
+        models |= {key: made[key]["name"], f"{key}_digest": made[key]["digest"], f"{key}_revision": revision}
+    card = CARD.format(
+        **models,
+        formula=FORMULAS[made["method"]].format(1 - made["alpha"], made["alpha"]),
+        alpha=made["alpha"],
+        tensors=len(made["tensors"]),
+        parameters=report["parameters"],
+        relative=relative_distance(whole),
+        degrees=math.degrees(whole.angle),
+        leading="base" if made["config_from"] == "base" else "fine-tuned model",
+        notes="".join(f"\n- {note}" for note in notes) + "\n" * bool(notes),
+    )
+    write_bytes(path, card.encode())
+
+
+def _comparisons(rows: list[dict[str, Any]]) -> dict[str, Comparison]:
+    """The comparison of each tensor that was averaged."""
+    return {row["name"]: Comparison(**row["comparison"]) for row in rows if row["comparison"]}
+
+
+def _lines(made: dict[str, Any]) -> list[str]:
+    """The tensors for which SLERP took the line."""
+    if made["method"] != "slerp":
+        return []
+    return [name for name, comparison in _comparisons(made["tensors"]).items() if not comparison.has_arc]
+
+
+def _figures(comparison: Comparison, method: str, alphas: list[float]) -> dict[str, Any]:
+    return {
+        "base_norm": comparison.base_norm,
+        "finetuned_norm": comparison.finetuned_norm,
+        "distance": comparison.distance,
+        "relative_distance": _number(relative_distance(comparison)),
+        "cosine": _number(comparison.cosine),
+        "angle": _number(comparison.angle),
+        "norms": {f"{alpha:.12g}": comparison.norm(*comparison.weights(alpha, method)) for alpha in alphas},
+    }
+
+
+def _number(figure: float) -> float | None:
+    """JSON has no nan and no inf."""
+    return figure if math.isfinite(figure) else None
+
+
+def _kind(made: dict[str, Any]) -> tuple[Any, ...]:
+    """What two merges have in common that differ in alpha alone."""
+    return made["base"]["digest"], made["finetuned"]["digest"], made["method"], made["config_from"]

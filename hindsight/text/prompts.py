@@ -1,0 +1,227 @@
+"""What the models are asked: the one place where prompts are written.
+
+The shape is the paper's: a system message asks for a long thought and then a solution in named sections, the user
+message names the kind of task and gives the question; a base model gets the same as a transcript whose thought is
+already open. The tags come from `hindsight.text.formats`, so prompts, answers and datasets always agree.
+
+A user's own prompts are a Jinja file with up to three blocks; a block that is not there is as here:
+
+    {% block system %}You are a careful programmer.{% endblock %}
+    {% block user %}{{ task }} {{ question }} {% if starter_code %}Code: {{ starter_code }}{% endif %}{% endblock %}
+    {% block transcript %}Q: {{ question }}\nA: {{ begin_thought }}\n\n{% endblock %}
+
+`user` may use `task`, `question`, `starter_code`, `fn_name`, `problem` (the whole row) and the four tags
+`begin_thought`, `end_thought`, `begin_solution`, `end_solution`; `transcript` also `system` and `user`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from hindsight.errors import UserError
+from hindsight.problem_sets.problems import function_name
+from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, opening, render
+
+SYSTEM_PROMPT = f"""You solve programming problems. First think slowly: say what is asked, weigh ways to do it, \
+try them on the examples, find your mistakes and mend them. Then give the final solution. \
+Write two sections, exactly in this form:
+
+{BEGIN_THOUGHT}
+
+your thought, step by step
+
+{END_THOUGHT}
+
+{BEGIN_SOLUTION}
+
+a short explanation and the whole program in one ```python code block
+
+{END_SOLUTION}"""
+
+STDIN_TASK = "Write a Python program that reads standard input and prints the answer to standard output."
+CALL_TASK = "Write a Python function `{name}` that returns the answer. Do not read input and do not call it."
+
+
+BLOCKS = ("system", "user", "transcript")
+
+
+def task_of(problem: dict[str, Any]) -> str:
+    """The sentence that says of which kind the task is: standard input or a function."""
+    name = function_name(problem)
+    return CALL_TASK.format(name=name) if name else STDIN_TASK
+
+
+def user_prompt(problem: dict[str, Any]) -> str:
+    """The task's kind, the question and, where there is one, the starter code.
+
+    `problem` is a row of `hindsight.problem_sets.problems.load_problems`, with or without its tests.
+    """
+    parts = [task_of(problem), problem["question"].strip()]
+    starter = (problem.get("starter_code") or "").rstrip()
+    if starter:
+        parts.append(f"Start from this code:\n```python\n{starter}\n```")
+    return "\n\n".join(parts)
+
+
+def chat_messages(problem: dict[str, Any]) -> list[dict[str, str]]:
+    """The system and the user message for an instruct model."""
+    return Prompts().chat(problem)
+
+
+def base_prompt(problem: dict[str, Any]) -> str:
+    """A transcript for a base model, up to where its thought begins; it ends with the thought tag, a blank line."""
+    return Prompts().transcript(problem)
+
+
+class Prompts:
+    """The prompts of a run: these, or with a Jinja file the user's own blocks; with or without a system message.
+
+    Raises UserError when the file is not there, is no template, or uses a name that there is not.
+    """
+
+    def __init__(self, file: str = "", system_prompt: bool = True):
+        self.file, self.system_prompt = file, system_prompt
+        self._template = _read_template(file) if file else None
+
+    def chat(self, problem: dict[str, Any]) -> list[dict[str, str]]:
+        """The messages for an instruct model."""
+        system, user = self._system_and_user(problem)
+        return [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
+
+    def transcript(self, problem: dict[str, Any]) -> str:
+        """The text that a base model goes on with."""
+        system, user = self._system_and_user(problem)
+        own = self._block("transcript", problem, system=system, user=user)
+        if own is not None:
+            return own
+        return f"{system}\n\n" * bool(system) + f"User: {user}\n\nAssistant: {BEGIN_THOUGHT}\n\n"
+
+    def opening(self, problem: dict[str, Any]) -> str:
+        """The end of the transcript that belongs to the answer: the tag that opens the thought; may be empty."""
+        return opening(self.transcript(problem))
+
+    def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:
+        own = self._block("system", problem) if self.system_prompt else ""
+        user = self._block("user", problem)
+        return SYSTEM_PROMPT if own is None else own, user_prompt(problem) if user is None else user
+
+    def _block(self, name: str, problem: dict[str, Any], **more: str) -> str | None:
+        """A block of the user's file for a problem, None when the file does not have it."""
+        if self._template is None or name not in self._template.blocks:
+            return None
+        values = {
+            "task": task_of(problem),
+            "question": problem["question"].strip(),
+            "starter_code": (problem.get("starter_code") or "").rstrip(),
+            "fn_name": function_name(problem),
+            "problem": problem,
+            "begin_thought": BEGIN_THOUGHT,
+            "end_thought": END_THOUGHT,
+            "begin_solution": BEGIN_SOLUTION,
+            "end_solution": END_SOLUTION,
+        }
+        try:
+            context = self._template.new_context({**values, **more})
+            return "".join(self._template.blocks[name](context))
+        except (jinja2.TemplateError, TypeError) as error:
+            raise UserError(f"{self.file}, block {name}: {error}") from None
+
+
+def _read_template(file: str) -> jinja2.Template:
+    try:
+        source = Path(file).read_text(encoding="utf-8")
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(source)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the prompt file {file} cannot be read: {error}") from None
+    except jinja2.TemplateSyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: {error.message}") from None
+    strange = sorted(set(template.blocks) - set(BLOCKS))
+    if strange or not template.blocks:
+        has = f"has a block {strange[0]!r}" if strange else "has no blocks"
+        raise UserError(f"the prompt file {file} {has}; there are {', '.join(BLOCKS)}")
+    return template
+
+
+_ANSWER = """We need the sum. First `print(input())`, no, that echoes.
+Just add, maybe read with split? Yes.
+Here is the program:
+```
+a, b = map(int, input().split())
+print(a + b)
+```"""
+_THOUGHT, _SOLUTION = _ANSWER.split("\nHere")
+
+REWRITE_PROMPT = """You bring an answer to a programming problem into a fixed form. You copy; you do not improve: \
+every sentence of the thought and every character of the code stays as it is, mistakes included, nothing is added \
+and nothing left out. What leads up to the final solution is the thought; the final program in its code block, with \
+the explanation that belongs to it, is the solution. If there is no program, the solution is the last statement. \
+Reply with the two sections and nothing else, in this form:
+
+"""
+REWRITE_FORM = render("the thought, copied", "the explanation and the final program, copied")
+REWRITE_EXAMPLE = {"thought": _THOUGHT, "solution": f"Here{_SOLUTION}"}
+
+CUT_PROMPT = """You find two places in an answer to a programming problem, and quote a few words of it there. What \
+leads up to the final solution is the thought: attempts, doubts, checks, drafts of code. Then comes the solution: an \
+explanation, which may be missing, and the final program. Copy each quote from the answer character by character, \
+mistakes included, and choose words that stand there only once:
+
+- thought_end: the last three to ten words of the thought; empty if the answer begins with its solution
+- code_begin: the first line of the final program, without the fence; empty if there is no program
+- code_end: the last line of the final program, without the fence; empty if there is no program
+
+Reply with the three quotes and nothing else, in this form:
+
+"""
+CUT_EXAMPLE = {
+    "thought_end": "maybe read with split? Yes.",
+    "code_begin": "a, b = map(int, input().split())",
+    "code_end": "print(a + b)",
+}
+CUT_FORM = "\n".join(f"<{name}>the quote</{name}>" for name in CUT_EXAMPLE)
+
+
+def reformat_messages(answer: str, mode: str, structured: bool) -> list[dict[str, str]]:
+    """The messages that ask a reformatting model about a raw answer, with one worked example.
+
+    mode "rewrite": for both sections; "cut": for quotes of where they begin and end. `structured`: as a JSON object.
+    """
+    prompt, form, example = {
+        "rewrite": (REWRITE_PROMPT, REWRITE_FORM, REWRITE_EXAMPLE),
+        "cut": (CUT_PROMPT, CUT_FORM, CUT_EXAMPLE),
+    }[mode]
+    if structured:
+        form = f"a JSON object with the keys {', '.join(example)}."
+        reply = json.dumps(example)
+    elif mode == "rewrite":
+        reply = render(**example)
+    else:
+        reply = "\n".join(f"<{name}>{quote}</{name}>" for name, quote in example.items())
+    return [
+        {"role": "system", "content": prompt + form},
+        {"role": "user", "content": _ANSWER},
+        {"role": "assistant", "content": reply},
+        {"role": "user", "content": answer},
+    ]
+
+
+def reformat_schema(mode: str) -> dict[str, Any]:
+    """The `response_format` of a structured reply: an object of strings, each of them required."""
+    names = list({"rewrite": REWRITE_EXAMPLE, "cut": CUT_EXAMPLE}[mode])
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": names,
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": mode, "strict": True, "schema": schema}}
+
+
+def reformat_again(reply: str, wrong: str) -> list[dict[str, str]]:
+    """The messages to add when a reply cannot be kept: the reply, and what is wrong with it."""
+    return [
+        {"role": "assistant", "content": reply},
+        {"role": "user", "content": f"That cannot be kept: {wrong}. Reply again, in the same form, about that answer."},
+    ]

@@ -1,0 +1,75 @@
+"""The lab's tokenizer, byte-level BPE, and documents as tokens.
+
+What a small model costs is its tokens. BPE may merge across blanks here, up to the end of a clause or a line, so that a
+document has half of the tokens that words would make. Across those ends it may not: a clause is then always the same
+tokens, whatever stands beside it.
+"""
+
+from collections.abc import Iterable
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
+from lab.training.corpus import Document
+
+END_OF_TEXT, START_OF_TURN, END_OF_TURN, PADDING = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
+TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)  # one token each, but text like any other
+CLAUSE = r"(?:(?![.,;:] |\n).)*(?:[.,;:] |\n+ *|$)"  # what tokens do not reach across: up to a stop and a blank
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer (every text goes through it and back) of `vocabulary` tokens, digits one by one."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.Split(Regex(CLAUSE), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = [END_OF_TEXT, START_OF_TURN, END_OF_TURN, PADDING]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(TAGS),
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((plain_text(document) for document in documents), trainer)
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END_OF_TEXT,
+        pad_token=PADDING,
+        additional_special_tokens=[START_OF_TURN, END_OF_TURN],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=1024,
+    )
+
+
+def plain_text(document: Document) -> str:
+    """A document without special tokens and tags, which are no part of what BPE merges."""
+    text = "\n".join([document.prompt, *(message["content"] for message in document.messages), document.answer])
+    for tag in TAGS:
+        text = text.replace(tag, "\n")
+    return text
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, document: Document) -> tuple[list[int], list[int]]:
+    """The tokens of a document and its labels: the same, or -100 in the prompt, which is not learnt."""
+    if document.messages:
+        prompt = tokenizer.apply_chat_template(list(document.messages), tokenize=False, add_generation_prompt=True)
+        end = END_OF_TURN
+    else:
+        prompt, end = document.prompt, END_OF_TEXT
+    before = tokenizer.encode(prompt, add_special_tokens=False)
+    after = [*tokenizer.encode(document.answer, add_special_tokens=False), tokenizer.convert_tokens_to_ids(end)]
+    return before + after, [-100] * len(before) + after

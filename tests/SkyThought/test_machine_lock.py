@@ -1,0 +1,90 @@
+"""Verdicts that do not depend on what else the machine does: time limits, and tests judged again alone."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from SkyThought.machine_lock import Machine
+from SkyThought.taco import TACOTaskHandler, make_tests
+
+BURN = "import time\nend = float(input())\nwhile time.process_time() < end: pass\nprint('done')"
+SLOW_UNTIL = (
+    "import time\nend = 0.7 if time.time() < float(input()) else 0.1\n"
+    "while time.process_time() < end: pass\nprint('done')"
+)
+
+
+def one_test(text):
+    return make_tests({"inputs": [text], "outputs": ["done"]})
+
+
+def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
+    first, second, third = Machine(), Machine(), Machine()
+    order = []
+
+    def alone():
+        with second.shared(), second.alone():
+            order.append("alone")
+            time.sleep(0.2)
+            order.append("alone no more")
+
+    def shared():
+        with third.shared():
+            order.append("third")
+
+    with ThreadPoolExecutor(2) as pool:
+        with first.shared():
+            waiting = pool.submit(alone)
+            time.sleep(0.2)
+            later = pool.submit(shared)  # comes after who waits to be alone, or it would wait for ever
+            time.sleep(0.2)
+            order.append("first ends")
+        waiting.result()
+        later.result()
+    assert order == ["first ends", "alone", "alone no more", "third"]
+    for machine in (first, second, third):
+        machine.close()
+
+
+def test_the_machine_is_busy_while_another_judge_runs_a_program(monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    first, second = Machine(), Machine()
+    with first.shared():
+        assert not first.is_busy()
+        with second.shared():
+            assert first.is_busy()
+            assert second.is_busy()
+        assert not first.is_busy()
+    monkeypatch.setattr("os.getloadavg", lambda: (9.0, 0.0, 0.0))
+    with first.shared():
+        assert first.is_busy()
+    first.close()
+    second.close()
+
+
+@pytest.fixture
+def busy(monkeypatch):
+    """A machine that says it has much to do."""
+    monkeypatch.setattr("os.getloadavg", lambda: (9.0, 9.0, 9.0))
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(0.3, ""), (0.65, "time limit"), (5, "time limit")])
+def test_a_time_limit_is_the_same_alone_and_beside_others(monkeypatch, seconds, reason):
+    with TACOTaskHandler(timeout=0.5) as judge:
+        for load in (0.0, 9.0):
+            monkeypatch.setattr("os.getloadavg", lambda load=load: (load, load, load))
+            assert judge.judge(BURN, one_test(str(seconds)))["reason"] == reason
+
+
+@pytest.mark.parametrize("slow_for", [0.6, 1.4])
+def test_a_test_near_its_limit_on_a_busy_machine_is_judged_again_alone_until_it_keeps_to_it(busy, slow_for):
+    """Slow on a first time of 0.7 s, and perhaps on two more alone, of 0.5 s each."""
+    with TACOTaskHandler(timeout=0.5) as judge:
+        result = judge.judge(SLOW_UNTIL, one_test(str(time.time() + slow_for)))
+        assert result["reason"] == ""
+        assert result["tests"][0]["seconds"] < 0.5
+        call = SLOW_UNTIL.replace("float(input())", "until").replace("print('done')", "return 'done'").split("\n")
+        program = "\n".join([call[0], "def f(until):", *(f"    {line}" for line in call[1:])])
+        tests = make_tests({"fn_name": "f", "inputs": [[time.time() + slow_for]], "outputs": ["done"]})
+        assert judge.judge(program, tests)["reason"] == ""

@@ -1,0 +1,125 @@
+"""Judging on a Ray cluster: several real nodes on this machine, one of them killed in the middle of the work."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+from scripts import ROOT, run_script, write_converted
+
+SCRIPT = "check_converted_samples.py"
+ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
+DOUBLE = {"question": "?", "input_output": json.dumps({"fn_name": "double", "inputs": [[2]], "outputs": [4]})}
+LARGE = json.dumps({"inputs": ["x" * 2_000_000], "outputs": ["2000000"]})
+# Notices a node that is gone in a second instead of fifteen.
+QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of a head without CPUs, and two nodes with one each."""
+    pytest.importorskip("ray", reason="Ray is not installed")
+    folder = tempfile.mkdtemp(prefix="ray-")  # not tmp_path, which is too long for the sockets in it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        yield cluster
+        cluster.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def judged(folder):
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("converted*"))]
+    return [(record.get("correctness"), record.get("correctness_reason")) for record in records]
+
+
+def test_verdicts_on_a_cluster_are_those_on_this_machine(tmp_path, cluster):
+    checkers = tmp_path / "checkers"
+    checkers.mkdir()
+    (checkers / "question_7.py").write_text("def check(input, expected, output): return output == 'right'")
+    programs = [
+        (ECHO, "print(input())"),
+        (
+            ECHO,
+            "print(input(",
+        ),
+        (ECHO, "raise ValueError"),
+        (ECHO, "while True: pass"),
+        (DOUBLE, "def double(n):\n    return 2 * n"),
+        ({"question": "?", "input_output": "{}"}, "print(1)"),
+        ({"question": "?", "input_output": LARGE}, "print(len(input()))"),
+        (ECHO, "print('right', end='')"),
+    ]
+    results = {}
+    for place, flags in {"here": [], "cluster": ["--ray_address", cluster.address]}.items():
+        for number, (problem, program) in enumerate(programs):
+            write_converted(tmp_path / place, number, 0, program, problem)
+            write_converted(tmp_path / place, number, 1, program, problem)
+        flags += ["--input_dir", tmp_path / place, "--checkers", checkers, "--timeout", 1]
+        results[place] = run_script(SCRIPT, *flags)
+        assert results[place].returncode == 1, results[place].stderr  # one problem has no tests
+    assert judged(tmp_path / "cluster") == judged(tmp_path / "here")
+    assert judged(tmp_path / "here").count((True, "")) == 8
+    assert "2 nodes of Ray, 2 programs at once: Programs are contained by" in results["cluster"].stdout
+    assert "8 answers had the program of another one" in results["cluster"].stdout
+
+
+def test_a_node_that_is_killed_in_the_middle_loses_nothing(tmp_path, cluster):
+    node = cluster.add_node(num_cpus=1)
+    for number in range(60):
+        program = f"import time\ntime.sleep(0.1)\nprint({'input()' if number % 3 else '0'})"
+        write_converted(tmp_path, number, 0, program, ECHO)
+    command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--ray_address", cluster.address]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    while sum('"correctness"' in path.read_text() for path in tmp_path.glob("converted*")) < 10:
+        time.sleep(0.05)
+        assert process.poll() is None
+    cluster.remove_node(node, allow_graceful=False)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    assert "3 nodes of Ray" in said
+    by_number = {int(path.stem.split("_")[2]): json.loads(path.read_text()) for path in tmp_path.glob("converted*")}
+    assert {number: record["correctness"] for number, record in by_number.items()} == {
+        number: bool(number % 3) for number in range(60)
+    }
+
+
+def test_a_node_that_cannot_contain_programs_is_named(tmp_path, cluster):
+    path = write_converted(tmp_path, 0, 0, "print()", ECHO)
+    before = path.read_bytes()
+    result = run_script(SCRIPT, "--input_dir", tmp_path, "--ray_address", cluster.address, "--sandbox")
+    assert (result.returncode, path.read_bytes()) == (2, before)
+    assert "of the Ray cluster: " in result.stderr
+    assert "--unsafe" in result.stderr
+
+
+def test_no_cluster_at_the_address_and_a_number_of_workers_are_one_sentence(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    write_converted(tmp_path, 0, 0, "print()", ECHO)
+    for flags, sentence in (
+        (["--ray_address", "127.0.0.1:1"], "there is no Ray cluster to be used at 127.0.0.1:1"),
+        (["--ray_address", "auto", "--workers", 2], "WORKERS is for this machine alone"),
+    ):
+        result = run_script(SCRIPT, "--input_dir", tmp_path, *flags)
+        assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_without_the_flag_nothing_imports_ray_and_with_it_a_missing_ray_is_said(tmp_path):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "ray.py").write_text("raise ImportError('there is no ray')")
+    write_converted(tmp_path / "run", 0, 0, "print(input())", ECHO)
+    flags = ["--input_dir", tmp_path / "run"]
+    result = run_script(SCRIPT, *flags, "--ray_address", "auto", PYTHONPATH=str(tmp_path / "modules"))
+    assert (result.returncode, 'pip install "ray==2.*"' in result.stderr) == (2, True)
+    assert "Traceback" not in result.stderr
+    assert run_script(SCRIPT, *flags, PYTHONPATH=str(tmp_path / "modules")).returncode == 0

@@ -1,0 +1,223 @@
+"""The judge's verdicts on toy programs, each of which does one thing, and on the real ones of `shared/taco_real`."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+from judging import answer, judged, reason
+
+from hindsight.text.formats import render
+from SkyThought.sandbox.layers import LAYERS
+from SkyThought.taco import TACOTaskHandler
+
+REAL = Path(__file__).parents[3] / "shared" / "taco_real"
+# What one program of the set printed when its expected outputs were made is a traceback of its own crash, with the
+# file name "<string>" of that run: no program can print that again.
+REAL_WITHOUT_A_RIGHT_ANSWER = {("stdin", 716, 0), ("stdin", 716, 5)}
+EVERY = int(os.environ.get("HINDSIGHT_EVERY", "9"))  # 1: all, in every way, which takes five minutes
+
+
+@pytest.fixture(scope="module")
+def judge():
+    with TACOTaskHandler(timeout=1.0, memory_mb=1024) as handler:
+        yield handler
+
+
+# Verdicts
+
+
+def test_a_right_program_is_correct_and_says_what_each_test_took(judge):
+    result = judged(judge, "print(int(input()) * 2)", ["1\n", "2\n"], ["2\n", "4\n"])
+    assert [(test["index"], test["passed"]) for test in result["tests"]] == [(0, True), (1, True)]
+    assert all(0 < test["seconds"] < 1 for test in result["tests"])
+    assert result["content"] == answer("print(int(input()) * 2)")
+
+
+def test_tests_stop_at_the_first_failure_which_is_shown_cut_short(judge):
+    result = judged(judge, "print('x' * 5000)", ["a", "b"], ["y", "z"])
+    assert result["reason"] == "wrong answer"
+    assert len(result["tests"]) == 1
+    failed = result["tests"][0]
+    assert (failed["input"], failed["expected"], failed["output"]) == ("a", "y", "x" * 1000)
+
+
+def test_an_answer_without_code_has_none(judge):
+    problem = {"input_output": {"inputs": [""], "outputs": [""]}}
+    for response in (render("Hm.", "I cannot."), render("Hm.", "```python\n\n```"), ""):
+        result = judge.update_results(problem, response)
+        assert (result["correctness"], result["reason"], result["tests"]) == (False, "no code", [])
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        None,
+        "",
+        "not JSON",
+        "[1]",
+        {"inputs": [], "outputs": []},
+        {"inputs": ["1"], "outputs": []},
+        {"inputs": [1], "outputs": ["1"]},
+        {"inputs": ["1"], "outputs": [[["1"]]]},
+        {"inputs": ["1"], "outputs": ["1"], "fn_name": "f"},
+    ],
+)
+def test_a_problem_with_no_tests_or_malformed_ones_is_not_judged(judge, tests):
+    result = judge.update_results({"input_output": tests}, answer("print(1)"))
+    assert (result["correctness"], result["reason"]) == (None, "not judged")
+
+
+@pytest.mark.parametrize("program", ["print(1", "x = '\0'", "return 1", "(" * 500 + ")" * 500])
+def test_what_does_not_compile_is_a_syntax_error(judge, program):
+    assert reason(judge, program, "", "1") == "syntax error"
+
+
+def test_a_program_that_fails_after_the_right_output_is_a_runtime_error(judge):
+    assert reason(judge, "print(1); raise SystemExit(3)", "", "1") == "runtime error: exit status 3"
+    assert reason(judge, "print(1); raise SystemExit('no')", "", "1") == "runtime error: exit status 1"
+    assert reason(judge, "print(1); 1 / 0", "", "1") == "runtime error: ZeroDivisionError"
+    assert reason(judge, "print(1, flush=True); import os; os.abort()", "", "1") == "runtime error: SIGABRT"
+    in_a_thread = "import threading\nprint(1)\nthreading.Thread(target=lambda: 1 / 0).start()"
+    assert reason(judge, in_a_thread, "", "1") == "runtime error: ZeroDivisionError"
+
+
+def test_an_uncaught_exception_is_named_even_when_the_program_closed_every_file(judge):
+    assert reason(judge, "import os; os.closerange(0, 200); 1 / 0", "", "1") == "runtime error: exit status 1"
+
+
+def test_half_an_answer_with_a_good_exit_status_is_a_wrong_answer(judge):
+    assert reason(judge, "import os; print(1, flush=True); os._exit(0); print(2)", "", "1\n2") == "wrong answer"
+
+
+def test_what_is_not_flushed_is_lost_in_os_exit_and_only_there(judge):
+    assert reason(judge, "import os; print(1); os._exit(0)", "", "1") == "wrong answer"
+    assert reason(judge, "print(1)", "", "1") == ""
+    assert reason(judge, "out = open(1, 'w'); out.write('1')", "", "1") == ""
+    assert reason(judge, "import sys, io; sys.stdout.write('1'); sys.stdout = io.StringIO()", "", "1") == ""
+    assert reason(judge, "import atexit; atexit.register(lambda: print(1))", "", "1") == ""
+    assert reason(judge, "import sys; print(1); sys.stdout.flush(); sys.stdout.close()", "", "1") == ""
+
+
+def test_a_missing_function_is_said_to_be_missing(judge):
+    assert reason(judge, "def g(): return 1", [[]], [1], "f") == "missing function"
+    assert reason(judge, "def g(): return 1", [[4, 6]], [2], "gcd") == "missing function"
+    assert reason(judge, "class Solution:\n def g(self): return 1", [[]], [1], "f") == "missing function"
+    assert reason(judge, "f = 3", [[]], [1], "f") == "missing function"
+
+
+# Calls
+
+
+def test_functions_and_methods_are_called_with_any_number_of_arguments(judge):
+    assert reason(judge, "def f(*a): return len(a)", [[], [1], [1, [2], {"a": 3}]], [0, 1, 3], "f") == ""
+    assert reason(judge, "class Solution:\n def f(self, a, b): return a - b", [[5, 3]], [2], "f") == ""
+    assert reason(judge, "f = lambda a: a", [[1]], [1], "f") == ""
+    assert reason(judge, "def f(a): return a", [[1, 2]], [1], "f") == "runtime error: TypeError"
+
+
+def test_state_stays_between_the_calls_of_one_program_and_not_between_programs(judge):
+    program = "seen = []\ndef f(x):\n seen.append(x)\n return len(seen)"
+    for _ in range(2):
+        assert reason(judge, program, [[0], [0]], [1, 2], "f") == ""
+
+
+def test_tuples_are_lists_and_keys_are_as_json_writes_them(judge):
+    assert reason(judge, "def f(): return (1, [(2, (3,))])", [[]], [[1, [[2, [3]]]]], "f") == ""
+    assert reason(judge, "def f(): return {1: (2,)}", [[]], [{"1": [2]}], "f") == ""
+    assert reason(judge, "def f(d): return d[1] + sum(d)", [[{"1": 2, "3": 4}]], [6], "f") == ""
+    assert reason(judge, "def f(d): return d['a']", [[{"a": 2}]], [2], "f") == ""
+
+
+def test_a_value_wrapped_by_taco_is_accepted_for_all_tests_or_none(judge):
+    outputs = [[3], [4]]
+    assert reason(judge, "def f(x): return x", [[3], [4]], outputs, "f") == ""
+    assert reason(judge, "def f(x): return [x]", [[3], [4]], outputs, "f") == ""
+    assert reason(judge, "def f(x): return x if x == 3 else [x]", [[3], [4]], outputs, "f") == "wrong answer"
+    assert reason(judge, "def f(x): return x", [[3], [4]], [[3], [4, 5]], "f") == "wrong answer"
+    assert reason(judge, "def f(x): return 3", [[3]], [[3, 4]], "f") == "wrong answer"
+
+
+def test_objects_that_claim_to_equal_everything_are_wrong(judge):
+    program = "class Any:\n def __eq__(self, other): return True\ndef f(): return Any()"
+    result = judged(judge, program, [[]], [1], "f")
+    assert result["reason"] == "wrong answer"
+    assert result["tests"][0]["output"] == "<Any object>"
+
+
+def test_what_a_function_prints_and_its_main_guard_do_not_matter(judge):
+    program = "print('x' * 10**6)\ndef f(x):\n print(x)\n return x\nif __name__ == '__main__':\n raise SystemExit(1)"
+    assert reason(judge, program, [[1], [2]], [1, 2], "f") == ""
+
+
+def test_a_function_that_ends_the_program_is_a_runtime_error(judge):
+    assert reason(judge, "def f(): exit()", [[]], [None], "f") == "runtime error: SystemExit"
+    assert reason(judge, "import os\ndef f(): os._exit(0)", [[]], [None], "f") == "runtime error: exit status 0"
+
+
+def test_garbage_in_the_judges_pipe_is_no_verdict_but_wrong(judge):
+    for line in (
+        "garbage",
+        "[]",
+        "{}",
+        '{\\"value\\": [\\"list\\", 3]}',
+        '{\\"value\\": [1, 2, 3]}',
+        "[" * 100000,
+    ):
+        program = f'import os\ndef f():\n os.write(100, b"{line}\\n")\n return 1'
+        assert judged(judge, program, [[], []], [[1], [2]], "f")["correctness"] is False
+
+
+def test_several_judges_work_side_by_side():
+    def judge_many(number: int) -> list[str]:
+        with TACOTaskHandler() as judge:
+            return [reason(judge, f"print({number})", "", str(k)) for k in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(judge_many, range(4)))
+    assert results == [["" if k == number else "wrong answer" for k in range(4)] for number in range(4)]
+
+
+# Real programs
+
+
+def real_rows() -> list[tuple[str, dict, dict]]:
+    rows = []
+    for kind in ("stdin", "call"):
+        problems = [json.loads(line) for line in (REAL / f"{kind}_problems.jsonl").read_text().splitlines()]
+        by_id = {problem["task_id"]: problem for problem in problems}
+        samples = [json.loads(line) for line in (REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
+        rows += [(kind, by_id[sample["question_id"]], sample) for sample in samples]
+    return rows
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real programs are not there: {REAL}")
+@pytest.mark.parametrize(
+    ("workers", "layers", "step"),
+    [(4, LAYERS, 1), (1, LAYERS, EVERY), (4, LAYERS[1:], EVERY), (1, LAYERS[1:], EVERY)],
+    ids=["4 workers", "1 worker", "4 workers without namespaces", "1 worker without namespaces"],
+)
+def test_every_real_program_gets_its_known_verdict(workers, layers, step):
+    """All 469 programs for standard input and all 671 call-based ones in one way, every so many in the others."""
+    judges: SimpleQueue = SimpleQueue()
+    for _ in range(workers):
+        judges.put(TACOTaskHandler(layers=layers))
+
+    def judge_row(row: tuple[str, dict, dict]) -> tuple | None:
+        kind, problem, sample = row
+        judge = judges.get()
+        result = judge.update_results(problem, sample["converted_text"])
+        judges.put(judge)
+        name = (kind, sample["question_id"], sample["sample_index"])
+        if result["correctness"] is sample["truth"] or name in REAL_WITHOUT_A_RIGHT_ANSWER:
+            return None
+        return (*name, sample["why"], result["reason"], result["tests"][-1:])
+
+    rows = real_rows()[::step]
+    with ThreadPoolExecutor(workers) as pool:
+        wrong = [row for row in pool.map(judge_row, rows) if row is not None]
+    for _ in range(workers):
+        judges.get().close()
+    assert wrong == []

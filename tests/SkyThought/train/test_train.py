@@ -1,0 +1,306 @@
+"""LLaMA-Factory's settings: they name what step 4 writes, and the lab's one trains a checkpoint that can be merged.
+The check finds a dataset that LLaMA-Factory would read otherwise than step 4 meant it.
+
+The tests that train need LLaMA-Factory, which has an environment of its own (SkyThought/train/README.md):
+
+    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/test_train.py
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from scripts import ROOT, run_script, write_converted
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import convert_to_data
+from hindsight.merging.merge import merge_checkpoints
+from hindsight.problem_sets.problems import load_problems, without_tests
+from hindsight.text.prompts import SYSTEM_PROMPT
+
+TRAIN = ROOT / "SkyThought" / "train"
+FULL = ("llama3.1_8b_full.yaml", "qwen2.5_14b_full.yaml")
+LORA = ("llama3.1_8b_lora.yaml", "qwen2.5_14b_lora.yaml")
+RUNS = ("lab_cpu.yaml", *FULL, *LORA)
+LAB = TRAIN / "lab_cpu.yaml"
+BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
+CLI = os.environ.get("LLAMAFACTORY_CLI")
+needs_llamafactory = pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
+PROBLEMS = 12  # the dataset of these tests holds the lab's own solution of so many
+
+
+def read_yaml(name):
+    return yaml.safe_load((TRAIN / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """A run folder with a few correct answers."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    for problem in load_problems("lab", "train")[:PROBLEMS]:
+        program = json.loads(problem["solutions"])[0]
+        write_converted(folder, problem["question_id"], 0, program, without_tests(problem), correctness=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(answers):
+    """Step 4's output for them, as the script writes it."""
+    return curate(answers, answers.parent / "data")
+
+
+def curate(answers, output, *flags):
+    """Step 4, with a fifth of the problems for validation; the folder that it wrote."""
+    flags = ("--input_dirs", answers, "--output_dir", output, "--validation", 0.2, *flags)
+    result = run_script("convert_to_data.py", *flags)
+    assert result.returncode == 0, result.stderr
+    assert len(read_json(output / "dataset_info.json")) == 2
+    return output
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def write_json(path, content):
+    path.write_text(json.dumps(content))
+
+
+def llamafactory(*arguments):
+    """LLaMA-Factory as a user runs it, from the repository's root; its output."""
+    result = subprocess.run([CLI, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    return result.stdout
+
+
+def assert_merges_halfway(finetuned, output):
+    """The checkpoint loads, differs from the base model, and merges with it into one that loads, too."""
+    (halfway,) = merge_checkpoints(BASE, finetuned, output, [0.5])
+    base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway))
+    name = "model.layers.0.self_attn.q_proj.weight"
+    weights = [model.state_dict()[name].float() for model in (base, tuned, merged)]
+    assert not weights[0].equal(weights[1])
+    assert weights[2].allclose((weights[0] + weights[1]) / 2, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_dataset_is_the_one_that_step_4_writes(name, dataset):
+    settings, folder = read_yaml(name), Path(read_yaml(name)["dataset_dir"])
+    assert {settings["dataset"], settings["eval_dataset"]} <= read_json(dataset / "dataset_info.json").keys()
+    assert folder.name == Path(convert_to_data.OUTPUT_DIR).name
+    if name == "lab_cpu.yaml":
+        assert folder == Path(convert_to_data.OUTPUT_DIR)
+
+
+def test_the_columns_and_tags_of_dataset_info_are_those_of_the_rows(dataset):
+    info = read_json(dataset / "dataset_info.json")["hindsight"]
+    columns, tags = info["columns"], info["tags"]
+    rows = read_json(dataset / info["file_name"])
+    assert info["formatting"] == "sharegpt"
+    for row in rows:
+        assert row[columns["system"]] == SYSTEM_PROMPT
+        turns = row[columns["messages"]]
+        assert [turn[tags["role_tag"]] for turn in turns] == [tags["user_tag"], tags["assistant_tag"]]
+        assert all(turn[tags["content_tag"]] for turn in turns)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_is_supervised_fine_tuning_for_the_papers_two_epochs(name):
+    settings = read_yaml(name)
+    assert (settings["stage"], settings["do_train"], settings["num_train_epochs"]) == ("sft", True, 2)
+
+
+@pytest.mark.parametrize("name", LORA)
+def test_lora_has_the_papers_rank(name):
+    assert read_yaml(name)["lora_rank"] == 256
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_papers_two_models_are_trained_alike(method):
+    """Their files differ in the model, its template, where it goes, and in the embeddings that Llama wants trained."""
+    llama, qwen = read_yaml(f"llama3.1_8b_{method}.yaml"), read_yaml(f"qwen2.5_14b_{method}.yaml")
+    assert llama["model_name_or_path"] == "meta-llama/Llama-3.1-8B" and llama["template"] == "llama3"
+    assert qwen["model_name_or_path"] == "Qwen/Qwen2.5-14B" and qwen["template"] == "qwen"
+    own = {"model_name_or_path", "template", "output_dir", "additional_target"}
+    assert {key: llama[key] for key in llama.keys() - own} == {key: qwen[key] for key in qwen.keys() - own}
+
+
+def test_a_row_is_cut_off_where_the_model_ends_and_no_earlier():
+    """8192: the longest answer of the GPU scripts."""
+    lab = json.loads((INSTRUCT / "config.json").read_text())
+    assert read_yaml("lab_cpu.yaml")["cutoff_len"] == lab["max_position_embeddings"]
+    assert all(read_yaml(name)["cutoff_len"] > 8192 for name in (*FULL, *LORA))
+
+
+def test_the_export_takes_up_what_lora_training_leaves():
+    training, export = read_yaml("llama3.1_8b_lora.yaml"), read_yaml("lora_export.yaml")
+    assert export["adapter_name_or_path"] == training["output_dir"] != export["export_dir"]
+    assert all(export[key] == training[key] for key in ("model_name_or_path", "template", "finetuning_type"))
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_the_deepspeed_settings_are_there_and_save_whole_weights(name):
+    path = ROOT / read_yaml(name)["deepspeed"]
+    stage_3 = json.loads(path.read_text())["zero_optimization"]
+    assert stage_3["stage"] == 3 and stage_3["stage3_gather_16bit_weights_on_model_save"]
+
+
+@needs_llamafactory
+def test_every_key_is_one_that_llamafactory_knows():
+    python = Path(CLI).with_name("python")
+    code = (
+        "import json; from dataclasses import fields; from llamafactory import hparams as h; "
+        "print(json.dumps([f.name for c in (h.ModelArguments, h.DataArguments, h.TrainingArguments, "
+        "h.FinetuningArguments, h.GeneratingArguments) for f in fields(c)]))"
+    )
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    known = set(json.loads(result.stdout.splitlines()[-1]))
+    for name in (*RUNS, "lora_export.yaml"):
+        assert set(read_yaml(name)) <= known, name
+
+
+@needs_llamafactory
+def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merges(dataset, tmp_path):
+    tuned = tmp_path / "finetuned"
+    here = (f"dataset_dir={dataset}", f"output_dir={tuned}", "max_steps=3")
+    printed = llamafactory("train", TRAIN / "lab_cpu.yaml", *here)
+    row = read_json(dataset / "hindsight.json")[0]
+    question, answer = (turn["value"] for turn in row["conversations"])
+    messages = [{"role": "system", "content": row["system"]}, {"role": "user", "content": question}]
+    whole = [*messages, {"role": "assistant", "content": answer}]
+    before, after = AutoTokenizer.from_pretrained(BASE), AutoTokenizer.from_pretrained(tuned)
+    assert f"inputs:\n{before.apply_chat_template(whole, tokenize=False)}" in printed
+    assert f"labels:\n{answer}<|im_end|>\n" in printed
+    prompts = [t.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for t in (before, after)]
+    assert prompts[0] == prompts[1] and before.encode(prompts[0]) == after.encode(prompts[1])
+    results = read_json(tuned / "all_results.json")
+    assert results["train_loss"] > 0 and results["eval_loss"] > 0
+    ends = read_json(tuned / "generation_config.json")["eos_token_id"]
+    assert set(ends) == set(before.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
+    assert_merges_halfway(tuned, tmp_path / "merged")
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("name", LORA)
+def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path, name):
+    """The large models' files, with the lab's for theirs; its output layer is its input layer, and has no copy."""
+    lab = (f"model_name_or_path={BASE}", "template=chatml")
+    small = ("lora_rank=8", "lora_alpha=8", "additional_target=null", "gradient_accumulation_steps=1", "max_steps=2")
+    here = ("use_cpu=true", "preprocessing_num_workers=1", "cutoff_len=1024", f"dataset_dir={dataset}")
+    adapter, tuned = tmp_path / "adapter", tmp_path / "finetuned"
+    llamafactory("train", TRAIN / name, *lab, *small, *here, f"output_dir={adapter}")
+    export = (f"adapter_name_or_path={adapter}", f"export_dir={tuned}")
+    llamafactory("export", TRAIN / "lora_export.yaml", *lab, *export)
+    assert_merges_halfway(tuned, tmp_path / "merged")
+
+
+def check_dataset(*words):
+    """The check in LLaMA-Factory's environment: its exit status and all that it printed but for progress bars."""
+    command = [Path(CLI).with_name("python"), TRAIN / "check_dataset.py", *words]
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture
+def own_dataset(dataset, tmp_path):
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(dataset, tmp_path / "data"))
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("form", ["sharegpt", "jsonl", "parquet"])
+def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tmp_path, form):
+    rows = read_json(dataset / "hindsight.json")
+    question, answer = (turn["value"] for turn in rows[0]["conversations"])
+    status, printed = check_dataset(LAB, f"dataset_dir={curate(answers, tmp_path, '--format', form)}")
+    assert status == 0, printed
+    assert f"hindsight: {len(rows)} of {len(rows)} examples are the chat that was meant" in printed
+    prompt, learnt = printed.split("=== what is learnt")
+    assert f"\n<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n" in prompt
+    assert f" tokens\n{answer}<|im_end|>\n" in learnt
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("template", ["chatml", "llama3"])
+def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, template):
+    """With the lab's vocabulary and the tokens of Llama 3's template, which every model of that kind has as tokens."""
+    model = tmp_path / "model"
+    shutil.copytree(BASE, model)
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    special = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"]
+    tokenizer.add_special_tokens({"bos_token": "<|begin_of_text|>", "additional_special_tokens": special})
+    tokenizer.save_pretrained(model)
+    jinja = TRAIN / "llama3.jinja" if template == "llama3" else ""
+    data = curate(answers, tmp_path / "data", "--tokenizer", model, "--chat_template", jinja)
+    settings = (f"dataset_dir={data}", f"model_name_or_path={model}", f"template={template}")
+    status, printed = check_dataset(LAB, *settings)
+    assert status == 0, printed
+    sources = [json.loads(line) for line in (data / "hindsight.sources.jsonl").read_text().splitlines()]
+    tokens = {split: [row["tokens"] for row in sources if row["split"] == split] for split in ("train", "validation")}
+    for name, lengths in (("hindsight", tokens["train"]), ("hindsight_validation", tokens["validation"])):
+        said = f"{name}: {len(lengths)} rows of {min(lengths)} to {max(lengths)} tokens"
+        assert said in printed and f"{sum(lengths):,} in all" in printed
+
+
+@needs_llamafactory
+def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_them(own_dataset):
+    here = (LAB, f"dataset_dir={own_dataset}")
+    held_out = len(read_json(own_dataset / "hindsight_validation.json"))
+    status, printed = check_dataset(*here)
+    assert status == 0 and f"hindsight_validation: {held_out} of {held_out} examples" in printed, printed
+    info = read_json(own_dataset / "dataset_info.json")
+    del info["hindsight_validation"]
+    write_json(own_dataset / "dataset_info.json", info)
+    status, printed = check_dataset(*here)
+    assert status == 2 and "or take eval_dataset and eval_strategy out" in printed, printed
+    status, printed = check_dataset(*here, "eval_dataset=null", "eval_strategy='no'")
+    assert status == 0 and "LLaMA-Factory reads hindsight as meant" in printed, printed
+
+
+WITHOUT_SYSTEM = {"columns": {"messages": "conversations"}}
+TURNED_ROUND = {"tags": {"role_tag": "from", "content_tag": "value", "user_tag": "gpt", "assistant_tag": "human"}}
+OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
+
+
+@needs_llamafactory
+@pytest.mark.parametrize(
+    ("entry", "word", "status", "sentence"),
+    [
+        ({}, "cutoff_len=150", 1, "rows of hindsight are cut off at cutoff_len, 150 tokens"),
+        ({}, "train_on_prompt=true", 1, "row 0 of hindsight: what is learnt is not the answer and its end"),
+        (WITHOUT_SYSTEM, "", 1, "row 0 of hindsight: the prompt is not the row's system message and question"),
+        (TURNED_ROUND, "", 2, "LLaMA-Factory cannot read this"),
+        (OTHER_COLUMN, "", 2, "LLaMA-Factory cannot read this: KeyError: 'turns'"),
+        ({}, "template=none_such", 2, "Template none_such does not exist"),
+        ({}, "dataset=none_such", 2, "has no dataset 'none_such'"),
+        ({}, "learning_rat=1", 2, "learning_rat"),
+    ],
+)
+def test_the_check_finds_what_would_be_read_otherwise(own_dataset, entry, word, status, sentence):
+    info = read_json(own_dataset / "dataset_info.json")
+    info["hindsight"] |= entry
+    write_json(own_dataset / "dataset_info.json", info)
+    found, printed = check_dataset(LAB, f"dataset_dir={own_dataset}", *filter(None, [word]))
+    assert found == status and sentence in printed, printed
+
+
+@needs_llamafactory
+def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
+    """One row has tags of its own, which the entry in dataset_info.json does not name."""
+    rows = read_json(own_dataset / "hindsight.json")
+    rows[1]["conversations"] = [{"from": "user", "value": "?"}, {"from": "assistant", "value": "!"}]
+    write_json(own_dataset / "hindsight.json", rows)
+    status, printed = check_dataset(LAB, f"dataset_dir={own_dataset}")
+    assert status == 1 and f"has {len(rows)} rows, of which LLaMA-Factory keeps {len(rows) - 1}" in printed, printed
+
+
+@needs_llamafactory
+@pytest.mark.parametrize("words", [[], ["none_such.yaml"], [LAB, "max_steps"], [LAB, "dataset_dir=none_such"]])
+def test_the_check_wants_settings_and_a_dataset(words):
+    status, printed = check_dataset(*words)
+    assert status == 2 and len(printed.splitlines()) == 1 and printed.startswith("check_dataset.py: "), printed

@@ -1,0 +1,253 @@
+"""analysis/embed.py as a user runs it: the real all-MiniLM-L6-v2, and a small HTTP server that speaks the API."""
+
+import json
+import random
+import time
+
+import numpy as np
+import pytest
+from embedding_server import (
+    API_MODEL,
+    OFFLINE,
+    SCRIPT,
+    EmbeddingServer,
+    embed_by_api,
+    numbers,
+    solution,
+    start_by_api,
+    step_of,
+    vector,
+    write_answer,
+)
+from scripts import run_script
+
+from analysis.measures.diversity import pairwise_similarities
+from analysis.reading import answers
+from hindsight.curation.distances import distances_within
+from hindsight.errors import UserError
+from hindsight.files.records import converted_path, embedded_path, list_files, write_json
+from hindsight.text.formats import render
+
+TEXTS = (
+    "The sum of two numbers: a, b = map(int, input().split()); print(a + b)",
+    "The sum of two integers: a, b = map(int, input().split()); print(a + b)",
+    "Queen Victoria bought seven umbrellas in a rainy town by the sea.",
+)
+
+
+@pytest.fixture
+def server():
+    with EmbeddingServer(models=(API_MODEL,)) as running:
+        yield running
+
+
+def test_minilm_puts_alike_texts_near_and_a_second_run_embeds_nothing(tmp_path):
+    for index, text in enumerate(TEXTS):
+        write_answer(tmp_path, 1, index, text)
+    result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    assert (result.returncode, "3 embedded" in result.stdout) == (0, True), result.stdout + result.stderr
+    alike, *unlike = pairwise_similarities(np.stack([vector(tmp_path, 1, index) for index in range(3)]))
+    assert alike > 0.9 > 0.4 > max(unlike)
+    assert len(vector(tmp_path, 1, 0)) == 384
+    record = json.loads(embedded_path(tmp_path, 1, 0).read_text())
+    assert record["metadata"] == {"question": "?"}
+    assert record["embedding_model"] == "all-MiniLM-L6-v2"
+    assert "model: all-MiniLM-L6-v2 on this machine, as OPENAI_API_KEY is not set" in result.stdout
+    step = step_of(tmp_path)
+    assert (step["missing"], step["cut"], step["embedded"]) == (0, {}, {"generated": 3, "converted": 3})
+    assert step["settings"]["embedding_model"] == "all-MiniLM-L6-v2"
+
+    before = {path: path.stat().st_mtime_ns for path in list_files(tmp_path, "embedded").values()}
+    again = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    assert (again.returncode, "3 embedded before" in again.stdout) == (0, True)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_broken_file_is_named_and_the_others_are_embedded_and_cut_texts_counted(tmp_path):
+    write_answer(tmp_path, 1, 0, TEXTS[0])
+    write_answer(tmp_path, 1, 1, "word " * 400, converted=TEXTS[1])
+    write_answer(tmp_path, 1, 2, "word " * 400)
+    converted_path(tmp_path, 2, 0).write_text('{"generated_text": "cut of')
+    write_json(converted_path(tmp_path, 3, 0), {"generated_text": None, "converted_text": "x"})
+    result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    assert result.returncode == 1
+    assert "3 embedded by all-MiniLM-L6-v2, 2 not" in result.stdout
+    assert "longer than the model's 256 tokens, and cut there: 2 generated, 1 converted" in result.stdout
+    assert "converted_question_2_sample_0.json is not whole JSON" in result.stdout
+    assert "converted_question_3_sample_0.json" in result.stdout
+    assert list(list_files(tmp_path, "embedded")) == [(1, 0), (1, 1), (1, 2)]
+    long = [vector(tmp_path, 1, index, "generated_embedding") for index in (1, 2)]
+    assert (long[0] == long[1]).all()
+
+
+def test_the_api_embeds_each_text_once_and_in_its_place(server, tmp_path):
+    for index in range(5):
+        write_answer(tmp_path, 7, index, f"raw {index % 2}", f"converted {index}")
+    result = embed_by_api(tmp_path, server, "--batch_size", 3)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert sorted(server.sent) == [*(f"converted {index}" for index in range(5)), "raw 0", "raw 1"]
+    assert max(len(request["input"]) for request in server.requests) == 3
+    for index in range(5):
+        assert vector(tmp_path, 7, index) == pytest.approx(numbers(f"converted {index}"))
+        assert vector(tmp_path, 7, index, "generated_embedding") == pytest.approx(numbers(f"raw {index % 2}"))
+
+
+def test_a_server_that_breaks_down_keeps_what_is_done_and_the_next_run_does_the_rest(server, tmp_path):
+    for index in range(4):
+        write_answer(tmp_path, 7, index, f"text {index}")
+    server.fault = lambda request: 403 if "text 2" in request["input"] else None
+    flags = ("--batch_size", 2, "--concurrency", 1)
+    result = embed_by_api(tmp_path, server, *flags)
+    assert result.returncode == 1
+    assert "stopped answering" in result.stdout
+    assert [index for _, index in list_files(tmp_path, "embedded")] == [0, 1]
+    server.fault = lambda request: None
+    server.requests.clear()
+    assert embed_by_api(tmp_path, server, *flags).returncode == 0
+    assert server.sent == ["text 2", "text 3"]
+
+
+def test_another_model_is_refused_or_embeds_everything_anew(server, tmp_path):
+    server.models = (API_MODEL, "text-embedding-other")
+    write_answer(tmp_path, 7, 0, "text")
+    assert embed_by_api(tmp_path, server).returncode == 0
+    write_answer(tmp_path, 7, 1, "more")
+    other = ("--embedding_model", "text-embedding-other")
+    refused = embed_by_api(tmp_path, server, *other)
+    assert (refused.returncode, "other settings" in refused.stderr) == (2, True)
+    assert embed_by_api(tmp_path, server, *other, "--allow_other_settings").returncode == 0
+    models = {json.loads(path.read_text())["embedding_model"] for path in list_files(tmp_path, "embedded").values()}
+    assert (models, len(list_files(tmp_path, "embedded"))) == ({"text-embedding-other"}, 2)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--input_dir", "no/such/folder"), "there is no folder"),
+        (("--embedding_model", API_MODEL), "needs OPENAI_API_KEY"),
+        (("--embedding_model", "no-such-model"), "there is no sentence-transformers model 'no-such-model'"),
+        (("--embedding_url", "http://127.0.0.1:9/v1"), "no server answers"),
+        (("--batch_size", "0"), "BATCH_SIZE is at least 1"),
+        (("--what", "codes"), "WHAT has some of generated, converted, code, not 'codes'"),
+        (("--what",), "WHAT has some of"),
+        (("--concurrency", "0"), "CONCURRENCY is 1 or more"),
+        (("--budget", "much"), "BUDGET is"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence(tmp_path, flags, sentence):
+    write_answer(tmp_path, 1, 0, "text")
+    result = run_script(SCRIPT, "--input_dir", tmp_path, *flags, **OFFLINE)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list_files(tmp_path, "embedded")
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_another_what_adds_to_the_files_and_embeds_nothing_twice(server, tmp_path):
+    for index, program in enumerate(("print(1)", "print(2)", "print(1)")):
+        write_answer(tmp_path, 7, index, f"raw {index}", solution(program))
+    write_answer(tmp_path, 7, 3, "raw 3", render("no program comes to my mind", "none"))
+    write_answer(tmp_path, 7, 4, "raw 4", solution(""))
+    server.longest = 1000
+    first = embed_by_api(tmp_path, server)
+    assert first.returncode == 0, first.stdout + first.stderr
+    server.requests.clear()
+    both = embed_by_api(tmp_path, server, "--what", "code", "generated")
+    assert both.returncode == 0, both.stdout + both.stderr
+    assert sorted(server.sent) == ["print(1)\n", "print(2)\n"]
+    assert "2 answers have no program, so their code_embedding is null" in both.stdout
+    for index, program in enumerate(("print(1)", "print(2)", "print(1)")):
+        assert vector(tmp_path, 7, index, "code_embedding") == pytest.approx(numbers(f"{program}\n"))
+        assert vector(tmp_path, 7, index, "generated_embedding") == pytest.approx(numbers(f"raw {index}"))
+        assert vector(tmp_path, 7, index) == pytest.approx(numbers(solution(program)))
+    for index in (3, 4):
+        assert json.loads(embedded_path(tmp_path, 7, index).read_text())["code_embedding"] is None
+    step = step_of(tmp_path)
+    assert step["embedded"] == {"generated": 5, "converted": 5, "code": 3}
+    assert (step["without_program"], step["settings"]["what"]) == (2, ["code", "generated"])
+    server.requests.clear()
+    other_layout = embedded_path(tmp_path, 7, 0)
+    other_layout.write_text(json.dumps(json.loads(other_layout.read_text())))
+    again = embed_by_api(tmp_path, server, "--what", "generated", "converted", "code")
+    assert (again.returncode, server.sent, "5 embedded before" in again.stdout) == (0, [], True)
+
+
+def test_a_text_that_changed_since_is_embedded_anew_and_what_is_in_a_file_is_not(server, tmp_path):
+    """Answer 1 gets another converted text; answer 2, which is new, has texts that files have already."""
+    for index in range(2):
+        write_answer(tmp_path, 7, index, f"raw {index}", f"converted {index}")
+    assert embed_by_api(tmp_path, server).returncode == 0
+    server.requests.clear()
+    write_answer(tmp_path, 7, 1, "raw 1", "mended")
+    write_answer(tmp_path, 7, 2, "raw 0", "converted 0")
+    assert embed_by_api(tmp_path, server).returncode == 0
+    assert server.sent == ["mended"]
+    assert vector(tmp_path, 7, 1) == pytest.approx(numbers("mended"))
+    assert (vector(tmp_path, 7, 2) == vector(tmp_path, 7, 0)).all()
+
+
+def test_readers_leave_out_answers_without_a_program_and_files_without_the_kind(server, tmp_path):
+    folder = tmp_path / "r"
+    write_answer(folder, 7, 0, "raw", solution("print(1)"))
+    write_answer(folder, 7, 1, "raw", render("hm", "none"))
+    server.longest = 1000
+    assert embed_by_api(folder, server, "--what", "code").returncode == 0
+    assert list(answers.load_embeddings(folder, "code")) == [(7, 0)]
+    with pytest.raises(UserError, match="lacks converted_embedding; .* --what converted"):
+        answers.load_embeddings(folder)
+    files = list(list_files(folder, "converted").values())
+    assert distances_within(files)[0] == "by code tokens"
+    assert embed_by_api(folder, server).returncode == 0
+    assert (len(answers.load_embeddings(folder)), distances_within(files)[0]) == (2, "by embedding")
+
+
+def test_with_a_key_the_default_is_the_api_and_its_cost_is_said_before_and_after(server, tmp_path):
+    for index in range(3):
+        write_answer(tmp_path, 7, index, "x" * 29, "y" * 89)  # by 3 bytes a token 10 and 30, each text once
+    environment = {**OFFLINE, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"}
+    dry = run_script(SCRIPT, "--input_dir", tmp_path, "--dry_run", "--price", 1000, **environment)
+    assert (dry.returncode, server.sent, (tmp_path / "run.json").exists()) == (0, [], False), dry.stderr
+    assert f"model: {API_MODEL} at {server.url}, as OPENAI_API_KEY is set" in dry.stdout
+    assert "3 answers to embed: about 40 tokens, $0.0400" in dry.stdout
+    result = run_script(SCRIPT, "--input_dir", tmp_path, **environment)
+    assert "the bill: 1 requests, 118 tokens, $0.0000" in result.stdout, result.stdout + result.stderr
+    step = step_of(tmp_path)
+    assert (step["settings"]["embedding_model"], step["settings"]["price"]) == (API_MODEL, 0.02)
+    assert step["bill"]["dollars"] == round(118 * 0.02 / 1e6, 6)
+    assert json.loads(embedded_path(tmp_path, 7, 0).read_text())["embedding_model"] == API_MODEL
+
+
+def test_a_budget_is_never_passed(server, tmp_path):
+    for index in range(6):
+        write_answer(tmp_path, 7, index, f"{index}" * 50)
+    result = embed_by_api(tmp_path, server, "--budget", "120 tokens", "--batch_size", 1, "--concurrency", 1)
+    assert result.returncode == 1
+    assert "2 embedded by text-embedding-3-small, 4 not" in result.stdout
+    assert "the budget of 120 tokens might not be enough for it" in result.stdout
+    assert len(server.sent) == 2
+
+
+def test_killed_at_any_moment_it_leaves_whole_files_and_embeds_nothing_that_a_file_has(server, tmp_path):
+    """SIGKILL 12 times. What is sent again was under way, in three batches of two at most for each kill."""
+    moments, kills, batch, workers, again = random.Random(0), 12, 2, 3, []
+    for index in range(120):
+        write_answer(tmp_path, 7, index, f"text {index}")
+    paths = {f"text {index}": embedded_path(tmp_path, 7, index) for index in range(120)}
+    server.fault = lambda request: again.extend(text for text in request["input"] if paths[text].exists())
+    server.delay = 0.02
+    flags = ("--batch_size", batch, "--concurrency", workers)
+    for _ in range(kills):
+        process, until = start_by_api(tmp_path, server, *flags), len(server.requests) + moments.randint(0, 6)
+        while len(server.requests) < until and process.alive:
+            time.sleep(0.001)
+        time.sleep(moments.random() / 25)
+        process.kill()
+        for path in list_files(tmp_path, "embedded").values():
+            assert json.loads(path.read_text())["converted_embedding"]
+    assert 0 < len(list_files(tmp_path, "embedded")) < 120
+    result = embed_by_api(tmp_path, server, *flags)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (again, len(list_files(tmp_path, "embedded"))) == ([], 120)
+    assert 120 <= len(server.sent) <= 120 + kills * batch * workers
+    assert not list(tmp_path.glob(".*.tmp"))

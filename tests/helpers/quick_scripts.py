@@ -1,0 +1,110 @@
+"""The scripts that speak to servers, as real processes, without the wait for their imports: forked from one with them.
+
+The client's back-off and the looks at a server that is away are short in them, as tests do not wait.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import random
+import runpy
+import sys
+import time
+from pathlib import Path
+from subprocess import CompletedProcess
+from unittest import mock
+
+from scripts import ROOT
+
+from hindsight.conversion import batches
+from hindsight.servers import budgets, client
+
+SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
+CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
+CONTEXT = multiprocessing.get_context("forkserver")
+SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
+CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
+
+
+class Started:
+    """A script that runs; its output goes to two files beside `output`."""
+
+    def __init__(self, output: Path, script: str, flags: tuple):
+        self.output, self.arguments = output, [str(ROOT / script), *map(str, flags)]
+        output.parent.mkdir(parents=True, exist_ok=True)
+        self.process = CONTEXT.Process(target=be_script, args=(self.arguments, str(output)))
+        with mock.patch.dict(
+            os.environ, PYTHONPATH=f"{ROOT}:{ROOT / 'tests' / 'helpers'}"
+        ):  # of the server, when it begins
+            self.process.start()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
+
+    def said(self) -> str:
+        """What it has said so far."""
+        path = self.output.with_suffix(".out")
+        return path.read_text() if path.exists() else ""
+
+    def signal(self, number: int) -> None:
+        """Sends a signal and waits for the end."""
+        os.kill(self.process.pid, number)
+        self.process.join(30)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.join()
+
+    def wait(self, seconds: float = 60.0) -> CompletedProcess:
+        """Its end. A traceback or a connection left open fails the test, as does a script that does not end."""
+        self.process.join(seconds)
+        if self.alive:
+            self.kill()
+            raise AssertionError(f"{self.arguments} did not end within {seconds} s: {self.said()}")
+        errors = self.output.with_suffix(".err").read_text()
+        assert "Traceback" not in errors and "Unclosed" not in errors, errors
+        return CompletedProcess(self.arguments, self.process.exitcode, self.said(), errors)
+
+
+def start(output: Path, script: str, *flags: object) -> Started:
+    """Begins a script; `output` names the files for what it says."""
+    return Started(output, script, flags)
+
+
+def run(output: Path, script: str, *flags: object, seconds: float = 60.0) -> CompletedProcess:
+    """Runs a script to its end."""
+    return start(output, script, *flags).wait(seconds)
+
+
+def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 20, most: int = 14) -> None:
+    """Starts a script again and again, and kills it up to `most` requests later: it starts, asks, writes or renames."""
+    chance = random.Random(0)
+    for _ in range(kills):
+        process = start(output, script, *flags)
+        until = len(toy.requests) + chance.randint(0, most)
+        while len(toy.requests) < until and process.alive:
+            time.sleep(0.001)
+        time.sleep(chance.random() / 50)
+        process.kill()
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """The bytes of a run folder's files by name, hidden ones too; run.json tells when it was made, so not that."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
+
+
+def be_script(arguments: list[str], output: str) -> None:
+    """In the new process: the script, as Python would run it."""
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.stdout.reconfigure(line_buffering=True)
+    client.FIRST_WAIT, client.LONGEST_WAIT = 0.01, 0.05
+    client.PROBE_SECONDS = batches.POLL_SECONDS = 0.05
+    budgets.MINUTE = 1.0
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        os.environ.pop(name, None)
+    os.chdir(ROOT)
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")

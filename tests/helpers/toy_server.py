@@ -1,0 +1,232 @@
+"""A small real HTTP server that speaks the OpenAI protocol and vLLM's, for tests of scripts: no model behind it.
+
+Its tokens are bytes, its answers follow from the request (`answer`), it remembers every request, and it fails as it is
+told to by `fault`, a function of the request that returns None or one of
+
+    429, (429, {"Retry-After": "1"})    this status, with these headers
+    "dropped", "half headers", "cut"    the connection ends before the answer, in its headers, in its body
+    "not json", "html", "list"          a body that is not an answer, with status 200
+    "empty", "unfinished", "abort"      an answer without choices, with finish reason null or "abort"
+    "hang"                              no answer, until the server ends
+"""
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from hindsight.servers.checks import SEED_TOKENS
+
+JSON, HTML = "application/json", "text/html"
+
+
+def plain_answer(request: dict[str, Any]) -> str:
+    """A whole answer in the uniform format that tells its seed."""
+    return (
+        f"<begin_of_slow_thought>\n\nseed {request['seed']}\n\n<end_of_slow_thought>\n\n"
+        f"<begin_of_solution>\n\n```python\nprint({request['seed']})\n```\n\n<end_of_solution>"
+    )
+
+
+class Listener(ThreadingHTTPServer):
+    """Takes many connections at once, and does not tell of those that end too early."""
+
+    daemon_threads, block_on_close, request_queue_size = True, False, 512
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads requests and writes what the server's toy answers."""
+
+    protocol_version, disable_nagle_algorithm, wbufsize = "HTTP/1.1", True, -1
+
+    def setup(self):
+        super().setup()
+        self.server.toy.connections.add(self.connection)
+
+    def finish(self):
+        self.server.toy.connections.discard(self.connection)
+        super().finish()
+
+    def do_GET(self):
+        self.reply(200, self.server.toy.models_body())
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, answer, *fault = self.server.toy.respond(self.path, body)
+        self.reply(status, answer, *fault)
+
+    def reply(self, status, body, fault=None):
+        content, kind, headers = json.dumps(body).encode(), JSON, fault if isinstance(fault, dict) else {}
+        if fault == "hang":
+            self.server.toy.ended.wait()
+        if fault in ("dropped", "hang") or self.server.toy.ended.is_set():
+            return self.hang_up()
+        if fault == "not json":
+            content = content[: len(content) // 2]
+        if fault == "html":
+            content, kind = b"<html><body>Welcome to nginx!</body></html>", HTML
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": len(content), **headers}.items():
+            self.send_header(name, str(value))
+        if fault == "half headers":
+            self._headers_buffer = [b"".join(self._headers_buffer)[:40]]
+            self.flush_headers()
+            return self.hang_up()
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+        return self.hang_up() if fault == "cut" else None
+
+    def hang_up(self):
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class ToyServer:
+    """Serves the models in `models` for the body of a `with`; `url` is the OpenAI address.
+
+    `requests` and `times` are those of answers, `probes` those by which a script tries seeds at its start, which get
+    no faults; `tokenizer_fault` is for /tokenize. `shift` is added to the token ids of a model, so that its tokenizer
+    is another one; `special` holds the tokens of a model that are no bytes, each with its text. `refusal` is what it
+    says when it is told to fail. `context` is the longest prompt and answer, in tokens.
+    """
+
+    handler = Handler
+
+    def __init__(self, models: tuple[str, ...] = ("lab-base", "lab-instruct", "reformatter")):
+        self.models = models
+        self.requests: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.probes: list[dict[str, Any]] = []
+        self.answer: Callable[[dict[str, Any]], str | bytes] = plain_answer
+        self.fault: Callable[[dict[str, Any]], Any] = lambda request: None
+        self.tokenizer_fault: Callable[[dict[str, Any]], Any] = lambda request: None
+        self.finish = "stop"
+        self.refusal = ""
+        self.delay = 0.0
+        self.shift: dict[str, int] = {}
+        self.special: dict[str, dict[int, str]] = {}
+        self.context: int | None = None
+        self.connections: set[socket.socket] = set()
+        self.port = 0
+
+    def __enter__(self) -> "ToyServer":
+        self.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begins to listen: at a free port, later at the same one."""
+        self.ended = threading.Event()
+        self.listener = Listener(("127.0.0.1", self.port), self.handler)
+        self.listener.toy, self.port = self, self.listener.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Goes away, as a server that is killed: the port is closed, and every connection."""
+        if self.ended.is_set():
+            return
+        self.ended.set()
+        self.listener.shutdown()
+        self.listener.server_close()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # it has ended by itself
+                continue
+
+    def models_body(self) -> dict[str, Any]:
+        """What the server says about its models."""
+        context = {} if self.context is None else {"max_model_len": self.context}
+        return {"object": "list", "data": [{"id": name, "object": "model", **context} for name in self.models]}
+
+    def respond(self, path: str, request: dict[str, Any]) -> tuple:
+        """Status and body of an answer, and perhaps how it fails."""
+        model = request.get("model")
+        if model not in self.models:
+            return 404, {"error": {"message": f"The model `{model}` does not exist."}}
+        if path == "/tokenize":
+            return 200, {"tokens": self.encode(model, prompt_of(request))}, self.tokenizer_fault(request)
+        if path == "/detokenize":
+            return 200, {"prompt": self.decode(model, request["tokens"]).decode(errors="replace")}
+        if request.get("max_tokens") == SEED_TOKENS and request.get("temperature") == 1.5:
+            self.probes.append(request)
+            return 200, self.body(path, request)
+        self.times.append(time.monotonic())
+        self.requests.append(request)
+        time.sleep(self.delay)
+        fault = self.fault(request)
+        status, more = fault if isinstance(fault, tuple) else (fault, None)
+        if isinstance(status, int):
+            return status, {"error": {"message": self.refusal or f"told to fail with {status}"}}, more
+        return self.too_long(request) or (200, self.body(path, request, fault), fault)
+
+    def too_long(self, request: dict[str, Any]) -> tuple | None:
+        """vLLM's refusal of what does not fit in the context."""
+        prompt, limit = prompt_of(request), limit_of(request)
+        size = len(prompt) if isinstance(prompt, list) else len(self.encode(request["model"], prompt))
+        if self.context is None or size + limit <= self.context:
+            return None
+        message = (
+            f"This model's maximum context length is {self.context} tokens. However, you requested {limit} output "
+            f"tokens and your prompt contains {size} input tokens. Please reduce the length of the input prompt."
+        )
+        return 400, {"error": {"message": message, "type": "BadRequestError", "code": 400}}
+
+    def body(self, path: str, request: dict[str, Any], fault: Any = None) -> Any:
+        """The answer to a request as the server would send it."""
+        model, answer = request["model"], self.answer(request)
+        content = self.encode(model, answer)
+        limit = limit_of(request)
+        finish = self.finish if len(content) <= limit else "length"
+        content = content[:limit]
+        text = self.decode(model, content).decode(errors="replace")
+        choice = {"index": 0, "finish_reason": {"unfinished": None, "abort": "abort"}.get(fault, finish)}
+        if path.endswith("/chat/completions"):
+            choice["message"] = {"role": "assistant", "content": text}
+        else:
+            choice |= {"text": text, "token_ids": content}
+        usage = {"prompt_tokens": 7, "completion_tokens": len(content), "total_tokens": 7 + len(content)}
+        head = {"id": "x", "object": "x", "created": 0, "model": model}
+        whole = {**head, "choices": [] if fault == "empty" else [choice], "usage": usage}
+        return [whole] if fault == "list" else whole
+
+    def encode(self, model: str, text: str | bytes) -> list[int]:
+        """Token ids of a text: its bytes, and the model's special tokens where their text stands."""
+        content = text if isinstance(text, bytes) else text.encode()
+        special = {text.encode(): number for number, text in self.special.get(model, {}).items()}
+        pieces = re.split(b"(" + b"|".join(map(re.escape, special)) + b")", content) if special else [content]
+        ids = [each for piece in pieces for each in ([special[piece]] if piece in special else piece)]
+        return [each + self.shift.get(model, 0) for each in ids]
+
+    def decode(self, model: str, ids: list[int]) -> bytes:
+        """The bytes of token ids; those beyond the vocabulary have none."""
+        special, shift = self.special.get(model, {}), self.shift.get(model, 0)
+        pieces = [
+            bytes([each]) if 0 <= each < 256 else special.get(each, "").encode()
+            for each in (token - shift for token in ids)
+        ]
+        return b"".join(pieces)
+
+
+def prompt_of(request: dict[str, Any]) -> Any:
+    """What a request asks: a text, token ids, or the messages' texts one after another."""
+    return request.get("prompt") or "".join(message["content"] for message in request.get("messages", []))
+
+
+def limit_of(request: dict[str, Any]) -> int:
+    """The most tokens that an answer may have."""
+    return request.get("max_tokens") or request.get("max_completion_tokens")

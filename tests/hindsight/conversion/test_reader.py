@@ -1,0 +1,155 @@
+"""What rules make of raw answers: two sections, word for word, or nothing. The laws hold whatever an answer says."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raw_answers import raw_answers
+
+from hindsight.conversion.reader import _headings, by_convention, close_code, is_plain, read
+from hindsight.conversion.sections import Sections, Unread, structure
+from hindsight.text.formats import TAG, extract_code, render
+
+DIALECTS = {
+    "uniform": ("<begin_of_slow_thought>", "<end_of_slow_thought>", "<begin_of_solution>", "<end_of_solution>"),
+    "piped": ("<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>", "<|end_of_solution|>"),
+    "piped slow": (
+        "<|begin_of_slow_thought|>",
+        "<|end_of_slow_thought|>",
+        "<|begin_of_solution|>",
+        "<|end_of_solution|>",
+    ),
+    "square": ("[begin_of_thought]", "[end_of_thought]", "[begin_of_solution]", "[end_of_solution]"),
+    "think": ("<think>", "</think>", "", ""),
+    "think and solution": ("<think>", "</think>", "<begin_of_solution>", "<end_of_solution>"),
+    "think opened in the prompt": ("", "</think>", "", ""),
+    "uniform opened in the prompt": ("", "<end_of_slow_thought>", "<begin_of_solution>", "<end_of_solution>"),
+    "headings": ("## Thought", "## Solution", "", ""),
+    "bold headings": ("**Thoughts:**", "**Final Solution:**", "", ""),
+}
+GAPS = st.sampled_from(["\n\n", "\n", "", " ", "\r\n"])
+PIECES = st.sampled_from(
+    ["```", "\n```\n", "\n```python\n", "\n    ```\n", "~~~", "\n", "\r\n", " ", "\t", "\0", "é", "\u2028", "\x85"]
+    + ["x = 1", "print('</think>')", "`<think>`", "<", "[", "begin_of_thought", "User: ", "print(1)", "## Thought\n"]
+    + ["\n## Solution\n", "<end_of_so"]
+    + [tag for tags in DIALECTS.values() for tag in tags if tag]
+)
+HOSTILE = st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join)
+
+
+def quoted(text):
+    """The text with words around each tag that would be structure: a section."""
+    text = text.strip()
+    while found := structure(text):
+        text = f"{text[: found[0].start]}a {text[found[0].start : found[0].end]} b{text[found[0].end :]}"
+    return text
+
+
+SECTIONS = HOSTILE.map(quoted)
+
+
+def written(dialect, thought, solution, gap):
+    begin, end, begin_solution, end_solution = DIALECTS[dialect]
+    gap = "\n\n" if "headings" in dialect else gap
+    return gap.join((begin, thought, end, begin_solution, solution, end_solution))
+
+
+def reading(text, finished=True):
+    try:
+        return read(text, finished)
+    except Unread:
+        return None
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
+def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
+    if "headings" in dialect and (_headings(thought) or _headings(solution)):
+        return
+    assert reading(written(dialect, thought, solution, gap)) in (None, Sections(thought, solution))
+
+
+@given(st.sampled_from(sorted(DIALECTS)), st.text("ab .,\n"), st.text("ab .,\n"), st.sampled_from(["\n\n", "\n"]))
+def test_plain_words_with_a_program_are_always_read(dialect, thought, words, gap):
+    tag = "" if "headings" in dialect else "</think>"
+    solution = f"{words}\n\n```python\nprint('{tag}', input())\n```"
+    found = reading(written(dialect, thought, solution, gap))
+    assert found == Sections(thought.strip(), solution.strip())
+
+
+@settings(max_examples=1000, deadline=None)
+@given(HOSTILE, st.booleans())
+def test_whatever_an_answer_says_its_characters_stay_but_for_tags_and_headings(text, finished):
+    found = reading(text, finished)
+    if found is None or found.rule.startswith("bare program"):
+        return
+    whole = text.rstrip().removesuffix(found.left_out)
+    before, after = characters(whole), characters(found.thought + "\n" + found.solution)
+    assert sorted(after) == sorted(before) or (not finished and set(after) <= set(before))
+    if "order" not in found.rule and finished:
+        assert after == before
+
+
+def characters(text):
+    """A text without tags, headings and blank space."""
+    text = re.sub(r"## (Thought|Solution)|\*\*(Thoughts|Final Solution):\*\*", "", TAG.sub(" ", text))
+    return "".join(text.split())
+
+
+@given(HOSTILE, HOSTILE)
+def test_what_rules_read_is_read_again_from_the_uniform_format(thought, solution):
+    found = reading(render(thought, solution))
+    if found is not None and is_plain(found):
+        assert reading(render(found.thought, found.solution)) in (None, found)
+
+
+def test_there_are_eighty_raw_answers():
+    assert len(raw_answers()) >= 80
+    assert len({case.name for case in raw_answers()}) == len(raw_answers())
+
+
+@pytest.mark.parametrize("case", raw_answers(), ids=lambda case: case.name)
+def test_a_raw_answer_is_read_as_a_person_would(case):
+    try:
+        found = read(case.text, case.finished)
+    except Unread as error:
+        assert {"lost" if error.lost else "asked": str(error)} == case.expected
+        return
+    assert found.rule == case.expected.get("rule"), case.expected
+    assert (found.thought, found.solution) == (case.expected["thought"], case.expected["solution"])
+    assert found.left_out.startswith(case.expected.get("left out", "")) and bool(found.left_out) == (
+        "left out" in case.expected
+    )
+
+
+def test_more_tags_than_anyone_would_write_are_refused():
+    with pytest.raises(Unread, match="more than 64 tags"):
+        read("<think></think>" * 40 + "x")
+
+
+def test_the_last_closed_block_is_the_solution_by_convention():
+    text = "Try\n```\na\n```\nbetter:\n```python\nb\n```\nDone."
+    assert by_convention(text) == Sections("Try\n```\na\n```\nbetter:", "```python\nb\n```\nDone.")
+    assert by_convention("<begin_of_slow_thought>\n\nhm\n\n```\nb()\n```").thought == "hm"
+    assert by_convention("```\nThree.\n```") is None
+    assert by_convention("```\nnever closed") is None
+
+
+def test_by_convention_no_draft_of_a_thought_that_has_ended_is_the_solution():
+    draft = "<think>\nDraft:\n```python\ndraft()\n```\n</think>\n\n"
+    assert by_convention(f"{draft}print(input())") == Sections(
+        "Draft:\n```python\ndraft()\n```", "```python\nprint(input())\n```"
+    )
+    assert by_convention(f"{draft}I do not know.") is None
+    assert by_convention(f"{draft}```python\nprint(input())```\nDone.") is None
+    solution = "```python\nprint(3)\n```\nOutput:\n```\n3 4"
+    assert by_convention(f"{draft}{solution}").solution == solution
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~"])
+def test_an_open_code_block_is_closed_by_its_own_fence(fence):
+    solution = close_code(f"{fence}python\nprint(1)")
+    assert solution == f"{fence}python\nprint(1)\n{fence}"
+    assert extract_code(render("", solution)) == "print(1)\n"
+    assert close_code(solution) == solution

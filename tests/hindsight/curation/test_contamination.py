@@ -1,0 +1,88 @@
+"""Contamination: how much of a problem's text stands in a test's."""
+
+import json
+
+import pytest
+from scripts import TACO_REAL
+
+from hindsight.curation.contamination import TestTexts, read_tests
+from hindsight.errors import UserError
+
+LONG = "Given a list of n integers count the pairs whose sum is even and print that number on one line please"
+OTHER = "There are some houses in a row on a street and each of them is painted in one of three bright colours"
+
+
+def nearest(text, *tests, n=13):
+    return TestTexts(((f"test {number}", test) for number, test in enumerate(tests)), n).nearest(text)
+
+
+def test_the_same_text_is_found_whatever_its_case_and_punctuation():
+    assert nearest(f"** {LONG.upper().replace(' ', ',  ')} **", OTHER, LONG) == (1.0, "test 1")
+
+
+def test_a_test_within_a_longer_text_is_found_and_the_other_way_round():
+    assert nearest(f"{OTHER} {LONG}", LONG)[0] == 1.0
+    assert nearest(LONG, f"{OTHER} {LONG}")[0] == 1.0
+
+
+def test_the_share_is_of_the_shorter_text():
+    """20 words are 18 3-grams. 10 words of it, in front of 30 others, have 8 of them; the other text has 38."""
+    words = LONG.split()
+    text = " ".join([*words[:10], *(f"w{number}" for number in range(30))])
+    assert nearest(text, " ".join(words[:20]), n=3) == (8 / 18, "test 0")
+
+
+def test_another_text_shares_nothing():
+    assert nearest(OTHER, LONG) == (0.0, "")
+
+
+def test_a_test_shorter_than_an_n_gram_is_searched_for_by_its_length():
+    short = "Write a function to reverse the words of a sentence"
+    longer = f"{short}. It takes a string and gives one back, the words of which are the other way round."
+    assert nearest(longer, short)[0] == 1.0
+    assert nearest(short.replace("words", "letters"), short)[0] == 0.0
+
+
+def test_a_few_words_are_compared_as_a_whole_only():
+    assert nearest("Sort a list!", "sort a list") == (1.0, "test 0")
+    assert nearest(f"Sort a list. {LONG}", "sort a list") == (0.0, "")
+
+
+def test_words_that_every_problem_has_are_not_contamination():
+    """One sentence in three of the same."""
+    sentence = "The first line of input contains an integer t the number of test cases then t test cases follow"
+    assert 0 < nearest(f"{sentence} {LONG}. {LONG[::-1]}", f"{sentence} {OTHER} {OTHER[::-1]}")[0] < 0.5
+
+
+def test_tests_are_those_of_the_split_and_of_all_benchmarks(tmp_path):
+    tests, benchmark = tmp_path / "tests.jsonl", tmp_path / "bench.jsonl"
+    rows = [{"question": LONG, "split": "test"}, {"question": OTHER, "split": "train"}]
+    tests.write_text("\n".join(map(json.dumps, rows)))
+    benchmark.write_text(json.dumps({"task_id": "HumanEval/0", "prompt": OTHER}))
+    found = dict(read_tests(str(tests), "test", [str(benchmark)]))
+    assert found == {"tests.jsonl test row 0": LONG, "bench.jsonl row 0": OTHER}
+    assert dict(read_tests("", "", [])) == {}
+
+
+def test_files_without_texts_are_refused(tmp_path):
+    path = tmp_path / "bench.jsonl"
+    path.write_text(json.dumps({"code": "print()"}))
+    with pytest.raises(UserError, match=r"none of question, prompt.*it has code"):
+        list(read_tests("", "", [str(path)]))
+    path.write_text(json.dumps({"question": LONG, "split": "train"}))
+    with pytest.raises(UserError, match="no problem of split 'test'"):
+        list(read_tests(str(path), "test", []))
+    with pytest.raises(UserError, match="there is no problem file"):
+        list(read_tests("", "", [str(tmp_path / "nothing.jsonl")]))
+
+
+@pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
+def test_no_two_of_433_real_problems_are_alike_and_each_is_like_itself():
+    names = (TACO_REAL / "stdin_problems.jsonl", TACO_REAL / "call_problems.jsonl")
+    texts = [json.loads(line)["question"] for name in names for line in name.read_text().splitlines()]
+    everything = TestTexts(((str(number), text) for number, text in enumerate(texts)), 13)
+    for number, text in enumerate(texts):
+        assert everything.nearest(text) == (1.0, str(number))
+    half = len(texts) // 2
+    others = TestTexts(((str(number), text) for number, text in enumerate(texts[:half])), 13)
+    assert max(others.nearest(text)[0] for text in texts[half:]) < 0.5

@@ -1,0 +1,145 @@
+"""Files between the scripts: whole or not there, found by name, and run.json's refusals."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hindsight.errors import UserError
+from hindsight.files import records
+from hindsight.files.runs import open_run, open_step, read_run
+from hindsight.settings import Settings
+
+SETTINGS = Settings({"seed": 0, "alphas": [0.7], "workers": 2, "allow_other_settings": False})
+SAME = ("seed", "alphas")
+
+
+def changed(**values):
+    return Settings({**SETTINGS, **values})
+
+
+def test_files_are_listed_by_kind_and_in_order(tmp_path):
+    for name in ("question_10_sample_1", "question_2_sample_0", "converted_question_2_sample_0", "question_x_sample_0"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    (tmp_path / "converted_question_2_sample_0_with_embeddings.json").write_text("{}")
+    assert list(records.list_files(tmp_path, "sample")) == [(2, 0), (10, 1)]
+    assert list(records.list_files(tmp_path, "converted")) == [(2, 0)]
+    assert list(records.list_files(tmp_path, "embedded")) == [(2, 0)]
+
+
+@pytest.mark.parametrize("text", ["plain", "é 数 \U0001f600", "half a pair \ud83d", "nul \0"])
+def test_any_text_is_read_as_it_was_written(tmp_path, text):
+    path = tmp_path / "question_0_sample_0.json"
+    records.write_json(path, {"generated_text": text})
+    assert records.read_record(path) == {"generated_text": text}
+
+
+def test_broken_files_among_good_ones_are_named_and_the_good_ones_read(tmp_path):
+    contents = ['{"a": 1}', '{"a": ', "[1]", '{"b": 1}', '{"a": 2}']
+    for number, content in enumerate(contents):
+        (tmp_path / f"question_{number}_sample_0.json").write_text(content)
+    broken = []
+    read = list(records.read_records(records.list_files(tmp_path, "sample"), ("a",), broken))
+    assert [record["a"] for _, record in read] == [1, 2]
+    assert read[1][1]["question_id"] == 4
+    assert ["question_1" in broken[0], "a list" in broken[1], "lacks a" in broken[2]] == [True] * 3
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    path = tmp_path / "question_0_sample_0.json"
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        records.write_json(path, {"a": 1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
+    code = (
+        "import itertools, pathlib, sys; from hindsight import records\n"
+        "for i in itertools.count(): records.write_json("
+        "records.sample_path(pathlib.Path(sys.argv[1]), i % 7, 0), {'number': i, 'text': 'x' * 300_000})"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    for moment in range(8):
+        process = subprocess.Popen([sys.executable, "-c", code, tmp_path], env=environment)
+        while not list(tmp_path.glob("question_*")):
+            time.sleep(0.01)
+        time.sleep(0.013 * moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in records.list_files(tmp_path, "sample").values():
+            assert len(json.loads(path.read_text())["text"]) == 300_000
+    records.remove_leftovers(tmp_path)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_temporary_file_of_a_process_that_lives_is_left_alone(tmp_path):
+    temporary = tmp_path / f".a.json.{os.uname().nodename}.{os.getpid()}.tmp"
+    temporary.write_text("")
+    records.remove_leftovers(tmp_path)
+    assert temporary.exists()
+
+
+def test_a_run_says_what_made_the_folder(tmp_path):
+    run = open_run(tmp_path / "new", "sample.py", SETTINGS, SAME, models=["m"])
+    assert read_run(tmp_path / "new")["ended"] is None
+    run.close(missing=0)
+    content = read_run(tmp_path / "new")
+    assert (content["script"], content["settings"]["alphas"], content["models"]) == ("sample.py", [0.7], ["m"])
+    assert content["ended"] >= content["started"]
+
+
+def test_the_same_settings_go_on_in_a_folder_and_others_are_refused_with_what_differs(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, SAME)
+    open_run(tmp_path, "sample.py", changed(workers=8), SAME)
+    with pytest.raises(UserError, match=r"seed was 0, is 1\)"):
+        open_run(tmp_path, "sample.py", changed(seed=1), SAME)
+    with pytest.raises(UserError, match=r"holds a run of sample.py"):
+        open_run(tmp_path, "other.py", SETTINGS, SAME)
+
+
+def test_another_version_of_the_problem_set_is_refused(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, SAME, problems={"dataset": "p.jsonl", "digest": "sha256:1"})
+    with pytest.raises(UserError, match="the problem set was sha256:1, is sha256:2"):
+        open_run(tmp_path, "sample.py", SETTINGS, SAME, problems={"dataset": "p.jsonl", "digest": "sha256:2"})
+
+
+def test_other_settings_that_are_allowed_keep_the_old_ones_on_record(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, SAME).close()
+    open_run(tmp_path, "sample.py", changed(seed=1, allow_other_settings=True), SAME)
+    content = read_run(tmp_path)
+    assert (content["settings"]["seed"], content["earlier"][0]["settings"]["seed"]) == (1, 0)
+
+
+def test_a_steps_entry_stands_beside_the_run_and_has_its_own_settings(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, SAME).close()
+    open_step(tmp_path, "check.py", SETTINGS, SAME).close(correct=3)
+    with pytest.raises(UserError, match="made by check"):
+        open_step(tmp_path, "check.py", changed(seed=2), SAME)
+    content = read_run(tmp_path)
+    assert (content["script"], content["steps"]["check.py"]["correct"]) == ("sample.py", 3)
+
+
+def test_a_step_into_another_folder_takes_the_runs_entry_along(tmp_path):
+    open_run(tmp_path / "raw", "sample.py", SETTINGS, SAME, models=["m"]).close()
+    open_step(tmp_path / "converted", "convert.py", SETTINGS, SAME, source=tmp_path / "raw").close()
+    content = read_run(tmp_path / "converted")
+    assert (content["models"], list(content["steps"])) == (["m"], ["convert.py"])
+
+
+def test_a_broken_run_file_is_named(tmp_path):
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UserError, match=r"run.json is not whole JSON"):
+        open_run(tmp_path, "sample.py", SETTINGS, SAME)

@@ -1,0 +1,187 @@
+"""Several processes in one folder: no sample twice, none left out, nothing left locked; shards and later runs."""
+
+import collections
+import time
+
+import pytest
+import quick_scripts
+from quick_scripts import CONTEXT, SINGLE, SWITCHING, everything
+
+from hindsight.files.records import list_files
+from hindsight.files.runs import read_run
+from hindsight.files.sample_locks import Claims
+
+ALL = {(question, index) for question in range(12) for index in range(3)}
+
+
+@pytest.fixture
+def flags(toy, tmp_path):
+    """Twelve problems, three samples each, into tmp_path/run."""
+    common = ["--base_urls", toy.url, "--output_dir", tmp_path / "run", "--end_idx", 12, "--num_samples", 3]
+    return [*common, "--concurrency", 4]
+
+
+def there(tmp_path):
+    return set(list_files(tmp_path / "run", "sample"))
+
+
+def times_asked(toy):
+    """How often each seed was sent, by how many seeds."""
+    return collections.Counter(collections.Counter(request["seed"] for request in toy.requests).values())
+
+
+def wait_until(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.002)
+
+
+def hold(folder, samples, line):
+    """In another process: claims samples, tells so, and keeps them until the line is closed."""
+    with Claims(folder) as claims:
+        line.send([claims.take(*sample) for sample in samples])
+        line.poll(None)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Claims samples of tmp_path/run in another process: give it the samples; its process, and what lets them go."""
+    started = []
+
+    def begin(samples):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        ours, theirs = CONTEXT.Pipe()
+        process = CONTEXT.Process(target=hold, args=(tmp_path / "run", samples, theirs))
+        process.start()
+        theirs.close()
+
+        def release():
+            ours.close()
+            process.join()
+
+        started.append(release)
+        assert ours.poll(30)
+        assert ours.recv() == [True] * len(samples)
+        return process, release
+
+    yield begin
+    for release in started:
+        release()
+
+
+def test_a_sample_has_one_owner_until_it_is_given_back_or_the_owner_is_killed(tmp_path, holder):
+    process, _ = holder([(7, 0), (7, 1)])
+    with Claims(tmp_path / "run") as claims:
+        assert [claims.take(7, index) for index in range(3)] == [False, False, True]
+        assert claims.take(8, 0)
+        process.kill()
+        process.join()
+        assert [claims.take(7, index) for index in range(3)] == [True] * 3
+        claims.give_back(7, 2)
+        _, release = holder([(7, 2)])
+        release()
+        assert claims.take(7, 2)
+
+
+def test_samples_of_any_question_and_index_have_their_own_claim(tmp_path, holder):
+    samples = [(0, 0), (0, (1 << 20) - 1), (1, 0), (10**9, 3), (2**40, 0)]
+    holder(samples)
+    with Claims(tmp_path / "run") as claims:
+        assert not any(claims.take(*sample) for sample in samples)
+        assert all(claims.take(question, index + 1) for question, index in samples if index < 9)
+
+
+def test_two_processes_at_once_ask_for_no_sample_twice_and_both_end(flags, toy, tmp_path):
+    toy.delay = 0.3
+    scripts = [quick_scripts.start(tmp_path / f"said{number}", SINGLE, *flags) for number in range(2)]
+    results = [script.wait() for script in scripts]
+    assert there(tmp_path) == ALL
+    assert times_asked(toy) == {1: len(ALL)}
+    written = [int(result.stdout.split(" samples written")[0].split("\n")[-1]) for result in results]
+    assert sum(written) == len(ALL)
+    assert min(written) > 0
+
+
+def test_two_switching_processes_at_once_ask_for_no_turn_twice(toy, tmp_path):
+    toy.delay, toy.answer = 0.02, lambda request: "x" * 99
+    flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
+    flags += ["--end_idx", 12, "--num_samples", 3, "--k", 9, "--p", 9, "--total_new_tokens", 18, "--concurrency", 4]
+    scripts = [quick_scripts.start(tmp_path / f"said{number}", SWITCHING, *flags) for number in range(2)]
+    for script in scripts:
+        script.wait()
+    assert there(tmp_path) == ALL
+    assert times_asked(toy) == {1: 2 * len(ALL)}
+
+
+def test_a_killed_process_leaves_nothing_locked(flags, toy, tmp_path):
+    toy.delay = 0.2
+    first = quick_scripts.start(tmp_path / "said", SINGLE, *flags)
+    wait_until(lambda: len(toy.requests) >= 6)
+    first.kill()
+    result = quick_scripts.run(tmp_path / "said", SINGLE, *flags)
+    assert (result.returncode, there(tmp_path)) == (0, ALL)
+    assert "another process" not in result.stdout
+
+
+def test_a_sample_that_another_process_holds_is_left_and_said(flags, toy, tmp_path, holder):
+    holder([(2, 0), (5, 1)])
+    result = quick_scripts.run(tmp_path / "said", SINGLE, *flags)
+    assert (result.returncode, there(tmp_path)) == (1, ALL - {(2, 0), (5, 1)})
+    assert "34 samples written, 2 missing" in result.stdout
+    assert "2 samples were left to another process that works in this folder" in result.stdout
+
+
+def test_a_process_that_dies_while_another_works_has_its_samples_done_by_that_one(flags, toy, tmp_path, holder):
+    toy.delay = 0.02
+    process, _ = holder([(0, 0), (0, 1)])
+    script = quick_scripts.start(tmp_path / "said", SINGLE, *flags)
+    wait_until(lambda: len(toy.requests) >= 8)
+    process.kill()
+    assert script.wait().returncode == 0
+    assert there(tmp_path) == ALL
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_shards_give_the_whole_set_once(flags, toy, tmp_path, at_once):
+    quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--output_dir", tmp_path / "whole")
+    toy.requests.clear()
+    toy.delay = 0.01
+    shards = [[*flags, "--shards", 3, "--shard", shard] for shard in range(3)]
+    if at_once:
+        scripts = [quick_scripts.start(tmp_path / f"said{shard[-1]}", SINGLE, *shard) for shard in shards]
+        results = [script.wait() for script in scripts]
+    else:
+        results = [quick_scripts.run(tmp_path / "said", SINGLE, *shard) for shard in shards]
+    assert [result.returncode for result in results] == [0, 0, 0]
+    assert all("12 samples written, 0 missing" in result.stdout for result in results)
+    assert times_asked(toy) == {1: len(ALL)}
+    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+    assert read_run(tmp_path / "run")["problems"]["count"] == 12
+
+
+def test_a_shard_that_there_is_not_is_refused(flags, tmp_path):
+    for shard in (3, -1):
+        result = quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--shards", 3, "--shard", shard)
+        assert (result.returncode, "SHARD counts from 0" in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_ranges_of_problems_add_up_to_the_whole_set(flags, toy, tmp_path):
+    quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--output_dir", tmp_path / "whole")
+    toy.requests.clear()
+    for begin, end in ((0, 5), (5, 12)):
+        span = ["--begin_idx", begin, "--end_idx", end]
+        assert quick_scripts.run(tmp_path / "said", SINGLE, *flags, *span).returncode == 0
+        assert {question for question, _ in there(tmp_path)} == set(range(end))
+    assert times_asked(toy) == {1: len(ALL)}
+    assert everything(tmp_path / "run") == everything(tmp_path / "whole")
+
+
+def test_more_samples_later_are_those_that_more_samples_at_once_would_have_been(flags, toy, tmp_path):
+    quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--num_samples", 5, "--output_dir", tmp_path / "whole")
+    quick_scripts.run(tmp_path / "said", SINGLE, *flags)
+    toy.requests.clear()
+    result = quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--num_samples", 5)
+    assert (result.returncode, len(toy.requests)) == (0, 24)
+    assert everything(tmp_path / "run") == everything(tmp_path / "whole")

@@ -1,0 +1,83 @@
+"""Merging while vLLM loads: the answers are those of the merged checkpoint on disk. Real engines, one after another."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from pico import save
+from scripts import ROOT
+from vllm.config.load import LoadConfig
+
+from hindsight.errors import UserError
+from hindsight.merging.loader import MergedModelLoader
+from hindsight.merging.merge import merge_checkpoints
+from hindsight.servers.vllm_process import start
+
+BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
+PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
+
+ANSWER = """
+import json, sys
+from vllm import LLM, SamplingParams
+
+if __name__ == "__main__":
+    answers = []
+    for options in json.loads(sys.argv[1]):
+        engine = LLM(**options, enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=8)
+        outputs = engine.generate(json.loads(sys.argv[2]), SamplingParams(temperature=0, max_tokens=48, logprobs=0))
+        answers.append([
+            [list(answer.token_ids), [next(iter(each.values())).logprob for each in answer.logprobs]]
+            for answer in (output.outputs[0] for output in outputs)
+        ])
+        del engine
+    print(json.dumps(answers))
+"""
+
+
+def answers(engines):
+    """Tokens and log-probabilities of greedy answers, by one engine after another."""
+    command = [sys.executable, "-c", ANSWER, json.dumps(engines), json.dumps(PROMPTS)]
+    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    result = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def at_load(**merge):
+    config = {"base": str(BASE), "alpha": 0.7, **merge}
+    return {"model": str(INSTRUCT), "load_format": "hindsight", "model_loader_extra_config": config}
+
+
+def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
+    engines = [{"model": str(INSTRUCT)}]
+    for method in ("lerp", "slerp"):
+        (folder,) = merge_checkpoints(BASE, INSTRUCT, tmp_path / method, [0.7], method)
+        engines += [{"model": str(folder)}, at_load(method=method)]
+    instruct, lerp, lerp_at_load, slerp, slerp_at_load = answers(engines)
+    assert lerp == lerp_at_load
+    assert slerp == slerp_at_load
+    assert instruct != lerp != slerp
+
+
+def test_what_cannot_be_merged_is_said_before_a_server_starts(tmp_path):
+    other = save(tmp_path / "other", {"w": torch.ones(2)})
+    with pytest.raises(UserError, match=r"other lacks \d+ tensors of .*instruct, the first is model\.embed"):
+        start(INSTRUCT, merge={"base": str(other), "alpha": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"alpha": 0.7}, "wants base and alpha"),
+        ({"base": "b"}, "wants base and alpha"),
+        ({"base": "b", "alpha": 1.5}, r"alpha lies in \[0, 1\], not 1.5"),
+        ({"base": "b", "alpha": "0.7"}, r"alpha lies in \[0, 1\], not '0.7'"),
+        ({"base": "b", "alpha": 0.7, "method": "mean"}, "method is lerp or slerp, not 'mean'"),
+    ],
+)
+def test_a_wrong_config_is_one_sentence(config, sentence):
+    with pytest.raises(UserError, match=sentence):
+        MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=config))

@@ -1,0 +1,134 @@
+"""Problem sets: rows of TACO's schema from JSONL, Parquet and Arrow, and the way back from an answer to its tests."""
+
+import json
+
+import datasets
+import pytest
+
+from hindsight.errors import UserError
+from hindsight.problem_sets.problems import (
+    ProblemSet,
+    TestLookup,
+    describe,
+    load_problems,
+    parse_tests,
+    select_problems,
+)
+
+ADD = json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})
+STDIN = {"question": "Add.", "input_output": ADD, "difficulty": "EASY"}
+CALL = {
+    "question": "Double.",
+    "input_output": json.dumps({"fn_name": "double", "inputs": [[2]], "outputs": [4]}),
+    "difficulty": "HARD",
+}
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    path = tmp_path / "problems.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in ({**STDIN, "task_id": 70}, {**CALL, "task_id": 71})) + "\n")
+    return path
+
+
+def test_a_row_knows_its_id_its_function_and_where_it_came_from(jsonl):
+    first, second = load_problems(str(jsonl))
+    assert (first["question_id"], first["fn_name"], second["fn_name"]) == (70, None, "double")
+    assert (second["origin"]["row"], second["origin"]["dataset"]) == (1, str(jsonl))
+    assert describe(select_problems(str(jsonl)))["question_ids"] == [70, 71]
+
+
+def test_rows_without_a_task_id_are_numbered(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text(f"{json.dumps(STDIN)}\n\n{json.dumps(CALL)}\n")
+    assert [problem["question_id"] for problem in load_problems(str(path))] == [0, 1]
+
+
+def test_difficulty_filters_and_numbers_stay_those_of_the_set(jsonl):
+    (only,) = load_problems(str(jsonl), difficulty="HARD")
+    assert (only["question_id"], only["origin"]["row"]) == (71, 1)
+
+
+def test_tests_can_be_left_out(jsonl):
+    assert "input_output" not in load_problems(str(jsonl), with_tests=False)[0]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_parquet_and_arrow_read_as_the_same_rows(tmp_path, kind):
+    rows = datasets.Dataset.from_list([STDIN, CALL])
+    if kind == "parquet":
+        path = tmp_path / "p.parquet"
+        rows.to_parquet(path)
+    else:
+        rows.save_to_disk(tmp_path / "saved")
+        (path,) = (tmp_path / "saved").glob("*.arrow")
+    assert [problem["fn_name"] for problem in load_problems(str(path))] == [None, "double"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"question": "Add."}\n', "row 0 of .* lacks input_output"),
+        ("question,answer\n", "is not JSONL: row 0 is not JSON"),
+        (f"{json.dumps(STDIN)}\n[1]\n", "row 1 is a list"),
+        (f"{json.dumps({**STDIN, 'task_id': 1})}\n{json.dumps({**CALL, 'task_id': 1})}", "two problems with task_id"),
+        ("", "has no problem"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_row(tmp_path, content, sentence):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        load_problems(str(path))
+
+
+def test_a_missing_file_and_an_unknown_difficulty_are_said(jsonl, tmp_path):
+    with pytest.raises(UserError, match="there is no problem file"):
+        load_problems(str(tmp_path / "none.jsonl"))
+    with pytest.raises(UserError, match=r"it has .*EASY, HARD"):
+        load_problems(str(jsonl), difficulty="MEDIUM")
+
+
+def test_a_hub_that_cannot_be_reached_is_said_in_one_sentence(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"BAAI/TACO .* cannot be loaded"):
+        load_problems("BAAI/TACO", "train", "MEDIUM")
+
+
+def answer_to(problem):
+    return {"question_id": problem["question_id"], "metadata": {"origin": problem["origin"]}}
+
+
+def test_the_tests_of_an_answer_are_found_again(jsonl):
+    problem = load_problems(str(jsonl), with_tests=False)[1]
+    assert parse_tests(TestLookup().problem(answer_to(problem))["input_output"])["outputs"] == [4]
+
+
+def test_tests_inside_of_an_answer_are_used_as_they_are():
+    record = {"question_id": 5, "metadata": {"input_output": CALL["input_output"]}}
+    assert TestLookup().problem(record)["input_output"] == CALL["input_output"]
+
+
+def test_another_version_of_the_problem_file_is_refused(jsonl):
+    answer = answer_to(load_problems(str(jsonl))[0])
+    jsonl.write_text(jsonl.read_text().replace("3\\\\n", "4\\\\n"))
+    with pytest.raises(UserError, match="its digest differs"):
+        TestLookup().problem(answer)
+    assert "4" in TestLookup(str(jsonl)).problem(answer)["input_output"]
+
+
+def test_an_answer_that_names_no_set_needs_one_given(jsonl):
+    record = {"question_id": 71, "metadata": {}}
+    with pytest.raises(UserError, match="give one by --problems"):
+        TestLookup().problem(record)
+    assert TestLookup(str(jsonl)).problem(record)["fn_name"] == "double"
+    with pytest.raises(UserError, match="has no question 72"):
+        TestLookup(str(jsonl)).problem({**record, "question_id": 72})
+
+
+def test_integers_may_be_longer_than_python_parses_by_default():
+    assert parse_tests('{"outputs": [1' + "0" * 5000 + "]}")["outputs"] == [10**5000]
+
+
+def test_the_lab_is_a_problem_set():
+    assert len(ProblemSet("lab")) >= 60

@@ -1,0 +1,86 @@
+"""Turn lengths, and how two models are joined: by tokens, by tokens with a few translated, or by text."""
+
+import asyncio
+import random
+import statistics
+
+import pytest
+
+from hindsight.errors import UserError
+from hindsight.sampling.turns import Joint, TurnLength, find_joint, parse_turn_length
+from hindsight.servers.client import Server
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("50", TurnLength(50, 50)),
+        ("20-80", TurnLength(20, 80)),
+        ("20 - 80", TurnLength(20, 80)),
+        ("geometric 50", TurnLength(50, 50, geometric=True)),
+        ("1", TurnLength(1, 1)),
+    ],
+)
+def test_a_turns_length_is_a_number_a_range_or_geometric(text, length):
+    assert parse_turn_length(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "0", "0-5", "9-3", "-4", "ten", "geometric", "geometric 0", "3.5", "1-2-3"])
+def test_what_is_no_length_is_refused_with_the_three_forms(text):
+    with pytest.raises(UserError, match='"50" tokens, "20-80" or "geometric 50"'):
+        parse_turn_length(text)
+
+
+def lengths(text, count=4000):
+    chance = random.Random(0)
+    return [parse_turn_length(text).draw(chance) for _ in range(count)]
+
+
+def test_a_uniform_length_takes_every_value_between_its_ends_alike():
+    found = lengths("3-6")
+    assert set(found) == {3, 4, 5, 6}
+    assert all(abs(found.count(each) - 1000) < 120 for each in (3, 4, 5, 6))
+
+
+def test_a_geometric_length_has_its_mean_and_forgets_how_long_it_is():
+    """P(length > n) is (1 - 1 / mean)^n: half of what is longer than 0 tokens is longer than 3 at mean 5: 0.8^3."""
+    found = lengths("geometric 5")
+    assert (min(found), abs(statistics.mean(found) - 5) < 0.3) == (1, True)
+    assert abs(sum(each > 3 for each in found) / len(found) - 0.8**3) < 0.03
+    longer = [each - 3 for each in found if each > 3]
+    assert abs(statistics.mean(longer) - 5) < 0.4
+    assert set(lengths("geometric 1", 50)) == {1}
+
+
+def joint(toy, *texts):
+    async def find():
+        async with Server(toy.url, "lab-instruct") as instruct, Server(toy.url, "lab-base") as base:
+            return await find_joint(("instruct", instruct), ("base", base), texts)
+
+    return asyncio.run(find())
+
+
+def test_one_vocabulary_is_joined_by_tokens_with_nothing_translated(toy):
+    found = joint(toy)
+    assert found == Joint(by_tokens=True, foreign={"instruct": {}, "base": {}})
+    assert found.for_role("base", [104, 105]) == [104, 105]
+
+
+def test_an_id_with_two_texts_goes_to_the_other_model_as_its_own_text(toy):
+    """The instruct model has <think> where the base model has another token, as DeepSeek-R1's distilled Llama."""
+    toy.special = {"lab-instruct": {300: "<think>"}, "lab-base": {300: "<|reserved_9|>"}}
+    found = joint(toy)
+    assert found.by_tokens
+    assert found.for_role("base", [65, 300, 66]) == [65, *b"<think>", 66]
+    assert found.for_role("instruct", [300]) == list(b"<|reserved_9|>")
+
+
+def test_other_ids_for_the_same_text_are_joined_by_text(toy):
+    toy.shift = {"lab-base": 1}
+    assert not joint(toy).by_tokens
+
+
+def test_a_text_that_the_tokenizers_split_differently_is_found_in_the_prompts(toy):
+    toy.special = {"lab-instruct": {300: "def main"}}
+    assert joint(toy).by_tokens
+    assert not joint(toy, "write def main first").by_tokens

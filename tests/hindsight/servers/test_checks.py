@@ -1,0 +1,139 @@
+"""What is said before a run, and what stops it: servers, models, context, seeds, the size of the run, dry runs."""
+
+import json
+import threading
+import time
+
+import pytest
+import quick_scripts
+from quick_scripts import SWITCHING
+from toy_server import ToyServer
+
+from hindsight.files.records import list_files
+from hindsight.files.runs import read_run
+from hindsight.problem_sets.problems import load_problems
+from hindsight.text.prompts import Prompts
+
+
+def sizes(problems):
+    """Bytes of the chat prompts, which are the toy's tokens."""
+    chats = [Prompts().chat(problem) for problem in problems]
+    return [sum(len(message["content"].encode()) for message in chat) for chat in chats]
+
+
+def test_a_server_that_is_still_starting_is_waited_for(sample, toy, tmp_path):
+    toy.stop()
+    threading.Timer(2.0, toy.start).start()
+    result = sample("--wait_for_server", 30)
+    assert (result.returncode, len(list_files(tmp_path / "run", "sample"))) == (0, 6)
+
+
+def test_a_server_that_does_not_come_is_given_up_at_the_deadline(sample, toy, tmp_path):
+    toy.stop()
+    begun = time.monotonic()
+    result = sample("--wait_for_server", 2)
+    assert (result.returncode, f"no server answers at {toy.url}" in result.stderr) == (2, True)
+    assert 2 <= time.monotonic() - begun < 10
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_of_several_servers_has_to_be_there_with_the_model(sample, toy, tmp_path):
+    with ToyServer(models=("other",)) as other:
+        result = sample("--base_urls", toy.url, other.url)
+    assert (result.returncode, f"{other.url} has no model 'lab-instruct'; it has other" in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_found_is_said_and_recorded(sample, toy, tmp_path):
+    toy.context, problems = 5000, load_problems("lab", "test")[:3]
+    mean = sum(sizes(problems)) / 3
+    result = sample("--max_tokens", 100)
+    sentences = [
+        f"{toy.url} serves lab-instruct, context of 5,000 tokens",
+        f"instruct: prompts of {mean:.0f} tokens on average; beside 100 new ones they have to fit 5000: all do",
+        "instruct: the same seed gives the same text",
+    ]
+    for sentence in sentences:
+        assert sentence in result.stdout.splitlines()
+    assert f"6 samples to make: at most 600 new tokens, to about {round(6 * mean):,} of prompts" in result.stdout
+    assert read_run(tmp_path / "run")["checked"] == sentences
+
+
+def test_prompts_that_do_not_fit_are_counted_exactly(sample, toy):
+    problems = load_problems("lab", "test")[:3]
+    smallest, middle, largest = sorted(sizes(problems))
+    assert smallest < middle < largest
+    toy.context = middle + 100
+    result = sample("--max_tokens", 100)
+    assert "1 of 3 problems do not and will fail" in result.stdout
+    assert (result.returncode, "4 samples written, 2 missing" in result.stdout) == (1, True)
+
+
+def test_no_prompt_that_fits_stops_before_anything_is_asked(sample, toy, tmp_path):
+    toy.context = 100
+    result = sample()
+    assert (result.returncode, "no prompt fits: they have up to" in result.stderr) == (2, True)
+    assert (toy.requests, (tmp_path / "run").exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("the same text", "two gave the same text, so samples may all be the same"),
+        (None, "the same one gave two texts, so samples cannot be made again"),
+    ],
+)
+def test_a_server_that_ignores_seeds_is_said(sample, toy, answer, sentence):
+    toy.answer = lambda request: answer or f"text {time.monotonic_ns()}"
+    assert f"instruct: the server ignores seeds: {sentence}" in sample().stdout
+
+
+def test_a_server_without_vllms_endpoints_is_no_obstacle_to_one_model(sample, toy, tmp_path):
+    toy.tokenizer_fault = lambda request: "not json"
+    result = sample()
+    assert (result.returncode, "instruct: prompts are not measured" in result.stdout) == (0, True)
+    assert len(list_files(tmp_path / "run", "sample")) == 6
+
+
+def test_switching_needs_them_and_says_so(toy, tmp_path):
+    toy.tokenizer_fault = lambda request: "not json"
+    flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
+    result = quick_scripts.run(tmp_path / "said", SWITCHING, *flags, "--end_idx", 1)
+    assert (result.returncode, "switching needs vLLM's /tokenize and /detokenize" in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_shows_a_whole_prompt_of_each_kind_and_makes_nothing(sample, toy, tmp_path):
+    rows = [
+        {"question": "Read and add.", "input_output": '{"inputs": ["1"], "outputs": ["1"]}'},
+        {"question": "Read and add again.", "input_output": '{"inputs": ["1"], "outputs": ["1"]}'},
+        {"question": "Double it.", "input_output": '{"fn_name": "double", "inputs": [[1]], "outputs": [2]}'},
+    ]
+    (tmp_path / "problems.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = sample("--problems", tmp_path / "problems.jsonl", "--split", "", "--dry_run")
+    assert (result.returncode, toy.requests, (tmp_path / "run").exists()) == (0, [], False)
+    assert "----- instruct (lab-instruct), standard input, question 0" in result.stdout
+    assert "----- instruct (lab-instruct), function, question 2" in result.stdout
+    for number in (0, 2):
+        for message in Prompts().chat(load_problems(str(tmp_path / "problems.jsonl"))[number]):
+            assert message["content"] in result.stdout
+    assert "Read and add again." not in result.stdout
+    assert "6 samples to make" in result.stdout
+
+
+def test_a_dry_run_of_switching_shows_both_models_prompts_and_how_they_are_joined(toy, tmp_path):
+    flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
+    result = quick_scripts.run(tmp_path / "said", SWITCHING, *flags, "--dry_run")
+    assert (result.returncode, toy.requests, (tmp_path / "run").exists()) == (0, [], False)
+    assert "the two tokenizers are one: turns are joined as tokens" in result.stdout
+    assert "----- instruct (lab-instruct)" in result.stdout
+    assert "Assistant: <begin_of_slow_thought>" in result.stdout.split("----- base (lab-base)")[1]
+
+
+def test_the_live_line_says_what_is_done_failed_and_cut_off(sample, toy):
+    asked = []
+    toy.finish, toy.fault = "length", lambda request: asked.append(request) or (400 if len(asked) == 1 else None)
+    last = sample().stderr.replace("\r", "\n").strip().splitlines()[-1]
+    assert "6/6" in last
+    for part in ("1 failed", "tokens/s", "100% cut off"):
+        assert part in last

@@ -1,0 +1,92 @@
+"""What a server's refusals say, how long they ask to wait, how failures are counted, and how a server is addressed."""
+
+import asyncio
+import time
+
+import pytest
+
+from hindsight.servers.client import Refused, session
+from hindsight.servers.job_queue import Failures
+
+DATE = "%a, %d %b %Y %H:%M:%S GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": "-1"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+    ],
+)
+def test_a_server_says_in_seconds_how_long_it_wants_to_be_left_alone(headers, seconds):
+    assert Refused(429, b"", headers).pause == seconds
+
+
+def test_or_by_a_date():
+    date = time.strftime(DATE, time.gmtime(time.time() + 30))
+    assert Refused(503, b"", {"retry-after": date}).pause == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b'{"error": {"message": "Too long.\\nMore."}}', "status 400: Too long."),
+        (b'{"message": "Too long."}', "status 400: Too long."),
+        (b'{"detail": "Not Found"}', "status 400: Not Found"),
+        (b'{"error": "no"}', 'status 400: {"error": "no"}'),
+        (b"<html>Bad Gateway</html>", "status 400: <html>Bad Gateway</html>"),
+        (b"\xff", "status 400: \ufffd"),
+        (b"", "status 400: no reason given"),
+        (b"[1]", "status 400: [1]"),
+    ],
+)
+def test_a_refusal_says_what_the_server_said(body, sentence):
+    assert str(Refused(400, body, {})) == sentence
+
+
+def test_failures_are_counted_by_reason_whatever_their_numbers_and_the_first_are_named():
+    failures = Failures()
+    for number in range(7):
+        failures.add(f"question {number}", f"status 400: the prompt has {number} tokens")
+    failures.add("question 9", "no choices")
+    assert len(failures) == 8
+    assert failures.counts() == {"status 400: the prompt has 0 tokens": 7, "no choices": 1}
+    first, second = failures.report().splitlines()
+    assert first.endswith("question 0, question 1, question 2, question 3, question 4 and 2 more")
+    assert second == "1 failed: no choices: question 9"
+
+
+def addressed(url):
+    async def make():
+        address, made = session(url)
+        await made.close()
+        return address, dict(made.headers)
+
+    return asyncio.run(make())
+
+
+def test_an_address_is_the_given_one_or_the_environments_or_openais(monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert addressed("http://one:8000/v1/")[0] == "http://one:8000/v1"
+    assert addressed("")[0] == "https://api.openai.com/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://two/v1")
+    assert addressed("")[0] == "http://two/v1"
+
+
+def test_a_server_is_told_the_key_and_the_organisation_and_nothing_of_this_machine(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("OPENAI_ORG_ID", "lab")
+    headers = addressed("http://one/v1")[1]
+    assert headers == {
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+        "Authorization": "Bearer secret",
+        "OpenAI-Organization": "lab",
+    }
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert addressed("http://one/v1")[1]["Authorization"] == "Bearer none"

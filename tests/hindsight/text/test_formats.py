@@ -1,0 +1,68 @@
+"""The uniform format's tags, code blocks as CommonMark has them and as lists set them in, the program of an answer."""
+
+import pytest
+
+from hindsight.text.formats import code_blocks, extract_code, find_tags, opening, render, without_cut_tag
+
+
+def test_code_blocks_close_with_the_same_fence_at_least_as_long():
+    text = "````\n```\ninner\n```\n````\n~~~\n```\n~~~\n``` not a ` fence\n"
+    assert [block.code for block in code_blocks(text)] == ["```\ninner\n```\n", "```\n"]
+
+
+def test_a_block_that_a_list_sets_in_is_set_out_again():
+    (block,) = code_blocks("1. So:\n\n    ```python\n    if x:\n        y()\n    ```\n")
+    assert (block.code, block.language, block.closed) == ("if x:\n    y()\n", "python", True)
+
+
+def test_a_fence_within_the_code_does_not_close_it():
+    code = 'def f():\n    """\n    ```\n    f()\n    ```\n    """\n'
+    (block,) = code_blocks(f"```python\n{code}```")
+    assert (block.code, block.closed) == (code, True)
+
+
+@pytest.mark.parametrize(("info", "language"), [("Python", "python"), (" py title=a", "py"), ("", ""), ("\r", "")])
+def test_a_blocks_language_is_the_first_word_behind_its_fence(info, language):
+    assert code_blocks(f"```{info}\nx\n```")[0].language == language
+
+
+def test_the_program_is_the_last_block_of_the_solution():
+    solution = "Slow:\n```python\nslow()\n```\nFast:\n```python\nfast()\n```"
+    assert extract_code(render("```\nthought()\n```", solution)) == "fast()\n"
+    assert extract_code(render("a block left open\n```python\nx", solution)) == "fast()\n"
+    assert extract_code(render("```\nthought()\n```", "no code")) is None
+    assert extract_code("```python\nno sections\n```") is None
+
+
+def test_what_a_program_prints_is_not_the_program():
+    assert extract_code(render("hm", "```python\nprint(3)\n```\nOutput:\n```\n3\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```\nprint(2)\n```\nor\n```\nprint(3)\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```\nprint(3)\n```\nOutput:\n```\n3\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```python\nprint(3)\n```\nOutput:\n```python\n3\n```")) == "print(3)\n"
+    assert extract_code(render("hm", "```\n3\n```")) == "3\n"
+
+
+def test_a_program_whose_block_is_not_closed_ends_at_the_tag():
+    assert extract_code("<begin_of_solution>\n```python\nx = 1\n<end_of_solution>") == "x = 1\n"
+
+
+def test_tags_of_every_dialect_are_found_where_they_stand():
+    text = "<think>a</think>[begin_of_solution]<|end_of_solution|><begin_of_slow_thought>"
+    found = [(tag.edge, tag.what) for tag in find_tags(text)]
+    assert found == [("begin", "thought"), ("end", "thought"), ("begin", "solution"), ("end", "solution"), *found[:1]]
+    assert "".join(text[tag.start : tag.end] for tag in find_tags(text)) == text.replace("a", "")
+
+
+@pytest.mark.parametrize("cut", ["<end_of_so", "<|end_of_thought|", "[end_of_solution", "</thi", "<th"])
+def test_a_tag_that_the_limit_cut_off_is_taken_away(cut):
+    assert without_cut_tag(f"Done.\n{cut}") == "Done.\n"
+
+
+@pytest.mark.parametrize("text", ["a < b", "x[e", "<end_of_solution>", "end_of_so", "1 <"])
+def test_what_is_no_beginning_of_a_tag_stays(text):
+    assert without_cut_tag(text) == text
+
+
+def test_only_a_tag_that_opens_a_thought_at_the_end_is_an_opening():
+    assert opening("Assistant: <think>\n") == "<think>\n"
+    assert opening("<think>\nHm") == opening("</think>\n") == opening("<begin_of_solution>\n") == ""
