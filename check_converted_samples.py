@@ -19,13 +19,12 @@ from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.masks import read_mask
 from hindsight.files.runs import converted_files, open_step
+from hindsight.files.verdicts import NOT_JUDGED
 from hindsight.problem_sets.problems import TestLookup
 from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
-from SkyThought.taco import NOT_JUDGED
 
-# fmt: off
 # fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder; verdicts are written into its files
 PROBLEMS = ""                    # where the tests are: lab, a file or a Hub name; empty: where each answer says
@@ -40,10 +39,10 @@ UNSAFE = False                   # run them although they are not contained
 RAY_ADDRESS = ""                 # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
 ALLOW_OTHER_SETTINGS = False     # go on in a folder that was judged by other limits or rules
 # fmt: on
-# fmt: on
 
-# The mask is not among them: it changes no verdict, only which answers get one.
-SAME = ("problems", "timeout", "memory_mb", "checkers", "reference_rules")
+# Settings that may change between two calls that judge one folder: they change no verdict. The mask says only which
+# answers get one.
+MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address")
 KEYS = ("converted_text", "metadata")
 Files = dict[tuple[int, int], Path]
 Answer = tuple[Path, dict[str, Any]]
@@ -120,7 +119,7 @@ def main(settings: Settings) -> int:
     files = mask.keep(all_files, folder, settings.problems)
     tasks = Tasks(settings.problems, SpecialJudges(settings.checkers))
     with closing(open_judges(settings)) as judges:
-        run = open_step(folder, Path(__file__).name, settings, SAME)
+        run = open_step(folder, Path(__file__).name, settings, MAY_DIFFER)
         print(judges.protection, flush=True)
         if settings.mask:
             print(mask.describe(all_files), flush=True)

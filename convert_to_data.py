@@ -38,7 +38,6 @@ from hindsight.files.masks import read_mask
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-# fmt: off
 INPUT_DIRS = ["runs/lab/alpha_0.7_train"]  # checked run folders
 SHARES = []                   # parts of the rows from each folder, as 3 1; empty: as they come
 OUTPUT_DIR = "runs/lab/data"  # LLaMA-Factory's dataset_dir
@@ -70,7 +69,6 @@ SEED = 0              # of everything random
 PUSH_TO_HUB = ""      # data set of the Hub to put it into, as name/dataset; empty: none
 WORKERS = 0           # processes; 0: one a core
 OVERWRITE = False     # replace a dataset that was made of other answers or settings
-# fmt: on
 # fmt: on
 
 

@@ -33,7 +33,6 @@ from hindsight.servers.job_queue import Failures, run_all
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-# fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder with the raw answers
 OUTPUT_DIR = ""                  # where the converted ones go; empty: beside the raw ones
 
@@ -63,9 +62,11 @@ CONCURRENCY = 64              # requests in flight
 SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
 ALLOW_OTHER_SETTINGS = False  # go on in a folder that was converted with other settings
 # fmt: on
-# fmt: on
 
-SAME = ("rules", "llm_model", "llm_mode", "llm_temperature", "llm_max_tokens", "min_kept", "max_new")
+# Settings that may change between two calls that write into one folder: they do not change what a conversion is.
+MAY_DIFFER = ("input_dir", "output_dir", "workers", "llm_url", "structured_output", "retries", "cache", "max_rpm")
+MAY_DIFFER += ("max_tpm", "price_prompt", "price_completion", "budget", "batch", "dry_run", "concurrency")
+MAY_DIFFER += ("server_deadline",)
 
 
 class Undecided:
@@ -196,7 +197,7 @@ def main(settings: Settings) -> int:
     folder = Path(settings.input_dir)
     output = Path(settings.output_dir) if settings.output_dir else folder
     there = records.require_existing(folder, "sample")
-    run = open_step(output, Path(__file__).name, settings, SAME, source=folder)
+    run = open_step(output, Path(__file__).name, settings, MAY_DIFFER, source=folder)
     todo = list(records.keys_of(there, without=records.existing(output, "converted")))
     answers = sum(bits.bit_count() for bits in there.values())
     print(f"{folder}: {answers} answers, {answers - len(todo)} converted before")

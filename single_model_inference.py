@@ -56,11 +56,13 @@ DRY_RUN = False               # only look at the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False  # go on in a folder that was made with other settings
 # fmt: on
 
-SAME = ("problems", "split", "difficulty", "max_tokens", "seed", "model", "merged_from", "logprobs", "prompt_file")
-SAME += ("system_prompt",)
-SAME_BY_MODEL = {
-    "base": ("base_model", "base_temperature", "base_top_p", "base_stop"),
-    "instruct": ("instruct_model", "instruct_temperature", "instruct_top_p"),
+# Settings that may change between two calls that write into one folder: they do not change what an answer is.
+MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
+MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_urls")
+# The same for the settings of the model that MODEL does not name.
+OF_THE_OTHER_MODEL = {
+    "base": ("instruct_model", "instruct_temperature", "instruct_top_p"),
+    "instruct": ("base_model", "base_temperature", "base_top_p", "base_stop"),
 }
 
 
@@ -159,12 +161,13 @@ def make_method(settings: Settings, prompts: Prompts) -> Method:
 
 
 def main(settings: Settings) -> int:
-    require(settings.model in SAME_BY_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
+    require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
     parents(settings)
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     folder = Path(settings.output_dir.format(model=settings.model))
-    make, same = partial(make_method, settings, prompts), SAME + SAME_BY_MODEL[settings.model]
-    return loop.run(Path(__file__).name, folder, make, settings, same, say=print)
+    may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[settings.model]
+    make = partial(make_method, settings, prompts)
+    return loop.run(Path(__file__).name, folder, make, settings, may_differ, say=print)
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ DRY_RUN = False               # only look at the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False  # go on in a folder that was made with other settings
 # fmt: on
 
-SAME = ("problems", "split", "difficulty", "base_model", "instruct_model", "k", "p", "first", "total_new_tokens")
-SAME += ("seed", "stop", "logprobs", "prompt_file", "system_prompt")
-SAME += ("base_temperature", "base_top_p", "instruct_temperature", "instruct_top_p")
+# Settings that may change between two calls that write into one folder: they do not change what an answer is.
+MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
+MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_model_urls", "instruct_model_urls")
 KEPT_PROMPTS = 1024  # problems whose prompts' token ids are remembered: all samples of a problem come together
 
 
@@ -209,7 +209,7 @@ def main(settings: Settings) -> int:
     require(settings.first in who, f"FIRST is instruct, base or random, not {settings.first!r}")
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     make = partial(make_method, settings, prompts)
-    return loop.run(Path(__file__).name, Path(settings.output_dir), make, settings, SAME, say=print)
+    return loop.run(Path(__file__).name, Path(settings.output_dir), make, settings, MAY_DIFFER, say=print)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,12 @@ from tqdm import tqdm
 from hindsight.errors import UserError, require
 from hindsight.files import masks, records
 from hindsight.files.runs import versions
+from hindsight.files.verdicts import NOT_JUDGED, WRONG_ANSWER
 from hindsight.problem_sets.problems import Problem, ProblemSet, load_problems
 from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
-from SkyThought.taco import NOT_JUDGED, WRONG_ANSWER
 
-# fmt: off
 # fmt: off
 PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub name (BAAI/TACO)
 SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
@@ -48,9 +47,10 @@ SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, e
 UNSAFE = False                 # run them although they are not contained
 RAY_ADDRESS = ""               # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
 # fmt: on
-# fmt: on
 
-SAME = ("split", "difficulty", "max_solutions", "timeout", "memory_mb", "seed")
+# Settings that may change between two calls that write one mask. The problem set and the special judges are compared by
+# their digests; WRONG_SHARE is applied at the end.
+MAY_DIFFER = ("problems", "output", "wrong_share", "checkers", "workers", "sandbox", "unsafe", "ray_address")
 Entry = dict[str, Any]
 
 
@@ -63,7 +63,10 @@ class Journal:
 
     def __init__(self, output: Path, origin: dict[str, Any], settings: Settings):
         self.path = output.with_name(f"{output.name}.part")
-        self._head = {"problem set": origin, **{name: settings[name] for name in SAME}}
+        self._head = {
+            "problem set": origin,
+            **{name: value for name, value in settings.items() if name not in MAY_DIFFER},
+        }
         self.entries: dict[int, Entry] = {}
         if output.exists():
             made = _read_mask(output)

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
+from hindsight.files.verdicts import NOT_JUDGED
 from SkyThought.judges import Task
-from SkyThought.taco import NOT_JUDGED, TACOTaskHandler
+from SkyThought.taco import TACOTaskHandler
 
 try:
     import ray

@@ -18,42 +18,23 @@ from functools import partial
 from typing import Any
 
 from hindsight.errors import UserError
+from hindsight.files.verdicts import (
+    NO_CODE,
+    NOT_JUDGED,
+    RUNTIME_ERROR,
+    TIME_LIMIT,
+    WRONG_ANSWER,
+)
 from hindsight.text.formats import extract_code
 from SkyThought import reference_rules
 from SkyThought.comparison import plain, same_text, same_value, shown
 from SkyThought.machine_lock import Machine
 from SkyThought.problem_tests import ProblemTests, make_tests, parse_tests
-from SkyThought.sandbox.execution import (
-    MEMORY_LIMIT,
-    MISSING_FUNCTION,
-    OUTPUT_LIMIT,
-    RUNTIME_ERROR,
-    SYNTAX_ERROR,
-    TIME_LIMIT,
-    Call,
-    Execution,
-    Program,
-)
+from SkyThought.sandbox.execution import Call, Execution, Program
 from SkyThought.sandbox.helper_process import MachineError, WarmProcess
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
 
-NO_CODE = "no code"
-WRONG_ANSWER = "wrong answer"
-NOT_JUDGED = "not judged"
-# Every reason there is. "runtime error" is a prefix: the exception, signal or exit status follows, as in
-# "runtime error: ValueError", "runtime error: SIGSEGV", "runtime error: exit status 3".
-REASONS = (
-    NO_CODE,
-    SYNTAX_ERROR,
-    WRONG_ANSWER,
-    RUNTIME_ERROR,
-    MISSING_FUNCTION,
-    TIME_LIMIT,
-    MEMORY_LIMIT,
-    OUTPUT_LIMIT,
-    NOT_JUDGED,
-)
 SHOWN_CHARACTERS = 1000  # of the input, the expected output and the output of the test that failed
 ATTEMPTS = 3  # times a program is run before the machine's failing makes it "not judged"
 BUSY_FACTOR = 1.5  # the time limit on a busy machine; what ends between the two is judged again alone

@@ -38,7 +38,6 @@ from hindsight.servers.job_queue import Failures
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-# fmt: off
 INPUT_DIR = "runs/lab/instruct"    # the run folder with the converted answers
 WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
 EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else MiniLM here
@@ -53,9 +52,10 @@ CONCURRENCY = 8               # requests in flight
 SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
 ALLOW_OTHER_SETTINGS = False  # embed anew in a folder that was embedded by another model
 # fmt: on
-# fmt: on
 
-SAME = ("embedding_model",)
+# Settings that may change between two calls that embed one folder: they change no embedding.
+MAY_DIFFER = ("input_dir", "what", "embedding_url", "batch_size", "price", "budget", "dry_run", "concurrency")
+MAY_DIFFER += ("server_deadline",)
 OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
 # dollars for a million tokens, by the models' pages at developers.openai.com/api/docs/models, November 2026
 OPENAI_PRICES = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13, "text-embedding-ada-002": 0.10}
@@ -174,7 +174,7 @@ class Embedder:
 async def embed(run: EmbeddedRun, settings: Settings, failures: Failures) -> tuple[int, list[str]]:
     """Embeds what is to be done and notes it in run.json: how many answers it did, and sentences for the end."""
     model = open_model(settings) if run.todo else None
-    step = open_step(run.folder, Path(__file__).name, settings, SAME)
+    step = open_step(run.folder, Path(__file__).name, settings, MAY_DIFFER)
     run.remove_others()
     written, report, more = 0, [], {}
     if model:

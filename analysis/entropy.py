@@ -35,7 +35,6 @@ from hindsight.pass_at_k.curves import describe_run
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-# fmt: off
 BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
@@ -53,7 +52,6 @@ BATCH_TOKENS = 16384  # tokens read at once, prompts and padding too; fewer take
 BIN = 10              # tokens averaged into one point of the picture; for long answers 200
 DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda where there is one
 SEED = 0              # of the choice of answers
-# fmt: on
 # fmt: on
 
 KEYS = ("prompt", "generated_text")

@@ -31,14 +31,12 @@ from hindsight.pass_at_k.estimators import Estimate
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-# fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
 OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
 WHAT = "converted"             # the texts whose embeddings are compared: converted, generated or code
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
 WIDTH = 6.9                    # of the picture, in inches: 6.9 is two columns of a paper, 3.3 one
-# fmt: on
 # fmt: on
 
 

@@ -35,11 +35,9 @@ from hindsight.settings import Settings, run_script
 from hindsight.text.formats import PYTHON, CodeBlock, code_blocks
 
 # fmt: off
-# fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 OUTPUT = "runs/lab/answers.html"  # the file to open in a browser
 MAX_ANSWERS = 0                   # answers of each run, the first by problem and sample; 0: all
-# fmt: on
 # fmt: on
 
 PAGE, SCRIPT = Path(__file__).with_suffix(".html"), Path(__file__).with_suffix(".js")

@@ -24,10 +24,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from hindsight.files.verdicts import TIME_LIMIT
 from hindsight.problem_sets.problems import load_problems
 from hindsight.text.formats import extract_code
 from SkyThought.sandbox import prelude
-from SkyThought.taco import TIME_LIMIT, ProblemTests, TACOTaskHandler, parse_tests
+from SkyThought.taco import ProblemTests, TACOTaskHandler, parse_tests
 
 TACO_REAL = Path(__file__).resolve().parents[2] / "shared" / "taco_real"
 EVERY = 3  # of the real programs, every how many are timed

@@ -7,16 +7,26 @@ A script's block of constants is plain Python, one trailing comment each:
 
 and its last line is `run_script(main, globals())`. `MAX_TOKENS` is then the flag `--max_tokens 4096` with its comment
 as help, a list is given as words (`--alphas 0.7 0.9`), a bool with or without a value (`--base`, `--base false`).
+
+`main` picks what each part of the program needs as a small typed object, and hands on that:
+
+    @dataclass(frozen=True)
+    class Limits:
+        timeout: float
+        memory_mb: int
+
+    limits = settings.pick(Limits)     # Limits(timeout=4.0, memory_mb=4096)
 """
 
 import argparse
+import dataclasses
 import errno
 import io
 import sys
 import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hindsight.errors import UserError
 
@@ -24,7 +34,10 @@ from hindsight.errors import UserError
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
-class Settings(Mapping):
+Options = TypeVar("Options")
+
+
+class Settings(Mapping[str, Any]):
     """The settings of one run: lower-case names, read as attributes; `dict(settings)` is what files record."""
 
     def __init__(self, values: dict[str, Any]):
@@ -47,6 +60,25 @@ class Settings(Mapping):
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
+
+    def pick(self, options: type[Options], **more: Any) -> Options:
+        """A dataclass of options, each field from the setting of its name, or from `more` where that is given.
+
+        Raises AttributeError for a field that is no setting and has no default: a fault of the script.
+        """
+        fields = [field for field in dataclasses.fields(options) if field.init]  # type: ignore[arg-type]
+        values = {field.name: self._values[field.name] for field in fields if field.name in self._values}
+        without = [
+            field.name
+            for field in fields
+            if field.name not in values
+            and field.name not in more
+            and field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        ]
+        if without:
+            raise AttributeError(f"{options.__name__} wants {', '.join(without)}, which is no setting of this script")
+        return options(**{**values, **more})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -14,6 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hindsight.files.verdicts import (
+    MEMORY_LIMIT,
+    MISSING_FUNCTION,
+    OUTPUT_LIMIT,
+    RUNTIME_ERROR,
+    SYNTAX_ERROR,
+    TIME_LIMIT,
+)
 from SkyThought.sandbox import kernel, messages
 from SkyThought.sandbox.helper_process import MachineError, WarmProcess
 
@@ -25,12 +33,6 @@ LARGE_BYTES = 1 << 20  # an output from which on its memory is given back at onc
 LONG_INTEGER = 200_000  # digits: Python takes a quarter of a second to read them, and four times that for twice as many
 OUTPUT_BYTES = 64 << 20  # most a program may print, or its function return, in a test
 
-SYNTAX_ERROR = "syntax error"
-MISSING_FUNCTION = "missing function"
-RUNTIME_ERROR = "runtime error"
-TIME_LIMIT = "time limit"
-MEMORY_LIMIT = "memory limit"
-OUTPUT_LIMIT = "output limit"
 
 _BAD_RESULT = f"{RUNTIME_ERROR}: bad result"
 _OUTPUT = b"o"  # a limit met that is seen here, beside those of `messages`

@@ -14,11 +14,11 @@ from typing import Any
 from analysis.measures.correctness import pass_at_k
 from analysis.reading.answers import NOT_CONVERTED, Answer, run_folder
 from hindsight.files import records
+from hindsight.files.verdicts import NO_CODE
 from hindsight.pass_at_k.estimators import Estimate, estimate_mean
 from hindsight.problem_sets.problems import TestLookup
 from SkyThought.judges import LocalJudges, judge_all, make_task
 from SkyThought.sandbox.layers import LAYERS
-from SkyThought.taco import NO_CODE
 
 CORRECT, WITHOUT_CODE = "correct", "without code"
 PAPER = {

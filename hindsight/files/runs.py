@@ -47,22 +47,23 @@ class Run:
         write_json(self.folder / RUN_FILE, self._content)
 
 
-def open_run(folder: Path, script: str, settings: Settings, same: tuple[str, ...], **facts: Any) -> Run:
+def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any) -> Run:
     """The run that a sampling script makes in a folder, which is created when it is not there.
 
-    `same` names the settings that make two runs one; `facts` (models, problems) are recorded too. Raises UserError
-    when the folder holds another script's run, or the same script's with other values of these settings, unless the
-    setting `allow_other_settings` is true: then the old entry is kept under `earlier`.
+    `may_differ` names the settings that may change between two calls that write into one folder, as they do not change
+    what an answer is; `facts` (models, problems) are recorded too. Raises UserError when the folder holds another
+    script's run, or the same script's with another value of any other setting, unless the setting
+    `allow_other_settings` is true: then the old entry is kept under `earlier`.
     """
     content = _open_folder(folder)
     if content["script"] not in (None, script):
         raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
     earlier = content if content["script"] else None
-    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=False)
+    return Run(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=False)
 
 
 def open_step(
-    folder: Path, script: str, settings: Settings, same: tuple[str, ...], source: Path | None = None, **facts: Any
+    folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], source: Path | None = None, **facts: Any
 ) -> Run:
     """The entry of a later step in a folder; `source` is the run folder it reads when that is another one.
 
@@ -72,7 +73,7 @@ def open_step(
     if content["script"] is None and source is not None:
         content = {**(read_run(source) or {"script": None}), "steps": content["steps"]}
     earlier = content["steps"].get(script)
-    return Run(folder, content, _entry(folder, script, settings, same, earlier, facts), is_step=True)
+    return Run(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=True)
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -134,7 +135,7 @@ def _open_folder(folder: Path) -> dict[str, Any]:
 
 
 def _entry(
-    folder: Path, script: str, settings: Settings, same: tuple[str, ...], earlier: dict | None, facts: dict
+    folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], earlier: dict | None, facts: dict
 ) -> dict[str, Any]:
     now = json.loads(json.dumps(dict(settings)))
     entry = {"script": script, "settings": now, **facts, "versions": versions(), "started": _now(), "ended": None}
@@ -143,8 +144,9 @@ def _entry(
     before = earlier["settings"]
     differing = [
         f"{name} was {before.get(name)!r}, is {now[name]!r}"
-        for name in same
-        if (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version did not have was off
+        for name in now
+        if name not in (*may_differ, "allow_other_settings")
+        and (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version did not have was off
     ]
     if _version(earlier) != _version(facts):
         differing.append(f"the problem set was {_version(earlier)}, is {_version(facts)}")

@@ -1,6 +1,6 @@
 """Merging whole checkpoints: one folder for each alpha, made shard by shard, whole or not there.
 
-    from hindsight.checkpoint_merge import merge_checkpoints
+    from hindsight.merging.merge import merge_checkpoints
 
     merge_checkpoints("meta-llama/Llama-3.1-8B", "deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "merged", [0.7, 0.9])
 

@@ -196,12 +196,12 @@ class Writer:
 
 
 def run(
-    script: str, folder: Path, make: Callable[[], Method], settings: Settings, same: tuple[str, ...], say: Say
+    script: str, folder: Path, make: Callable[[], Method], settings: Settings, may_differ: tuple[str, ...], say: Say
 ) -> int:
     """Makes every sample that has no file in the folder yet, writes each as its answer comes; the exit status.
 
-    `make` gives the method inside of the event loop; `same` names the settings that another run in this folder must
-    share. Raises UserError before anything is written when a server or a model is not there or the folder was made
+    `make` gives the method inside of the event loop; `may_differ` names the settings that may change between
+    two calls that write into this folder. Raises UserError before anything is written when a server or a model is not there or the folder was made
     with other settings.
     """
     for name in ("num_samples", "concurrency", "shards"):
@@ -211,7 +211,7 @@ def run(
     require(settings.logprobs in (0, 1), f"LOGPROBS is 0 or 1, not {settings.logprobs}")
     problems = selected_problems(settings)
     todo = Todo(folder, problems[shard::shards], settings)
-    return asyncio.run(_run(script, folder, problems, todo, make, settings, same, say))
+    return asyncio.run(_run(script, folder, problems, todo, make, settings, may_differ, say))
 
 
 async def _run(
@@ -221,7 +221,7 @@ async def _run(
     todo: Todo,
     make: Callable[[], Method],
     settings: Settings,
-    same: tuple[str, ...],
+    may_differ: tuple[str, ...],
     say: Say,
 ) -> int:
     method, failures, checked = make(), Failures(), []
@@ -237,7 +237,9 @@ async def _run(
             await _show_prompts(method.asked, todo.problems, say)
             return 0
         models = [each.model for each in method.asked]
-        entry = open_run(folder, script, settings, same, models=models, problems=describe(problems), checked=checked)
+        entry = open_run(
+            folder, script, settings, may_differ, models=models, problems=describe(problems), checked=checked
+        )
         counts = await _write_samples(folder, todo, total, method, settings, failures) if total else {"written": 0}
     missing = (todo.look_again() if total else 0) + len(todo.broken)
     entry.close(missing=missing, failed=failures.counts(), **counts)

@@ -19,8 +19,8 @@ from hostile_programs import LIMITS, descendants, read_all, state
 from scripts import ROOT, write_converted
 
 from hindsight.files.records import list_files
+from hindsight.files.verdicts import REASONS
 from hindsight.text.formats import extract_code, render
-from SkyThought.taco import REASONS
 
 PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1000"))
 SCRIPT = ROOT / "check_converted_samples.py"

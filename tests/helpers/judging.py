@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from hindsight.files.verdicts import REASONS
 from hindsight.text.formats import render
-from SkyThought.taco import REASONS
 
 
 def answer(program: str) -> str:
