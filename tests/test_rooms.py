@@ -1,0 +1,141 @@
+"""The rooms of the tree: which package may import which, and that no imports run in a circle."""
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from scripts import ROOT
+
+# From the top down: a room may import itself and what its list names (`hindsight.*` for all of hindsight).
+MAY_IMPORT = {
+    "hindsight.errors": (),
+    "hindsight.settings": ("hindsight.errors",),
+    "hindsight.problem_sets": ("hindsight.errors", "hindsight.settings"),
+    "hindsight.text": ("hindsight.errors", "hindsight.settings", "hindsight.problem_sets"),
+    "hindsight.files": ("hindsight.errors", "hindsight.settings", "hindsight.problem_sets", "hindsight.text"),
+}
+SHARED = (*MAY_IMPORT, "hindsight.servers")
+MAY_IMPORT["hindsight.servers"] = tuple(MAY_IMPORT)
+MAY_IMPORT |= {f"hindsight.{step}": SHARED for step in ("sampling", "conversion", "curation", "pass_at_k", "merging")}
+MAY_IMPORT |= {
+    "SkyThought.sandbox": ("hindsight.errors", "hindsight.files"),
+    "SkyThought.train": (),
+    "SkyThought": ("SkyThought.sandbox", "hindsight"),
+    "analysis": ("SkyThought", "hindsight"),
+    "lab": ("analysis", "SkyThought", "hindsight"),
+    "steps": ("SkyThought", "hindsight"),
+    "benchmarks": ("lab", "analysis", "SkyThought", "hindsight"),
+}
+PACKAGES = ("hindsight", "SkyThought", "analysis", "lab", "benchmarks")
+STEPS = {path.stem for path in ROOT.glob("*.py")}
+
+
+def product_files() -> list[Path]:
+    return [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in product_files()}
+
+
+def imported(path: Path) -> set[str]:
+    """Our modules that a file imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            submodules = names & MODULES.keys()
+            found |= submodules
+            if len(submodules) < len(names):
+                found.add(node.module)
+    return found & MODULES.keys()
+
+
+IMPORTS = {name: imported(path) for name, path in MODULES.items()}
+
+
+def room_of(module: str) -> str:
+    """The most particular room that a module lies in."""
+    if module in STEPS:
+        return "steps"
+    return max((room for room in MAY_IMPORT if module == room or module.startswith(f"{room}.")), key=len)
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"hindsight"}))
+def test_a_module_imports_only_what_its_room_may(module):
+    room = room_of(module)
+    for other in IMPORTS[module]:
+        allowed = (room, *MAY_IMPORT[room])
+        assert any(other == name or other.startswith(f"{name}.") for name in allowed), f"{module} imports {other}"
+
+
+def test_no_imports_run_in_a_circle():
+    done, path = set(), []
+
+    def visit(module: str) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            path.append(module)
+            for other in sorted(IMPORTS[module]):
+                visit(other)
+            path.pop()
+            done.add(module)
+
+    for module in sorted(MODULES):
+        visit(module)
+
+
+def test_no_packages_import_each_other_in_a_circle():
+    """Within hindsight too: the rooms themselves have an order."""
+    between = defaultdict(set)
+    for module, others in IMPORTS.items():
+        if module != "hindsight":
+            between[room_of(module)] |= {room_of(other) for other in others if other != "hindsight"} - {room_of(module)}
+    ordered: list[str] = []
+    while remaining := [room for room in between if room not in ordered]:
+        free = [room for room in remaining if not (between[room] - set(ordered)) & set(remaining)]
+        assert free, {room: between[room] for room in remaining}
+        ordered += free
+
+
+def test_nothing_imports_a_step():
+    for module, others in IMPORTS.items():
+        assert not others & STEPS, module
+
+
+def test_what_runs_beside_hostile_programs_imports_only_the_standard_library_numpy_and_its_package():
+    reached, todo = set(), ["SkyThought.sandbox.warm_process"]
+    while todo:
+        module = todo.pop()
+        if module not in reached:
+            reached.add(module)
+            todo += IMPORTS[module]
+    assert {module for module in reached if not module.startswith("SkyThought")} == set()
+
+
+@pytest.mark.parametrize("path", [path for path in product_files() if path.name == "__init__.py"], ids=str)
+def test_a_package_says_what_belongs_there(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert len(docstring) > 60
+
+
+@pytest.mark.parametrize("path", product_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_function_takes_more_than_six_arguments_or_the_settings_below_main(path):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+            assert len(names) <= 6, f"{node.name}({', '.join(names)})"
+            hints = " ".join(ast.unparse(each.annotation) for each in arguments if each.annotation)
+            if node.name not in ("main", "_main") and path.parent.name != "hindsight":
+                assert not re.search(r"\bSettings\b", hints) or path.name == "runs.py", node.name
