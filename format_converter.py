@@ -28,7 +28,7 @@ from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.runs import open_step
 from hindsight.servers.budgets import Bill, Pace, Prices, read_budget
-from hindsight.servers.client import Server, only_model, require_model
+from hindsight.servers.client import ModelServer, only_model, require_model
 from hindsight.servers.job_queue import Failures, run_all
 from hindsight.settings import Settings, run_script
 
@@ -106,7 +106,7 @@ async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, 
     with tqdm(total=len(undecided.keys), unit="answer", desc="LLM") as bar:
         reformatter.say = bar.write
 
-        async def work(key: tuple[int, int], server: Server) -> None:
+        async def work(key: tuple[int, int], server: ModelServer) -> None:
             record = records.read_record(undecided.path(key))
             sections, conversion = await reformatter.convert(record["generated_text"], server)
             write_converted(output, key, record, sections, conversion)
@@ -119,7 +119,9 @@ async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, 
             return undecided.path(key).name
 
         pace = reformatter.pace.wait
-        async with Server(settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace) as server:
+        async with ModelServer(
+            settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace
+        ) as server:
             route, places = [(server,)], settings.concurrency
             await run_all(undecided.keys, work, name, route, places, failures, on_end=end, say=bar.write)
 

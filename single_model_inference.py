@@ -14,8 +14,9 @@ from typing import Any
 from hindsight.errors import UserError, require
 from hindsight.sampling import loop
 from hindsight.sampling.loop import Method, Sample
-from hindsight.servers.checks import Asked, ask_model
-from hindsight.servers.client import Server, usage
+from hindsight.servers.checks import PromptedModel
+from hindsight.servers.client import ModelServer
+from hindsight.servers.requests import ask_model, usage
 from hindsight.settings import Settings, run_script
 from hindsight.text.prompts import Prompts
 
@@ -66,10 +67,12 @@ OF_THE_OTHER_MODEL = {
 }
 
 
-def answer_with_base(prompts: Prompts, settings: Settings) -> Callable[[Sample, Server], Awaitable[dict[str, Any]]]:
+def answer_with_base(
+    prompts: Prompts, settings: Settings
+) -> Callable[[Sample, ModelServer], Awaitable[dict[str, Any]]]:
     """Asks a base model to go on with a transcript; an answer starts with the thought tag that this ends with."""
 
-    async def answer(sample: Sample, server: Server) -> dict[str, Any]:
+    async def answer(sample: Sample, server: ModelServer) -> dict[str, Any]:
         prompt = prompts.transcript(sample.problem)
         request = {
             "model": settings.base_model,
@@ -96,10 +99,12 @@ def answer_with_base(prompts: Prompts, settings: Settings) -> Callable[[Sample, 
     return answer
 
 
-def answer_with_instruct(prompts: Prompts, settings: Settings) -> Callable[[Sample, Server], Awaitable[dict[str, Any]]]:
+def answer_with_instruct(
+    prompts: Prompts, settings: Settings
+) -> Callable[[Sample, ModelServer], Awaitable[dict[str, Any]]]:
     """Asks an instruct model by chat messages."""
 
-    async def answer(sample: Sample, server: Server) -> dict[str, Any]:
+    async def answer(sample: Sample, server: ModelServer) -> dict[str, Any]:
         messages = prompts.chat(sample.problem)
         request = {
             "model": settings.instruct_model,
@@ -152,10 +157,11 @@ def make_method(settings: Settings, prompts: Prompts) -> Method:
     """The model that is asked, and how."""
     name = settings[f"{settings.model}_model"]
     servers = [
-        Server(url, name, settings.server_deadline, settings.request_timeout) for url in settings.base_urls or ("",)
+        ModelServer(url, name, settings.server_deadline, settings.request_timeout)
+        for url in settings.base_urls or ("",)
     ]
     base = settings.model == "base"
-    asked = Asked(settings.model, servers, prompts.transcript if base else prompts.chat)
+    asked = PromptedModel(settings.model, servers, prompts.transcript if base else prompts.chat)
     answer = (answer_with_base if base else answer_with_instruct)(prompts, settings)
     return Method([asked], [(server,) for server in servers], answer, settings.max_tokens)
 

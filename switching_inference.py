@@ -18,9 +18,10 @@ from hindsight.errors import UserError, require
 from hindsight.problem_sets.problems import Problem
 from hindsight.sampling import loop
 from hindsight.sampling.loop import Method, Sample, sample_seed
-from hindsight.sampling.turns import Answer, Joint, Writer, find_joint, parse_turn_length, write_in_turns
-from hindsight.servers.checks import NOT_NOW, Asked, detokenize, tokenize, tokenize_open
-from hindsight.servers.client import Server, ServerAway, TryAgain
+from hindsight.sampling.turns import Joint, TurnModel, TurnsAnswer, find_joint, parse_turn_length, write_in_turns
+from hindsight.servers.checks import PromptedModel
+from hindsight.servers.client import REQUEST_ERRORS, ModelServer, ServerAway, TryAgain
+from hindsight.servers.requests import detokenize, tokenize, tokenize_open
 from hindsight.settings import Settings, run_script
 from hindsight.text.prompts import Prompts
 
@@ -76,22 +77,22 @@ class Switching:
         self.settings, self.prompts = settings, prompts
         self.turn_lengths = {"base": parse_turn_length(settings.k), "instruct": parse_turn_length(settings.p)}
         self.joint = Joint(by_tokens=True)
-        self._unfinished: dict[str, Answer] = {}
+        self._unfinished: dict[str, TurnsAnswer] = {}
         self._prompts: OrderedDict[int, asyncio.Future] = OrderedDict()
 
-    def servers(self, role: str) -> list[Server]:
+    def servers(self, role: str) -> list[ModelServer]:
         """The servers of a model."""
         settings = self.settings
         urls, model = settings[f"{role}_model_urls"], settings[f"{role}_model"]
         require(bool(urls), f"{role.upper()}_MODEL_URLS is empty: switching needs vLLM servers")
-        return [Server(url, model, settings.server_deadline, settings.request_timeout) for url in urls]
+        return [ModelServer(url, model, settings.server_deadline, settings.request_timeout) for url in urls]
 
-    async def find_joint(self, instruct: Server, base: Server, problem: Problem) -> list[str]:
+    async def find_joint(self, instruct: ModelServer, base: ModelServer, problem: Problem) -> list[str]:
         """Finds out how turns are joined, and says it."""
         texts = [self.prompts.transcript(problem), str(problem["question"])]
         try:
             self.joint = await find_joint(("instruct", instruct), ("base", base), texts)
-        except NOT_NOW as error:
+        except REQUEST_ERRORS as error:
             raise UserError(f"switching needs vLLM's /tokenize and /detokenize: {error}") from None
         if not self.joint.by_tokens:
             return ["the two tokenizers differ: turns are joined as text, not as tokens"]
@@ -99,18 +100,18 @@ class Switching:
         said = f"; {foreign} ids mean something else to the other model and go to it as their text" if foreign else ""
         return [f"the two tokenizers are one: turns are joined as tokens{said}"]
 
-    async def answer(self, sample: Sample, instruct: Server, base: Server) -> dict[str, Any]:
+    async def answer(self, sample: Sample, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """A sample's record."""
         settings = self.settings
         writers = {
-            role: Writer(
+            role: TurnModel(
                 role, server, self.turn_lengths[role], settings[f"{role}_temperature"], settings[f"{role}_top_p"]
             )
             for role, server in (("instruct", instruct), ("base", base))
         }
         order = self.order(sample)
         result = self._unfinished.pop(sample.name, None)
-        result = result or Answer(dict(await self.prompts_of(sample.problem, instruct, base)))
+        result = result or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
         try:
             await write_in_turns(
                 result,
@@ -142,7 +143,7 @@ class Switching:
             base_first = random.Random(sample.seed).random() < 0.5
         return ("base", "instruct") if base_first else ("instruct", "base")
 
-    async def prompts_of(self, problem: Problem, instruct: Server, base: Server) -> dict[str, Any]:
+    async def prompts_of(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """What each model's answer follows, by role: token ids, or text where turns are joined as text."""
         question = problem["question_id"]
         if question not in self._prompts:
@@ -151,11 +152,11 @@ class Switching:
                 self._prompts.popitem(last=False)
         try:
             return await asyncio.shield(self._prompts[question])
-        except NOT_NOW:
+        except REQUEST_ERRORS:
             self._prompts.pop(question, None)
             raise
 
-    async def _render(self, problem: Problem, instruct: Server, base: Server) -> dict[str, Any]:
+    async def _render(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """The chat template is rendered once a problem, and never again with a part of the answer in it."""
         opening = self.prompts.opening(problem)
         chat = await tokenize(instruct, self.prompts.chat(problem))
@@ -197,7 +198,7 @@ def make_method(settings: Settings, prompts: Prompts) -> Method:
     """The two models, and how they make an answer."""
     switching = Switching(settings, prompts)
     instruct, base = switching.servers("instruct"), switching.servers("base")
-    asked = [Asked("instruct", instruct, prompts.chat), Asked("base", base, prompts.transcript)]
+    asked = [PromptedModel("instruct", instruct, prompts.chat), PromptedModel("base", base, prompts.transcript)]
     pairs = max(len(instruct), len(base))
     routes = [(instruct[number % len(instruct)], base[number % len(base)]) for number in range(pairs)]
     prepare = partial(switching.find_joint, instruct[0], base[0])

@@ -21,7 +21,7 @@ from pathlib import Path
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.problems import load_problems
 from hindsight.sampling.loop import sample_seed
-from hindsight.servers.vllm_process import CPU_ENVIRONMENT, divide_threads, quickest_dtype, serve
+from hindsight.servers.vllm_process import CPU_ENVIRONMENT, ServeOptions, divide_threads, quickest_dtype, serve
 from hindsight.text.prompts import chat_messages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,9 @@ def switching(folder: Path) -> tuple[float, float]:
     """`switching_inference.py` beside two servers."""
     with contextlib.ExitStack() as stack:
         urls = [
-            stack.enter_context(serve(MODELS / name, f"lab-{name}", threads=divide_threads(2))).url
+            stack.enter_context(
+                serve(MODELS / name, f"lab-{name}", options=ServeOptions(threads=divide_threads(2)))
+            ).url
             for name in ("base", "instruct")
         ]
         flags = ["--base_model_urls", urls[0], "--instruct_model_urls", urls[1], "--k", K, "--p", P]

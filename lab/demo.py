@@ -18,7 +18,7 @@ from pathlib import Path
 from hindsight.errors import UserError
 from hindsight.files.records import list_files
 from hindsight.problem_sets.problems import load_problems
-from hindsight.servers.vllm_process import divide_threads, start, stop, wait_until_up
+from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -49,7 +49,7 @@ def serving(models: dict[str, Path], running: dict[str, str], deadline: float) -
     missing = [name for name in models if not running.get(name)]
     if missing:
         print(f"\nstarting vLLM for {' and '.join(missing)} (a minute or two)", flush=True)
-    servers = {name: start(models[name], name, threads=divide_threads(len(models))) for name in missing}
+    servers = {name: start(models[name], name, ServeOptions(threads=divide_threads(len(models)))) for name in missing}
     try:
         for server in servers.values():
             wait_until_up(server, deadline)

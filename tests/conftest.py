@@ -14,7 +14,7 @@ from loose_answers import good_model
 from scripts import ROOT
 from toy_server import ToyServer
 
-from hindsight.servers.vllm_process import divide_threads, start, stop, wait_until_up
+from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
@@ -66,7 +66,7 @@ def lab_servers():
     """
     models = ROOT / "lab" / "models"
     servers = {
-        name: start(models / name, f"lab-{name}", dtype="float32", threads=divide_threads(2))
+        name: start(models / name, f"lab-{name}", ServeOptions(dtype="float32", threads=divide_threads(2)))
         for name in ("base", "instruct")
     }
     try:

@@ -15,7 +15,7 @@ from hindsight.curation.rows import read_rows
 from hindsight.errors import UserError
 from hindsight.files.records import list_files, read_record
 from hindsight.files.runs import read_run
-from hindsight.servers.vllm_process import serve, start
+from hindsight.servers.vllm_process import ServeOptions, serve, start
 from hindsight.text.formats import extract_code
 from lab import demo
 
@@ -154,7 +154,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path):
 def test_a_port_in_use_is_refused_before_anything_starts(toy):
     port = int(toy.url.split(":")[2].split("/")[0])
     with pytest.raises(UserError, match=f"port {port} cannot be served on: Address already in use"):
-        start(ROOT / "lab" / "models" / "base", port=port)
+        start(ROOT / "lab" / "models" / "base", options=ServeOptions(port=port))
 
 
 def processes_of(group):

@@ -23,7 +23,8 @@ import numpy as np
 
 from hindsight.errors import UserError
 from hindsight.servers.budgets import Bill, OverBudget
-from hindsight.servers.client import ATTEMPTS, ItemFailed, Server, ServerAway, TryAgain, first_line, usage
+from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAway, TryAgain, first_line
+from hindsight.servers.requests import usage
 
 MINILM = "all-MiniLM-L6-v2"
 # carries the model's files, so it loads without the Hub
@@ -98,7 +99,7 @@ class ApiModel:
     """
 
     def __init__(self, name: str, url: str, batch_size: int, deadline: float, bill: Bill, say: Callable[[str], None]):
-        self._server, self._batch_size = Server(url, name, deadline), batch_size
+        self._server, self._batch_size = ModelServer(url, name, deadline), batch_size
         self.bill, self.say, self.origin, self.gone, self.note = bill, say, self._server.url, "", ""
         self.longest: int | None = OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else None
         self._server_cuts, self._special, self._encoding, self._told = False, 0, None, 0.0

@@ -27,7 +27,8 @@ from hindsight.conversion.reply_cache import ReplyCache
 from hindsight.errors import UserError
 from hindsight.files.records import read_record, write_bytes, write_json
 from hindsight.servers.budgets import Bill, OverBudget, estimate_tokens
-from hindsight.servers.client import first_line, usage
+from hindsight.servers.client import first_line
+from hindsight.servers.requests import usage
 from hindsight.text.prompts import reformat_again
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190_000_000  # of a batch: the API's limits, the second with a margin

@@ -14,8 +14,8 @@ from hindsight.conversion.replies import sections_of
 from hindsight.conversion.reply_cache import ReplyCache, digest
 from hindsight.conversion.sections import Sections, is_program
 from hindsight.servers.budgets import Bill, OverBudget, Pace, estimate_tokens
-from hindsight.servers.checks import ask_model
-from hindsight.servers.client import ItemFailed, Server, usage
+from hindsight.servers.client import ItemFailed, ModelServer
+from hindsight.servers.requests import ask_model, usage
 from hindsight.settings import Settings
 from hindsight.text.formats import code_blocks
 from hindsight.text.prompts import reformat_again, reformat_messages, reformat_schema
@@ -106,9 +106,9 @@ class Reformatter:
         self._turns: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, str] = {}
 
-    async def convert(self, answer: str, server: Server) -> tuple[Sections, dict[str, Any]]:
+    async def convert(self, answer: str, server: ModelServer) -> tuple[Sections, dict[str, Any]]:
         """The sections of an answer, and how they were found. Raises ItemFailed when no reply can be kept, and what
-        `Server.ask` does. The same answer is asked about by one caller, and the others wait.
+        `ModelServer.ask` does. The same answer is asked about by one caller, and the others wait.
         """
         question = Question(answer, self.settings)
         async with self._turns.setdefault(question.key, asyncio.Lock()):
@@ -120,7 +120,7 @@ class Reformatter:
                 self._failed[question.key] = str(error)
                 raise
 
-    async def _ask(self, question: Question, server: Server) -> tuple[Sections, dict[str, Any]]:
+    async def _ask(self, question: Question, server: ModelServer) -> tuple[Sections, dict[str, Any]]:
         structured = self.structured
         messages, used, wrong = question.messages(structured), {"prompt_tokens": 0, "completion_tokens": 0}, ""
         for attempt in range(1, self.settings.retries + 2):
@@ -145,7 +145,7 @@ class Reformatter:
         raise ItemFailed(f"no conversion could be kept: {wrong}")
 
     async def _request(
-        self, question: Question, messages: list[dict[str, str]], structured: bool, server: Server
+        self, question: Question, messages: list[dict[str, str]], structured: bool, server: ModelServer
     ) -> tuple[dict[str, int], dict[str, Any]]:
         """One request: its usage and its choice."""
         prompt = estimate_tokens("".join(message["content"] for message in messages))

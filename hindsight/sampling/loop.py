@@ -19,8 +19,8 @@ from hindsight.files.runs import open_run
 from hindsight.files.sample_locks import Claims
 from hindsight.problem_sets.problems import Problem, Problems, describe, select_problems
 from hindsight.servers import checks
-from hindsight.servers.checks import Asked
-from hindsight.servers.client import Server
+from hindsight.servers.checks import PromptedModel
+from hindsight.servers.client import ModelServer
 from hindsight.servers.job_queue import Failures, run_all
 from hindsight.settings import Settings
 
@@ -59,8 +59,8 @@ class Method:
     out before the first answer, and said.
     """
 
-    asked: Sequence[Asked]
-    routes: list[tuple[Server, ...]]
+    asked: Sequence[PromptedModel]
+    routes: list[tuple[ModelServer, ...]]
     answer: Callable[..., Awaitable[dict[str, Any]]]
     max_tokens: int
     prepare: Callable[[Problem], Awaitable[list[str]]] | None = None
@@ -175,7 +175,7 @@ class Progress:
             self.bar.write(f"{self.bar.n} samples in {seconds:.0f} s: about {duration(left)} to go")
 
 
-class Writer:
+class RecordWriter:
     """Writes records in the event loop, or in threads where the disk is slow enough to hold up the requests.
 
     Handing a record to a thread costs more than writing it to a quick disk: at each step of its work the thread has to
@@ -278,7 +278,7 @@ async def _check(method: Method, problems: Problems, total: int, settings: Setti
     return sentences
 
 
-async def _show_prompts(asked: Sequence[Asked], problems: Problems, say: Say) -> None:
+async def _show_prompts(asked: Sequence[PromptedModel], problems: Problems, say: Say) -> None:
     """One whole prompt for each model and kind of task."""
     kinds: dict[bool, Problem] = {}
     for problem in problems:
@@ -304,9 +304,9 @@ async def _write_samples(
         ThreadPoolExecutor(THREADS) as threads,
         tqdm(total=total, unit="sample", smoothing=0.05) as bar,
     ):
-        progress, writer = Progress(bar, failures, at_once), Writer(threads)
+        progress, writer = Progress(bar, failures, at_once), RecordWriter(threads)
 
-        async def work(sample: Sample, *servers: Server) -> None:
+        async def work(sample: Sample, *servers: ModelServer) -> None:
             record = await method.answer(sample, *servers)
             path = records.sample_path(folder, sample.problem["question_id"], sample.sample_index)
             await writer.write(path, record)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hindsight.errors import UserError
-from hindsight.servers.checks import detokenize, tokenize
-from hindsight.servers.client import ATTEMPTS, ItemFailed, Server, TryAgain, first_choice
+from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, TryAgain
+from hindsight.servers.requests import detokenize, first_choice, tokenize
 
 PROBE = "def f(x):\n\treturn 'ünï 数 \U0001f600'  # 12345\n\n```\n<begin_of_solution>  </think>"
 IDS_AT_ONCE = 4096  # whose texts are compared by one request
@@ -50,11 +50,11 @@ def parse_turn_length(text: str) -> TurnLength:
 
 
 @dataclass(frozen=True)
-class Writer:
+class TurnModel:
     """One of the two models in one answer: its server, its sampling settings, the length of its turns."""
 
     role: str
-    server: Server
+    server: ModelServer
     turn_length: TurnLength
     temperature: float
     top_p: float
@@ -75,7 +75,7 @@ class Joint:
 
 
 @dataclass
-class Answer:
+class TurnsAnswer:
     """An answer as it grows: its text, its token ids and their log-probabilities, and who wrote which part.
 
     `prompts` holds by role what a writer goes on with: token ids when turns go by tokens, else text.
@@ -91,9 +91,9 @@ class Answer:
     finish_reason: str = "length"
 
 
-async def find_joint(first: tuple[str, Server], second: tuple[str, Server], texts: Sequence[str]) -> Joint:
+async def find_joint(first: tuple[str, ModelServer], second: tuple[str, ModelServer], texts: Sequence[str]) -> Joint:
     """How two models, each a role and a server, are joined: whether their tokenizers map the texts to the same ids,
-    and each id to the same text. Raises what `Server.ask` does.
+    and each id to the same text. Raises what `ModelServer.ask` does.
     """
     for text in (PROBE, *texts):
         if await tokenize(first[1], text, special=False) != await tokenize(second[1], text, special=False):
@@ -111,7 +111,7 @@ async def find_joint(first: tuple[str, Server], second: tuple[str, Server], text
     return Joint(by_tokens=True, foreign=foreign)
 
 
-async def _texts(ids: Sequence[int], *servers: Server) -> list[str]:
+async def _texts(ids: Sequence[int], *servers: ModelServer) -> list[str]:
     """The text of ids by each server; empty beyond the vocabulary's end."""
     try:
         return [await detokenize(server, list(ids)) for server in servers]
@@ -119,7 +119,7 @@ async def _texts(ids: Sequence[int], *servers: Server) -> list[str]:
         return ["" for _ in servers]
 
 
-async def _differing(ids: range, *servers: Server) -> list[int]:
+async def _differing(ids: range, *servers: ModelServer) -> list[int]:
     """The ids whose texts are not the same, found by halving."""
     first, second = await _texts(ids, *servers)
     if first == second:
@@ -131,8 +131,8 @@ async def _differing(ids: range, *servers: Server) -> list[int]:
 
 
 async def write_in_turns(
-    answer: Answer,
-    writers: Sequence[Writer],
+    answer: TurnsAnswer,
+    writers: Sequence[TurnModel],
     joint: Joint,
     total_tokens: int,
     stop: list[str],
@@ -143,7 +143,7 @@ async def write_in_turns(
 
     A model ends the answer (finish reason `stop`) or it ends at `total_tokens` (`length`). A stop string that comes
     together over the joint of two turns ends it too, and what follows the string is dropped from the text. Raises what
-    `Server.ask` does; the turns that are written by then stay in the answer, for another call to go on with.
+    `ModelServer.ask` does; the turns that are written by then stay in the answer, for another call to go on with.
     """
     while answer.finish_reason != "stop" and answer.tokens < total_tokens:
         number = len(answer.segments) % len(writers)
@@ -172,7 +172,7 @@ async def write_in_turns(
         await _mend_joints(answer, writers[0].server)
 
 
-async def _ask_turn(server: Server, request: dict[str, Any]) -> dict[str, Any]:
+async def _ask_turn(server: ModelServer, request: dict[str, Any]) -> dict[str, Any]:
     """One turn; a broken one is asked for again, by the same seed, so that those before it are not lost."""
     for tried in range(ATTEMPTS):
         try:
@@ -186,7 +186,12 @@ async def _ask_turn(server: Server, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_turn(
-    answer: Answer, writer: Writer, request: dict[str, Any], response: dict[str, Any], joint: Joint, stop: list[str]
+    answer: TurnsAnswer,
+    writer: TurnModel,
+    request: dict[str, Any],
+    response: dict[str, Any],
+    joint: Joint,
+    stop: list[str],
 ) -> list[int] | str:
     """Adds a turn to the answer; what the writer wrote: token ids when turns go by tokens, else text."""
     choice = first_choice(response)
@@ -218,7 +223,7 @@ def _add_turn(
     return ids if joint.by_tokens else text
 
 
-async def _mend_joints(answer: Answer, server: Server) -> None:
+async def _mend_joints(answer: TurnsAnswer, server: ModelServer) -> None:
     """Reads the text again from the ids, for a character whose bytes lie on both sides of a joint.
 
     Such a character belongs to the turn that completed it. The end of the last turn is kept as the server sent it, as

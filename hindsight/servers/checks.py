@@ -2,26 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.problem_sets.problems import Problem
-from hindsight.servers.client import ItemFailed, Server, ServerAway, TryAgain, first_choice, first_line
+from hindsight.servers.client import REQUEST_ERRORS, ModelServer, first_line
+from hindsight.servers.requests import Prompt, ask_model, count_tokens, detokenize, tokenize
 
 TRIED = 20  # prompts whose tokens are counted for the mean
 TEMPLATE_TOKENS = 256  # the most that a chat template is thought to add to a prompt
-WORD = "A"  # stands for whatever word an answer begins with
 SEED_TOKENS = 48  # of an answer that shows whether a server keeps to seeds
-NOT_NOW = (ItemFailed, TryAgain, ServerAway)
-Prompt = list[dict[str, str]] | str
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptedModel:
     """One of the models of a run: its servers, all of which serve it, and what it is asked: messages, or a text."""
 
     role: str
-    servers: Sequence[Server]
+    servers: Sequence[ModelServer]
     prompt: Callable[[Problem], Prompt]
 
     @property
@@ -29,7 +26,7 @@ class Asked:
         return self.servers[0].model
 
 
-async def check_servers(asked: Sequence[Asked], wait: float) -> tuple[list[str], int | None]:
+async def check_servers(asked: Sequence[PromptedModel], wait: float) -> tuple[list[str], int | None]:
     """A sentence for each server, and the smallest context, in tokens, of those that say theirs.
 
     Raises UserError when a server is not there after `wait` seconds, or does not have its model.
@@ -44,7 +41,7 @@ async def check_servers(asked: Sequence[Asked], wait: float) -> tuple[list[str],
 
 
 async def measure_prompts(
-    asked: Asked, problems: Sequence[Problem], max_tokens: int, context: int | None
+    asked: PromptedModel, problems: Sequence[Problem], max_tokens: int, context: int | None
 ) -> tuple[str, float]:
     """A sentence on how long the prompts are and how many do not fit, and their mean, in tokens.
 
@@ -58,7 +55,7 @@ async def measure_prompts(
         long = sorted(range(len(problems)), key=lambda number: -sizes[number])
         long = [number for number in long if context and sizes[number] + TEMPLATE_TOKENS > room]
         counts = [await count_tokens(server, asked.prompt(problems[number])) for number in long]
-    except NOT_NOW as error:
+    except REQUEST_ERRORS as error:
         mean = sum(sizes) / len(sizes) / 3
         return f"{asked.role}: prompts are not measured ({first_line(str(error))})", mean
     mean, longest = sum(some) / len(some), max(some + counts)
@@ -73,7 +70,7 @@ async def measure_prompts(
     return f"{sentence}; beside {max_tokens} new ones they have to fit {context}: {fits}", mean
 
 
-async def try_seeds(asked: Asked, problem: Problem) -> str:
+async def try_seeds(asked: PromptedModel, problem: Problem) -> str:
     """A sentence on whether the first server gives the same text for the same seed, and another for another."""
     server, prompt = asked.servers[0], asked.prompt(problem)
     texts = []
@@ -81,7 +78,7 @@ async def try_seeds(asked: Asked, problem: Problem) -> str:
         for seed in (1, 1, 2):
             limits = {"model": server.model, "max_tokens": SEED_TOKENS, "temperature": 1.5, "seed": seed}
             texts.append(str((await ask_model(server, prompt, limits))[1]))
-    except NOT_NOW as error:
+    except REQUEST_ERRORS as error:
         return f"{asked.role}: seeds could not be tried ({first_line(str(error))})"
     if texts[0] != texts[1]:
         return f"{asked.role}: the server ignores seeds: the same one gave two texts, so samples cannot be made again"
@@ -90,50 +87,12 @@ async def try_seeds(asked: Asked, problem: Problem) -> str:
     return f"{asked.role}: the same seed gives the same text"
 
 
-async def ask_model(server: Server, prompt: Prompt, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The whole answer to messages or to a text, and its choice. Raises what `Server.ask` and `first_choice` do."""
-    if isinstance(prompt, str):
-        answer = await server.ask("/completions", {"prompt": prompt, **body})
-    else:
-        answer = await server.ask("/chat/completions", {"messages": prompt, **body})
-    return answer, first_choice(answer)
-
-
-async def count_tokens(server: Server, prompt: Prompt) -> int:
-    """A prompt's tokens as the model gets them, by vLLM's own endpoint. Raises what `Server.ask` does."""
-    return len(await tokenize(server, prompt))
-
-
-async def tokenize(server: Server, prompt: Prompt, special: bool = True) -> list[int]:
-    """Token ids of a text, with those that the tokenizer puts around a prompt if `special`, or of a rendered chat."""
-    if isinstance(prompt, str):
-        body = {"prompt": prompt, "add_special_tokens": special}
-    else:
-        body = {"messages": prompt, "add_generation_prompt": True}
-    return (await server.ask("tokenize", {"model": server.model, **body}))["tokens"]
-
-
-async def tokenize_open(server: Server, text: str, special: bool = True) -> list[int]:
-    """Token ids of a text that a model is to go on with: split as they are where a word follows.
-
-    Many tokenizers make one token of two line ends at the end of a text, and two in front of a word, so a model has
-    hardly ever seen the one. (Known as the prompt boundary problem; see "token healing" in guidance.)
-    """
-    followed, word = await tokenize(server, text + WORD, special), await tokenize(server, WORD, special=False)
-    return followed[:-1] if followed[-1:] == word else await tokenize(server, text, special)
-
-
-async def detokenize(server: Server, ids: list[int]) -> str:
-    """The text of token ids."""
-    return (await server.ask("detokenize", {"model": server.model, "tokens": ids}))["prompt"]
-
-
-async def show_prompt(asked: Asked, problem: Problem) -> str:
+async def show_prompt(asked: PromptedModel, problem: Problem) -> str:
     """The whole prompt as the model gets it, chat template and special tokens included, where the server can say."""
     prompt = asked.prompt(problem)
     try:
         return await detokenize(asked.servers[0], await tokenize(asked.servers[0], prompt))
-    except NOT_NOW:
+    except REQUEST_ERRORS:
         messages = prompt if isinstance(prompt, list) else []
         return "\n\n".join(f"[{each['role']}] {each['content']}" for each in messages) or str(prompt)
 

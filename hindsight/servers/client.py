@@ -37,7 +37,6 @@ REFUSALS = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # of the server, not o
 PASSING = (408, 409, 429)  # and all from 500 on: the same request may be answered in a moment
 NO_CONNECTION = (aiohttp.ClientError, OSError)
 NO_LOOK = (*NO_CONNECTION, ValueError)
-FINISH_REASONS = ("stop", "length")
 
 
 class ItemFailed(Exception):
@@ -54,9 +53,12 @@ class ServerAway(Exception):
     counts: whether the item may be to blame, as its request was under way when the server went.
     """
 
-    def __init__(self, server: "Server", reason: str, counts: bool):
+    def __init__(self, server: "ModelServer", reason: str, counts: bool):
         super().__init__(reason)
         self.server, self.counts = server, counts
+
+
+REQUEST_ERRORS = (ItemFailed, TryAgain, ServerAway)
 
 
 class Refused(Exception):
@@ -88,7 +90,7 @@ def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     )
 
 
-class Server:
+class ModelServer:
     """A server of one model, by `async with`.
 
     deadline: seconds it may stay away before it is given up; timeout: seconds for one answer, retries included;
@@ -110,7 +112,7 @@ class Server:
         self._failed_at = self._seen_at = self._ask_again_at = 0.0
         self._looking = asyncio.Lock()
 
-    async def __aenter__(self) -> "Server":
+    async def __aenter__(self) -> "ModelServer":
         return self
 
     async def __aexit__(self, *exception: Any) -> None:
@@ -228,13 +230,13 @@ class Server:
 
 async def require_model(url: str, model: str) -> None:
     """Raises UserError when there is no server at the address, or it does not have the model."""
-    async with Server(url, model) as server:
+    async with ModelServer(url, model) as server:
         await server.model_card()
 
 
 async def only_model(url: str) -> str:
     """The one model of a server. Raises UserError when it is not there, or has several."""
-    async with Server(url, "") as server:
+    async with ModelServer(url, "") as server:
         try:
             served = await server.models()
         except (Refused, *NO_LOOK) as error:
@@ -249,22 +251,6 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
     if seconds > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
-
-
-def first_choice(answer: dict[str, Any]) -> dict[str, Any]:
-    """The only choice of an answer. Raises TryAgain when there is none, or it is no whole answer."""
-    choices = answer.get("choices")
-    if not choices or not isinstance(choices[0], dict):
-        raise TryAgain("the server sent an empty list of choices")
-    if choices[0].get("finish_reason") not in FINISH_REASONS:
-        raise TryAgain(f"the server ended the answer with finish reason {choices[0].get('finish_reason')!r}")
-    return choices[0]
-
-
-def usage(answer: dict[str, Any]) -> dict[str, int]:
-    """Prompt and completion tokens as the server counted them."""
-    counted = answer.get("usage") or {}
-    return {key: counted.get(key) or 0 for key in ("prompt_tokens", "completion_tokens")} if counted else {}
 
 
 def first_line(text: str) -> str:

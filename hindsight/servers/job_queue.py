@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
-from hindsight.servers.client import ATTEMPTS, ItemFailed, Server, ServerAway, TryAgain
+from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAway, TryAgain
 
 NAMED = 5  # items that a report names
 Job = TypeVar("Job")
@@ -88,7 +88,7 @@ async def run_all(
     jobs: Iterable[Job],
     work: Callable[..., Awaitable[None]],
     name: Callable[[Job], str],
-    routes: list[tuple[Server, ...]],
+    routes: list[tuple[ModelServer, ...]],
     places: int,
     failures: Failures,
     on_end: Callable[[Job], None],
@@ -108,7 +108,7 @@ async def run_all(
         queue.done()
         on_end(job)
 
-    async def worker(route: tuple[Server, ...]) -> None:
+    async def worker(route: tuple[ModelServer, ...]) -> None:
         while not queue.ended.is_set():
             if not await up(route):
                 return
@@ -133,7 +133,7 @@ async def run_all(
                 else:
                     queue.put_back(job, tried + away.counts)
 
-    async def up(route: tuple[Server, ...]) -> bool:
+    async def up(route: tuple[ModelServer, ...]) -> bool:
         """Waits for the route's servers, so that no job is tried where nobody answers; False: one is given up."""
         for server in route:
             if server.away_since is None:
@@ -146,7 +146,7 @@ async def run_all(
                 return False
         return True
 
-    told: dict[Server, float] = {}
+    told: dict[ModelServer, float] = {}
     try:
         async with asyncio.TaskGroup() as group:
             for route in routes:

@@ -71,7 +71,7 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 
 
 @dataclass(frozen=True)
-class Server:
+class VllmProcess:
     """A running server: its OpenAI address, the model's name there, its log file, its process and that one's guard."""
 
     url: str
@@ -81,14 +81,32 @@ class Server:
     guard: subprocess.Popen
 
 
-@contextlib.contextmanager
-def serve(model: str | Path, name: str = "", deadline: float = 600.0, **options: Any) -> Iterator[Server]:
-    """A vLLM server for the body of the `with`; ended, with all its children, on the way out.
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to start a server: the script's constants of the same names.
 
-    `deadline` is in seconds; `options` are those of `start`. Raises UserError with the log's last lines when the
-    server dies or stays silent.
+    port: 0 for a free one; threads: of each server, where several share one machine's CPU (see `divide_threads`);
+    merge: the extra config of `hindsight.merging.loader`, for a model that is merged while it loads.
     """
-    server = start(model, name, **options)
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    max_model_len: int = 0
+    dtype: str = ""
+    kv_cache_gib: int = 2
+    threads: int = 0
+    merge: dict[str, Any] | None = None
+
+
+@contextlib.contextmanager
+def serve(
+    model: str | Path, name: str = "", deadline: float = 600.0, options: ServeOptions = ServeOptions()
+) -> Iterator[VllmProcess]:
+    """A vLLM server for the body of the `with`; it ends with all its children on the way out.
+
+    `deadline` is in seconds. Raises UserError with the last lines of the log if the server dies or stays silent.
+    """
+    server = start(model, name, options)
     try:
         wait_until_up(server, deadline)
         yield server
@@ -96,44 +114,32 @@ def serve(model: str | Path, name: str = "", deadline: float = 600.0, **options:
         stop(server)
 
 
-def start(
-    model: str | Path,
-    name: str = "",
-    host: str = "127.0.0.1",
-    port: int = 0,
-    max_model_len: int = 0,
-    dtype: str = "",
-    kv_cache_gib: int = 2,
-    threads: int = 0,
-    merge: dict[str, Any] | None = None,
-) -> Server:
-    """Starts the server's process and returns at once; `wait_until_up` and `stop` are the caller's to call.
+def start(model: str | Path, name: str = "", options: ServeOptions = ServeOptions()) -> VllmProcess:
+    """Starts the server's process and returns at once; the caller calls `wait_until_up` and `stop`.
 
-    The options are those of the script; `merge` is the extra config of `hindsight.merging.loader`. Where several servers
-    compute on one machine's CPU at once, each wants its part of the `threads` (see `divide_threads`).
-
-    Raises UserError when the port is in use, so that another server there is not taken for this one, and when the two
+    Raises UserError if the port is in use, so that another server there is not taken for this one, and if the two
     checkpoints of a merge cannot be merged.
     """
-    port = free_port(port)
-    if merge:
+    port = free_port(options.port)
+    if options.merge:
         from hindsight.merging.checkpoints import open_checkpoint
         from hindsight.merging.plan import plan_merge
 
-        plan_merge(open_checkpoint(merge["base"]), open_checkpoint(model))
+        plan_merge(open_checkpoint(options.merge["base"]), open_checkpoint(model))
     name = name or default_name(model)
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)]
-    command += ["--max-model-len", str(max_model_len)] if max_model_len else []
-    command += ["--dtype", dtype or quickest_dtype(), *QUIET_FLAGS]
-    command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(merge)] if merge else []
+    command += ["--model", str(model), "--served-model-name", name, "--host", options.host, "--port", str(port)]
+    command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
+    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS]
+    if options.merge:
+        command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(options.merge)]
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         command += CPU_FLAGS
-        environment = {"VLLM_CPU_KVCACHE_SPACE": str(kv_cache_gib), **CPU_ENVIRONMENT, **environment}
+        environment = {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), **CPU_ENVIRONMENT, **environment}
         all_but_one = max(1, len(os.sched_getaffinity(0)) - 1)
         environment = {"OMP_NUM_THREADS": str(all_but_one), **environment}
-        environment |= {"OMP_NUM_THREADS": str(threads)} if threads else {}
+        environment |= {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
     handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
@@ -146,11 +152,11 @@ def start(
         )
     guard = [sys.executable, "-S", "-c", GUARD, str(process.pid)]
     guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True)
-    client_host = "127.0.0.1" if host == "0.0.0.0" else host
-    return Server(f"http://{client_host}:{port}/v1", name, Path(log), process, guard)
+    client_host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
+    return VllmProcess(f"http://{client_host}:{port}/v1", name, Path(log), process, guard)
 
 
-def wait_until_up(server: Server, deadline: float) -> None:
+def wait_until_up(server: VllmProcess, deadline: float) -> None:
     """Returns when the server answers. Raises UserError when it has ended or `deadline` seconds have gone by."""
     until = time.monotonic() + deadline
     while time.monotonic() < until:
@@ -164,7 +170,7 @@ def wait_until_up(server: Server, deadline: float) -> None:
     raise UserError(f"vLLM did not answer within {deadline:.0f} s; its last lines:\n{_tail(server.log)}")
 
 
-def stop(server: Server, patience: float = 20.0) -> None:
+def stop(server: VllmProcess, patience: float = 20.0) -> None:
     """Ends the server: asks it to, and after `patience` seconds at most its guard ends the whole process group."""
     if server.process.poll() is None:
         server.process.terminate()
@@ -220,18 +226,8 @@ def _tail(log: Path) -> str:
 def main(settings: Settings) -> None:
     print(f"starting vLLM with {settings.model} (a minute or so)", flush=True)
     merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
-    with serve(
-        settings.model,
-        settings.name,
-        settings.start_deadline,
-        host=settings.host,
-        port=settings.port,
-        max_model_len=settings.max_model_len,
-        dtype=settings.dtype,
-        kv_cache_gib=settings.kv_cache_gib,
-        threads=settings.threads,
-        merge=merge if settings.merge_base else None,
-    ) as server:
+    options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)
+    with serve(settings.model, settings.name, settings.start_deadline, options) as server:
         print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         status = server.process.wait()

@@ -10,6 +10,7 @@ seeds, and the shorter fine-tunings, are trained first. What is there is not mad
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 from hindsight.errors import UserError, require
 from hindsight.files.records import list_files, read_record
 from hindsight.problem_sets.problems import load_problems
-from hindsight.servers.vllm_process import Server, divide_threads, start, stop, wait_until_up
+from hindsight.servers.vllm_process import ServeOptions, VllmProcess, divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, run_script
 from lab.study.measure import MEASURED, measure_run
 from lab.study.report import report
@@ -140,19 +141,19 @@ def early_models(study: Study, seed: int, setting: Setting) -> Path:
     return study.output / "models" / f"early_{setting.steps}" / (f"seed_{seed}" if seed else "")
 
 
-def start_servers(study: Study, seed: int, setting: Setting) -> dict[str, Server]:
+def start_servers(study: Study, seed: int, setting: Setting) -> dict[str, VllmProcess]:
     """Starts what a setting asks: the base and the instruct model, or one model."""
-    models, options = study.models(seed), {"max_model_len": 512, "threads": divide_threads(LANES)}
+    models, options = study.models(seed), ServeOptions(max_model_len=512, threads=divide_threads(LANES))
     base, instruct = models / "base", models / "instruct"
     if setting.served == ("parents",):
-        return {name: start(models / name, f"lab-{name}", **options) for name in ("base", "instruct")}
+        return {name: start(models / name, f"lab-{name}", options) for name in ("base", "instruct")}
     if setting.steps:
-        return {"": start(early_models(study, seed, setting) / "instruct", setting.name, **options)}
+        return {"": start(early_models(study, seed, setting) / "instruct", setting.name, options)}
     merge = {"base": str(base), "alpha": setting.alpha, "method": setting.method}
-    return {"": start(instruct, setting.name, merge=merge, **options)}
+    return {"": start(instruct, setting.name, dataclasses.replace(options, merge=merge))}
 
 
-def sample(study: Study, seed: int, setting: Setting, servers: dict[str, Server]) -> None:
+def sample(study: Study, seed: int, setting: Setting, servers: dict[str, VllmProcess]) -> None:
     """Steps 1a and 1b. A base model in chat is asked as an instruct model is."""
     settings, temperature = study.settings, str(setting.temperature)
     flags = ["--problems", settings.problems, "--split", settings.split, "--end_idx", str(settings.end_idx)]
@@ -202,7 +203,7 @@ def source_of(study: Study, seed: int, setting: Setting) -> "Source | None":
 
 
 @contextlib.contextmanager
-def running(servers: dict[str, Server]) -> Iterator[dict[str, Server]]:
+def running(servers: dict[str, VllmProcess]) -> Iterator[dict[str, VllmProcess]]:
     try:
         yield servers
     finally:

@@ -14,7 +14,7 @@ from vllm.config.load import LoadConfig
 from hindsight.errors import UserError
 from hindsight.merging.loader import MergedModelLoader
 from hindsight.merging.merge import merge_checkpoints
-from hindsight.servers.vllm_process import start
+from hindsight.servers.vllm_process import ServeOptions, start
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
@@ -65,7 +65,7 @@ def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
 def test_what_cannot_be_merged_is_said_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
     with pytest.raises(UserError, match=r"other lacks \d+ tensors of .*instruct, the first is model\.embed"):
-        start(INSTRUCT, merge={"base": str(other), "alpha": 0.7})
+        start(INSTRUCT, options=ServeOptions(merge={"base": str(other), "alpha": 0.7}))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.sampling import loop
-from hindsight.sampling.loop import SLOW_WRITE, SLOW_WRITES, Progress, Writer, duration, sample_seed
+from hindsight.sampling.loop import SLOW_WRITE, SLOW_WRITES, Progress, RecordWriter, duration, sample_seed
 from hindsight.servers.job_queue import Failures
 
 ANSWER = {"finish_reason": "stop", "usage": {"completion_tokens": 30}}
@@ -113,7 +113,7 @@ def threads_that_write(monkeypatch, seconds):
 
     async def write_all():
         with ThreadPoolExecutor(1) as pool:
-            writer = Writer(pool)
+            writer = RecordWriter(pool)
             for number in range(len(seconds)):
                 await writer.write(Path(str(number)), {})
 

@@ -8,7 +8,7 @@ import pytest
 
 from hindsight.errors import UserError
 from hindsight.sampling.turns import Joint, TurnLength, find_joint, parse_turn_length
-from hindsight.servers.client import Server
+from hindsight.servers.client import ModelServer
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_geometric_length_has_its_mean_and_forgets_how_long_it_is():
 
 def joint(toy, *texts):
     async def find():
-        async with Server(toy.url, "lab-instruct") as instruct, Server(toy.url, "lab-base") as base:
+        async with ModelServer(toy.url, "lab-instruct") as instruct, ModelServer(toy.url, "lab-base") as base:
             return await find_joint(("instruct", instruct), ("base", base), texts)
 
     return asyncio.run(find())
