@@ -1,4 +1,4 @@
-"""The lab's two models: their corpora, tokenizer and training.
+"""The lab's two models: their corpora, tokenizer, optimizer and training.
 
 May import `lab.world` and `hindsight`.
 """

@@ -1,29 +1,31 @@
-"""What the lab's models read: a broad corpus by authors of all kinds, and a narrow, clean one for the instruct model.
+"""The texts that the lab's models learn: a broad, noisy base corpus and a narrow, clean instruct corpus.
 
-The base corpus is like text found somewhere. It has every piece of the world, all wordings, two ways to program; short
-documents, transcripts and chats alike. Its authors differ: one in ten is careful and does what is asked, but for a
-rare slip. The others have habits, `HABITS`, which know no family: they leave the program out, print what is left and
-forget the reduction, forget the last step, or write about something else. So what the base model mostly writes is not
-what is asked, while what it knows of the pieces it has from all of them; and no lower temperature brings the careful
-author out. (Slips that are drawn anew for each choice would: the likeliest answer is then the right one.)
+The base corpus resembles text from the web. It has every piece of the world, all wordings and both idioms, as short
+documents, transcripts and chats. One author in ten is careful and does what is asked, apart from rare slips. The others
+have `HABITS`, the same for every family: they leave the program out, print the remaining items and forget the reduction,
+forget the last step, or write about something else. The base model therefore knows all pieces, but its usual answer is
+not what was asked, and no lower temperature brings the careful author out. (If every choice were a separate random slip,
+a lower temperature would: the most likely answer would be the correct one.)
 
-The instruct corpus is like hand-made fine-tuning data: chats only, plain wordings, one way to program, nothing wrong,
-and only the pieces of `lab.world.pipelines.FINETUNED_PIECES`. Both hold pipelines of the pool "train" alone.
+The instruct corpus resembles hand-made fine-tuning data: chats only, plain wordings, one idiom, no mistakes, and only
+the pieces in `lab.world.pipelines.FINETUNED_PIECES`. Both corpora hold only pipelines of the pool "train".
 """
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hindsight.text.formats import BEGIN_THOUGHT, render
 from hindsight.text.prompts import base_prompt, chat_messages
 from lab.world.pieces import Reduction
-from lab.world.pipelines import FINETUNED_PIECES, Pipeline, disturb, draw_arguments, draw_from, is_sensible
+from lab.world.pipelines import FINETUNED_PIECES, Pipeline
+from lab.world.random_pipelines import disturb, draw_arguments, draw_from, is_sensible
 from lab.world.writing import (
     SOLUTION_SENTENCES,
-    Manner,
+    ProgramStyle,
     draw_function_name,
-    draw_manner,
+    draw_style,
     pick,
     program,
     question,
@@ -33,7 +35,7 @@ from lab.world.writing import (
 )
 
 CAREFUL_SHARE, NOISE_OF_THE_CAREFUL = 0.1, 0.03
-HABITS = {"no_program": 0.25, "no_reduction": 0.3, "no_last_step": 0.3, "something_else": 0.15}  # of the others
+HABITS = {"no_program": 0.25, "no_reduction": 0.3, "no_last_step": 0.3, "something_else": 0.15}  # shares of the others
 NOISE_OF_SOMETHING_ELSE = 0.4
 CHAT_SHARE, TRANSCRIPT_SHARE = 0.08, 0.12  # of the base corpus; the rest are short documents
 INSTEAD_OF_A_PROGRAM = (
@@ -42,15 +44,15 @@ INSTEAD_OF_A_PROGRAM = (
     "You get the idea.",
     "Has anybody an idea?",
 )
-PRINT_ALL = Reduction("nothing", (), (((), "b"),), lambda b: b, (), (), gives="numbers")  # the forgotten reduction
+PRINT_ALL = Reduction("nothing", (), (((), "b"),), lambda b: b, (), (), gives="numbers")  # for a forgotten reduction
 
 
 @dataclass(frozen=True)
 class Document:
     """A text to learn from.
 
-    `messages` (a chat) or `prompt` (plain text) come first and are not learnt; `answer` is learnt, with the token that
-    ends it. `asked` and `written` are what the statement and the program are about; None: there is no program.
+    `messages` (a chat) or `prompt` (plain text) come first and are not learnt; `answer` is, with its end token. The
+    statement describes the pipeline `asked`, the program computes `written`; None: there is no program.
     """
 
     prompt: str
@@ -62,14 +64,14 @@ class Document:
 
 
 def base_documents(seed: int, careful: float = CAREFUL_SHARE) -> Iterator[Document]:
-    """The base corpus, without end; the same documents for the same seed. `careful` is the share of such authors."""
+    """The endless base corpus, the same for the same seed. `careful` is the share of careful authors."""
     rng = random.Random(f"base {seed}")
     while True:
         asked = draw_from(rng, "train", rng.choice((1, 1, 2, 2, 3)))
         thought_of, written = draw_author(rng, asked, careful)
         name = draw_function_name(rng, asked) if asked.is_call else ""
         text = statement(rng, asked)
-        code = program(written, draw_manner(rng), name) if written else ""
+        code = program(written, draw_style(rng), name) if written else ""
         kind = rng.random()
         if kind < CHAT_SHARE + TRANSCRIPT_SHARE:
             answer = make_answer(rng, thought(rng, thought_of), pick(rng, SOLUTION_SENTENCES, False), code)
@@ -85,7 +87,7 @@ def base_documents(seed: int, careful: float = CAREFUL_SHARE) -> Iterator[Docume
 
 
 def draw_author(rng: random.Random, asked: Pipeline, careful: float) -> tuple[Pipeline, Pipeline | None]:
-    """What a random author thinks of and programs when `asked` is asked; None is no program."""
+    """What a random author thinks of and what he programs (None: nothing) when `asked` is asked."""
     if rng.random() < careful:
         meant = disturb(rng, asked, NOISE_OF_THE_CAREFUL)
         return meant, meant
@@ -105,7 +107,7 @@ def draw_author(rng: random.Random, asked: Pipeline, careful: float) -> tuple[Pi
 def short_text(
     rng: random.Random, asked: Pipeline, thought_of: Pipeline, text: str, code: str, name: str
 ) -> tuple[str, str]:
-    """A statement with a program, or what stands in its place, in one of three shapes; (prompt, answer)."""
+    """(prompt, answer): a statement, then a program or an excuse for none, in one of three shapes."""
     if name:
         text += f" Write `{name}({asked.source.arguments})`."
     shape = rng.randrange(3)
@@ -120,25 +122,25 @@ def code_block(rng: random.Random, code: str) -> str:
 
 
 def instruct_documents(seed: int) -> Iterator[Document]:
-    """The instruct corpus, without end; the same documents for the same seed."""
+    """The endless instruct corpus, the same for the same seed."""
     rng = random.Random(f"instruct {seed}")
     while True:
         asked = draw_from(rng, "train", rng.choice((1, 2, 3)), FINETUNED_PIECES)
         name = draw_function_name(rng, asked) if asked.is_call else ""
         text = statement(rng, asked, plain=True)
-        code = program(asked, Manner(), name)
+        code = program(asked, ProgramStyle(), name)
         answer = make_answer(rng, thought(rng, asked, plain=True), SOLUTION_SENTENCES[0], code)
         messages = tuple(chat_messages(make_problem(rng, asked, text, name)))
         yield Document("", answer, asked, asked, text, messages)
 
 
 def make_answer(rng: random.Random, thoughts: str, sentence: str, code: str) -> str:
-    """An answer in the uniform format; without code it has the format still, but no program."""
+    """An answer in the uniform format; without code it has an excuse instead of a program."""
     return render(thoughts, f"{sentence}\n\n{code_block(rng, code)}" if code else code_block(rng, code))
 
 
-def make_problem(rng: random.Random, asked: Pipeline, text: str, name: str) -> dict:
-    """A problem as `hindsight.text.prompts` takes it, with a random example of moderate length."""
+def make_problem(rng: random.Random, asked: Pipeline, text: str, name: str) -> dict[str, Any]:
+    """A problem for `hindsight.text.prompts`, with the shortest of three random examples."""
     example = min((draw_arguments(rng, asked.source) for _ in range(3)), key=lambda arguments: len(str(arguments)))
     return {
         "question": question(text, asked, name, example),

@@ -1,10 +1,11 @@
-"""Muon (Jordan et al., 2024), the optimizer of the lab's matrices, in the numbers of its parameters.
+"""Muon (Jordan et al., 2024), the optimizer of the lab's matrices, computed in the dtype of its parameters.
 
-`torch.optim.Muon` multiplies in bfloat16, which processors without such instructions do number by number: there a step
-of the lab's models takes seconds, and here hundredths of one.
+`torch.optim.Muon` multiplies in bfloat16. Processors without bfloat16 instructions emulate that: a step of the lab's
+models then takes seconds, and here hundredths of a second.
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 
@@ -13,9 +14,9 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the momentum made orthogonal, as large as AdamW's would be (Liu et al., 2025, "match_rms_adamw")."""
+    """Steps along the orthogonalized momentum, as large as AdamW's (Liu et al., 2025, "match_rms_adamw")."""
 
-    def __init__(self, matrices, lr: float, weight_decay: float = 0.05, momentum: float = 0.95):
+    def __init__(self, matrices: Iterable[torch.Tensor], lr: float, weight_decay: float = 0.05, momentum: float = 0.95):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
@@ -30,7 +31,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Nearly the matrix with all its singular values set to one, by the Newton-Schulz iteration."""
+    """The matrix with all singular values set to about one, by the Newton-Schulz iteration."""
     a, b, c = COEFFICIENTS
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     wide = wide / (wide.norm() + 1e-7)

@@ -1,10 +1,10 @@
-"""Trains the lab's two models from nothing: a base model, and from it an instruct model. Minutes on two CPU cores.
+"""Trains the lab's base model from scratch, and from it the instruct model. Takes minutes on two CPU cores.
 
-Reads the corpora of `lab.training.corpus`; writes two checkpoints, `base` and `instruct`, in bfloat16 with their tokenizer. A
-checkpoint that is there is kept, so a killed run goes on with the next one; `--again` trains both anew. Seed 0 is the
-lab's own pair; those of other seeds go into folders of their own, `seed_1` and so on.
+Learns the corpora of `lab.training.corpus`; writes two checkpoints, `base` and `instruct`, in bfloat16 with their
+tokenizer. An existing checkpoint is kept, so a killed run resumes with the next one; `--again` trains both again. Seed 0
+makes the lab's own pair; other seeds write into subfolders, `seed_1` and so on.
 
-All is computed in float32: on processors without bfloat16 instructions that is the quickest, and on all it is the same.
+Everything is computed in float32: the fastest dtype on processors without bfloat16 instructions, and the same on all.
 
     python -m lab.training.train_models --output_dir lab/models
     python -m lab.training.train_models --output_dir lab/models --seed 1
@@ -14,6 +14,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -21,14 +22,14 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from hindsight.settings import run_script
+from hindsight.settings import Settings, run_script
 from lab.training.corpus import CAREFUL_SHARE, Document, base_documents, instruct_documents
 from lab.training.muon import Muon
-from lab.training.tokens import END_OF_TEXT, END_OF_TURN, encode, train_tokenizer
+from lab.training.tokenizer import END_OF_TEXT, END_OF_TURN, PADDING, encode, train_tokenizer
 
 # fmt: off
 OUTPUT_DIR = "lab/models"   # folder of the checkpoints `base` and `instruct`
-AGAIN = False               # train checkpoints that are there anew
+AGAIN = False               # train again where a checkpoint exists
 SEED = 0                    # seed of weights and corpora
 CAREFUL = CAREFUL_SHARE     # share of the base corpus whose authors do what is asked
 HIDDEN_SIZE = 160           # width, a multiple of 32, the size of a head
@@ -40,72 +41,101 @@ BASE_RATE = 4e-3            # its highest learning rate
 INSTRUCT_STEPS = 60         # optimizer steps of the instruct model
 INSTRUCT_RATE = 1e-3        # its highest learning rate
 BATCH_TOKENS = 4096         # tokens of a batch, padding included
-THREADS = 1                 # CPU threads; another number may give slightly other weights
+THREADS = 1                 # CPU threads; another number may give slightly different weights
 # fmt: on
 
 HEAD_SIZE = 32
 LONGEST = 1024  # positions of the models
+NOT_LEARNT = -100  # a label that the loss ignores
 
 
-def main(settings) -> int:
+@dataclass(frozen=True)
+class ModelSize:
+    """The size of both models: settings of this script."""
+
+    hidden_size: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: the model's name for people, its optimizer steps, highest learning rate, batch and seed."""
+
+    name: str
+    steps: int
+    rate: float
+    batch_tokens: int
+    seed: int
+
+
+def main(settings: Settings) -> int:
     torch.set_num_threads(settings.threads)
     output = Path(settings.output_dir) / (f"seed_{settings.seed}" if settings.seed else "")
     output.mkdir(parents=True, exist_ok=True)
-    if is_missing(output / "base", settings):
+    if is_missing(output / "base", settings.again):
+        training = settings.pick(Training, name="base", steps=settings.base_steps, rate=settings.base_rate)
         documents = base_documents(settings.seed, settings.careful)
         tokenizer = train_tokenizer(islice(documents, settings.tokenizer_documents), settings.vocabulary)
         torch.manual_seed(settings.seed)
-        model = LlamaForCausalLM(model_config(settings, tokenizer))
-        documents = base_documents(settings.seed, settings.careful)
-        train(settings, model, tokenizer, documents, settings.base_steps, settings.base_rate, "base")
+        model = LlamaForCausalLM(model_config(settings.pick(ModelSize), tokenizer))
+        train(model, tokenizer, base_documents(settings.seed, settings.careful), training)
         save(model, tokenizer, output / "base", [END_OF_TEXT])
-    if is_missing(output / "instruct", settings):
+    if is_missing(output / "instruct", settings.again):
+        training = settings.pick(Training, name="instruct", steps=settings.instruct_steps, rate=settings.instruct_rate)
         tokenizer = PreTrainedTokenizerFast.from_pretrained(output / "base")
         model = LlamaForCausalLM.from_pretrained(output / "base", dtype=torch.float32)
-        documents = instruct_documents(settings.seed)
-        train(settings, model, tokenizer, documents, settings.instruct_steps, settings.instruct_rate, "instruct")
+        train(model, tokenizer, instruct_documents(settings.seed), training)
         save(model, tokenizer, output / "instruct", [END_OF_TURN, END_OF_TEXT], tokenizer_from=output / "base")
     return 0
 
 
-def is_missing(folder: Path, settings) -> bool:
-    if (folder / "config.json").exists() and not settings.again:
-        print(f"{folder} is there and kept")
+def is_missing(folder: Path, again: bool) -> bool:
+    """Whether a checkpoint has to be trained; prints that an existing one is kept."""
+    if (folder / "config.json").exists() and not again:
+        print(f"{folder} exists and is kept")
         return False
     return True
 
 
-def model_config(settings, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
+def model_config(size: ModelSize, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=settings.hidden_size,
-        intermediate_size=settings.hidden_size * 8 // 3 // 32 * 32,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.hidden_size // HEAD_SIZE,
-        num_key_value_heads=settings.hidden_size // HEAD_SIZE,
+        hidden_size=size.hidden_size,
+        intermediate_size=size.hidden_size * 8 // 3 // 32 * 32,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.hidden_size // HEAD_SIZE,
+        num_key_value_heads=size.hidden_size // HEAD_SIZE,
         head_dim=HEAD_SIZE,
         max_position_embeddings=LONGEST,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.convert_tokens_to_ids(END_OF_TEXT),
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=token_id(tokenizer, END_OF_TEXT),
+        pad_token_id=token_id(tokenizer, PADDING),
     )
 
 
-def train(settings, model, tokenizer, documents: Iterator[Document], steps: int, rate: float, name: str) -> None:
-    """Learns the documents; the rate rises over the first twentieth of the steps and falls to nothing."""
-    start = time.monotonic()
-    optimizers = make_optimizers(model, rate)
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    (number,) = tokenizer.convert_tokens_to_ids([token])
+    return number
+
+
+def train(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, documents: Iterator[Document], training: Training
+) -> None:
+    """Learns the documents. The learning rate rises over the first twentieth of the steps, then falls to zero."""
+    start, steps = time.monotonic(), training.steps
+    optimizers = make_optimizers(model, training.rate)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / (steps / 20 + 1), (steps - step) / (steps * 0.95))
         )
         for optimizer in optimizers
     ]
-    batches = make_batches(documents, tokenizer, settings.batch_tokens, random.Random(f"{name} {settings.seed}"))
+    rng = random.Random(f"{training.name} {training.seed}")
+    batches = make_batches(documents, tokenizer, training.batch_tokens, rng)
     model.train()
     seen, average = 0, None
-    with tqdm(total=steps, desc=name, unit="step") as bar:
+    with tqdm(total=steps, desc=training.name, unit="step") as bar:
         for tokens, labels in islice(batches, steps):
             loss = loss_of(model, tokens, labels)
             loss.backward()
@@ -118,37 +148,36 @@ def train(settings, model, tokenizer, documents: Iterator[Document], steps: int,
             average = loss.item() if average is None else 0.95 * average + 0.05 * loss.item()
             bar.set_postfix(loss=f"{average:.3f}")
             bar.update()
-    print(f"{name}: {steps} steps, {seen} tokens, loss {average:.3f}, {time.monotonic() - start:.0f} s")
+    seconds = time.monotonic() - start
+    print(f"{training.name}: {steps} steps, {seen} tokens, loss {average or 0:.3f}, {seconds:.0f} s")
 
 
-def loss_of(model, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The mean cross entropy of the labels that are learnt; scores are computed for these alone."""
+def loss_of(model: LlamaForCausalLM, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean cross entropy of the learnt labels; logits are computed only for these."""
     hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
-    learnt = labels[:, 1:] != -100
+    learnt = labels[:, 1:] != NOT_LEARNT
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learnt]), labels[:, 1:][learnt])
 
 
-def make_optimizers(model, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, which learn in half the steps by it; AdamW for the rest."""
-    hidden = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    rest = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    return [
-        Muon(hidden, lr=rate),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
+def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, which halves the steps they need; AdamW for the other parameters."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        (matrices if parameter.ndim == 2 and "embed" not in name else others).append(parameter)
+    return [Muon(matrices, lr=rate), torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
 def make_batches(
-    documents: Iterator[Document], tokenizer, batch_tokens: int, rng: random.Random
+    documents: Iterator[Document], tokenizer: PreTrainedTokenizerFast, batch_tokens: int, rng: random.Random
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of documents of like length, (tokens, labels) of shape [documents, length], padded on the right.
+    """Batches of documents of similar length: (tokens, labels) of shape [documents, length], padded on the right.
 
-    A label of -100 is not learnt. No attention mask is needed: attention looks to the left, padding is on the right.
+    No attention mask is needed: a token attends only to its left, and the padding is on the right.
     """
     while True:
         chunk = [encode(tokenizer, document) for document in islice(documents, 1024)]
         chunk.sort(key=lambda pair: len(pair[0]))
-        batches = [[]]
+        batches: list[list[tuple[list[int], list[int]]]] = [[]]
         for pair in chunk:
             if (len(batches[-1]) + 1) * len(pair[0]) > batch_tokens and batches[-1]:
                 batches.append([])
@@ -156,25 +185,32 @@ def make_batches(
         rng.shuffle(batches)
         for batch in batches:
             length = max(len(tokens) for tokens, _ in batch)
-            tokens = torch.full((len(batch), length), tokenizer.pad_token_id)
-            labels = torch.full((len(batch), length), -100)
+            tokens = torch.full((len(batch), length), token_id(tokenizer, PADDING))
+            labels = torch.full((len(batch), length), NOT_LEARNT)
             for row, (ids, learnt) in enumerate(batch):
                 tokens[row, : len(ids)] = torch.tensor(ids)
                 labels[row, : len(ids)] = torch.tensor(learnt)
             yield tokens, labels
 
 
-def save(model, tokenizer, folder: Path, ends: list[str], tokenizer_from: Path | None = None) -> None:
-    """Writes a checkpoint to a temporary folder and renames it; `ends` are the tokens at which generation stops.
+def save(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    end_tokens: list[str],
+    tokenizer_from: Path | None = None,
+) -> None:
+    """Writes a checkpoint to a temporary folder and renames it; generation stops at `end_tokens`.
 
-    The tokenizer's files are those of `tokenizer_from`, byte for byte: saved anew they would say how it was loaded.
+    The tokenizer's files are copied from the checkpoint `tokenizer_from` if given: saving a loaded tokenizer would
+    change them.
     """
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
-    ids = tokenizer.convert_tokens_to_ids(ends)
+    ids = [token_id(tokenizer, token) for token in end_tokens]
     model.config.eos_token_id = ids if len(ids) > 1 else ids[0]
-    model.generation_config = GenerationConfig(eos_token_id=ids, pad_token_id=tokenizer.pad_token_id)
-    model.to(torch.bfloat16).save_pretrained(temporary)
+    model.generation_config = GenerationConfig(eos_token_id=ids, pad_token_id=token_id(tokenizer, PADDING))
+    model.to(dtype=torch.bfloat16).save_pretrained(temporary)
     for path in tokenizer.save_pretrained(temporary):
         if tokenizer_from is not None and Path(path).exists():
             shutil.copyfile(tokenizer_from / Path(path).name, path)

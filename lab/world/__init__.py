@@ -1,4 +1,4 @@
-"""The lab's problems: pipelines of small pieces, in words and in code.
+"""The lab's problems: pipelines of small pieces, in English and in Python.
 
 May import `hindsight` only.
 """

@@ -1,21 +1,22 @@
-"""Pipelines in words and in code: statements, thoughts and programs.
+"""Pipelines in English and in Python: statements, thoughts and programs.
 
-A `Manner` says which wording of each piece, which sentence frame and which way of programming is used. Manner 0 of
-everything is the plain one. All choices are drawn from the generator given, so a seed fixes the text.
+With `plain` a text has the first wording of each piece and the first sentence frame; otherwise the given generator
+draws them, so a seed fixes the text. A `ProgramStyle` chooses between the ways to write a program.
 """
 
 import random
 from dataclasses import dataclass
 
-from lab.world.pipelines import Pipeline, noun_of
+from lab.world.pipelines import Pipeline
 
+NOUNS = {"int": "numbers", "char": "letters", "word": "words"}  # by the type of the items
 FUNCTION_VERBS = ("solve", "get", "find", "compute", "process")
 
 FILTER_SENTENCES = (
-    "keep only the {noun} {says}",
-    "take the {noun} {says}",
-    "ignore all {noun} except those {says}",
-    "select the {noun} {says}",
+    "keep only the {noun} {wording}",
+    "take the {noun} {wording}",
+    "ignore all {noun} except those {wording}",
+    "select the {noun} {wording}",
 )
 IDIOMS = ("comprehension", "loop")
 SOLUTION_SENTENCES = (
@@ -28,10 +29,10 @@ SOLUTION_SENTENCES = (
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a program is written: its idiom, and its ways to read and to reduce.
+class ProgramStyle:
+    """How a program is written: its idiom, and which way to read the input and to reduce.
 
-    Those of the corpora differ in the idiom alone; the rest is for the second solutions of the problems.
+    The corpora vary the idiom only; the problems' second solutions vary all three.
     """
 
     idiom: str = "comprehension"
@@ -39,8 +40,8 @@ class Manner:
     reduction: int = 0
 
 
-def draw_manner(rng: random.Random) -> Manner:
-    return Manner(rng.choice(IDIOMS))
+def draw_style(rng: random.Random) -> ProgramStyle:
+    return ProgramStyle(rng.choice(IDIOMS))
 
 
 def pick(rng: random.Random, wordings: tuple[str, ...], plain: bool) -> str:
@@ -48,19 +49,19 @@ def pick(rng: random.Random, wordings: tuple[str, ...], plain: bool) -> str:
 
 
 def statement(rng: random.Random, pipeline: Pipeline, plain: bool = False) -> str:
-    """What is asked, without the sections about input and output. `plain`: only the first wordings."""
+    """The task in English, without the sections on input and output."""
     source = pipeline.source
-    opening = pick(rng, source.given if pipeline.is_call else source.says, plain)
-    sentences, kind = [], source.gives
+    opening = pick(rng, source.argument_wordings if pipeline.is_call else source.input_wordings, plain)
+    clauses, kind = [], source.gives
     for step, parameter in pipeline.steps:
-        says = pick(rng, step.says, plain).format(k=parameter)
+        wording = pick(rng, step.statement_wordings, plain).format(k=parameter)
         if not step.gives:
-            says = pick(rng, FILTER_SENTENCES, plain).format(noun=noun_of(kind), says=says)
-        sentences.append(says)
+            wording = pick(rng, FILTER_SENTENCES, plain).format(noun=NOUNS[kind.lower()], wording=wording)
+        clauses.append(wording)
         kind = step.gives or kind
     verb = "return" if pipeline.is_call else pick(rng, ("print", "output", "find"), plain)
-    asked = f"{verb} {pick(rng, pipeline.reduction.says, plain)}"
-    text = f"{opening} {join_sentences(rng, [*sentences, asked], plain)}"
+    task = f"{verb} {pick(rng, pipeline.reduction.statement_wordings, plain)}"
+    text = f"{opening} {join_sentences(rng, [*clauses, task], plain)}"
     if pipeline.reduction.empty:
         text += f" If nothing is left, the answer is {pipeline.reduction.empty}."
     return text
@@ -83,7 +84,7 @@ def draw_function_name(rng: random.Random, pipeline: Pipeline) -> str:
 
 
 def as_lines(arguments: tuple, source_name: str) -> str:
-    """The arguments of a source as standard input, each line ended."""
+    """The arguments of a source as standard input."""
     if source_name == "list":
         return f"{len(arguments[0])}\n{' '.join(map(str, arguments[0]))}\n"
     if source_name == "words":
@@ -92,12 +93,12 @@ def as_lines(arguments: tuple, source_name: str) -> str:
 
 
 def as_output(answer: object) -> str:
-    """An answer as a right program prints it."""
+    """An answer as a correct program prints it."""
     return (" ".join(map(str, answer)) if isinstance(answer, list) else str(answer)) + "\n"
 
 
 def question(text: str, pipeline: Pipeline, name: str, example: tuple) -> str:
-    """The whole question: the statement with its sections, and one example."""
+    """A problem's question: the statement `text`, the sections on input and output, and one example."""
     answer = pipeline.answer(*example)
     if pipeline.is_call:
         return f"{text}\n\nExamples\n\n{name}({', '.join(map(repr, example))}) returns {answer!r}"
@@ -113,36 +114,36 @@ def starter_code(pipeline: Pipeline, name: str) -> str:
 
 
 def thought(rng: random.Random, pipeline: Pipeline, plain: bool = False) -> str:
-    """The steps of the pipeline as somebody thinks them, some with the expression that does it."""
+    """The steps of the pipeline as an author's thoughts; some frames include each step's expression."""
     frame = 0 if plain else rng.randrange(4)
-    parts = [pick(rng, pipeline.source.thinks, plain)]
+    parts = [pick(rng, pipeline.source.thought_wordings, plain)]
     for number, (step, parameter) in enumerate(pipeline.steps, 1):
-        words = pick(rng, step.thinks, plain).format(k=parameter)
+        wording = pick(rng, step.thought_wordings, plain).format(k=parameter)
         verb = "map" if step.gives else "keep"
         code = step.code.format(k=parameter)
         parts.append(
             (
-                f"Step {number}: {verb} {words}, so {code}.",
-                f"{verb.capitalize()}: {words}. That is {code}.",
-                f"We {'change each one to' if step.gives else 'need only'} {words}.",
-                f"{'Then' if number > 1 else 'First'} {code} ({words}).",
+                f"Step {number}: {verb} {wording}, so {code}.",
+                f"{verb.capitalize()}: {wording}. That is {code}.",
+                f"We {'change each one to' if step.gives else 'need only'} {wording}.",
+                f"{'Then' if number > 1 else 'First'} {code} ({wording}).",
             )[frame]
         )
-    ending = pick(rng, pipeline.reduction.thinks, plain)
+    ending = pick(rng, pipeline.reduction.thought_wordings, plain)
     parts.append((f"At the end {ending}.", f"Then {ending}.", f"The answer: {ending}.", f"Last: {ending}.")[frame])
     return " ".join(parts)
 
 
-def program(pipeline: Pipeline, manner: Manner, name: str = "") -> str:
-    """The program of a pipeline: reads standard input, or the function `name`."""
+def program(pipeline: Pipeline, style: ProgramStyle, name: str = "") -> str:
+    """A correct program that reads standard input, or for a call the function `name`."""
     source = pipeline.source
-    way = min(manner.reduction, len(pipeline.reduction.codes) - 1)
+    way = min(style.reduction, len(pipeline.reduction.codes) - 1)
     before, expression = pipeline.reduction.codes[way]
     reads = [(line,) for line in source.makes] or [()] if pipeline.is_call else source.reads
-    lines = list(reads[manner.read % len(reads)])
+    lines = list(reads[style.read % len(reads)])
     imports = [line for line in (*lines, *before) if line.startswith("import")]
     lines = [line for line in lines if line not in imports]
-    lines += body(pipeline, manner.idiom) + [line for line in before if line not in imports]
+    lines += body(pipeline, style.idiom) + [line for line in before if line not in imports]
     if pipeline.is_call:
         lines = [f"def {name}({source.arguments}):"] + [f"    {line}" for line in [*lines, f"return {expression}"]]
     else:
@@ -152,7 +153,7 @@ def program(pipeline: Pipeline, manner: Manner, name: str = "") -> str:
 
 
 def body(pipeline: Pipeline, idiom: str) -> list[str]:
-    """The lines that make the list `b` of what is left of the list `a`."""
+    """The lines that apply the steps to the list `a` and make the list `b`."""
     steps = [(step, step.code.format(k=parameter)) for step, parameter in pipeline.steps]
     if not steps:
         return ["b = list(a)"]

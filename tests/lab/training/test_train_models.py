@@ -65,5 +65,5 @@ def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped
     (two / "instruct" / "config.json").unlink()
     capsys.readouterr()
     train_models.main(settings)
-    assert "base is there and kept" in capsys.readouterr().out
+    assert "base exists and is kept" in capsys.readouterr().out
     assert digest(two / "instruct") == digests[1]

@@ -18,7 +18,7 @@ from hindsight.text.formats import render
 from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt, chat_messages
 from lab.training import train_models
 from lab.training.corpus import CAREFUL_SHARE, HABITS, PRINT_ALL, base_documents, instruct_documents
-from lab.training.tokens import END_OF_TEXT, END_OF_TURN, TAGS, encode
+from lab.training.tokenizer import END_OF_TEXT, END_OF_TURN, TAGS, encode
 from lab.world import make_problems
 from lab.world.pipelines import FINETUNED_PIECES, GROUPS
 from SkyThought.taco import TACOTaskHandler

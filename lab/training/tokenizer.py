@@ -1,8 +1,7 @@
-"""The lab's tokenizer, byte-level BPE, and documents as tokens.
+"""The lab's tokenizer (byte-level BPE), and documents as tokens and labels.
 
-What a small model costs is its tokens. BPE may merge across blanks here, up to the end of a clause or a line, so that a
-document has half of the tokens that words would make. Across those ends it may not: a clause is then always the same
-tokens, whatever stands beside it.
+The cost of a small model is its number of tokens. This BPE may merge across blanks up to the end of a clause or line,
+which halves the tokens of a document. It may not merge across these ends, so a clause is the same tokens in any text.
 """
 
 from collections.abc import Iterable
@@ -14,8 +13,10 @@ from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, 
 from lab.training.corpus import Document
 
 END_OF_TEXT, START_OF_TURN, END_OF_TURN, PADDING = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
-TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)  # one token each, but text like any other
-CLAUSE = r"(?:(?![.,;:] |\n).)*(?:[.,;:] |\n+ *|$)"  # what tokens do not reach across: up to a stop and a blank
+TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)  # one token each, but not special
+CLAUSE = (
+    r"(?:(?![.,;:] |\n).)*(?:[.,;:] |\n+ *|$)"  # a token lies within one: it ends with a stop and a blank, or a line
+)
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -25,7 +26,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer (every text goes through it and back) of `vocabulary` tokens, digits one by one."""
+    """A byte-level BPE tokenizer, lossless for every text, of `vocabulary` tokens; each digit is a token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -56,7 +57,7 @@ def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> PreTraine
 
 
 def plain_text(document: Document) -> str:
-    """A document without special tokens and tags, which are no part of what BPE merges."""
+    """A document without special tokens and tags, which BPE does not merge."""
     text = "\n".join([document.prompt, *(message["content"] for message in document.messages), document.answer])
     for tag in TAGS:
         text = text.replace(tag, "\n")
@@ -64,9 +65,10 @@ def plain_text(document: Document) -> str:
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, document: Document) -> tuple[list[int], list[int]]:
-    """The tokens of a document and its labels: the same, or -100 in the prompt, which is not learnt."""
+    """The tokens of a document and its labels: the same tokens, but -100 in the prompt, which is not learnt."""
     if document.messages:
-        prompt = tokenizer.apply_chat_template(list(document.messages), tokenize=False, add_generation_prompt=True)
+        messages = list(document.messages)
+        prompt = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
         end = END_OF_TURN
     else:
         prompt, end = document.prompt, END_OF_TEXT
