@@ -15,6 +15,7 @@ rather run `vllm serve` by hand, with the flags the model wants.
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hindsight.errors import UserError
 from hindsight.settings import Settings, run_script
@@ -79,6 +80,7 @@ class VllmProcess:
     log: Path
     process: subprocess.Popen
     guard: subprocess.Popen
+    keeps_log: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class ServeOptions:
     """How to start a server: the script's constants of the same names.
 
     port: 0 for a free one; threads: of each server, where several share one machine's CPU (see `divide_threads`);
-    merge: the extra config of `hindsight.merging.loader`, for a model that is merged while it loads.
+    merge: the extra config of `hindsight.merging.loader`, for a model that is merged while it loads; log: a file that
+    keeps the server's output, by default a temporary one; command: another command that serves, with {model}, {name}
+    and {port} where these go, as in "vllm serve {model} --served-model-name {name} --port {port}".
     """
 
     host: str = "127.0.0.1"
@@ -96,6 +100,8 @@ class ServeOptions:
     kv_cache_gib: int = 2
     threads: int = 0
     merge: dict[str, Any] | None = None
+    log: Path | None = None
+    command: str = ""
 
 
 @contextlib.contextmanager
@@ -127,33 +133,46 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
 
         plan_merge(open_checkpoint(options.merge["base"]), open_checkpoint(model))
     name = name or default_name(model)
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(model), "--served-model-name", name, "--host", options.host, "--port", str(port)]
-    command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
-    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS]
-    if options.merge:
-        command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(options.merge)]
-    environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
-    if not _has_gpu():
-        command += CPU_FLAGS
-        environment = {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), **CPU_ENVIRONMENT, **environment}
-        all_but_one = max(1, len(os.sched_getaffinity(0)) - 1)
-        environment = {"OMP_NUM_THREADS": str(all_but_one), **environment}
-        environment |= {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-    handle, log = tempfile.mkstemp(prefix="vllm_", suffix=".log")
-    with os.fdopen(handle, "wb") as output:
+    command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
+    with options.log.open("wb") if options.log else _temporary_log() as output:
         process = subprocess.Popen(
-            command,
-            env=environment,
+            command or _vllm_command(str(model), name, port, options),
+            env=_environment(options),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    guard = [sys.executable, "-S", "-c", GUARD, str(process.pid)]
-    guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True)
+    guard = subprocess.Popen(
+        [sys.executable, "-S", "-c", GUARD, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
     client_host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
-    return VllmProcess(f"http://{client_host}:{port}/v1", name, Path(log), process, guard)
+    url = f"http://{client_host}:{port}/v1"
+    return VllmProcess(url, name, Path(output.name), process, guard, keeps_log=options.log is not None)
+
+
+def _temporary_log() -> IO[bytes]:
+    return tempfile.NamedTemporaryFile(prefix="vllm_", suffix=".log", delete=False)
+
+
+def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", model, "--served-model-name", name, "--host", options.host, "--port", str(port)]
+    command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
+    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS]
+    if options.merge:
+        command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(options.merge)]
+    return command if _has_gpu() else [*command, *CPU_FLAGS]
+
+
+def _environment(options: ServeOptions) -> dict[str, str]:
+    environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
+    if not _has_gpu():
+        environment = {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), **CPU_ENVIRONMENT, **environment}
+        all_but_one = max(1, len(os.sched_getaffinity(0)) - 1)
+        environment = {"OMP_NUM_THREADS": str(all_but_one), **environment}
+        environment |= {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
+    return environment
 
 
 def wait_until_up(server: VllmProcess, deadline: float) -> None:
@@ -179,9 +198,9 @@ def stop(server: VllmProcess, patience: float = 20.0) -> None:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-    server.guard.stdin.close()
-    server.guard.wait()
-    server.log.unlink(missing_ok=True)
+    server.guard.communicate()  # closes its pipe and waits for its end
+    if not server.keeps_log:
+        server.log.unlink(missing_ok=True)
 
 
 def divide_threads(parts: int) -> int:
