@@ -20,7 +20,7 @@ from hindsight.files import records
 from hindsight.files.masks import read_mask
 from hindsight.files.runs import converted_files, open_step
 from hindsight.files.verdicts import NOT_JUDGED
-from hindsight.problem_sets.problems import TestLookup
+from hindsight.problem_sets.problem_lookup import ProblemLookup
 from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
@@ -52,7 +52,7 @@ class Tasks:
     """The problem of each answer, parsed once: answers come problem by problem, so the last problem is kept."""
 
     def __init__(self, problems: str, special_judges: SpecialJudges):
-        self._lookup, self._special_judges = TestLookup(problems), special_judges
+        self._lookup, self._special_judges = ProblemLookup(problems), special_judges
         self._key: Any = None
 
     def task(self, record: dict[str, Any]) -> Task:

@@ -25,7 +25,7 @@ from hindsight.conversion.by_rules import convert_by_rules, write_converted
 from hindsight.conversion.replies import MODES
 from hindsight.conversion.reply_cache import ReplyCache
 from hindsight.errors import require
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import open_step
 from hindsight.servers.budgets import Bill, Pace, Prices, read_budget
 from hindsight.servers.client import ModelServer, only_model, require_model
@@ -76,7 +76,7 @@ class Undecided:
         self.keys, self.folder, self.settings = keys, folder, settings
 
     def path(self, key: tuple[int, int]) -> Path:
-        return records.sample_path(self.folder, *key)
+        return answer_files.sample_path(self.folder, *key)
 
     def question(self, key: tuple[int, int]) -> Question:
         return Question(records.read_record(self.path(key))["generated_text"], self.settings)
@@ -198,9 +198,9 @@ def main(settings: Settings) -> int:
     settings = with_llm(settings)
     folder = Path(settings.input_dir)
     output = Path(settings.output_dir) if settings.output_dir else folder
-    there = records.require_existing(folder, "sample")
+    there = answer_files.require_existing_samples(folder, "sample")
     run = open_step(output, Path(__file__).name, settings, MAY_DIFFER, source=folder)
-    todo = list(records.keys_of(there, without=records.existing(output, "converted")))
+    todo = list(answer_files.sample_keys(there, without=answer_files.existing_samples(output, "converted")))
     answers = sum(bits.bit_count() for bits in there.values())
     print(f"{folder}: {answers} answers, {answers - len(todo)} converted before")
     outcome, failures, report, bill = convert_by_rules(todo, folder, output, settings), Failures(), [], {}
@@ -210,7 +210,9 @@ def main(settings: Settings) -> int:
         failures.add(name, reason)
     if outcome.undecided:
         report, bill = by_llm(outcome.undecided, output, settings, failures)
-    missing = sum(1 for _ in records.keys_of(there, without=records.existing(output, "converted")))
+    missing = sum(
+        1 for _ in answer_files.sample_keys(there, without=answer_files.existing_samples(output, "converted"))
+    )
     run.close(converted=len(todo) - missing, missing=missing, rules=dict(outcome.rules), **bill)
     report += [failures.report()] if failures else []
     print("\n".join([f"{len(todo) - missing} converted into {output}, {missing} not", *report]))

@@ -19,8 +19,11 @@ import numpy as np
 from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.masks import Mask, read_mask
-from hindsight.pass_at_k.counts import STATUSES, count_evalplus, count_folder
-from hindsight.pass_at_k.curves import Curve, Difference, alpha_in, describe_run, differences, draw, make_curve
+from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curve
+from hindsight.pass_at_k.drawing import draw_curves
+from hindsight.pass_at_k.evalplus_results import STATUSES, count_evalplus
+from hindsight.pass_at_k.labels import alpha_in, describe_run
+from hindsight.pass_at_k.verdict_counts import count_folder
 from hindsight.settings import Settings, run_script
 
 INPUT_DIRS = [
@@ -196,7 +199,7 @@ def main(settings: Settings) -> int:
     found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     suffixes = [f".{name}" for name in settings.formats]
-    draw(curves, settings.title, output, suffixes, settings.bands)
+    draw_curves(curves, settings.title, output, suffixes, settings.bands)
     pairs = [as_pair(each) for each in found]
     numbers = [as_json(curve, path) for curve, (path, _, _) in zip(curves, inputs, strict=True)]
     records.write_json(output.with_name(f"{output.name}.json"), {"ks": ks, "curves": numbers, "differences": pairs})

@@ -22,11 +22,13 @@ if __name__ == "__main__":  # Python looks for modules beside a script, and ours
 
 from tqdm import tqdm
 
-from hindsight.errors import UserError, require
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import masks, records
 from hindsight.files.runs import versions
 from hindsight.files.verdicts import NOT_JUDGED, WRONG_ANSWER
-from hindsight.problem_sets.problems import Problem, ProblemSet, load_problems
+from hindsight.problem_sets.problem_set import ProblemSet
+from hindsight.problem_sets.problems import Problem
+from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import Settings, run_script
 from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
 from SkyThought.special_judges import SpecialJudges
@@ -98,7 +100,7 @@ class Journal:
 def _read_mask(path: Path) -> dict[str, Any]:
     try:
         return records.read_record(path, ("origin", "settings", "problems"))
-    except records.BrokenFile as error:
+    except BrokenFile as error:
         raise UserError(f"{error}; delete it or give another --output") from None
 
 

@@ -25,7 +25,7 @@ from hindsight.files.verdicts import (
     TIME_LIMIT,
     WRONG_ANSWER,
 )
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 from SkyThought import reference_rules
 from SkyThought.comparison import plain, same_text, same_value, shown
 from SkyThought.machine_lock import Machine

@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from analysis.embeddings.files import SOURCES, Answer, EmbeddedRun, Key, Place, digest
 from analysis.embeddings.models import MINILM, MOST_TEXTS, OPENAI_PREFIX, OPENAI_TOKENS, ApiModel, Embedding, LocalModel
-from hindsight.errors import UserError, require
-from hindsight.files import records
+from hindsight.errors import BrokenFile, UserError, require
+from hindsight.files import answer_files
 from hindsight.files.runs import open_step
 from hindsight.servers.budgets import Bill, Prices, read_budget
 from hindsight.servers.client import ItemFailed, only_model, require_model
@@ -132,7 +132,7 @@ class Embedder:
         for key in keys:
             try:
                 answers.append(self.run.read(key))
-            except records.BrokenFile as error:
+            except BrokenFile as error:
                 self.failures.add(str(error), "a broken file")
         await self.embed_new([text for answer in answers for text in answer.texts.values() if text is not None])
         for answer in answers:
@@ -158,7 +158,7 @@ class Embedder:
             self.run.write(answer, found)
             self.written += 1
         elif isinstance(reasons[0], ItemFailed):
-            self.failures.add(records.converted_path(self.run.folder, *answer.key).name, str(reasons[0]))
+            self.failures.add(answer_files.converted_path(self.run.folder, *answer.key).name, str(reasons[0]))
 
     async def embedding_of(self, text: str) -> Any:
         """A text's embedding, or why it has none: from where another of its answers has it, or will have."""
@@ -167,7 +167,7 @@ class Embedder:
             return await place
         try:
             return self.run.embedding_at(place)
-        except records.BrokenFile as error:
+        except BrokenFile as error:
             return ItemFailed(str(error))
 
 

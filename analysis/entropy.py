@@ -29,9 +29,9 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis.measures.entropy_summary import difference, draw, summarise
-from hindsight.errors import UserError, require
-from hindsight.files import records
-from hindsight.pass_at_k.curves import describe_run
+from hindsight.errors import BrokenFile, UserError, require
+from hindsight.files import answer_files, records
+from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -84,7 +84,7 @@ def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[
         lines = enumerate(path.read_bytes().splitlines(), 1)
         found: dict[Any, Any] = {number: line for number, line in lines if line.strip()}
     else:
-        found = records.require_files(path, "sample")
+        found = answer_files.require_files(path, "sample")
     if most and most < len(found):
         chosen = set(random.Random(seed).sample(sorted(found), most))
         found = {key: value for key, value in found.items() if key in chosen}
@@ -152,7 +152,7 @@ def alpha_of(name: str) -> float | None:
     made = resolve_checkpoint(name) / MERGE_FILE
     try:
         return records.read_record(made, ("alpha",))["alpha"] if made.exists() else None
-    except records.BrokenFile as error:
+    except BrokenFile as error:
         raise UserError(str(error)) from None
 
 
@@ -197,7 +197,7 @@ def read_done(path: Path) -> list[Record]:
         return []
     try:
         return records.read_record(path, ("unit", "checkpoints"))["checkpoints"]
-    except records.BrokenFile as error:
+    except BrokenFile as error:
         raise UserError(f"{error}: it is not of this script; give another --output, or delete it") from None
 
 

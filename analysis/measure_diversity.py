@@ -24,10 +24,11 @@ from analysis.embeddings.files import SOURCES
 from analysis.measures.diversity import MEASURES, Measured, Vectors, measure_alike
 from analysis.reading.answers import Answer, load_answers, load_embeddings, require_same_problems
 from hindsight.errors import require
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import read_run
-from hindsight.pass_at_k.curves import PRINT, describe_run, look, save
+from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, save_figure
 from hindsight.pass_at_k.estimators import Estimate
+from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -60,7 +61,7 @@ def read_runs(settings: Settings) -> list[Run]:
         own, alpha = describe_run(folder)
         answers = load_answers(folder, label or own)
         vectors: Vectors = {}
-        if records.list_files(folder, "embedded"):
+        if answer_files.list_files(folder, "embedded"):
             vectors = load_embeddings(folder, settings.what)
         runs.append(Run(label or own, folder, alpha, answers, vectors))
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
@@ -155,10 +156,10 @@ def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], setting
     from analysis.display.figures import draw_measures
 
     others = [run for run in runs if run.alpha is None]
-    looks = {run.label: look(run.alpha, others.index(run) if run in others else 0) for run in runs}
-    with rc_context(PRINT):
+    looks = {run.label: line_style(run.alpha, others.index(run) if run in others else 0) for run in runs}
+    with rc_context(PRINT_STYLE):
         figure = draw_measures(estimates, looks, settings.width)
-        save(figure, Path(settings.output), [f".{name}" for name in settings.formats])
+        save_figure(figure, Path(settings.output), [f".{name}" for name in settings.formats])
 
 
 def main(settings: Settings) -> int:

@@ -29,10 +29,10 @@ from tqdm import tqdm
 from analysis.reading.answers import verdict_of
 from hindsight.conversion.sections import structure
 from hindsight.errors import UserError, require
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import raw_folder, read_run
 from hindsight.settings import Settings, run_script
-from hindsight.text.formats import PYTHON, CodeBlock, code_blocks
+from hindsight.text.code_blocks import PYTHON, CodeBlock, find_code_blocks
 
 # fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
@@ -135,7 +135,7 @@ def anatomy(text: str) -> dict[str, Any]:
     """
     tags = structure(text)
     marks = [(tag.start, tag.end, "tag") for tag in tags]
-    for block in code_blocks(text):
+    for block in find_code_blocks(text):
         next_tag = next((tag.start for tag in tags if tag.start > block.start), block.end)
         marks += block_marks(text, block, next_tag)
     parts, end = [], 0
@@ -223,7 +223,10 @@ def find_runs(folders: tuple[str, ...], most: int) -> list[Run]:
     runs = []
     for folder in map(Path, folders):
         require(folder.is_dir(), f"there is no folder {folder}")
-        files = {**records.list_files(raw_folder(folder), "sample"), **records.list_files(folder, "converted")}
+        files = {
+            **answer_files.list_files(raw_folder(folder), "sample"),
+            **answer_files.list_files(folder, "converted"),
+        }
         require(bool(files), f"{folder} has no answers; run single_model_inference.py first, or give another folder")
         name = str(folder) if names[folder.name] > 1 else folder.name
         first = dict(sorted(files.items())[: most or None])

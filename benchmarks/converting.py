@@ -21,7 +21,7 @@ from benchmarks.client import anonymous_mib
 from hindsight.conversion.proof import prove
 from hindsight.conversion.replies import sections_of
 from hindsight.files.runs import read_run
-from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
+from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, ANSWERS = 20_000, 200

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.converting import memory_by_tenths, program, thought
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, SAMPLES = 100_000, 10

@@ -25,8 +25,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from hindsight.files.verdicts import TIME_LIMIT
-from hindsight.problem_sets.problems import load_problems
-from hindsight.text.formats import extract_code
+from hindsight.problem_sets.selection import load_problems
+from hindsight.text.code_blocks import extract_code
 from SkyThought.sandbox import prelude
 from SkyThought.taco import ProblemTests, TACOTaskHandler, parse_tests
 

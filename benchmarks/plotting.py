@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from benchmarks.converting import memory_by_tenths, program, thought
-from hindsight.pass_at_k.counts import CACHE
-from hindsight.text.formats import render
+from hindsight.pass_at_k.verdict_counts import CACHE
+from hindsight.text.uniform_format import render
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS, SAMPLES, RUNS = 1_000, 100, 6

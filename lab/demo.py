@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hindsight.errors import UserError
-from hindsight.files.records import list_files
-from hindsight.problem_sets.problems import load_problems
+from hindsight.files.answer_files import list_files
+from hindsight.problem_sets.selection import load_problems
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, run_script
 

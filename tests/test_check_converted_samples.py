@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from scripts import ROOT, TACO_REAL, run_script, write_converted
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
-from hindsight.problem_sets.problems import load_problems
+from hindsight.problem_sets.selection import load_problems
 
 SCRIPT = "check_converted_samples.py"
 CRASHES = 716  # a real problem with a traceback as an expected output, file names and line numbers included

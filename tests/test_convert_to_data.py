@@ -19,8 +19,9 @@ from hindsight.curation.dataset_files import ROW
 from hindsight.curation.rows import read_rows
 from hindsight.files.masks import read_mask
 from hindsight.settings import read_settings
-from hindsight.text.formats import TAGS, extract_code, render
+from hindsight.text.code_blocks import extract_code
 from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt
+from hindsight.text.uniform_format import TAGS, render
 
 STDIN = {"question": "Echo the line.", "starter_code": "", "input_output": json.dumps({"inputs": [], "outputs": []})}
 CALL = {"question": "Double.", "starter_code": "def double(n):", "input_output": '{"fn_name": "double"}'}

@@ -10,9 +10,10 @@ from quick_scripts import CONVERTER
 from scripts import converted, texts
 
 from hindsight.conversion.reader import read
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
-from hindsight.text.formats import extract_code, render
+from hindsight.text.code_blocks import extract_code
+from hindsight.text.uniform_format import render
 
 
 def test_an_answer_with_the_structure_is_rewritten_word_for_word(run_folder, convert):

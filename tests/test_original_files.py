@@ -5,7 +5,7 @@ import json
 import pytest
 from scripts import run_script
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 
 PROBLEM = {
     "question": "Read two integers and print their sum.",

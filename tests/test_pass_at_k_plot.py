@@ -9,8 +9,9 @@ import pytest
 import quick_scripts
 from scripts import write_converted
 
-from hindsight.pass_at_k.counts import VerdictCounts
-from hindsight.pass_at_k.curves import make_curve, make_figure
+from hindsight.pass_at_k.curves import make_curve
+from hindsight.pass_at_k.drawing import make_figure
+from hindsight.pass_at_k.verdict_counts import VerdictCounts
 
 
 def make_run(folder, verdicts, **more):

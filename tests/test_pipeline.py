@@ -13,10 +13,11 @@ from scripts import ROOT, run_script
 from hindsight.conversion.reader import read
 from hindsight.curation.rows import read_rows
 from hindsight.errors import UserError
-from hindsight.files.records import list_files, read_record
+from hindsight.files.answer_files import list_files
+from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.servers.vllm_process import ServeOptions, serve, start
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 from lab import demo
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")

@@ -11,7 +11,8 @@ import quick_scripts
 from quick_scripts import SINGLE, everything
 from scripts import ROOT
 
-from hindsight.files.records import list_files, read_record
+from hindsight.files.answer_files import list_files
+from hindsight.files.records import read_record
 
 
 def contents(folder):

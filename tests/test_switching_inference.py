@@ -6,7 +6,7 @@ import pytest
 import quick_scripts
 from quick_scripts import SWITCHING
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 
 OPENING = "<begin_of_slow_thought>\n\n"
 

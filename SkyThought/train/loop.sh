@@ -75,7 +75,7 @@ run_items() {
 
 count_problems() {  # of a split ($1), of which $2 at most are used
     "$PYTHON" -c 'import sys
-from hindsight.problem_sets.problems import select_problems
+from hindsight.problem_sets.selection import select_problems
 found, most = len(select_problems(*sys.argv[1:4])), int(sys.argv[4])
 print(min(found, most or found))' "$PROBLEMS" "$1" "$DIFFICULTY" "$2"
 }

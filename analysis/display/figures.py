@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from analysis.measures.diversity import MEASURES
-from hindsight.pass_at_k.curves import alpha_in, look
+from hindsight.pass_at_k.drawing import line_style
 from hindsight.pass_at_k.estimators import Estimate
+from hindsight.pass_at_k.labels import alpha_in
 
 NUMBERS = {"base": 0, "start": 0, "switching": 1, "finetuned": 1, "instruct": 2}  # of runs that have no alpha
 VERDICT_COLORS = {
@@ -33,7 +34,7 @@ PANEL = 1.65, 0.62  # inches of a measure's panel, and of what is above and belo
 
 def look_of(label: str, number: int = 0) -> dict[str, Any]:
     """A run's colour, line and marker (`hindsight.pass_at_k.curves.look`), by its name; for another name those of that number."""
-    return look(alpha_in(label), NUMBERS.get(label, number + 3))
+    return line_style(alpha_in(label), NUMBERS.get(label, number + 3))
 
 
 def color_of(label: str, number: int = 0) -> Any:

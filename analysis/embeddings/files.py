@@ -24,9 +24,10 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis.embeddings.models import Embedding
-from hindsight.files import records
+from hindsight.errors import BrokenFile
+from hindsight.files import answer_files, records
 from hindsight.servers.budgets import estimate_tokens
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 
 SOURCES = {"generated": "generated_text", "converted": "converted_text", "code": "converted_text"}
 Key = tuple[int, int]  # question_id, sample_index
@@ -80,16 +81,18 @@ class EmbeddedRun:
 
         Raises UserError when the folder is missing, or has no converted answers.
         """
-        converted = records.require_existing(self.folder, "converted")
-        embedded, new = records.existing(self.folder, "embedded"), set()
+        converted = answer_files.require_existing_samples(self.folder, "converted")
+        embedded, new = answer_files.existing_samples(self.folder, "embedded"), set()
         self.answers = sum(bits.bit_count() for bits in converted.values())
-        for key in tqdm(records.keys_of(converted, without={}), total=self.answers, unit="answer", desc="look"):
+        for key in tqdm(
+            answer_files.sample_keys(converted, without={}), total=self.answers, unit="answer", desc="look"
+        ):
             if not estimate and not embedded.get(key[0], 0) >> key[1] & 1:
                 self.todo.append(key)
                 continue
             try:
                 answer = self.read(key)
-            except records.BrokenFile:  # it is named when it is to be embedded
+            except BrokenFile:  # it is named when it is to be embedded
                 self.todo.append(key)
                 continue
             if answer.texts:
@@ -101,14 +104,14 @@ class EmbeddedRun:
 
     def read(self, key: Key) -> Answer:
         """A converted answer, and what its file has and lacks. Raises BrokenFile."""
-        path = records.converted_path(self.folder, *key)
+        path = answer_files.converted_path(self.folder, *key)
         sources = {SOURCES[kind]: None for kind in self.what}
         record = records.read_record(path, tuple(sources))
         record.setdefault("question_id", key[0])
         record.setdefault("sample_index", key[1])
         for source in sources:
             if not isinstance(record[source], str):
-                raise records.BrokenFile(f"{path}: {source} is not a text")
+                raise BrokenFile(f"{path}: {source} is not a text")
         before = self._before(key)
         holding = [kind for kind in SOURCES if name_of(kind) in before and same_text(kind, before, record)]
         return Answer(
@@ -121,7 +124,7 @@ class EmbeddedRun:
 
     def write(self, answer: Answer, found: dict[str, Embedding]) -> None:
         """Writes the file of an answer: what it had, and what was found for its texts."""
-        path = records.embedded_path(self.folder, *answer.key)
+        path = answer_files.embedded_path(self.folder, *answer.key)
         before = records.read_record(path) if answer.has else {}
         vectors = {kind: before[name_of(kind)] for kind in answer.has}
         vectors |= {kind: found[kind].vector.tolist() if kind in found else None for kind in answer.texts}
@@ -140,18 +143,18 @@ class EmbeddedRun:
         """Removes the files of other models: two models' embeddings must not stand side by side."""
         for keys in self.others.values():
             for key in keys:
-                records.embedded_path(self.folder, *key).unlink(missing_ok=True)
+                answer_files.embedded_path(self.folder, *key).unlink(missing_ok=True)
 
     def embedding_at(self, place: Place) -> Embedding:
         """An embedding that is in a file. Raises BrokenFile."""
         name = name_of(place.kind)
-        record = records.read_record(records.embedded_path(self.folder, *place.key), (name,))
+        record = records.read_record(answer_files.embedded_path(self.folder, *place.key), (name,))
         return Embedding(np.array(record[name], dtype=np.float32), place.kind in record.get("embedding_cut", []))
 
     def _before(self, key: Key) -> dict[str, Any]:
         """The file with an answer's embeddings, these emptied; {} where this model has none that can be read."""
         try:
-            content = records.embedded_path(self.folder, *key).read_bytes()
+            content = answer_files.embedded_path(self.folder, *key).read_bytes()
             before = json.loads(_VECTOR.sub(rb"\1[]", content))
             model = before["embedding_model"]
         except (FileNotFoundError, ValueError, TypeError, KeyError):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hindsight.errors import require
-from hindsight.pass_at_k.curves import COLUMN, PRINT, look, save
+from hindsight.pass_at_k.drawing import COLUMN_INCHES, PRINT_STYLE, line_style, save_figure
 from hindsight.pass_at_k.estimators import bootstrap_ratio_interval
 
 FEWEST = 5  # problems that a point by position rests on, at least
@@ -87,12 +87,12 @@ def draw(summaries: Sequence[Record], size: int, read: str, output: Path, suffix
 
     others = [summary["label"] for summary in summaries if summary["alpha"] is None]
     looks = {
-        each["label"]: look(each["alpha"], others.index(each["label"]) if each["alpha"] is None else 0)
+        each["label"]: line_style(each["alpha"], others.index(each["label"]) if each["alpha"] is None else 0)
         for each in summaries
     }
     count = 1 + (len(others) < len(summaries))
-    with rc_context(PRINT):
-        figure = Figure(figsize=(COLUMN[0] * count, COLUMN[1] + 0.2), layout="constrained")
+    with rc_context(PRINT_STYLE):
+        figure = Figure(figsize=(COLUMN_INCHES[0] * count, COLUMN_INCHES[1] + 0.2), layout="constrained")
         panels = figure.subplots(1, count, squeeze=False)[0]
         draw_alphas(panels[0], summaries, looks)
         draw_positions(panels[-1], summaries, looks, size)
@@ -102,7 +102,7 @@ def draw(summaries: Sequence[Record], size: int, read: str, output: Path, suffix
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("next-token entropy, nats")
         figure.suptitle(f"read by all: {read}", fontsize=8)
-        save(figure, output, suffixes)
+        save_figure(figure, output, suffixes)
 
 
 def draw_alphas(axes: Any, summaries: Sequence[Record], looks: dict[str, dict]) -> None:

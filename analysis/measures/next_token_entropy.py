@@ -22,8 +22,8 @@ from hindsight.errors import UserError
 from hindsight.merging.checkpoints import open_checkpoint, read_tensor, resolve_checkpoint
 from hindsight.merging.plan import MergePlan, plan_merge
 from hindsight.merging.streaming import merge_pair
-from hindsight.text.formats import BEGIN_THOUGHT
 from hindsight.text.prompts import base_prompt
+from hindsight.text.uniform_format import BEGIN_THOUGHT
 
 OPENING = f"{BEGIN_THOUGHT}\n\n"  # what base and switching runs put into the prompt and keep in the answer
 LOGITS = 1 << 27  # logits in memory at once; of them

@@ -13,10 +13,10 @@ from typing import Any
 
 from analysis.measures.correctness import pass_at_k
 from analysis.reading.answers import NOT_CONVERTED, Answer, run_folder
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.verdicts import NO_CODE
 from hindsight.pass_at_k.estimators import Estimate, estimate_mean
-from hindsight.problem_sets.problems import TestLookup
+from hindsight.problem_sets.problem_lookup import ProblemLookup
 from SkyThought.judges import LocalJudges, judge_all, make_task
 from SkyThought.sandbox.layers import LAYERS
 
@@ -52,7 +52,7 @@ def judge_by_the_papers_rules(run: str) -> Verdicts:
 
     The programs are run again; the run's files are left as they are.
     """
-    lookup, files = TestLookup(""), records.list_files(run_folder(run), "converted")
+    lookup, files = ProblemLookup(""), answer_files.list_files(run_folder(run), "converted")
     workers = len(os.sched_getaffinity(0))
     with closing(LocalJudges(workers, {**LIMITS, "reference_rules": True})) as judges:
         programs = (

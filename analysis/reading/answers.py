@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from hindsight.errors import UserError
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import raw_folder
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ("base", "switching", "alpha_0.7", "instruct")  # of `make demo`
@@ -97,8 +97,8 @@ def load_answers(folder: Path, run: str) -> list[Answer]:
 
     Raises UserError when there are none, or a file is not whole.
     """
-    converted = records.require_files(folder, "converted")
-    raw = records.list_files(raw_folder(folder), "sample")
+    converted = answer_files.require_files(folder, "converted")
+    raw = answer_files.list_files(raw_folder(folder), "sample")
     broken: list[str] = []
     files = dict(sorted({**raw, **converted}.items()))
     answers = [make_answer(record, run) for _, record in records.read_records(files, ("generated_text",), broken)]
@@ -148,7 +148,7 @@ def load_embeddings(folder: Path, kind: str = "converted") -> dict[tuple[int, in
     `kind` is "generated", "converted" or "code", which answers without a program do not have. Raises UserError when the
     run is not embedded, or not all of its embedded answers are in this way.
     """
-    files, key, broken = records.list_files(folder, "embedded"), f"{kind}_embedding", []
+    files, key, broken = answer_files.list_files(folder, "embedded"), f"{kind}_embedding", []
     make = f"`python analysis/embed.py --input_dir {folder} --what {kind}`"
     if not files:
         raise UserError(f"{folder} has no embeddings; make them by {make}")

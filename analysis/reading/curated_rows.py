@@ -10,7 +10,7 @@ from analysis.measures.distinct_programs import normalise
 from hindsight.curation import rows
 from hindsight.curation.rows import read_rows
 from hindsight.errors import UserError
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 
 
 @dataclass(frozen=True)

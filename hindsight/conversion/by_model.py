@@ -17,7 +17,7 @@ from hindsight.servers.budgets import Bill, OverBudget, Pace, estimate_tokens
 from hindsight.servers.client import ItemFailed, ModelServer
 from hindsight.servers.requests import ask_model, usage
 from hindsight.settings import Settings
-from hindsight.text.formats import code_blocks
+from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.prompts import reformat_again, reformat_messages, reformat_schema
 
 CUT_TOKENS = 512  # the most that three quotes may have
@@ -74,7 +74,7 @@ class Question:
         if not sections.solution:
             raise NotKept("the solution is empty")
         figures = prove(self.answer, sections, self.settings.min_kept, self.settings.max_new)
-        if figures["code"] == "none" and any(is_program(block.code) for block in code_blocks(self.answer)):
+        if figures["code"] == "none" and any(is_program(block.code) for block in find_code_blocks(self.answer)):
             raise NotKept("the solution has no program, the answer has one")
         return sections, figures
 

@@ -16,10 +16,11 @@ from tqdm import tqdm
 from hindsight.conversion.proof import NotKept, prove
 from hindsight.conversion.reader import by_convention, close_code, read
 from hindsight.conversion.sections import Sections, Unread
-from hindsight.files import records
+from hindsight.errors import BrokenFile
+from hindsight.files import answer_files, records
 from hindsight.files.worker_processes import in_processes
 from hindsight.settings import Settings
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 
 Key = tuple[int, int]  # question_id, sample_index
 CHUNK = 64  # answers that a process gets at once
@@ -71,16 +72,16 @@ def convert_chunk(keys: list[Key], folder: Path, output: Path, settings: Setting
     """The same for a few answers, in this process."""
     outcome = Outcome()
     for key in keys:
-        path = records.sample_path(folder, *key)
+        path = answer_files.sample_path(folder, *key)
         try:
             record = records.read_record(path, ("generated_text",))
             if not isinstance(record["generated_text"], str):
-                raise records.BrokenFile(f"{path}: its generated_text is no text")
+                raise BrokenFile(f"{path}: its generated_text is no text")
             if settings.rules == "never":
                 outcome.undecided.append(key)
                 continue
             sections, figures = decide(record, settings)
-        except records.BrokenFile as error:
+        except BrokenFile as error:
             outcome.failed.append((str(error), "a broken file"))
         except (Unread, NotKept) as error:
             outcome.reasons[str(error)] += 1
@@ -114,4 +115,4 @@ def write_converted(folder: Path, key: Key, record: dict[str, Any], sections: Se
     numbers = dict(zip(("question_id", "sample_index"), key, strict=True))
     text = render(sections.thought, sections.solution)
     whole = {**numbers, **record, "converted_text": text, "conversion": conversion}
-    records.write_json(records.converted_path(folder, *key), whole)
+    records.write_json(answer_files.converted_path(folder, *key), whole)

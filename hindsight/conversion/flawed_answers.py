@@ -11,7 +11,8 @@ to the thought before its end, else to the solution.
 """
 
 from hindsight.conversion.sections import Sections, Unread, structure
-from hindsight.text.formats import Tag, code_blocks
+from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.uniform_format import Tag
 
 Piece = tuple[str, str]  # "thought", "solution" or "text", and what it holds
 
@@ -49,7 +50,7 @@ class _Descent:
             self._flaw("thought without tags")
         elif "text" in kinds:
             self._flaw("text outside of the sections")
-        if any(code_blocks(content) for _, content in between + after):
+        if any(find_code_blocks(content) for _, content in between + after):
             raise Unread("it has code outside of its sections")
         return self._found(thoughts, "\n\n".join(content for _, content in [*between, ("solution", solution), *after]))
 

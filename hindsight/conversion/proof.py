@@ -14,7 +14,8 @@ from typing import Any
 
 from hindsight.conversion.reader import is_plain
 from hindsight.conversion.sections import Sections, dump, syntax_tree
-from hindsight.text.formats import TAG, CodeBlock, code_blocks, final_block
+from hindsight.text.code_blocks import CodeBlock, final_block, find_code_blocks
+from hindsight.text.uniform_format import TAG
 
 FENCES = ("```", "~~~")
 _FENCE_WORD = re.compile(r"(?<!\S)(?:```|~~~)\S*")
@@ -76,10 +77,10 @@ def common_words(first: list[str], second: list[str]) -> int:
 
 def compare_code(answer: str, solution: str) -> str:
     """How the solution's program is that of the answer: see `prove`. Raises NotKept when it is another one."""
-    block = final_block(code_blocks(solution))
+    block = final_block(find_code_blocks(solution))
     if block is None:
         return "none"
-    program, blocks = code_of(block), code_blocks(answer)
+    program, blocks = code_of(block), find_code_blocks(answer)
     codes = [code_of(each) for each in blocks]
     if _is_among(program, codes) or _is_among(program, _codes_from_each_fence(answer)):
         return "equal"
@@ -106,7 +107,7 @@ def _is_among(program: str, codes: list[str]) -> bool:
 
 def _codes_from_each_fence(answer: str) -> list[str]:
     """The code behind every fence that names a language: a fence left open before it hides a block."""
-    return [code_of(code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
+    return [code_of(find_code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
 
 
 def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:

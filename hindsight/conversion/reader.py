@@ -19,19 +19,8 @@ from itertools import zip_longest
 
 from hindsight.conversion.flawed_answers import read_flawed
 from hindsight.conversion.sections import Sections, Unread, at_edge_of_line, is_program, structure, syntax_tree, within
-from hindsight.text.formats import (
-    PYTHON,
-    TAG,
-    CodeBlock,
-    Tag,
-    code_blocks,
-    fenced,
-    final_block,
-    find_tags,
-    looks_like_code,
-    render,
-    without_cut_tag,
-)
+from hindsight.text.code_blocks import PYTHON, CodeBlock, fenced, final_block, find_code_blocks, looks_like_code
+from hindsight.text.uniform_format import TAG, Tag, find_tags, render, without_cut_tag
 
 MOST_TAGS = 64  # in an answer that is read; one with more has lost its way
 _THOUGHT_HEADING = re.compile(
@@ -95,7 +84,7 @@ def by_convention(text: str) -> Sections | None:
     readings = _plain_readings(text, find_tags(text))
     if len(readings) == 1:
         return _solution_by_convention(readings[0])
-    block = final_block([block for block in code_blocks(text) if block.closed])
+    block = final_block([block for block in find_code_blocks(text) if block.closed])
     if block is None or not (block.language or looks_like_code(block.code)):
         return _bare_program(text)
     thought = without_tags(text[: block.start])
@@ -104,7 +93,7 @@ def by_convention(text: str) -> Sections | None:
 
 
 def _solution_by_convention(sections: Sections) -> Sections | None:
-    blocks = code_blocks(sections.solution)
+    blocks = find_code_blocks(sections.solution)
     if not blocks and is_program(sections.solution):
         return replace(sections, solution=fenced(sections.solution), rule="program in no code block")
     if any(block.closed and looks_like_code(block.code) for block in blocks):
@@ -114,7 +103,7 @@ def _solution_by_convention(sections: Sections) -> Sections | None:
 
 def close_code(solution: str) -> str:
     """The solution with a closing fence where its last code block has none."""
-    blocks = code_blocks(solution)
+    blocks = find_code_blocks(solution)
     return solution if not blocks or blocks[-1].closed else f"{solution.rstrip()}\n{blocks[-1].fence}"
 
 
@@ -143,7 +132,7 @@ def _tagged_readings(text: str, tags: list[Tag]) -> list[Sections]:
 
 def _ends_unquoted(section: str) -> bool:
     """Whether a section has the tag that ends a thought amid words, so that it may have been meant to."""
-    blocks = [block for block in code_blocks(section) if block.closed]
+    blocks = [block for block in find_code_blocks(section) if block.closed]
     return any(
         tag.closes("thought")
         and not within(blocks, tag.start)
@@ -170,7 +159,7 @@ def _headed_readings(text: str) -> list[Sections]:
 
 def _headings(section: str) -> bool:
     """Whether a text has one of the two headings outside of code, so that it is no section of a headed answer."""
-    blocks = [block for block in code_blocks(section) if block.closed]
+    blocks = [block for block in find_code_blocks(section) if block.closed]
     matches = [*_THOUGHT_HEADING.finditer(section), *_SOLUTION_HEADING.finditer(section)]
     return any(not within(blocks, match.start()) for match in matches)
 
@@ -181,7 +170,7 @@ def _checked(sections: Sections, finished: bool, text: str, plain: bool) -> Sect
     A code block of the answer with tags in it is Python that has been left whole. Where its tags were read in one way
     only, a block without Python may be whole too: the form that the prompt asked for.
     """
-    blocks = code_blocks(sections.solution)
+    blocks = find_code_blocks(sections.solution)
     ends_by_tag = sections.rule.startswith("sections") and "no end of solution" not in sections.rule
     if not finished and not ends_by_tag and not (blocks and blocks[-1].closed):
         raise Unread("it was cut off by length in its solution", lost=True)
@@ -189,7 +178,7 @@ def _checked(sections: Sections, finished: bool, text: str, plain: bool) -> Sect
         raise Unread("its code block is not closed, and what it holds is not Python")
     if not blocks and is_program(sections.solution):
         raise Unread("its program is in no code block")
-    for block in code_blocks(text):
+    for block in find_code_blocks(text):
         if block.closed and TAG.search(block.code):
             whole = block.code in sections.thought or block.code in sections.solution
             if whole != bool(syntax_tree(block.code)) and not (plain and whole):
@@ -199,7 +188,7 @@ def _checked(sections: Sections, finished: bool, text: str, plain: bool) -> Sect
 
 def _one_block(text: str, finished: bool) -> Sections:
     """The rule for answers without tags. Raises Unread when it is not plain which block the program is in."""
-    blocks = code_blocks(text)
+    blocks = find_code_blocks(text)
     if not blocks and not any(map(_CODE_LINE.match, text.splitlines())):
         raise Unread("it holds no program", lost=True)
     if not blocks:

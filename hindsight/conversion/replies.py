@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hindsight.conversion.proof import FENCES, NotKept, code_of
 from hindsight.conversion.reader import read, without_tags
 from hindsight.conversion.sections import Sections, Unread, syntax_tree
-from hindsight.text.formats import CodeBlock, code_blocks, fenced
+from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks
 from hindsight.text.prompts import CUT_EXAMPLE
 
 MODES = ("cut", "rewrite")
@@ -69,7 +69,7 @@ def cut(answer: str, quotes: Quotes) -> Sections:
     else:
         begin, end, code = _bare_code(answer, quotes, block)
     place = _thought_end(answer, quotes.thought_end, begin)
-    others = [each.start for each in code_blocks(answer[end:])] if block is None or block.closed else []
+    others = [each.start for each in find_code_blocks(answer[end:])] if block is None or block.closed else []
     after = answer[end : end + others[0]] if others else answer[end:]
     return _sections(answer[:place], answer[place:begin], code, after)
 
@@ -91,13 +91,15 @@ def _thought_end(answer: str, quote: str, limit: int) -> int:
     end = found[0].end()
     while end < limit and not answer[end].isspace():
         end += 1
-    inside = [block.end for block in code_blocks(answer[:limit]) if block.closed and block.start < end <= block.end]
+    inside = [
+        block.end for block in find_code_blocks(answer[:limit]) if block.closed and block.start < end <= block.end
+    ]
     return inside[0] if inside else end
 
 
 def _final_block(answer: str, quotes: Quotes) -> CodeBlock | None:
     """The one code block that has both lines; the last one where several have the same code; None: no block has."""
-    found = [block for block in code_blocks(answer) if _lines_between(code_of(block), quotes)]
+    found = [block for block in find_code_blocks(answer) if _lines_between(code_of(block), quotes)]
     if len({code_of(block).strip() for block in found}) > 1:
         raise NotKept("code_begin and code_end stand in several code blocks; quote other lines")
     return found[-1] if found else None
@@ -122,7 +124,7 @@ def _bare_code(answer: str, quotes: Quotes, block: CodeBlock | None) -> tuple[in
 
 def _blocks_hidden(answer: str) -> str:
     """The answer with a question mark for each character of its closed code blocks but line ends: no line of code."""
-    for block in code_blocks(answer):
+    for block in find_code_blocks(answer):
         if block.closed:
             hidden = re.sub(r".", "?", answer[block.start : block.end])
             answer = f"{answer[: block.start]}{hidden}{answer[block.end :]}"

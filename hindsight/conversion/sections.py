@@ -8,7 +8,8 @@ import ast
 import warnings
 from dataclasses import dataclass, field
 
-from hindsight.text.formats import TAG, CodeBlock, Tag, code_blocks, find_tags
+from hindsight.text.code_blocks import CodeBlock, find_code_blocks
+from hindsight.text.uniform_format import TAG, Tag, find_tags
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Unread(Exception):
 def structure(text: str) -> list[Tag]:
     """The tags of a text that are not quoted: outside of closed code blocks, at the start or the end of a line."""
     tags = find_tags(text)
-    blocks = [block for block in code_blocks(text) if block.closed] if tags else []
+    blocks = [block for block in find_code_blocks(text) if block.closed] if tags else []
     return [tag for tag in tags if at_edge_of_line(text, tag) and not within(blocks, tag.start)]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from hindsight.curation.ngrams import ngram_hashes
 from hindsight.errors import UserError
-from hindsight.problem_sets.problems import ProblemSet
+from hindsight.problem_sets.problem_set import ProblemSet
 
 SHORTEST = 8  # words; a sentence of fewer stands in many texts by chance
 TEXT_KEYS = ("question", "prompt", "problem", "text", "description")  # of a row of a benchmark, the first that is there

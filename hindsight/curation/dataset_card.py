@@ -10,7 +10,7 @@ from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.files.runs import RUN_FILE, read_run
-from hindsight.problem_sets.problems import file_digest
+from hindsight.problem_sets.local_files import file_digest
 
 JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which take a program that times out for correct"
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hindsight.curation.dataset_card import describe_folder, write_card
 from hindsight.curation.filters import FILTERS, Candidates
 from hindsight.curation.rows import SUFFIXES, RowFile, dataset_entry, make_row
-from hindsight.errors import UserError, require
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
 from hindsight.files.runs import versions
 from hindsight.settings import Settings
@@ -32,7 +32,7 @@ def require_same_data(settings: Settings, files: dict[str, Any] | None = None) -
         return
     try:
         made = records.read_record(path, ("settings", "files"))
-    except records.BrokenFile as error:
+    except BrokenFile as error:
         raise UserError(f"{error}; mend or delete it") from None
     now = _as_json(settings)
     differing = [key for key in now if key not in NOT_OF_THE_DATA and made["settings"].get(key) != now[key]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hindsight.files import records
-from hindsight.text.formats import extract_code
+from hindsight.text.code_blocks import extract_code
 
 GRAM = 3  # tokens of a program that are compared together
 _TOKEN = re.compile(r"\w+|[^\w\s]")

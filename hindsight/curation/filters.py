@@ -20,14 +20,15 @@ from tqdm import tqdm
 from hindsight.curation.contamination import TestTexts, read_tests
 from hindsight.curation.near_duplicates import PERMUTATIONS, signature, without_near_duplicates
 from hindsight.curation.rows import TokenCounter, is_unicode, make_row
-from hindsight.files import records
+from hindsight.errors import BrokenFile
+from hindsight.files import answer_files, records
 from hindsight.files.masks import Mask
 from hindsight.files.runs import existing_converted
 from hindsight.files.worker_processes import in_processes
 from hindsight.problem_sets.problems import problem_hash
 from hindsight.settings import Settings
-from hindsight.text.formats import split_uniform
 from hindsight.text.prompts import Prompts
+from hindsight.text.uniform_format import split_uniform
 
 BROKEN, MASKED, NOT_JUDGED, INCORRECT = "file is broken", "problem is masked", "not judged", "incorrect"
 NOT_UNIFORM, CUT_OFF, EMPTY_THOUGHT = "not in the uniform format", "cut off by length", "thought is empty"
@@ -80,7 +81,7 @@ class Candidates:
     def path(self, number: int) -> Path:
         """The file of a candidate."""
         row = self.table[number]
-        return records.converted_path(self.folders[row["folder"]], int(row["question"]), int(row["sample"]))
+        return answer_files.converted_path(self.folders[row["folder"]], int(row["question"]), int(row["sample"]))
 
     def by_problem(self) -> list[np.ndarray]:
         """The candidates of each problem, in order of their first one."""
@@ -113,10 +114,10 @@ class Filters:
             if question in self.mask.reasons:
                 part.counts[folder, MASKED] += 1
                 continue
-            path = records.converted_path(self.folders[folder], question, sample)
+            path = answer_files.converted_path(self.folders[folder], question, sample)
             try:
                 reason = self._filter(key, records.read_record(path, self.keys), path, part)
-            except records.BrokenFile as error:
+            except BrokenFile as error:
                 part.broken.append(str(error))
                 reason = BROKEN
             if reason:
@@ -132,9 +133,9 @@ class Filters:
             sections, row = split_uniform(answer), make_row(record, self.prompts, settings.base)
             whole = is_unicode((row.prompt, row.answer))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise records.BrokenFile(f"{path} has no text or question where there should be one ({error!r})") from None
+            raise BrokenFile(f"{path} has no text or question where there should be one ({error!r})") from None
         if not whole:
-            raise records.BrokenFile(f"{path} holds half of a surrogate pair, which no data file can")
+            raise BrokenFile(f"{path} holds half of a surrogate pair, which no data file can")
         if sections is None:
             return NOT_UNIFORM
         if settings.drop_cut_off and record.get("finish_reason") == "length":
@@ -189,7 +190,7 @@ def find_candidates(folders: list[Path], settings: Settings, mask: Mask) -> Cand
 
 def _chunks(there: list[dict[int, int]]) -> Iterator[list[Key]]:
     """The answers of all folders, in order, a few at a time."""
-    keys = ((number, *key) for number, each in enumerate(there) for key in records.keys_of(each, {}))
+    keys = ((number, *key) for number, each in enumerate(there) for key in answer_files.sample_keys(each, {}))
     while chunk := list(islice(keys, CHUNK)):
         yield chunk
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.problem_sets.problems import file_digest
+from hindsight.problem_sets.local_files import file_digest
 from hindsight.text.prompts import Prompts
 
 SUFFIXES = {"sharegpt": ".json", "jsonl": ".jsonl", "parquet": ".parquet"}

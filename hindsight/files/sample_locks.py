@@ -19,21 +19,21 @@ LAST_BYTE = (1 << 62) - 1
 TAKEN = (errno.EACCES, errno.EAGAIN)
 
 
-class Claims:
+class SampleLocks:
     """The samples of a folder that this process is making, by `with`. Raises UserError where nothing can be locked."""
 
     def __init__(self, folder: Path):
         self._path = folder / LOCK_FILE
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
-    def __enter__(self) -> "Claims":
+    def __enter__(self) -> "SampleLocks":
         return self
 
     def __exit__(self, *exception: Any) -> None:
         os.close(self._file)
 
-    def take(self, question_id: int, sample_index: int) -> bool:
-        """Claims a sample; False: another process has it."""
+    def acquire(self, question_id: int, sample_index: int) -> bool:
+        """SampleLocks a sample; False: another process has it."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(question_id, sample_index))
         except OSError as error:
@@ -43,7 +43,7 @@ class Claims:
             raise UserError(f"{reason}: give a folder on another disk") from None
         return True
 
-    def give_back(self, question_id: int, sample_index: int) -> None:
+    def release(self, question_id: int, sample_index: int) -> None:
         """Frees a sample, which is written by now or has failed."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(question_id, sample_index))
 

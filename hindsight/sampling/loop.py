@@ -14,10 +14,11 @@ from typing import Any
 from tqdm import tqdm
 
 from hindsight.errors import UserError, require
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import open_run
-from hindsight.files.sample_locks import Claims
-from hindsight.problem_sets.problems import Problem, Problems, describe, select_problems
+from hindsight.files.sample_locks import SampleLocks
+from hindsight.problem_sets.problems import Problem
+from hindsight.problem_sets.selection import Problems, describe, select_problems
 from hindsight.servers import checks
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer
@@ -95,13 +96,16 @@ class Todo:
 
     def __post_init__(self) -> None:
         if self.folder.is_dir():
-            self.there, self.broken = records.existing(self.folder, "sample"), records.broken_samples(self.folder)
+            self.there, self.broken = (
+                answer_files.existing_samples(self.folder, "sample"),
+                answer_files.broken_samples(self.folder),
+            )
 
     def __len__(self) -> int:
         whole = (1 << self.settings.num_samples) - 1
         return sum((whole & ~self.there.get(question, 0)).bit_count() for question in self.problems.question_ids)
 
-    def take(self, claims: Claims) -> Iterator[Sample]:
+    def take(self, locks: SampleLocks) -> Iterator[Sample]:
         """The samples one by one, each claimed when it is asked for, problem by problem.
 
         Samples that another process has are come back to at the end, as that one may have died.
@@ -111,29 +115,29 @@ class Todo:
             missing = [index for index in range(self.settings.num_samples) if not there >> index & 1]
             problem = self.problems[number] if missing else None
             for index in missing:
-                if self._claim(claims, question, index):
+                if self._lock(locks, question, index):
                     yield self._sample(problem, index)
                 else:
                     self.with_others.append((number, index))
         others, self.with_others = self.with_others, []
         for number, index in others:
-            if self._claim(claims, self.problems.question_ids[number], index):
+            if self._lock(locks, self.problems.question_ids[number], index):
                 yield self._sample(self.problems[number], index)
             else:
                 self.with_others.append((number, index))
 
     def look_again(self) -> int:
         """How many samples have no file now, whoever made them."""
-        self.there = records.existing(self.folder, "sample")
+        self.there = answer_files.existing_samples(self.folder, "sample")
         return len(self)
 
-    def _claim(self, claims: Claims, question_id: int, index: int) -> bool:
+    def _lock(self, locks: SampleLocks, question_id: int, index: int) -> bool:
         """Whether this process is to make the sample: nobody else is, and nobody has since this one began."""
-        if not claims.take(question_id, index):
+        if not locks.acquire(question_id, index):
             return False
-        if not records.sample_path(self.folder, question_id, index).exists():
+        if not answer_files.sample_path(self.folder, question_id, index).exists():
             return True
-        claims.give_back(question_id, index)
+        locks.release(question_id, index)
         return False
 
     def _sample(self, problem: Problem, index: int) -> Sample:
@@ -300,7 +304,7 @@ async def _write_samples(
     gc.collect()
     gc.freeze()  # what is there by now stays: it need not be looked through again and again
     with (
-        Claims(folder) as claims,
+        SampleLocks(folder) as locks,
         ThreadPoolExecutor(THREADS) as threads,
         tqdm(total=total, unit="sample", smoothing=0.05) as bar,
     ):
@@ -308,19 +312,19 @@ async def _write_samples(
 
         async def work(sample: Sample, *servers: ModelServer) -> None:
             record = await method.answer(sample, *servers)
-            path = records.sample_path(folder, sample.problem["question_id"], sample.sample_index)
+            path = answer_files.sample_path(folder, sample.problem["question_id"], sample.sample_index)
             await writer.write(path, record)
             progress.add(record)
 
         def end(sample: Sample) -> None:
-            claims.give_back(sample.problem["question_id"], sample.sample_index)
+            locks.release(sample.problem["question_id"], sample.sample_index)
             progress.step(sample)
 
         def name(sample: Sample) -> str:
             return sample.name
 
         await run_all(
-            todo.take(claims), work, name, method.routes, settings.concurrency, failures, on_end=end, say=bar.write
+            todo.take(locks), work, name, method.routes, settings.concurrency, failures, on_end=end, say=bar.write
         )
         return progress.counts()
 

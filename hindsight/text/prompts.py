@@ -2,7 +2,7 @@
 
 The shape is the paper's: a system message asks for a long thought and then a solution in named sections, the user
 message names the kind of task and gives the question; a base model gets the same as a transcript whose thought is
-already open. The tags come from `hindsight.text.formats`, so prompts, answers and datasets always agree.
+already open. The tags come from `hindsight.text.uniform_format`, so prompts, answers and datasets always agree.
 
 A user's own prompts are a Jinja file with up to three blocks; a block that is not there is as here:
 
@@ -22,7 +22,14 @@ import jinja2
 
 from hindsight.errors import UserError
 from hindsight.problem_sets.problems import function_name
-from hindsight.text.formats import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, opening, render
+from hindsight.text.uniform_format import (
+    BEGIN_SOLUTION,
+    BEGIN_THOUGHT,
+    END_SOLUTION,
+    END_THOUGHT,
+    render,
+    thought_opening,
+)
 
 SYSTEM_PROMPT = f"""You solve programming problems. First think slowly: say what is asked, weigh ways to do it, \
 try them on the examples, find your mistakes and mend them. Then give the final solution. \
@@ -98,9 +105,9 @@ class Prompts:
             return own
         return f"{system}\n\n" * bool(system) + f"User: {user}\n\nAssistant: {BEGIN_THOUGHT}\n\n"
 
-    def opening(self, problem: dict[str, Any]) -> str:
+    def thought_opening(self, problem: dict[str, Any]) -> str:
         """The end of the transcript that belongs to the answer: the tag that opens the thought; may be empty."""
-        return opening(self.transcript(problem))
+        return thought_opening(self.transcript(problem))
 
     def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:
         own = self._block("system", problem) if self.system_prompt else ""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.measures.distinct_programs import normalise
 from hindsight.errors import UserError
-from hindsight.files import records
-from hindsight.text.formats import extract_code, split_uniform
+from hindsight.files import answer_files, records
+from hindsight.text.code_blocks import extract_code
+from hindsight.text.uniform_format import split_uniform
 from lab.world.pipelines import family_of
 
 if TYPE_CHECKING:  # it loads torch and transformers, for seconds
@@ -31,7 +32,7 @@ def measure_run(folder: Path, source: "Source | None") -> None:
     Raises UserError when a file is broken or an answer has no verdict.
     """
     broken: list[str] = []
-    files = {**records.list_files(folder, "sample"), **records.list_files(folder, "converted")}
+    files = {**answer_files.list_files(folder, "sample"), **answer_files.list_files(folder, "converted")}
     by_problem: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for _, record in records.read_records(dict(sorted(files.items())), ("generated_text", "metadata"), broken):
         by_problem[record["question_id"]].append(record)

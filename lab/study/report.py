@@ -7,7 +7,7 @@ python -m lab.study.report --results runs/reproduce/results.json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hindsight.pass_at_k.curves import PRINT, save
+from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure
 from hindsight.settings import run_script
 from lab.study.figures import FIGURES
 from lab.study.results import SHARES, read_results, setting_of
@@ -27,9 +27,9 @@ def report(results: Path, output: Path, formats: Sequence[str] = ("png",)) -> No
 
     view = View(read_results(results))
     output.mkdir(parents=True, exist_ok=True)
-    with rc_context(PRINT):
+    with rc_context(PRINT_STYLE):
         for name, draw in FIGURES.items():
-            save(draw(view), output / name, [f".{suffix}" for suffix in formats])
+            save_figure(draw(view), output / name, [f".{suffix}" for suffix in formats])
     tables = (
         summary_table,
         settings_table,

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hindsight.errors import UserError, require
-from hindsight.files.records import list_files, read_record
-from hindsight.problem_sets.problems import load_problems
+from hindsight.files.answer_files import list_files
+from hindsight.files.records import read_record
+from hindsight.problem_sets.selection import load_problems
 from hindsight.servers.vllm_process import ServeOptions, VllmProcess, divide_threads, start, stop, wait_until_up
 from hindsight.settings import Settings, run_script
 from lab.study.measure import MEASURED, measure_run

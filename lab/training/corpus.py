@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hindsight.text.formats import BEGIN_THOUGHT, render
 from hindsight.text.prompts import base_prompt, chat_messages
+from hindsight.text.uniform_format import BEGIN_THOUGHT, render
 from lab.world.pieces import Reduction
 from lab.world.pipelines import FINETUNED_PIECES, Pipeline
 from lab.world.random_pipelines import disturb, draw_arguments, draw_from, is_sensible

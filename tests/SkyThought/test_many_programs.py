@@ -18,9 +18,10 @@ import pytest
 from hostile_programs import LIMITS, descendants, read_all, state
 from scripts import ROOT, write_converted
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.verdicts import REASONS
-from hindsight.text.formats import extract_code, render
+from hindsight.text.code_blocks import extract_code
+from hindsight.text.uniform_format import render
 
 PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1000"))
 SCRIPT = ROOT / "check_converted_samples.py"

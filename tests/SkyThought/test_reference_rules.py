@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from scripts import TACO_REAL
 
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 from SkyThought import reference_rules as rules
 from SkyThought.sandbox import prelude
 from SkyThought.sandbox.child_process import tag

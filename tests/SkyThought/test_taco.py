@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import pytest
 from judging import answer, judged, reason
 
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.taco import TACOTaskHandler
 

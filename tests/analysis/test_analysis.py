@@ -12,8 +12,8 @@ from analysis.reading.answers import Answer
 from hindsight.errors import UserError
 from hindsight.files.masks import read_mask
 from hindsight.files.records import write_json
-from hindsight.pass_at_k.counts import count_folder
 from hindsight.pass_at_k.estimators import Estimate, pass_at_ks
+from hindsight.pass_at_k.verdict_counts import count_folder
 
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 

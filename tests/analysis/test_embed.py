@@ -25,8 +25,9 @@ from analysis.measures.diversity import pairwise_similarities
 from analysis.reading import answers
 from hindsight.curation.distances import distances_within
 from hindsight.errors import UserError
-from hindsight.files.records import converted_path, embedded_path, list_files, write_json
-from hindsight.text.formats import render
+from hindsight.files.answer_files import converted_path, embedded_path, list_files
+from hindsight.files.records import write_json
+from hindsight.text.uniform_format import render
 
 TEXTS = (
     "The sum of two numbers: a, b = map(int, input().split()); print(a + b)",

@@ -11,8 +11,9 @@ from browser import CHROMIUM, Browser
 from scripts import ROOT, run_script
 
 from analysis.view_samples import anatomy, model_of, pack, prompt_parts
-from hindsight.files.records import converted_path, sample_path, write_json
-from hindsight.text.formats import render
+from hindsight.files.answer_files import converted_path, sample_path
+from hindsight.files.records import write_json
+from hindsight.text.uniform_format import render
 
 SCRIPT = "analysis/view_samples.py"
 HOSTILE = (

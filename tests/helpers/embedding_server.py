@@ -8,8 +8,9 @@ import numpy as np
 import quick_scripts
 from toy_server import ToyServer
 
-from hindsight.files.records import converted_path, embedded_path, write_json
-from hindsight.text.formats import render
+from hindsight.files.answer_files import converted_path, embedded_path
+from hindsight.files.records import write_json
+from hindsight.text.uniform_format import render
 
 SCRIPT = "analysis/embed.py"
 API_MODEL = "text-embedding-3-small"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from hindsight.files.verdicts import REASONS
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 
 
 def answer(program: str) -> str:

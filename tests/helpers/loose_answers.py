@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 
 CODE = "```python\nprint(input())\n```"
 PLAIN = f"[begin_of_thought]\n\nHm, echo.\n\n[end_of_thought]\n\n[begin_of_solution]\n\n{CODE}\n\n[end_of_solution]"

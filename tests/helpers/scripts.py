@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hindsight.files import records
-from hindsight.text.formats import render
+from hindsight.files import answer_files
+from hindsight.text.uniform_format import render
 
 ROOT = Path(__file__).resolve().parents[2]
 TACO_REAL = ROOT.parent / "shared" / "taco_real"
@@ -38,14 +38,14 @@ def write_converted(folder, question_id, sample_index, program, problem, **more)
         **more,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = records.converted_path(folder, question_id, sample_index)
+    path = answer_files.converted_path(folder, question_id, sample_index)
     path.write_text(json.dumps(record))
     return path
 
 
 def converted(folder):
     """The converted answers of a run folder, in order."""
-    return [json.loads(path.read_text()) for path in records.list_files(folder, "converted").values()]
+    return [json.loads(path.read_text()) for path in answer_files.list_files(folder, "converted").values()]
 
 
 def texts(folder):

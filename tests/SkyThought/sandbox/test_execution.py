@@ -238,7 +238,7 @@ def test_the_helper_process_ends_with_the_one_that_started_it(tmp_path):
         "import os, tempfile\n"
         f"tempfile.tempdir = {str(tmp_path)!r}\n"
         "from SkyThought.taco import TACOTaskHandler\n"
-        "from hindsight.text.formats import render\n"
+        "from hindsight.text.uniform_format import render\n"
         "problem = {'input_output': {'inputs': [''], 'outputs': ['1']}}\n"
         "answer = render('x', '```python\\nprint(1)\\n```')\n"
         "print(TACOTaskHandler().update_results(problem, answer)['correctness'], flush=True)\n"

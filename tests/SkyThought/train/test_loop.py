@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from scripts import ROOT
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.servers.vllm_process import free_port
 from hindsight.settings import constant_comments
 

@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import convert_to_data
 from hindsight.merging.merge import merge_checkpoints
-from hindsight.problem_sets.problems import load_problems, without_tests
+from hindsight.problem_sets.problems import without_tests
+from hindsight.problem_sets.selection import load_problems
 from hindsight.text.prompts import SYSTEM_PROMPT
 
 TRAIN = ROOT / "SkyThought" / "train"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scripts import run_script
 
 from analysis.embeddings.models import MOST_TOKENS, OPENAI_TOKENS, Input, requests_of
-from hindsight.files.records import embedded_path, list_files
+from hindsight.files.answer_files import embedded_path, list_files
 
 NO_VOCABULARY = {"TIKTOKEN_CACHE_DIR": "/nowhere", "HTTPS_PROXY": "http://127.0.0.1:9"}
 # what tiktoken calls the file of cl100k_base in its cache, and where packages on PyPI carry it

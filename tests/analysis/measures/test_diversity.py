@@ -17,7 +17,8 @@ from analysis.measures.ngrams import distinct_n, self_bleu
 from analysis.measures.similarity import mean_similarity, pairwise_similarities, similarities_over_all, vendi_score
 from analysis.reading.answers import Answer
 from hindsight.errors import UserError
-from hindsight.files.records import converted_path, embedded_path, write_json
+from hindsight.files.answer_files import converted_path, embedded_path
+from hindsight.files.records import write_json
 
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 EFFECTIVE = 3 / 2 ** (2 / 3)  # exp of the entropy of the shares 2/3 and 1/3

@@ -10,7 +10,7 @@ from loose_answers import answers_in_prose, attempt_of, expected, fixes_a_bug, g
 from quick_scripts import CONVERTER
 from toy_batches import BatchServer
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 
 

@@ -24,7 +24,7 @@ from quick_scripts import CONVERTER
 from scripts import converted, run_script, texts
 
 from hindsight.files.runs import read_run
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 
 
 def test_the_model_is_asked_only_for_what_rules_do_not_decide_and_says_where_to_cut(run_folder, ask, toy):

@@ -9,7 +9,8 @@ from raw_answers import raw_answers
 
 from hindsight.conversion.reader import _headings, by_convention, close_code, is_plain, read
 from hindsight.conversion.sections import Sections, Unread, structure
-from hindsight.text.formats import TAG, extract_code, render
+from hindsight.text.code_blocks import extract_code
+from hindsight.text.uniform_format import TAG, render
 
 DIALECTS = {
     "uniform": ("<begin_of_slow_thought>", "<end_of_slow_thought>", "<begin_of_solution>", "<end_of_solution>"),

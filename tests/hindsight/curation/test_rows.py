@@ -8,8 +8,8 @@ from transformers import AutoTokenizer
 
 from hindsight.curation.rows import TokenCounter, is_unicode, make_row, read_rows
 from hindsight.errors import UserError
-from hindsight.text.formats import BEGIN_THOUGHT, render
 from hindsight.text.prompts import Prompts, base_prompt
+from hindsight.text.uniform_format import BEGIN_THOUGHT, render
 
 LAB = ROOT / "lab" / "models" / "base"
 LLAMA3 = ROOT / "SkyThought" / "train" / "llama3.jinja"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hindsight.errors import UserError
-from hindsight.files import records
+from hindsight.files import answer_files, records
 from hindsight.files.runs import open_run, open_step, read_run
 from hindsight.settings import Settings
 
@@ -28,9 +28,9 @@ def test_files_are_listed_by_kind_and_in_order(tmp_path):
     for name in ("question_10_sample_1", "question_2_sample_0", "converted_question_2_sample_0", "question_x_sample_0"):
         (tmp_path / f"{name}.json").write_text("{}")
     (tmp_path / "converted_question_2_sample_0_with_embeddings.json").write_text("{}")
-    assert list(records.list_files(tmp_path, "sample")) == [(2, 0), (10, 1)]
-    assert list(records.list_files(tmp_path, "converted")) == [(2, 0)]
-    assert list(records.list_files(tmp_path, "embedded")) == [(2, 0)]
+    assert list(answer_files.list_files(tmp_path, "sample")) == [(2, 0), (10, 1)]
+    assert list(answer_files.list_files(tmp_path, "converted")) == [(2, 0)]
+    assert list(answer_files.list_files(tmp_path, "embedded")) == [(2, 0)]
 
 
 @pytest.mark.parametrize("text", ["plain", "é 数 \U0001f600", "half a pair \ud83d", "nul \0"])
@@ -45,7 +45,7 @@ def test_broken_files_among_good_ones_are_named_and_the_good_ones_read(tmp_path)
     for number, content in enumerate(contents):
         (tmp_path / f"question_{number}_sample_0.json").write_text(content)
     broken = []
-    read = list(records.read_records(records.list_files(tmp_path, "sample"), ("a",), broken))
+    read = list(records.read_records(answer_files.list_files(tmp_path, "sample"), ("a",), broken))
     assert [record["a"] for _, record in read] == [1, 2]
     assert read[1][1]["question_id"] == 4
     assert ["question_1" in broken[0], "a list" in broken[1], "lacks a" in broken[2]] == [True] * 3
@@ -69,7 +69,7 @@ def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
     code = (
         "import itertools, pathlib, sys; from hindsight.files import records\n"
         "for i in itertools.count(): records.write_json("
-        "records.sample_path(pathlib.Path(sys.argv[1]), i % 7, 0), {'number': i, 'text': 'x' * 300_000})"
+        "answer_files.sample_path(pathlib.Path(sys.argv[1]), i % 7, 0), {'number': i, 'text': 'x' * 300_000})"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     for moment in range(8):
@@ -79,7 +79,7 @@ def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
         time.sleep(0.013 * moment)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        for path in records.list_files(tmp_path, "sample").values():
+        for path in answer_files.list_files(tmp_path, "sample").values():
             assert len(json.loads(path.read_text())["text"]) == 300_000
     records.remove_leftovers(tmp_path)
     assert not list(tmp_path.glob(".*"))

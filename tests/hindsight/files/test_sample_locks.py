@@ -7,9 +7,9 @@ import pytest
 import quick_scripts
 from quick_scripts import CONTEXT, SINGLE, SWITCHING, everything
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
-from hindsight.files.sample_locks import Claims
+from hindsight.files.sample_locks import SampleLocks
 
 ALL = {(question, index) for question in range(12) for index in range(3)}
 
@@ -39,8 +39,8 @@ def wait_until(condition, seconds=30.0):
 
 def hold(folder, samples, line):
     """In another process: claims samples, tells so, and keeps them until the line is closed."""
-    with Claims(folder) as claims:
-        line.send([claims.take(*sample) for sample in samples])
+    with SampleLocks(folder) as locks:
+        line.send([locks.acquire(*sample) for sample in samples])
         line.poll(None)
 
 
@@ -72,24 +72,24 @@ def holder(tmp_path):
 
 def test_a_sample_has_one_owner_until_it_is_given_back_or_the_owner_is_killed(tmp_path, holder):
     process, _ = holder([(7, 0), (7, 1)])
-    with Claims(tmp_path / "run") as claims:
-        assert [claims.take(7, index) for index in range(3)] == [False, False, True]
-        assert claims.take(8, 0)
+    with SampleLocks(tmp_path / "run") as locks:
+        assert [locks.acquire(7, index) for index in range(3)] == [False, False, True]
+        assert locks.acquire(8, 0)
         process.kill()
         process.join()
-        assert [claims.take(7, index) for index in range(3)] == [True] * 3
-        claims.give_back(7, 2)
+        assert [locks.acquire(7, index) for index in range(3)] == [True] * 3
+        locks.release(7, 2)
         _, release = holder([(7, 2)])
         release()
-        assert claims.take(7, 2)
+        assert locks.acquire(7, 2)
 
 
 def test_samples_of_any_question_and_index_have_their_own_claim(tmp_path, holder):
     samples = [(0, 0), (0, (1 << 20) - 1), (1, 0), (10**9, 3), (2**40, 0)]
     holder(samples)
-    with Claims(tmp_path / "run") as claims:
-        assert not any(claims.take(*sample) for sample in samples)
-        assert all(claims.take(question, index + 1) for question, index in samples if index < 9)
+    with SampleLocks(tmp_path / "run") as locks:
+        assert not any(locks.acquire(*sample) for sample in samples)
+        assert all(locks.acquire(question, index + 1) for question, index in samples if index < 9)
 
 
 def test_two_processes_at_once_ask_for_no_sample_twice_and_both_end(flags, toy, tmp_path):

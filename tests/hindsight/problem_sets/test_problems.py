@@ -6,14 +6,10 @@ import datasets
 import pytest
 
 from hindsight.errors import UserError
-from hindsight.problem_sets.problems import (
-    ProblemSet,
-    TestLookup,
-    describe,
-    load_problems,
-    parse_tests,
-    select_problems,
-)
+from hindsight.problem_sets.problem_lookup import ProblemLookup
+from hindsight.problem_sets.problem_set import ProblemSet
+from hindsight.problem_sets.problems import parse_tests
+from hindsight.problem_sets.selection import describe, load_problems, select_problems
 
 ADD = json.dumps({"inputs": ["1 2\n"], "outputs": ["3\n"]})
 STDIN = {"question": "Add.", "input_output": ADD, "difficulty": "EASY"}
@@ -101,29 +97,29 @@ def answer_to(problem):
 
 def test_the_tests_of_an_answer_are_found_again(jsonl):
     problem = load_problems(str(jsonl), with_tests=False)[1]
-    assert parse_tests(TestLookup().problem(answer_to(problem))["input_output"])["outputs"] == [4]
+    assert parse_tests(ProblemLookup().problem(answer_to(problem))["input_output"])["outputs"] == [4]
 
 
 def test_tests_inside_of_an_answer_are_used_as_they_are():
     record = {"question_id": 5, "metadata": {"input_output": CALL["input_output"]}}
-    assert TestLookup().problem(record)["input_output"] == CALL["input_output"]
+    assert ProblemLookup().problem(record)["input_output"] == CALL["input_output"]
 
 
 def test_another_version_of_the_problem_file_is_refused(jsonl):
     answer = answer_to(load_problems(str(jsonl))[0])
     jsonl.write_text(jsonl.read_text().replace("3\\\\n", "4\\\\n"))
     with pytest.raises(UserError, match="its digest differs"):
-        TestLookup().problem(answer)
-    assert "4" in TestLookup(str(jsonl)).problem(answer)["input_output"]
+        ProblemLookup().problem(answer)
+    assert "4" in ProblemLookup(str(jsonl)).problem(answer)["input_output"]
 
 
 def test_an_answer_that_names_no_set_needs_one_given(jsonl):
     record = {"question_id": 71, "metadata": {}}
     with pytest.raises(UserError, match="give one by --problems"):
-        TestLookup().problem(record)
-    assert TestLookup(str(jsonl)).problem(record)["fn_name"] == "double"
+        ProblemLookup().problem(record)
+    assert ProblemLookup(str(jsonl)).problem(record)["fn_name"] == "double"
     with pytest.raises(UserError, match="has no question 72"):
-        TestLookup(str(jsonl)).problem({**record, "question_id": 72})
+        ProblemLookup(str(jsonl)).problem({**record, "question_id": 72})
 
 
 def test_integers_may_be_longer_than_python_parses_by_default():

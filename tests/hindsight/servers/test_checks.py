@@ -9,9 +9,9 @@ import quick_scripts
 from quick_scripts import SWITCHING
 from toy_server import ToyServer
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
-from hindsight.problem_sets.problems import load_problems
+from hindsight.problem_sets.selection import load_problems
 from hindsight.text.prompts import Prompts
 
 

@@ -16,7 +16,7 @@ import quick_scripts
 from quick_scripts import SINGLE, SWITCHING, everything
 from toy_server import ToyServer
 
-from hindsight.files.records import list_files
+from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 
 BROKEN = ("dropped", "half headers", "cut", "not json", "html", "list", "empty", "unfinished", "abort")

@@ -5,7 +5,8 @@ import torch
 from scripts import ROOT, run_script
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hindsight.files.records import list_files, read_record
+from hindsight.files.answer_files import list_files
+from hindsight.files.records import read_record
 
 SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
 GREEDY = ["--base_temperature", 0, "--instruct_temperature", 0, "--num_samples", 1, "--logprobs", 1]

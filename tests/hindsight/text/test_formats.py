@@ -2,28 +2,29 @@
 
 import pytest
 
-from hindsight.text.formats import code_blocks, extract_code, find_tags, opening, render, without_cut_tag
+from hindsight.text.code_blocks import extract_code, find_code_blocks
+from hindsight.text.uniform_format import find_tags, render, thought_opening, without_cut_tag
 
 
 def test_code_blocks_close_with_the_same_fence_at_least_as_long():
     text = "````\n```\ninner\n```\n````\n~~~\n```\n~~~\n``` not a ` fence\n"
-    assert [block.code for block in code_blocks(text)] == ["```\ninner\n```\n", "```\n"]
+    assert [block.code for block in find_code_blocks(text)] == ["```\ninner\n```\n", "```\n"]
 
 
 def test_a_block_that_a_list_sets_in_is_set_out_again():
-    (block,) = code_blocks("1. So:\n\n    ```python\n    if x:\n        y()\n    ```\n")
+    (block,) = find_code_blocks("1. So:\n\n    ```python\n    if x:\n        y()\n    ```\n")
     assert (block.code, block.language, block.closed) == ("if x:\n    y()\n", "python", True)
 
 
 def test_a_fence_within_the_code_does_not_close_it():
     code = 'def f():\n    """\n    ```\n    f()\n    ```\n    """\n'
-    (block,) = code_blocks(f"```python\n{code}```")
+    (block,) = find_code_blocks(f"```python\n{code}```")
     assert (block.code, block.closed) == (code, True)
 
 
 @pytest.mark.parametrize(("info", "language"), [("Python", "python"), (" py title=a", "py"), ("", ""), ("\r", "")])
 def test_a_blocks_language_is_the_first_word_behind_its_fence(info, language):
-    assert code_blocks(f"```{info}\nx\n```")[0].language == language
+    assert find_code_blocks(f"```{info}\nx\n```")[0].language == language
 
 
 def test_the_program_is_the_last_block_of_the_solution():
@@ -64,5 +65,10 @@ def test_what_is_no_beginning_of_a_tag_stays(text):
 
 
 def test_only_a_tag_that_opens_a_thought_at_the_end_is_an_opening():
-    assert opening("Assistant: <think>\n") == "<think>\n"
-    assert opening("<think>\nHm") == opening("</think>\n") == opening("<begin_of_solution>\n") == ""
+    assert thought_opening("Assistant: <think>\n") == "<think>\n"
+    assert (
+        thought_opening("<think>\nHm")
+        == thought_opening("</think>\n")
+        == thought_opening("<begin_of_solution>\n")
+        == ""
+    )

@@ -3,8 +3,8 @@
 import pytest
 
 from hindsight.errors import UserError
-from hindsight.text.formats import TAGS, opening
 from hindsight.text.prompts import Prompts, base_prompt, chat_messages, task_of, user_prompt
+from hindsight.text.uniform_format import TAGS, thought_opening
 
 READS = {"question_id": 1, "question": " Add two numbers.\n", "starter_code": "", "fn_name": None}
 CALLED = {"question_id": 2, "question": "Double it.", "starter_code": "def double(x):\n", "fn_name": "double"}
@@ -97,4 +97,4 @@ def test_a_missing_prompt_file_is_named():
     ],
 )
 def test_the_opening_of_an_answer_is_the_thought_tag_that_a_prompt_ends_with(prompt, end):
-    assert opening(prompt) == end
+    assert thought_opening(prompt) == end

@@ -11,7 +11,7 @@ import pytest
 from hindsight.errors import UserError
 from hindsight.pass_at_k.estimators import pass_at_k
 from hindsight.settings import read_settings
-from hindsight.text.formats import render
+from hindsight.text.uniform_format import render
 from lab.study import reproduce
 from lab.study.measure import MEASURED, is_in_format, measure_problem
 from lab.study.report import report, summary_table

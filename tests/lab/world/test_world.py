@@ -14,8 +14,8 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from hindsight.conversion.reader import read
 from hindsight.settings import read_settings
-from hindsight.text.formats import render
 from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt, chat_messages
+from hindsight.text.uniform_format import render
 from lab.training import train_models
 from lab.training.corpus import CAREFUL_SHARE, HABITS, PRINT_ALL, base_documents, instruct_documents
 from lab.training.tokenizer import END_OF_TEXT, END_OF_TURN, TAGS, encode

@@ -1,18 +1,13 @@
-"""How many answers of each problem are correct: of a checked run folder, or of a result file of evalplus.
+"""How many answers of each problem are correct in a checked run folder.
 
 A folder of 100,000 answers takes seconds to read, so what was found is kept in it, in `verdicts.json`, and read again
 from there as long as no answer's file has changed (by names, sizes and times of change).
-
-evalplus's file (Liu et al. 2023, github.com/evalplus/evalplus):
-
-    {"eval": {"Mbpp/2": [{"solution": "...", "base_status": "pass", "plus_status": "fail"}, ...], ...}}
 """
 
 # Paths are texts here: an object for each of 600,000 files takes seconds.
 # ruff: noqa: PTH116, PTH208
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -24,7 +19,7 @@ import msgspec
 import numpy as np
 from tqdm import tqdm
 
-from hindsight.errors import UserError
+from hindsight.errors import BrokenFile, UserError
 from hindsight.files import records
 from hindsight.files.masks import Mask
 from hindsight.files.runs import raw_folder, require_converted
@@ -38,7 +33,6 @@ NO_CODE = "no code"  # the judge's reason (SkyThought/taco.py)
 UNJUDGED = "without a verdict"
 KEPT = ("files", UNJUDGED, *COUNTED)
 ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
-STATUSES = ("plus", "base")
 
 Files = tuple[str, list[str]]  # a folder and names in it
 
@@ -62,14 +56,14 @@ class Verdict(msgspec.Struct):
 _decode = msgspec.json.Decoder(Verdict).decode
 
 
-class Problem:
+class ProblemCounts:
     """A problem's answers: its files, those without a verdict, the COUNTED, and the hashes of the problem's text."""
 
     def __init__(self):
         self.counts = dict.fromkeys(KEPT, 0)
         self.texts: set[str] = set()
 
-    def add(self, other: "Problem") -> None:
+    def add(self, other: "ProblemCounts") -> None:
         for name, number in other.counts.items():
             self.counts[name] += number
         self.texts |= other.texts
@@ -122,21 +116,6 @@ def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
     return VerdictCounts(tuple(map(str, kept)), counts, texts, left_out, tuple(broken))
 
 
-def count_evalplus(path: Path, status: str) -> VerdictCounts:
-    """The verdicts in a result file of evalplus, by `plus_status` or `base_status`. Raises UserError for another."""
-    try:
-        tasks = json.loads(path.read_bytes())["eval"]
-        counts = [
-            [len(samples), sum(sample[f"{status}_status"] == "pass" for sample in samples), 0, 0, 0, 0]
-            for samples in tasks.values()
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no result file of evalplus with a {status}_status ({error!r})") from None
-    if not counts:
-        raise UserError(f"{path} holds no task")
-    return VerdictCounts(tuple(tasks), np.array(counts), ("",) * len(counts))
-
-
 def _list_answers(folder: Path) -> list[Files]:
     """The converted answers, and those raw ones that were not converted."""
     raw = raw_folder(folder)
@@ -149,19 +128,19 @@ def _list_answers(folder: Path) -> list[Files]:
     return [(str(folder), sorted(converted)), (str(raw), sorted(others))]
 
 
-def _read_folder(folder: Path, files: list[Files], workers: int) -> tuple[dict[int, Problem], list[str]]:
+def _read_folder(folder: Path, files: list[Files], workers: int) -> tuple[dict[int, ProblemCounts], list[str]]:
     """Each problem's answers, and what is wrong with files that are not whole; from the cache where it holds."""
     cache = folder / CACHE
     if known := _recall(cache, files):
         return known, []
-    problems: dict[int, Problem] = {}
+    problems: dict[int, ProblemCounts] = {}
     broken: list[str] = []
     state, number = hashlib.sha256(), sum(len(names) for _, names in files)
     workers = 1 if number <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=number, desc=str(folder), unit="answer", leave=False) as bar:
         for found, sentences, digest in in_processes(_count, _chunks(files), workers):
             for question, problem in found.items():
-                problems.setdefault(question, Problem()).add(problem)
+                problems.setdefault(question, ProblemCounts()).add(problem)
                 bar.update(problem.counts["files"])
             broken += sentences
             state.update(digest)
@@ -177,9 +156,9 @@ def _chunks(files: list[Files]) -> Iterator[Files]:
             yield folder, names[start : start + CHUNK]
 
 
-def _count(chunk: Files) -> tuple[dict[int, Problem], list[str], bytes]:
+def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], bytes]:
     """Some answers by question, what is wrong with files that are not whole, and the files' digest."""
-    found: dict[int, Problem] = {}
+    found: dict[int, ProblemCounts] = {}
     broken: list[str] = []
     states: list[str] = []
     for name in chunk[1]:
@@ -187,12 +166,12 @@ def _count(chunk: Files) -> tuple[dict[int, Problem], list[str], bytes]:
             continue  # another file's name, as that of an answer with its embeddings
         question, path = int(match[1]), f"{chunk[0]}/{name}"
         if question not in found:
-            found[question] = Problem()
+            found[question] = ProblemCounts()
         problem = found[question]
         problem.counts["files"] += 1
         try:
             verdict = _read_verdict(path, states)
-        except records.BrokenFile as error:
+        except BrokenFile as error:
             broken.append(str(error))
             continue
         problem.counts["cut_off"] += verdict.finish_reason == "length"
@@ -222,7 +201,7 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
     try:
         return msgspec.convert(record, Verdict)
     except msgspec.ValidationError as error:
-        raise records.BrokenFile(f"{path} is no answer of a run ({error})") from None
+        raise BrokenFile(f"{path} is no answer of a run ({error})") from None
 
 
 def _counts_as(verdict: Verdict, converted: bool) -> tuple[str, ...]:
@@ -256,9 +235,9 @@ def _digest(states: list[str]) -> bytes:
     return hashlib.sha256("\n".join(states).encode()).digest()
 
 
-def _recall(cache: Path, files: list[Files]) -> dict[int, Problem]:
+def _recall(cache: Path, files: list[Files]) -> dict[int, ProblemCounts]:
     """What `_remember` kept of the same files, else nothing."""
-    problems: dict[int, Problem] = {}
+    problems: dict[int, ProblemCounts] = {}
     if not cache.exists():
         return problems
     state = hashlib.sha256()
@@ -268,15 +247,15 @@ def _recall(cache: Path, files: list[Files]) -> dict[int, Problem]:
     try:
         known = records.read_record(cache, ("digest", "problems"))
         for question, kept in known["problems"].items() if known["digest"] == state.hexdigest() else ():
-            problems[int(question)] = problem = Problem()
+            problems[int(question)] = problem = ProblemCounts()
             problem.texts = set(kept.pop("texts"))
             problem.counts = {name: kept[name] for name in KEPT}
-    except (records.BrokenFile, KeyError):  # cut off, or of an earlier version
+    except (BrokenFile, KeyError):  # cut off, or of an earlier version
         return {}
     return problems
 
 
-def _remember(cache: Path, digest: str, problems: dict[int, Problem]) -> None:
+def _remember(cache: Path, digest: str, problems: dict[int, ProblemCounts]) -> None:
     kept = {str(question): {**problem.counts, "texts": sorted(problem.texts)} for question, problem in problems.items()}
     try:
         records.write_json(cache, {"digest": digest, "problems": kept})

@@ -1,0 +1,88 @@
+"""Figures of Pass@k curves, and the style that every figure shares."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hindsight.pass_at_k.curves import Curve
+
+COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#0072B2")  # Okabe and Ito 2008
+MARKERS = "osD^vPX"
+DASHES = ("-", "--", "-.", ":")
+ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
+INSIDE = 5  # curves that a legend inside of a panel has room for
+COLUMN_INCHES = 3.3, 2.6  # inches of a panel: one column of a paper
+PRINT_STYLE = {"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}  # matplotlib's
+
+
+def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
+    """Colour, line and marker of an alpha, the same in every figure, or of that number of what has no alpha.
+
+    Alphas go from yellow to violet (viridis), which gets darker evenly, so it is told apart in grey and by the
+    colour-blind; each tenth has a marker of its own, and lines of what has no alpha are broken.
+    """
+    from matplotlib import colormaps
+
+    if alpha is None:
+        line = DASHES[1 + number // len(COLORS)] if number >= len(COLORS) else "--"
+        return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": line}
+    tenth = min(10, max(0, round(alpha * 10)))
+    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": "-"}
+
+
+def draw_curves(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
+    """The curves with their 95 % bands, a panel beside the other, as `output` with each suffix."""
+    from matplotlib import rc_context  # here, as bad input is said sooner without it
+
+    with rc_context(PRINT_STYLE):
+        save_figure(make_figure(curves, title, bands), output, suffixes)
+
+
+def make_figure(curves: Sequence[Curve], title: str, bands: bool) -> Any:
+    """The figure of `draw`. Many curves that are the same in all panels have one legend, below them."""
+    from matplotlib.figure import Figure
+
+    panels = list(dict.fromkeys(curve.panel for curve in curves))
+    labels = [[curve.label for curve in curves if curve.panel == panel] for panel in panels]
+    below = len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
+    width, looks = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
+    columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
+    height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * -(-len(labels[0]) // columns) * below
+    figure = Figure(figsize=(width, height), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
+        axes.set_title(panel, fontsize=8)
+        if not below:
+            axes.legend(**looks)
+    figure.axes[0].set_ylabel("pass@k")
+    figure.axes[0].set_ylim(0, None)  # when all is drawn: it ends the fitting of the axis to what is drawn
+    if below:
+        entries = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*entries, loc="outside lower center", ncols=columns, **looks)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def save_figure(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
+    """A figure as `output` with each suffix: the same bytes each time."""
+    for suffix in suffixes:
+        date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
+        figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
+
+
+def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
+    others = [curve for curve in curves if curve.alpha is None]
+    for curve in curves:
+        style = line_style(curve.alpha, others.index(curve) if curve in others else 0)
+        if bands:
+            axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
+        axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.label)
+    ks = curves[0].ks
+    if len(ks) <= 12:
+        axes.set_xticks(ks)
+    elif ks[-1] >= 20 * ks[0]:
+        axes.set_xscale("log")
+    axes.set_xlabel("k")
+    axes.grid(alpha=0.3, linewidth=0.4)
+    axes.spines[["top", "right"]].set_visible(False)

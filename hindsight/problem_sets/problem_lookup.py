@@ -1,0 +1,50 @@
+"""Finds the problem of an answer again, with its tests."""
+
+from typing import Any
+
+from hindsight.errors import UserError
+from hindsight.problem_sets.problem_set import ProblemSet
+from hindsight.problem_sets.problems import Problem
+
+
+class ProblemLookup:
+    """Finds the tests of an answer: in its own `metadata`, or in the problem set that its `origin` names.
+
+    `source`, when given, is where to look instead of what the answers say.
+    """
+
+    def __init__(self, source: str = ""):
+        self.source = source
+        self._sets: dict[tuple[str, str, str], ProblemSet] = {}
+
+    def problem(self, record: dict[str, Any]) -> Problem:
+        """The problem of an answer with its `input_output`.
+
+        Raises UserError when its set is not there, is another version, or does not hold it.
+        """
+        metadata = record["metadata"]
+        if "input_output" in metadata and not self.source:
+            return metadata
+        origin = metadata.get("origin")
+        question = f"question {record['question_id']}"
+        if not self.source and not origin:
+            raise UserError(f"{question} names no problem set and has no tests inside; give one by --problems")
+        rows = self._set(self.source or origin["dataset"], (origin or {}).get("split", ""), origin or {})
+        if self.source:
+            number = rows.row_of_question.get(record["question_id"])
+            if number is None:
+                raise UserError(f"{self.source} has no {question}")
+        else:
+            number = origin["row"]
+            if "digest" in origin and rows.origin.get("digest") != origin["digest"]:
+                raise UserError(
+                    f"{origin['dataset']} is not the file that {question} came from (its digest differs); "
+                    "bring that one back, or name the file to use by --problems"
+                )
+        return rows.row(number)
+
+    def _set(self, source: str, split: str, origin: dict[str, Any]) -> ProblemSet:
+        key = (source, split, origin.get("revision", ""))
+        if key not in self._sets:
+            self._sets[key] = ProblemSet(*key)
+        return self._sets[key]
