@@ -1,6 +1,6 @@
-"""SkyThought/train/loop.sh: its flags are real; with LLaMA-Factory a small loop is run, killed, and run again.
+"""SkyThought/train/loop.sh: its flags exist; with LLaMA-Factory a small loop runs, is killed, and resumes.
 
-LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/test_loop.py
+LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/SkyThought/train/test_loop.py
 """
 
 import json
@@ -34,49 +34,43 @@ SMALL = {
 
 
 def calls():
-    """Each line that calls one of our scripts, with the script; what `answer` hands on goes to the sampling script."""
+    """Each line that calls one of our scripts, with the script; `answer` hands its flags on to `lab.pipeline`."""
     for line in SOURCE.splitlines():
-        script = re.search(r"\b([a-z_]+\.py)\b|-m ([a-z]+\.[a-z_]+)\b", line.split("#")[0])
+        script = re.search(r"\b([a-z_]+\.py)\b|-m ([a-z_.]+)\b", line.split("#")[0])
         if script and "--" in line:
             yield script[1] or f"{script[2].replace('.', '/')}.py", line
         elif line.strip().startswith("answer "):
-            yield "single_model_inference.py", line
+            yield "lab/pipeline.py", line
 
 
 @pytest.mark.parametrize(("script", "line"), list(calls()))
-def test_every_flag_in_the_loop_is_one(script, line):
+def test_every_flag_in_the_loop_exists(script, line):
     known = {f"--{name.lower()}" for name in constant_comments((ROOT / script).read_text())}
-    assert set(re.findall(r"--[a-z_]+", line)) <= known
+    assert set(re.findall(r"--[a-z_]+", line.split("#")[0])) <= known
 
 
-def test_the_loop_calls_every_step_and_is_shell():
-    steps = {
-        "lab/world/make_problems.py",
-        "hindsight/servers/vllm_process.py",
-        "merge_models.py",
-        "single_model_inference.py",
-    }
-    steps |= {"format_converter.py", "check_converted_samples.py", "convert_to_data.py", "pass_at_k_plot.py"}
-    assert {script for script, _ in calls()} == steps
+def test_the_loop_is_valid_bash_and_calls_every_step():
+    steps = {"lab/world/make_problems.py", "merge_models.py", "lab/pipeline.py", "convert_to_data.py"}
+    assert {script for script, _ in calls()} == {*steps, "pass_at_k_plot.py"}
     subprocess.run(["bash", "-n", LOOP], check=True)
 
 
-def test_what_makes_no_sense_ends_the_loop_before_anything_is_sampled(tmp_path):
+def test_a_missing_problem_file_ends_the_loop_before_a_server_starts(tmp_path):
     settings = {"PYTHON": sys.executable, "RUNS": str(tmp_path), "PROBLEMS": str(tmp_path / "none.jsonl")}
     result = subprocess.run(["bash", LOOP], env={**os.environ, **settings}, capture_output=True, text=True)
     assert result.returncode != 0 and "there is no problem file" in result.stderr
-    assert not list(tmp_path.glob("server_*"))
+    assert not list(tmp_path.rglob("server.log"))
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """The environment of a small loop in a folder of its own."""
+    """The environment of a small loop in a temporary folder."""
     own = {"RUNS": str(tmp_path_factory.mktemp("loop")), "PORT": str(free_port()), "PYTHON": sys.executable}
     return {**os.environ, **SMALL, **own, "LLAMAFACTORY": str(Path(CLI).absolute())}
 
 
 def processes_of(settings):
-    """Command lines of the loop's servers that run."""
+    """The command lines of the loop's running servers."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -95,9 +89,11 @@ def wait_until(condition, seconds):
     assert condition()
 
 
+@pytest.mark.server
+@pytest.mark.slow
 @pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
-def test_a_loop_that_is_killed_leaves_no_server_and_goes_on(settings):
-    """Killed while its first server starts; then it runs through; a third run makes nothing anew."""
+def test_a_killed_loop_leaves_no_server_and_resumes(settings):
+    """It is killed while its first server starts; the second run completes; a third one repeats nothing."""
     runs = Path(settings["RUNS"])
     with subprocess.Popen(["bash", LOOP], env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
         wait_until(lambda: len(processes_of(settings)) > 1, 120)  # the script that serves, and vLLM
@@ -123,8 +119,8 @@ def test_a_loop_that_is_killed_leaves_no_server_and_goes_on(settings):
 
 
 def times(runs):
-    """When each server's log, checkpoint and answer was written."""
-    patterns = ("server_*.log", "models/**/*.safetensors", "*/question_*.json")
+    """When each server log, checkpoint and answer was written."""
+    patterns = ("*/server.log", "models/**/*.safetensors", "*/question_*.json")
     found = {path: path.stat().st_mtime_ns for pattern in patterns for path in runs.glob(pattern)}
     assert len(found) >= 4 + 3 + 40 + 3 * 6
     return found
