@@ -1,8 +1,8 @@
-"""Step 3: runs the program of every converted answer on its problem's tests and adds the verdict to its file.
+"""Step 3: runs the program of every converted answer on its problem's tests and adds the verdict to the answer's file.
 
-Reads converted_question_*_sample_*.json and the problems they came from; adds `correctness` (true, false, or null when
-it could not be judged), `correctness_reason` (empty when correct) and `test_results`. Files with a verdict are left
-alone, so a run that was killed goes on where it was. The programs are contained as SkyThought/README.md says.
+Reads converted_question_*_sample_*.json and their problems; adds `correctness` (true, false, or null if it could not be
+judged), `correctness_reason` (empty when correct) and `test_results`. Files with a verdict are left alone, so after a
+kill the script resumes with whatever is missing. SkyThought/README.md describes the verdicts and the sandbox.
 
     python check_converted_samples.py --input_dir runs/lab/instruct
 """
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tqdm import tqdm
 
@@ -19,70 +19,73 @@ from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.masks import read_mask
 from hindsight.files.runs import converted_files, open_step
-from hindsight.files.verdicts import NOT_JUDGED
+from hindsight.files.verdicts import NOT_JUDGED, verdict_in_full
 from hindsight.problem_sets.problem_lookup import ProblemLookup
 from hindsight.settings import Settings, run_script
-from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all, problem_to_judge
+from SkyThought.open_judges import open_judges
 from SkyThought.special_judges import SpecialJudges
+from SkyThought.taco import Verdict
 
 # fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder; verdicts are written into its files
-PROBLEMS = ""                    # where the tests are: lab, a file or a Hub name; empty: where each answer says
+PROBLEMS = ""                    # problem set with the tests: lab, a file or a Hub name; empty: the one named in each answer
 TIMEOUT = 4.0                    # CPU seconds a program may take for one test; TACO's: 4
 MEMORY_MB = 4096                 # memory of a program, in MiB
-WORKERS = 0                      # programs at once; 0: one a core
-MASK = ""                        # file of SkyThought/audit_problems.py: problems to leave out; empty: none
+WORKERS = 0                      # programs at once; 0: one per core
+MASK = ""                        # mask made by SkyThought/audit_problems.py: problems to leave out; empty: none
 CHECKERS = ""                    # folder of special judges, question_17.py for question 17; empty: none
-REFERENCE_RULES = False          # verdicts by the rules of the paper's own checker, its faults included
-SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, each where the kernel allows it
-UNSAFE = False                   # run them although they are not contained
-RAY_ADDRESS = ""                 # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
-ALLOW_OTHER_SETTINGS = False     # go on in a folder that was judged by other limits or rules
+REFERENCE_RULES = False          # judge by the rules of the paper's own checker, its bugs included
+SANDBOX = ["namespaces", "landlock", "seccomp"]  # layers that contain the programs, each where the kernel allows it
+UNSAFE = False                   # run the programs even if the layers do not contain them
+RAY_ADDRESS = ""                 # Ray cluster to judge on: host:port, or auto for this machine's; empty: no cluster
+ALLOW_OTHER_SETTINGS = False     # continue in a folder that was judged with other limits or rules
 # fmt: on
 
-# Settings that may change between two calls that judge one folder: they change no verdict. The mask says only which
+# These settings change no verdict, so they may differ between two calls for one folder. The mask only decides which
 # answers get one.
 MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address")
 KEYS = ("converted_text", "metadata")
 Files = dict[tuple[int, int], Path]
-Answer = tuple[Path, dict[str, Any]]
+Record = dict[str, Any]
 
 
-class Tasks:
-    """The problem of each answer, parsed once: answers come problem by problem, so the last problem is kept."""
+class Problems:
+    """The problem of each answer. Answers come problem by problem, so the last problem is kept parsed."""
 
-    def __init__(self, problems: str, special_judges: SpecialJudges):
-        self._lookup, self._special_judges = ProblemLookup(problems), special_judges
+    def __init__(self, problem_set: str, special_judges: SpecialJudges):
+        self._lookup, self._special_judges = ProblemLookup(problem_set), special_judges
         self._key: Any = None
 
-    def task(self, record: dict[str, Any]) -> Task:
+    def of(self, record: Record) -> ProblemToJudge:
         """Raises UserError when the problem cannot be found, or its special judge is wrong."""
         question_id, metadata = record["question_id"], record["metadata"]
         key = (question_id, metadata.get("origin"), metadata.get("input_output"))
         if key != self._key:
             tests = self._lookup.problem(record).get("input_output")
-            self._task = make_task(question_id, tests, self._special_judges.of(question_id))
+            self._problem = problem_to_judge(question_id, tests, self._special_judges.of(question_id))
             self._key = key
-        return self._task
+        return self._problem
 
-    def rules(self, record: dict[str, Any]) -> str | None:
-        """Which special judge an answer's verdict has to come from: its digest, None for no special judge."""
+    def special_judge_digest(self, record: Record) -> str | None:
+        """The digest of the special judge that must give the answer's verdict; None for no special judge."""
         return self._special_judges.digest(record["question_id"])
 
 
 def programs_to_judge(
-    files: Files, tasks: Tasks, find_program: Callable[[str], str | None], broken: list[str], verdicts: Counter
-) -> Iterator[tuple[Answer, Task, str | None]]:
-    """The answers without a verdict, or with that of another special judge; the verdicts of the others are counted."""
-    for path, record in records.read_records(files, KEYS, broken):
-        if record.get("correctness") is None or record.get("special_judge") != tasks.rules(record):
-            yield (path, record), tasks.task(record), find_program(record["converted_text"])
+    files: Files, problems: Problems, find_program: Callable[[str], str | None], broken: list[str], verdicts: Counter
+) -> Iterator[tuple[tuple[Path, Record], ProblemToJudge, str | None]]:
+    """The answers without a verdict or with one by another special judge; counts the verdicts of the others."""
+    for path, answer in records.read_records(files, KEYS, broken):
+        record = cast(Record, answer)  # has KEYS, which AnswerRecord does not promise
+        if record.get("correctness") is None or record.get("special_judge") != problems.special_judge_digest(record):
+            yield (path, record), problems.of(record), find_program(record["converted_text"])
         else:
-            verdicts[verdict_name(record)] += 1
+            verdicts[verdict_in_full(record)] += 1
 
 
-def write_verdict(path: Path, record: dict[str, Any], verdict: dict[str, Any], special_judge: str | None) -> None:
-    """Adds the verdict to an answer's file, with the digest of the special judge that it comes from, if any."""
+def write_verdict(path: Path, record: Record, verdict: Verdict, special_judge: str | None) -> None:
+    """Add the verdict to an answer's file, with the digest of the special judge that gave it, if any."""
     record["correctness"] = verdict["correctness"]
     record["correctness_reason"] = verdict["reason"]
     record["test_results"] = verdict["tests"]
@@ -92,19 +95,14 @@ def write_verdict(path: Path, record: dict[str, Any], verdict: dict[str, Any], s
     records.write_json(path, record)
 
 
-def verdict_name(record: dict[str, Any]) -> str:
-    """`correct`, or the reason why it is not."""
-    return "correct" if record["correctness"] else record.get("correctness_reason") or "incorrect"
-
-
-def judge_answers(files: Files, judges: Judges, tasks: Tasks, broken: list[str]) -> tuple[Counter, int]:
-    """Judges every answer without a verdict. The number of answers by verdict, old ones included, and of new ones."""
+def judge_answers(files: Files, judges: Judges, problems: Problems, broken: list[str]) -> tuple[Counter, int]:
+    """Judge every answer without a verdict: how often each verdict occurs, old ones included, and how many are new."""
     verdicts, new = Counter(), 0
-    programs = programs_to_judge(files, tasks, judges.find_program, broken, verdicts)
+    programs = programs_to_judge(files, problems, judges.find_program, broken, verdicts)
     with tqdm(total=len(files), unit="answer") as bar:
         for (path, record), verdict in judge_all(judges, programs):
-            write_verdict(path, record, verdict, tasks.rules(record))
-            verdicts[verdict_name(record)] += 1
+            write_verdict(path, record, verdict, problems.special_judge_digest(record))
+            verdicts[verdict_in_full(record)] += 1
             new += 1
             bar.update(verdicts.total() - bar.n)
         bar.update(verdicts.total() - bar.n)
@@ -117,20 +115,21 @@ def main(settings: Settings) -> int:
     folder, mask, broken = Path(settings.input_dir), read_mask(settings.mask), []
     all_files = converted_files(folder)
     files = mask.keep(all_files, folder, settings.problems)
-    tasks = Tasks(settings.problems, SpecialJudges(settings.checkers))
-    with closing(open_judges(settings)) as judges:
+    problems = Problems(settings.problems, SpecialJudges(settings.checkers))
+    judge_options = settings.pick(JudgeOptions)
+    with closing(open_judges(judge_options, settings.workers, settings.ray_address)) as judges:
         run = open_step(folder, Path(__file__).name, settings, MAY_DIFFER)
         print(judges.protection, flush=True)
         if settings.mask:
             print(mask.describe(all_files), flush=True)
-        verdicts, new = judge_answers(files, judges, tasks, broken)
+        verdicts, new = judge_answers(files, judges, problems, broken)
     run.close(verdicts=dict(verdicts), broken=len(broken), left_out=len(all_files) - len(files))
     for verdict, count in verdicts.most_common():
         print(f"{count:6d}  {verdict}")
     for sentence in broken:
         print(sentence)
     if new > judges.submitted:
-        print(f"{new - judges.submitted} answers had the program of another one, which was judged once")
+        print(f"{new - judges.submitted} answers had the same program as another answer, which was judged once")
     judged = sum(count for verdict, count in verdicts.items() if verdict != NOT_JUDGED)
     print(f"{verdicts['correct']} of {judged} correct in {folder}; {len(files) - judged} not judged")
     return 1 if judged < len(files) else 0

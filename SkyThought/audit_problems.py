@@ -1,9 +1,9 @@
-"""Audits a problem set: judges its own solutions, and writes the mask of problems that nothing can be learned from.
+"""Audits a problem set: judges its own solutions and writes a mask of the problems that teach nothing.
 
-Reads problems in TACO's schema; writes a mask (see hindsight/files/masks.py), which steps 3, 4 and 5 take as --mask. A problem
-is masked when none of its solutions passes its tests, when so many give a wrong answer where others pass that several
-answers must be accepted there (it needs a special judge), or when its tests make no sense. A run that was killed goes
-on where it was; when special judges are added, their problems alone are audited again.
+Reads problems in TACO's schema; writes a mask (see hindsight/files/masks.py), which steps 3, 4 and 5 take as --mask. A
+problem is masked when none of its solutions passes its tests, when many of them give a wrong answer although others
+pass (it probably accepts several answers and needs a special judge), or when its tests are malformed. After a kill the
+script resumes with whatever is missing; new special judges cause only their own problems to be audited again.
 
     python SkyThought/audit_problems.py --problems lab --output runs/lab/mask.json
 """
@@ -14,10 +14,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
+if __name__ == "__main__":  # Python looks for modules next to a script, and ours are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
@@ -30,7 +31,8 @@ from hindsight.problem_sets.problem_set import ProblemSet
 from hindsight.problem_sets.problems import Problem
 from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import Settings, run_script
-from SkyThought.judges import Judges, Task, judge_all, make_task, open_judges
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all, problem_to_judge
+from SkyThought.open_judges import open_judges
 from SkyThought.special_judges import SpecialJudges
 
 # fmt: off
@@ -38,37 +40,34 @@ PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub n
 SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
 DIFFICULTY = ""                # EASY, MEDIUM, MEDIUM_HARD, HARD or VERY_HARD; empty: all
 OUTPUT = "runs/lab/mask.json"  # the mask
-MAX_SOLUTIONS = 20             # of a problem's solutions, chosen at random; 0: all
-WRONG_SHARE = 0.2              # of the solutions that give an answer, how many may be wrong where others pass
+MAX_SOLUTIONS = 20             # solutions per problem, chosen at random; 0: all
+WRONG_SHARE = 0.2              # share of wrong answers among a problem's solutions from which it is masked
 CHECKERS = ""                  # folder of special judges, question_17.py for question 17; empty: none
 TIMEOUT = 4.0                  # CPU seconds a program may take for one test; TACO's: 4
 MEMORY_MB = 4096               # memory of a program, in MiB
-WORKERS = 0                    # programs at once; 0: one a core
-SEED = 0                       # of the random choice
-SANDBOX = ["namespaces", "landlock", "seccomp"]  # what contains the programs, each where the kernel allows it
-UNSAFE = False                 # run them although they are not contained
-RAY_ADDRESS = ""               # Ray cluster to judge on, host:port, or auto: the one here; empty: this machine
+WORKERS = 0                    # programs at once; 0: one per core
+SEED = 0                       # seed of the random choice
+SANDBOX = ["namespaces", "landlock", "seccomp"]  # layers that contain the programs, each where the kernel allows it
+UNSAFE = False                 # run the programs even if the layers do not contain them
+RAY_ADDRESS = ""               # Ray cluster to judge on: host:port, or auto for this machine's; empty: no cluster
 # fmt: on
 
-# Settings that may change between two calls that write one mask. The problem set and the special judges are compared by
-# their digests; WRONG_SHARE is applied at the end.
+# Settings that may differ between two calls for one mask. The problem set and the special judges are compared by their
+# digests; WRONG_SHARE is applied at the end.
 MAY_DIFFER = ("problems", "output", "wrong_share", "checkers", "workers", "sandbox", "unsafe", "ray_address")
 Entry = dict[str, Any]
 
 
 class Journal:
-    """What is known of each problem: `entries` by question id, out of an earlier mask and the lines beside it.
+    """The entries of the problems audited already, by question id, from an earlier mask and the file beside it.
 
-    The file beside the mask has a line of JSON for each problem, written when the problem is audited; the first line
-    holds the problem set and the settings. Raises UserError when those are others than before.
+    The file beside the mask receives a line of JSON per audited problem; its first line holds the problem set and the
+    settings. Raises UserError when these differ from before.
     """
 
-    def __init__(self, output: Path, origin: dict[str, Any], settings: Settings):
+    def __init__(self, output: Path, origin: dict[str, Any], settings: dict[str, Any]):
         self.path = output.with_name(f"{output.name}.part")
-        self._head = {
-            "problem set": origin,
-            **{name: value for name, value in settings.items() if name not in MAY_DIFFER},
-        }
+        self._head = {"problem set": origin, **settings}
         self.entries: dict[int, Entry] = {}
         if output.exists():
             made = _read_mask(output)
@@ -78,14 +77,14 @@ class Journal:
             self._take(self.path, head, lines)
 
     def start(self, keep: Callable[[int, Entry], bool]) -> None:
-        """Drops the entries that are not to be kept, and starts the file with the others."""
+        """Drop the entries that `keep` rejects, and start the file with the others."""
         self.entries = {question: entry for question, entry in self.entries.items() if keep(question, entry)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(line) + "\n" for line in (self._head, *self.entries.items()))
         records.write_bytes(self.path, text.encode())
 
     def add(self, question_id: int, entry: Entry) -> None:
-        """Keeps a problem's entry, whatever happens to the script afterwards."""
+        """Add a problem's entry to the file at once, so that a kill does not lose it."""
         self.entries[question_id] = entry
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps((question_id, entry)) + "\n")
@@ -93,7 +92,7 @@ class Journal:
     def _take(self, path: Path, before: dict[str, Any], entries: Iterable[tuple[Any, Entry]]) -> None:
         others = [name for name, value in self._head.items() if before.get(name) != value]
         differing = "; ".join(f"{name} was {before.get(name)!r}, is {self._head[name]!r}" for name in others)
-        require(not others, f"{path} is of another audit ({differing}); delete it or give another --output")
+        require(not others, f"{path} belongs to another audit ({differing}); delete it or choose another --output")
         self.entries.update((int(question), entry) for question, entry in entries)
 
 
@@ -101,17 +100,17 @@ def _read_mask(path: Path) -> dict[str, Any]:
     try:
         return records.read_record(path, ("origin", "settings", "problems"))
     except BrokenFile as error:
-        raise UserError(f"{error}; delete it or give another --output") from None
+        raise UserError(f"{error}; delete it or choose another --output") from None
 
 
 def _whole_lines(path: Path) -> list[Any]:
-    """The lines of a journal; a last one that was cut short, by a kill or a full disk, is not among them."""
+    """The lines of a journal, except a last one cut short by a kill or a full disk."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def solutions(problem: Problem, most: int, seed: int) -> list[str]:
-    """A problem's own solutions without repetitions, up to `most` of them, the same ones for the same seed."""
+    """Up to `most` different solutions of a problem's own (0: all), always the same ones for the same seed."""
     given = problem.get("solutions") or []
     try:
         given = json.loads(given) if isinstance(given, str) else given
@@ -122,29 +121,36 @@ def solutions(problem: Problem, most: int, seed: int) -> list[str]:
     return chance.sample(different, min(len(different), most or len(different)))
 
 
+@dataclass(frozen=True)
+class AuditOptions:
+    """The choice of solutions; see the settings of these names."""
+
+    max_solutions: int
+    seed: int
+
+
 def programs(
-    rows: ProblemSet, numbers: list[int], special_judges: SpecialJudges, settings: Settings, journal: Journal
-) -> Iterator[tuple[tuple[int, Entry], Task, str]]:
-    """The solutions of each problem, with the entry that their verdicts go into; what has none is done at once."""
-    for number in numbers:
-        problem = rows.row(number)
-        question, chosen = problem["question_id"], solutions(problem, settings.max_solutions, settings.seed)
-        task = make_task(question, problem["input_output"], special_judges.of(question))
+    problems: Iterable[Problem], special_judges: SpecialJudges, options: AuditOptions, journal: Journal
+) -> Iterator[tuple[tuple[int, Entry], ProblemToJudge, str]]:
+    """The solutions of each problem, with the entry for their verdicts; problems without any get theirs at once."""
+    for problem in problems:
+        question, chosen = problem["question_id"], solutions(problem, options.max_solutions, options.seed)
+        to_judge = problem_to_judge(question, problem["input_output"], special_judges.of(question))
         entry: Entry = {
-            "tests": len(task.tests.inputs) if task.tests else 0,
+            "tests": len(to_judge.tests.inputs) if to_judge.tests else 0,
             "solutions": len(chosen),
             "verdicts": {},
             "special_judge": special_judges.digest(question),
         }
-        if not chosen or not task.tests:
+        if not chosen or not to_judge.tests:
             journal.add(question, entry)
             continue
         for source in chosen:
-            yield (question, entry), task, source
+            yield (question, entry), to_judge, source
 
 
 def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
-    """Judges every solution; the number of problems of which some could not be judged, which get no entry."""
+    """Judge every solution; returns how many problems get no entry because a solution could not be judged."""
     failed, before = 0, len(journal.entries)
     with tqdm(total=total, unit="problem") as bar:
         for (question, entry), verdict in judge_all(judges, work):
@@ -161,7 +167,7 @@ def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
 
 
 def classify(entry: Entry, wrong_share: float) -> str:
-    """A problem's class (`masks.CLASSES`) by the verdicts on its solutions."""
+    """A problem's class (one of `masks.CLASSES`) by the verdicts on its solutions."""
     if not entry["tests"]:
         return masks.MALFORMED
     if not entry["solutions"]:
@@ -172,19 +178,16 @@ def classify(entry: Entry, wrong_share: float) -> str:
     return masks.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else masks.AGREE
 
 
-def write_mask(output: Path, settings: Settings, origin: dict[str, Any], entries: dict[int, Entry]) -> Counter:
-    """Writes the mask of all entries; the number of problems of each class."""
-    problems = {
-        question: {**entry, "class": classify(entry, settings.wrong_share)} for question, entry in entries.items()
-    }
-    counts = Counter(entry["class"] for entry in problems.values())
-    head = {"script": Path(__file__).name, "settings": dict(settings), "versions": versions(), "origin": origin}
-    records.write_json(output, {**head, "counts": counts, "problems": problems})
+def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], entries: dict[int, Entry]) -> Counter:
+    """Write the mask of all entries, each with its "class"; the number of problems per class."""
+    counts = Counter(entry["class"] for entry in entries.values())
+    head = {"script": Path(__file__).name, "settings": settings, "versions": versions(), "origin": origin}
+    records.write_json(output, {**head, "counts": counts, "problems": entries})
     return counts
 
 
 def table(counts: Counter) -> str:
-    """The number of problems of each class."""
+    """The number of problems per class, as text."""
     rows = [(counts[name], name, "left out" if name in masks.MASKED else "kept") for name in masks.CLASSES]
     return "\n".join(f"{count:6d}  {name:18s}  {what}" for count, name, what in rows)
 
@@ -195,21 +198,24 @@ def main(settings: Settings) -> int:
     problems = load_problems(settings.problems, settings.split, settings.difficulty, with_tests=False)
     rows = {problem["question_id"]: problem["origin"].pop("row") for problem in problems}
     origin = problems[0]["origin"]
-    journal = Journal(output, origin, settings)
+    journal = Journal(output, origin, {name: value for name, value in settings.items() if name not in MAY_DIFFER})
     journal.start(lambda question, entry: entry["special_judge"] == special_judges.digest(question))
     left = [row for question, row in rows.items() if question not in journal.entries]
     if left:
         problem_set = ProblemSet(settings.problems, settings.split, origin.get("revision", ""))
-        with closing(open_judges(settings)) as judges:
+        judge_options = settings.pick(JudgeOptions)
+        with closing(open_judges(judge_options, settings.workers, settings.ray_address)) as judges:
             print(judges.protection, flush=True)
-            work = programs(problem_set, left, special_judges, settings, journal)
+            work = programs(map(problem_set.row, left), special_judges, settings.pick(AuditOptions), journal)
             failed = audit(work, judges, journal, len(left))
-    entries = {question: journal.entries[question] for question in rows if question in journal.entries}
-    counts = write_mask(output, settings, origin, entries)
+    audited = {question: journal.entries[question] for question in rows if question in journal.entries}
+    share = settings.wrong_share
+    entries = {question: {**entry, "class": classify(entry, share)} for question, entry in audited.items()}
+    counts = write_mask(output, dict(settings), origin, entries)
     journal.path.unlink()
     print(table(counts))
     if failed:
-        print(f"{failed} problems could not be judged and are not in the mask; run again to try them again")
+        print(f"{failed} problems could not be judged and are missing from the mask; run again to retry them")
     print(f"{len(entries)} problems of {settings.problems} audited: {output}")
     return 1 if failed else 0
 

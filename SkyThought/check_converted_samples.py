@@ -1,4 +1,4 @@
-"""The same program as check_converted_samples.py at the top level, under the name the paper's users know."""
+"""The same script as check_converted_samples.py at the top level, under the path that the paper's users know."""
 
 import runpy
 import sys

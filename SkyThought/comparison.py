@@ -1,22 +1,19 @@
-"""Is what a program printed, or what its function returned, the answer that was expected?
+"""Compares a program's output, or a function's return value, with the expected one.
 
-Two rules, one a kind of problem:
+Standard input. Both texts are split at white space and compared token by token, in order and number; case matters. If
+the expected token is a decimal number with a point or an exponent and the other token is a decimal number, they may
+differ by 1e-6, absolute or relative. Without a point or an exponent tokens must be identical: `3` is not `3.0`.
 
-Standard input. Both texts are split at white space and compared token by token, in order and in number; case
-matters. Where the expected token is a decimal number with a point or an exponent, and the other one is a
-decimal number, they may differ by 1e-6, absolute or relative. Without a point or exponent tokens must be the
-same, so `3` is not `3.0`.
-
-Calls. A returned value arrives in the form `child_process.tag` gives it, which is JSON with the types kept:
+Calls. A returned value arrives in the tagged form of `sandbox.tagged_values`, which is JSON with the types kept:
 
     None, bool, int, float, str    as they are
     [1, (2, 3)]                    ["list", [1, ["tuple", [2, 3]]]]
     {1: "a"}                       ["dict", [[1, "a"]]]
     any other object               ["object", "its type's name"], which equals nothing
 
-It equals the expected JSON value as `==` says in Python (True == 1, 2 == 2.0), but tuples are lists at any
-depth, an expected float has the tolerance above (and NaN is NaN), and keys of dictionaries are compared as
-JSON writes them: {1: 2} equals {"1": 2}.
+It is compared with the expected JSON value by Python's `==` (True == 1, 2 == 2.0), except that tuples count as lists at
+any depth, an expected float has the tolerance above (and NaN equals NaN), and dictionary keys are compared as JSON
+writes them: {1: 2} equals {"1": 2}.
 """
 
 import json
@@ -44,7 +41,7 @@ def same_text(expected: bytes, output: bytes) -> bool:
 
 
 def _tokens(text: bytes) -> Iterator[bytes]:
-    """The tokens; of a long text one by one, as all at once would take twenty times its memory."""
+    """The tokens; of a long text one by one, because a list of them would take twenty times its memory."""
     return iter(text.split()) if len(text) < LONG_TEXT else (match[0] for match in _TOKEN.finditer(text))
 
 
@@ -56,9 +53,9 @@ def _same_decimal(expected: bytes, output: bytes) -> bool:
 
 
 def same_value(expected: Any, tagged: Any) -> bool:
-    """Whether a returned value, in tagged form, equals the expected JSON value. Any depth: nothing recurses.
+    """Whether a returned value in tagged form equals the expected JSON value; without recursion, so at any depth.
 
-    Raises ValueError or TypeError for what is not in tagged form.
+    Raises ValueError or TypeError if the value is not in tagged form.
     """
     pairs = [(expected, tagged)]
     while pairs:
@@ -90,52 +87,41 @@ def _close(wanted: float, got: float) -> bool:
 
 
 def _json_key(key: Any) -> Any:
-    """The key as JSON writes it; for a tuple, which JSON cannot write, what no expected key equals."""
+    """The key as JSON writes it; for a tuple, which JSON cannot write, something that no expected key equals."""
     if isinstance(key, str):
         return key
     return ("not a JSON key", str(key)) if isinstance(key, list) else json.dumps(key)
 
 
-def shown(tagged: Any) -> str:
-    """A tagged value as Python shows it, for people; also when the program forged it or nested it deeply."""
-    try:
-        return repr(_shown_value(tagged))
-    except (TypeError, ValueError, RecursionError):
-        return "a value that cannot be shown"
+def untag(tagged: Any, make_object: Callable[[str], Any] = "<{} object>".format) -> Any:
+    """A tagged value as Python's own lists, tuples and dictionaries; `make_object` turns other objects' type names.
 
-
-class _Shown(str):
-    """Text that stands for a value: its repr is the text itself."""
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _shown_value(tagged: Any) -> Any:
-    if not isinstance(tagged, list):
-        return tagged
-    kind, content = tagged
-    if kind == "list":
-        return [_shown_value(item) for item in content]
-    if kind == "tuple":
-        return tuple(_shown_value(item) for item in content)
-    if kind == "dict":
-        pairs = (f"{_shown_value(key)!r}: {_shown_value(value)!r}" for key, value in content)
-        return _Shown("{" + ", ".join(pairs) + "}")
-    return _Shown(f"<{content} object>")
-
-
-def plain(tagged: Any, other: Callable[[str], Any] = "<{} object>".format) -> Any:
-    """A tagged value as Python's own: lists, tuples, dictionaries; any other object as `other` gives it by its name.
-
-    Raises ValueError or TypeError for what is not in tagged form, RecursionError for what is nested too deeply.
+    Raises ValueError or TypeError if it is not in tagged form, RecursionError if it is nested too deeply.
     """
     if not isinstance(tagged, list):
         return tagged
     kind, content = tagged
     if kind == "dict":
-        return {plain(key, other): plain(value, other) for key, value in content}
+        return {untag(key, make_object): untag(value, make_object) for key, value in content}
     if kind in ("list", "tuple"):
-        items = [plain(item, other) for item in content]
+        items = [untag(item, make_object) for item in content]
         return items if kind == "list" else tuple(items)
-    return other(content)
+    return make_object(content)
+
+
+def format_value(tagged: Any) -> str:
+    """A tagged value as Python prints it; a fixed sentence if the program forged it or nested it too deeply."""
+    try:
+        return repr(untag(tagged, _OtherObject))
+    except (TypeError, ValueError, RecursionError):
+        return "a value that cannot be shown"
+
+
+class _OtherObject:
+    """Stands for an object of another than a built-in type."""
+
+    def __init__(self, type_name: Any):
+        self.type_name = type_name
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name} object>"

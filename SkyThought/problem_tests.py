@@ -8,34 +8,33 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProblemTests:
-    """A problem's tests. Standard input: bytes. A function: lists of arguments, and JSON values."""
+    """Inputs and expected outputs. Standard input: bytes. A function: lists of arguments, and JSON values."""
 
     function: str | None
     inputs: list
     outputs: list
-    wrapped: bool  # every expected value is a list of one element, which may be TACO's wrapping of the value
+    wrapped: bool = False  # every expected value is a list of one element, perhaps TACO's wrapping of the value
 
 
-def _bytes(text: str | list[str]) -> bytes:
-    """Text, or a list of lines, with Unix line ends. Raises TypeError for anything else."""
-    joined = text if isinstance(text, str) else "\n".join(text)
-    return joined.replace("\r\n", "\n").encode("utf-8", "surrogatepass")
+def read_tests(input_output: Any) -> ProblemTests | None:
+    """A problem's tests from JSON text or the object it parses to; None when missing or malformed."""
+    return _parse_tests(input_output) if isinstance(input_output, str) else make_tests(input_output)
 
 
 @lru_cache(maxsize=4)
-def parse_tests(input_output: str) -> ProblemTests | None:
-    """A problem's tests from TACO's JSON text, kept for its other samples; None if they make no sense."""
+def _parse_tests(text: str) -> ProblemTests | None:
+    """Cached for the problem's other samples."""
     try:
-        return make_tests(json.loads(input_output))
+        return make_tests(json.loads(text))
     except (ValueError, RecursionError):
         return None
 
 
 def make_tests(input_output: Any) -> ProblemTests | None:
-    """A problem's tests out of the parsed `input_output`; None when there are none or they are malformed.
+    """A problem's tests from the parsed `input_output`; None when missing or malformed.
 
-    Standard input and output may be lists of lines. Windows line ends in an input become Unix ones: programs
-    that compare whole lines never saw them on the judges the tests are from.
+    Standard input and output may be lists of lines. Windows line ends become Unix ones: the original judges of these
+    problems never passed them to a program, so programs that compare whole lines rely on that.
     """
     if not isinstance(input_output, dict):
         return None
@@ -49,6 +48,12 @@ def make_tests(input_output: Any) -> ProblemTests | None:
         wrapped = all(isinstance(output, list) and len(output) == 1 for output in outputs)
         return ProblemTests(function, inputs, outputs, wrapped)
     try:
-        return ProblemTests(None, [_bytes(text) for text in inputs], [_bytes(text) for text in outputs], False)
+        return ProblemTests(None, [_bytes(text) for text in inputs], [_bytes(text) for text in outputs])
     except TypeError:
         return None
+
+
+def _bytes(text: str | list[str]) -> bytes:
+    """Text, or a list of lines, with Unix line ends. Raises TypeError for anything else."""
+    joined = text if isinstance(text, str) else "\n".join(text)
+    return joined.replace("\r\n", "\n").encode("utf-8", "surrogatepass")

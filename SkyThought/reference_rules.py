@@ -1,28 +1,27 @@
-"""Verdicts by the rules of the paper's own checker, its bugs included, so that the paper's figures can be compared.
+"""The rules of the paper's own checker, its bugs included, to compare with the paper's figures.
 
-The paper judges with SkyThought's TACO handler. The rules here were read in its source and written anew
+The paper judges with SkyThought's TACO handler. These rules were read in its source and written independently
 (github.com/NovaSky-AI/SkyThought: skythought/tools/tasks/taco/taco_handler.py and taco_util.py, and
-skythought/tools/util/common.py; the functions named in the docstrings below are theirs). Nothing is run here: the judge
-runs what `trial` and `program` give, in its sandbox, and asks what the results come to. An outcome, of a test or of the
-trial, is one of
+skythought/tools/util/common.py; docstrings below name the original functions). This module runs nothing:
+`reference_judging` runs what `trial` and `program` return, and asks for the outcome, of a test or of the trial:
 
-    True     passed: the next one follows
+    True     passed: the next test follows
     False    failed: the verdict is "incorrect"
-    None     an error. It ends the tests and, its code being a negative number, of which Python says that it is true,
+    None     an error. It ends the tests and, because its code is a negative number, which is true in Python,
              COUNTS AS PASSED: programs that do not compile, run out of time, or (called) raise are "correct"
 
-Tests go in their order, up to the first outcome that is not True (a failure after an error is never seen):
+Tests run in order, up to the first outcome that is not True (a failure after an error goes unseen):
 
     source = find_code(response)                    # None: incorrect; "" is a program
     standard input   judge_trial(how `trial(source)` ended without input),
                      then for each test judge_text(expected, how `program(source)` ended, its output)
-    a function       judge_call(expected, how the call ended, what it returned) for each call of the function of
+    a function       judge_call(expected, how the call ended, its value) for each call of the function of
                      `program(source, function)` with `arguments(input)`
-    at the end       verdict(all outcomes)
+    at the end       correct, unless an outcome is False
 
-Not reproduced: the 301 seconds after which a whole problem is given up as incorrect, wall time as the measure,
-functions that catch the alarm themselves, objects with an `__eq__` of their own, a bare function where the text has
-`class Solution` without that method, `exit` and `quit` being taken from functions, Windows line ends in tests.
+Not reproduced: the 301 seconds after which a whole problem is given up as incorrect, time limits by the clock,
+functions that catch the alarm themselves, objects with their own `__eq__`, a bare function in a text whose
+`class Solution` lacks that method, the removal of `exit` and `quit` from functions, Windows line ends in tests.
 """
 
 import math
@@ -31,11 +30,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from SkyThought.comparison import plain
+from hindsight.files.verdicts import OUTPUT_LIMIT, TIME_LIMIT
+from SkyThought.comparison import untag
 from SkyThought.sandbox import prelude
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
-# What that checker imports for a program, beside numpy as np.
+# The checker imports these for a program, besides numpy as np.
 _IMPORTED = "sys time itertools collections math fractions random heapq"
 _IMPORTED_NAMES = {
     "itertools": "accumulate product permutations combinations",
@@ -46,48 +46,49 @@ _IMPORTED_NAMES = {
     "heapq": "*",
 }
 _STREAMS = "stdin = sys.stdin\nstdout = sys.stdout\n"
-# Ends of a call that are no `Exception` there: they take the checker's own process along, which makes it "incorrect".
+# Endings of a call that are no `Exception` there: they end the checker's own process, so the verdict is "incorrect".
 _DEADLY = re.compile(
     r"runtime error(?:: (?:SystemExit|KeyboardInterrupt|GeneratorExit|SIG[A-Z0-9]+|signal \d+|exit status .*))?"
 )
 
 
-# What is run
+# The programs that run
 
 
 def find_code(response: str) -> str | None:
-    """The program of an answer: its last code block, wherever it is (`has_code`); None: "no code", incorrect.
+    """The program of an answer: its last code block anywhere (`has_code`); None: "no code", incorrect.
 
-    A fence with anything but letters after it opens nothing, so the text between the end of a block of ```python3 and
-    the next fence is taken for the program. An empty block is a program (one that does not compile: correct).
+    A fence followed by anything except letters opens no block, so after a block of ```python3 the text between its end
+    and the next fence counts as the program. An empty block is a program (one that does not compile: correct).
     """
     blocks = _CODE_BLOCK.findall(response)
     return blocks[-1] if blocks else None
 
 
 def trial(source: str) -> str:
-    """What is run first, and without input, of a program for standard input (`synthesize_std_code`, its `sol`).
+    """The first run of a program for standard input, without input (`synthesize_std_code`, its `sol`).
 
-    The lines of imports the program begins with, and the rest as the body of a function that is never called: so it
-    shows whether the program compiles, as a function, and whether its first imports succeed. Lines with `import *`
-    move out of the function, whatever they stood in. `judge_trial` takes how it ended.
+    The program's first import lines, and the rest as the body of a function that is never called: this shows whether
+    the program compiles as a function and its first imports succeed. Lines with `import *` move out of the function,
+    also out of blocks. `judge_trial` takes how it ended.
     """
     lines = source.split("\n")
     start = _first_statement(lines)
     imports = [line for line in lines[:start] if "import *" not in line]
     stars = [line.lstrip("\t") for line in lines if "import *" in line]
     body = ["\t" + line for line in lines[start:] if "import *" not in line]
-    if not body:  # there they look for the function in vain
+    if not body:  # the checker then finds no function
         return "\n".join([*imports, "raise NameError"])
     return "\n".join([*imports, _imports(), *stars, _STREAMS, "def code():", *body, ""])
 
 
 def program(source: str, function: str | None = None) -> str:
-    """What is then run on the tests, or has its `function` called (`synthesize_std_code`, `synthesize_cb_code`).
+    """The program that then runs on the tests or has its `function` called (`synthesize_std_code`,
+    `synthesize_cb_code`).
 
-    Its prelude goes after the imports a program for standard input begins with and may hide them: `from time import
-    time` is undone by `import time`. A program with a function gets it before its first line. The names of our own
-    prelude that it does not have are taken away.
+    For standard input the checker's prelude follows the program's first imports and may hide them: `import time`
+    undoes `from time import time`. For a function it precedes the first line. Names that only our own prelude has are
+    removed.
     """
     if function is not None:
         return "\n".join([_without_our_prelude(), _imports(), source])
@@ -98,7 +99,7 @@ def program(source: str, function: str | None = None) -> str:
 
 
 def _first_statement(lines: list[str]) -> int:
-    """Index of the first line that does not import; blank lines and comments are such lines."""
+    """Index of the first line that does not import; blank lines and comments count as such."""
     for index, line in enumerate(lines):
         if not line.startswith(("from ", "import ")) and "import *" not in line:
             return index
@@ -112,7 +113,7 @@ def _imports() -> str:
 
 
 def _without_our_prelude() -> str:
-    """Lines that take the names of `prelude` out of `builtins`."""
+    """Lines that remove the names of `prelude` from `builtins`."""
     members = {**prelude.NAMES, **prelude.MORE_NAMES}
     names = " ".join([prelude.MODULES, prelude.MORE_MODULES, "np", *members.values()])
     return (
@@ -123,10 +124,10 @@ def _without_our_prelude() -> str:
 
 
 def arguments(values: list) -> list:
-    """The arguments of a call as they are given there (`process_input_output`).
+    """The arguments that the checker passes to a call (`process_input_output`).
 
-    When the first is a dictionary whose keys can all be read as integers they become integers, and the other arguments
-    are dropped.
+    If the first is a dictionary whose keys all read as integers, they become integers and the other arguments are
+    dropped.
     """
     if not (values and isinstance(values[0], dict)):
         return values
@@ -141,11 +142,11 @@ def _integer_keys(dictionary: dict[str, Any]) -> dict[int, Any] | None:
         return None
 
 
-# What it comes to
+# Outcomes
 
 
 def judge_trial(reason: str) -> bool | None:
-    """The outcome of running `trial`; reason: how it ended, "" when well (`compile_and_get_func`, `run_test`)."""
+    """The outcome of running `trial`; reason: how it ended, "" if well (`compile_and_get_func`, `run_test`)."""
     if not reason:
         return True
     return False if _DEADLY.fullmatch(reason) else None
@@ -154,11 +155,11 @@ def judge_trial(reason: str) -> bool | None:
 def judge_text(expected: str | list[str] | bytes, reason: str, output: bytes) -> bool | None:
     """The outcome of a test on standard input (`execute_std_code`).
 
-    reason: how the program ended, "" when well; only running out of time counts. After any other end, with whatever
-    exit status, what it printed is compared. There is no output limit there: who goes past ours is taken for one who
+    reason: how the program ended, "" if well; only running out of time counts. After any other end, with any exit
+    status, its output is compared. The checker has no output limit: a program that exceeds ours counts as one that
     would have run out of time. Output that is not UTF-8 is an error.
     """
-    if reason in ("time limit", "output limit"):
+    if reason in (TIME_LIMIT, OUTPUT_LIMIT):
         return None
     try:
         text = output.decode("utf-8")
@@ -168,18 +169,13 @@ def judge_text(expected: str | list[str] | bytes, reason: str, output: bytes) ->
 
 
 def judge_call(expected: Any, reason: str, tagged: Any = None) -> bool | None:
-    """The outcome of a call (`execute_cb_code`), of which loading the program and finding the function are part.
+    """The outcome of a call (`execute_cb_code`), including loading the program and finding the function.
 
-    reason: why it returned nothing, or "" and `tagged` is what it returned, in tagged form (see `comparison`).
+    reason: why it returned nothing; if "", `tagged` is its value in tagged form (see `comparison`).
     """
     if not reason:
         return passes_value(expected, tagged)
-    return False if reason == "output limit" else judge_trial(reason)
-
-
-def verdict(outcomes: list[bool | None]) -> bool:
-    """Whether the program is correct, given all outcomes up to the first that is not True (`check_correctness`)."""
-    return False not in outcomes
+    return False if reason == OUTPUT_LIMIT else judge_trial(reason)
 
 
 # Comparing
@@ -188,12 +184,12 @@ def verdict(outcomes: list[bool | None]) -> bool:
 def passes_text(expected: str | list[str] | bytes, output: str) -> bool:
     """Whether an output is right (`compare_std_results`). Lists of lines are joined.
 
-    Both are compared as they are but for white space at their two ends: a blank at the end of a line in between counts.
-    The ways out after that were made for lists, and do something else with the text they get:
+    Both are compared exactly, except for white space at their two ends: a blank at the end of an inner line counts.
+    The checker's further attempts were written for lists and do something else with text:
 
     - Each character of the output is a digit and equals, as a number, a line of the expected text: "12" is "1\\n2".
-    - The set of the output's words, each taken as the set of its characters, is the set of the expected lines, each
-      taken as the set of its words. So where all expected words have one character, order and number do not count:
+    - The set of the output's words, each as the set of its characters, equals the set of the expected lines, each as
+      the set of its words. If all expected words have one character, order and number therefore do not count:
       "2 1 1" is "1\\n2", and "11" is "1". The same again with both as numbers to 3 places: "5" is "5.0".
     """
     if isinstance(expected, bytes):
@@ -214,7 +210,7 @@ def _same_digits(lines: list[str], output: str) -> bool:
 
 
 def _close(wanted: float, got: float) -> bool:
-    """As `numpy.allclose` has it by default."""
+    """As `numpy.allclose` by default."""
     return math.isfinite(wanted) and abs(wanted - got) <= 1e-8 + 1e-5 * abs(wanted)
 
 
@@ -233,14 +229,13 @@ def _rounded(text: str) -> float:
 def passes_value(expected: Any, tagged: Any) -> bool:
     """Whether a returned value, in tagged form, is right (`process_input_output`, `execute_cb_code`).
 
-    It must equal the expected value, or its first element if that is a list, by Python's `==`: floats exactly. A tuple
-    is a list; tuples in a list are lists only where they are compared with the first element of what is expected.
-    Integers that are the keys of a dictionary are integers again at the top only. To compare an array raises an
-    exception, so it is right.
+    It must equal the expected value, or the first element of an expected list, by Python's `==`: floats exactly. A
+    tuple counts as a list; tuples in a list do so only when compared with the first expected element. Dictionary keys
+    become integers again at the top level only. Comparing an array raises an exception, so it is right.
     """
     try:
-        got = plain(tagged, _other)
-    except (TypeError, ValueError, RecursionError):  # not in tagged form: the program wrote it itself
+        got = untag(tagged, _other)
+    except (TypeError, ValueError, RecursionError):  # not in tagged form: the program forged it
         return False
     try:
         return _equal(_read_expected(expected), list(got) if isinstance(got, tuple) else got)
@@ -260,7 +255,7 @@ def _equal(wanted: Any, got: Any) -> bool:
     if got == wanted or (first and got == first[0]):
         return True
     if first and isinstance(got, list) and got and isinstance(got[0], tuple):
-        with suppress(TypeError):  # an element that is no sequence
+        with suppress(TypeError):  # an element is no sequence
             return [list(item) for item in got] == first[0]
     return False
 
@@ -268,12 +263,12 @@ def _equal(wanted: Any, got: Any) -> bool:
 class _Array:
     """Stands for a numpy array, which is neither equal nor unequal."""
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[reportAssignmentType]  # Python's own way to say "not hashable"
 
     def __eq__(self, other: object) -> bool:
         raise ValueError("the truth value of an array is ambiguous")
 
 
 def _other(name: str) -> object:
-    """Stands for an object that is of no built-in type; but for arrays it equals nothing."""
+    """Stands for an object of no built-in type, which equals nothing, or for an array."""
     return _Array() if name == "ndarray" else object()

@@ -1,16 +1,16 @@
-"""Special judges: small programs that say what a right answer is where a problem accepts several.
+"""Special judges: small programs that decide what is right where a problem accepts several answers.
 
-One file a problem in a folder, named by its question id, with one function:
+One file per problem in a folder, named by its question id, with one function:
 
-    # checkers/question_17.py: any divisor but 1 and the number itself
+    # checkers/question_17.py: any divisor except 1 and the number itself
     def check(input: str, expected: str, output: str) -> bool:
         number, words = int(input), output.split()
         return len(words) == 1 and words[0].isdecimal() and 1 < int(words[0]) < number and number % int(words[0]) == 0
 
-For a problem that reads standard input the three are texts; for a call-based one `input` is the list of arguments,
-`expected` and `output` are values. `check` is asked only about programs that ended well. It is the user's own code
-and runs inside of the judge, without limits: it has to answer False to whatever a program may print, for when it
-raises, or returns something else than True or False, the answer is not judged.
+For a problem that reads standard input the three arguments are texts; for a call-based one `input` is the list of
+arguments, `expected` and `output` are values. `check` is asked only about programs that ended well. It is the user's
+own code and runs inside the judge without limits. It must return False for any wrong output: if it raises, or returns
+something other than True or False, the answer is not judged.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from hindsight.errors import UserError
 
 
 class SpecialJudge:
-    """The special judge of one problem. Pickled, it goes as its source, so another machine needs no file.
+    """The special judge of one problem. It is pickled as its source, so another machine needs no file.
 
     Raises UserError when the source cannot be run or has no function `check`.
     """
@@ -33,7 +33,7 @@ class SpecialJudge:
         self._check = _load(name, source)
 
     def __call__(self, input: Any, expected: Any, output: Any) -> bool:
-        """Whether the output is right; whatever `check` returns or raises."""
+        """Whether the output is right; returns and raises what `check` does."""
         return self._check(input, expected, output)
 
     def __reduce__(self):
@@ -41,22 +41,22 @@ class SpecialJudge:
 
 
 class SpecialJudges:
-    """The special judges in a folder, each read when it is first asked for; with "" for the folder there are none."""
+    """The special judges in a folder, each read when first needed; with "" as folder there are none."""
 
     def __init__(self, folder: str):
         if folder and not Path(folder).is_dir():
-            raise UserError(f"there is no folder {folder} of special judges")
+            raise UserError(f"the folder {folder} of special judges does not exist")
         self._folder = Path(folder) if folder else None
         self._judges: dict[int, SpecialJudge | None] = {}
 
     def of(self, question_id: int) -> SpecialJudge | None:
-        """The special judge of a problem, None when it has none. Raises UserError when its file is wrong."""
+        """The special judge of a problem, or None. Raises UserError when its file is wrong."""
         if question_id not in self._judges:
             self._judges[question_id] = self._read(question_id)
         return self._judges[question_id]
 
     def digest(self, question_id: int) -> str | None:
-        """What tells one special judge from another, or from none (None)."""
+        """The digest of a problem's special judge, None if it has none: a verdict by another one is out of date."""
         judge = self.of(question_id)
         return judge.digest if judge else None
 
@@ -74,7 +74,7 @@ def _load(name: str, source: str) -> Callable:
     module: dict[str, Any] = {"__name__": Path(name).stem, "__file__": name}
     try:
         exec(compile(source, name, "exec"), module)
-    except (Exception, SystemExit) as error:  # the user's own code: whatever it raises, its file is at fault
+    except (Exception, SystemExit) as error:  # the user's own code: any exception is its file's fault
         raise UserError(f"the special judge {name} cannot be loaded: {type(error).__name__}: {error}") from None
     if not callable(module.get("check")):
         raise UserError(f"the special judge {name} has no function check(input, expected, output)")

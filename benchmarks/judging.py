@@ -27,8 +27,9 @@ from typing import Any
 from hindsight.files.verdicts import TIME_LIMIT
 from hindsight.problem_sets.selection import load_problems
 from hindsight.text.code_blocks import extract_code
+from SkyThought.problem_tests import ProblemTests, read_tests
 from SkyThought.sandbox import prelude
-from SkyThought.taco import ProblemTests, TACOTaskHandler, parse_tests
+from SkyThought.taco import TACOTaskHandler
 
 TACO_REAL = Path(__file__).resolve().parents[2] / "shared" / "taco_real"
 EVERY = 3  # of the real programs, every how many are timed
@@ -46,16 +47,17 @@ def real_items() -> list[Item]:
     items = []
     for kind in ("stdin", "call"):
         rows = (json.loads(line) for line in (TACO_REAL / f"{kind}_problems.jsonl").read_text().splitlines())
-        problems = {row["task_id"]: parse_tests(row["input_output"]) for row in rows}
+        problems = {row["task_id"]: read_tests(row["input_output"]) for row in rows}
         samples = [json.loads(line) for line in (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
         items += [(extract_code(sample["converted_text"]), problems[sample["question_id"]]) for sample in samples]
-    return [(source, tests) for source, tests in items if source is not None and source.strip()]
+    return [(source, tests) for source, tests in items if source and source.strip() and tests]
 
 
 def lab_items() -> list[Item]:
     """The lab's reference solutions with their tests."""
     problems = load_problems("lab", "test")
-    return [(json.loads(row["solutions"])[0], parse_tests(row["input_output"])) for row in problems]
+    items = [(json.loads(row["solutions"])[0], read_tests(row["input_output"])) for row in problems]
+    return [(source, tests) for source, tests in items if tests]
 
 
 def judge_all(items: Iterable[Item], judges: list[TACOTaskHandler]) -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ def test_identical_programs_on_one_problem_are_judged_once(tmp_path):
     result = run_script(SCRIPT, "--input_dir", tmp_path, "--workers", 2)
     assert result.returncode == 0, result.stderr
     assert len(set(verdicts(tmp_path)[:12])) == 1
-    assert "11 answers had the program of another one, which was judged once" in result.stdout
+    assert "11 answers had the same program as another answer, which was judged once" in result.stdout
 
 
 def test_the_script_says_in_one_line_what_contains_the_programs(tmp_path):

@@ -1,4 +1,4 @@
-"""One program, contained: the layers of containment, the warm process and its children, and their messages.
+"""One program, contained: the warm process with its layers, the children that run the program, and their messages.
 
-May import the standard library, numpy and this package only: what is imported here runs beside hostile programs.
+Everything here runs beside hostile programs, so it may import only the standard library, numpy and this package.
 """

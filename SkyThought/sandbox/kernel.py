@@ -1,9 +1,9 @@
-"""The few Linux calls that contain a program and that Python's library has no function for, by `ctypes`.
+"""The few Linux calls that contain a program and that Python's library lacks, through `ctypes`.
 
-Each raises OSError with the kernel's reason. Numbers are those of x86_64 and of aarch64, which agree for everything
-younger than 2019. No package does all of it on a plain account: `pyseccomp` wants a libseccomp that is not installed
+Each raises OSError with the kernel's reason. The numbers are those of x86_64 and aarch64, which agree for calls younger
+than 2019. No package does all of this on an ordinary account: `pyseccomp` needs a libseccomp that is not installed
 everywhere, the Landlock bindings know neither scopes nor rules without paths, and bubblewrap and nsjail start an
-interpreter for each use, which is what the warm process is there to save.
+interpreter per use, which the warm process exists to avoid.
 """
 
 import ctypes
@@ -43,7 +43,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def unshare(flags: int) -> None:
-    """unshare(2): new namespaces for this process (a new pid namespace: for its next child)."""
+    """unshare(2): new namespaces for this process (a pid namespace: for its next child)."""
     _done(_libc.unshare(flags))
 
 
@@ -54,7 +54,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 
 
 def enter_root(folder: str) -> None:
-    """Make a folder, which is a mount point, the root of the file system, and forget the old one."""
+    """Make a folder, which is a mount point, the root of the file system, and unmount the old root."""
     os.chdir(folder)
     dot = ctypes.create_string_buffer(b".")
     _done(_syscall(_PIVOT_ROOT, ctypes.addressof(dot), ctypes.addressof(dot), 0, 0))
@@ -63,19 +63,19 @@ def enter_root(folder: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, root's too."""
+    """Give up every capability, also root's."""
     header, none = ctypes.create_string_buffer(struct.pack("<Ii", 0x20080522, 0)), ctypes.create_string_buffer(24)
     _done(_syscall(_CAPSET, ctypes.addressof(header), ctypes.addressof(none), 0, 0))
 
 
-# A program's child makes two calls of the kernel itself. Their arguments are made beforehand and nothing is converted,
-# looked up or kept about errors, which saves it a fifth of a millisecond.
+# A program's child makes two of these calls itself. Arguments prepared before the fork, and no conversion, look-up or
+# errno, save it a fifth of a millisecond.
 _direct = ctypes.PyDLL(None).syscall
 _NOTHING = tuple(ctypes.c_long(number) for number in (157 if X86 else 167, PR_SET_PDEATHSIG, 0, 0))
 
 
 class _Layer:
-    """What is put into force by one call of the kernel; made `dry`, by a call that changes nothing."""
+    """Put into force by one system call; while `dry`, by a call that changes nothing."""
 
     _arguments: tuple[ctypes.c_long, ...]
 
@@ -88,13 +88,13 @@ class _Layer:
         self._in_force = _NOTHING if dry else self._arguments
 
     def install(self) -> None:
-        """From here on, and for every child. Wants no_new_privs. Raises OSError."""
+        """Put it into force for this process and every child. Requires no_new_privs. Raises OSError."""
         if _direct(*self._in_force):
-            raise OSError("the kernel did not take what contains a program")
+            raise OSError("the kernel refused a layer that contains a program")
 
 
 class Filter(_Layer):
-    """A seccomp program: instructions as `struct sock_filter`, kept where the kernel can read them."""
+    """A seccomp program: instructions as `struct sock_filter`, in memory that the kernel can read."""
 
     def __init__(self, instructions: list[tuple[int, int, int, int]]):
         packed = b"".join(struct.pack("<HBBI", *each) for each in instructions)
@@ -112,7 +112,7 @@ class Filter(_Layer):
 
 
 class Ruleset(_Layer):
-    """Landlock rules that handle these rights (bit sets of linux/landlock.h)."""
+    """Landlock rules about these rights (bit sets of linux/landlock.h)."""
 
     def __init__(self, files: int, network: int, scopes: int, version: int):
         attributes = struct.pack("<QQQ", files, network, scopes)
@@ -123,7 +123,7 @@ class Ruleset(_Layer):
         self.dry = False
 
     def allow(self, path: str, rights: int) -> None:
-        """Allow rights on a file, or on a folder and all that is in it."""
+        """Allow rights on a file, or on a folder and its content."""
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
             rule = ctypes.create_string_buffer(struct.pack("<Qi", rights, descriptor), 12)
@@ -134,17 +134,17 @@ class Ruleset(_Layer):
 
 
 def landlock_version() -> int:
-    """The kernel's Landlock ABI. Raises OSError where it has none."""
+    """The version of the kernel's Landlock ABI. Raises OSError if it has none."""
     return _done(_syscall(_LANDLOCK_CREATE, 0, 0, 1, 0))
 
 
 def release_memory() -> None:
-    """Give the machine back what was freed: the C library keeps it, for each thread anew (malloc_trim(3))."""
-    trim = getattr(_libc, "malloc_trim", None)  # of GNU's alone
+    """Give freed memory back to the machine; the C library keeps it, per thread (malloc_trim(3))."""
+    trim = getattr(_libc, "malloc_trim", None)  # only GNU's C library has it
     if trim is not None:
         trim(0)
 
 
 def supported() -> bool:
-    """Whether this is a Linux whose numbers stand here."""
+    """Whether this module knows the numbers of this system's calls."""
     return sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"

@@ -1,36 +1,54 @@
-"""Messages between the judge and a warm process, over a socket that keeps them apart. Files come with them.
+"""Messages between the judge and a warm process, over a socket that keeps them apart and carries files too.
 
-What a program prints or returns does not go this way: it goes through pipes of the judge's own, whose other ends the
-children get, so no process that later programs are forks of ever holds it.
+A program's output and values take another way: pipes from the children straight to the judge. The process from which
+later programs are forked therefore never holds them.
 """
 
 import os
 import socket
 import struct
 import sys
+from typing import NamedTuple
 
-MESSAGE_BYTES = 60_000  # most bytes of a message; what is longer comes as a file
+MESSAGE_BYTES = 60_000  # longest message; a longer text comes as a file
 _MOST_FILES = socket.CMSG_LEN(2 * 4)
 
 # judge -> warm process
 PROGRAM = b"P"  # files: the program's text, the pipe for reports
 TEST = b"T"  # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
 CALLS = b"C"  # LIMITS, then the function's name; files: the lists of arguments, as JSON
-NEXT = b"N"  # a call has returned: the next one has its whole time
-STOP = b"S"  # end the child that runs
+NEXT = b"N"  # a call has returned: the next one starts with its full time
+STOP = b"S"  # end the running child
 # warm process -> judge
-READY = b"A"  # JSON: what is on
-ENDED = b"R"  # RESULT: the child has ended
+READY = b"A"  # JSON: the layers that are on and off, and what a program could do
+ENDED = b"R"  # an Ending: the child has ended
 USED = b"U"  # SECONDS of CPU time until NEXT was read
 
 LIMITS = struct.Struct("<dd")  # CPU seconds, wall seconds
-RESULT = struct.Struct("<idc")  # wait status, CPU seconds, limit met (one of the below)
 SECONDS = struct.Struct("<d")
-NO_LIMIT, CPU, WALL, DISK, THREADS = b"-", b"c", b"w", b"d", b"t"
+NO_LIMIT, CPU, WALL, DISK, THREADS = b"-", b"c", b"w", b"d", b"t"  # the limit that a child met
+_ENDING = struct.Struct("<idc")
+
+
+class Ending(NamedTuple):
+    """How a child ended: its wait status, CPU seconds and the limit it met."""
+
+    status: int
+    cpu_seconds: float
+    limit: bytes
+
+    def pack(self) -> bytes:
+        """As bytes of a message."""
+        return _ENDING.pack(*self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Ending":
+        """From the bytes of a message."""
+        return cls(*_ENDING.unpack(data))
 
 
 def send(to: socket.socket, message: bytes, *files: int) -> None:
-    """Send a message and files, which stay open here. Raises OSError when nobody is there to take it."""
+    """Send a message and files, which stay open here. Raises OSError when the other side is gone."""
     if files:
         packed = struct.pack(f"={len(files)}i", *files)
         to.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)])
@@ -39,7 +57,7 @@ def send(to: socket.socket, message: bytes, *files: int) -> None:
 
 
 def receive(source: socket.socket) -> tuple[bytes, list[int]]:
-    """The next message and the files that came with it; empty when the other side is gone. Raises OSError."""
+    """The next message and its files; an empty message when the other side is gone. Raises OSError."""
     message, attached, _, _ = source.recvmsg(MESSAGE_BYTES, _MOST_FILES)
     if not attached:
         return message, []
@@ -48,7 +66,7 @@ def receive(source: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def memory_file(content: bytes = b"") -> int:
-    """A descriptor of an unnamed file in memory that holds this, to be read from its start."""
+    """A descriptor of an unnamed file in memory with this content, positioned at its start."""
     file = os.memfd_create("judge", os.MFD_CLOEXEC)
     rest = memoryview(content)
     while rest:
@@ -58,7 +76,7 @@ def memory_file(content: bytes = b"") -> int:
 
 
 def read_file(file: int) -> bytes:
-    """The whole content of a memory file, wherever it stands."""
+    """The whole content of a memory file, from any position."""
     parts, size = [], os.fstat(file).st_size
     while size > 0 and (part := os.pread(file, size, sum(map(len, parts)))):
         parts.append(part)

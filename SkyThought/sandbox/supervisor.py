@@ -1,61 +1,33 @@
-"""The warm process at work: forks a child for each test of a program, watches it and says how it ended.
+"""The warm process at work: forks a child for each test of a program, watches it and reports how it ended.
 
-What it says to the judge, and hears, is in `messages`. It never sees an expected output, nor what a program prints or
-returns. A program is read and compiled in the child of its first test, before it runs; the children of later tests
-find the code in a file in memory. So nothing of a program is executed, or parsed, or even kept in this process.
+`messages` has what it exchanges with the judge. It never sees an expected output, nor a program's output or values. A
+program is read and compiled in the child of its first test; the children of later tests find the code in a file in
+memory. This process therefore never executes, parses or keeps any part of a program.
 """
 
 import os
 import select
 import signal
 import socket
-import time
 from fcntl import F_GETPIPE_SZ, fcntl
-from typing import NamedTuple
 
 from SkyThought.sandbox import messages
-from SkyThought.sandbox.child_process import REPORT_FD, Interpreter
-from SkyThought.sandbox.layers import FOLDER_BYTES, Sandbox
+from SkyThought.sandbox.interpreter import Interpreter
+from SkyThought.sandbox.layers import Sandbox
+from SkyThought.sandbox.messages import Ending
+from SkyThought.sandbox.processes import ChildTimer, count_threads, kill_children
+from SkyThought.sandbox.program_folder import FOLDER_BYTES, folder_bytes
+from SkyThought.sandbox.report import REPORT_FD
 
 MOST_THREADS = 256
-SMALLEST_PIPE = 4096  # what any pipe holds
-QUICK_SECONDS = 0.003  # until then nothing but the child's end is looked at
-LOOK_SECONDS = 0.1  # longest time between two looks at a child
+SMALLEST_PIPE = 4096  # every pipe holds this much
+QUICK_SECONDS = 0.003  # until then only the child's end is awaited
+CHECK_SECONDS = 0.1  # longest time between two checks of a child
 _CHILD_ENDED = {signal.SIGCHLD}
 
 
-class Ended(NamedTuple):
-    """How a child ended: its wait status, CPU seconds and the limit it met (see `messages`)."""
-
-    status: int
-    cpu: float
-    limit: bytes
-
-
-class Clock:
-    """The time of a child, or of its present call."""
-
-    def __init__(self, pid: int, cpu_limit: float, wall_limit: float):
-        self.pid, self.cpu_limit, self.wall_limit = pid, cpu_limit, wall_limit
-        self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
-
-    def restart(self) -> float:
-        """A new call begins, with its whole time again; CPU seconds since the last restart."""
-        cpu = cpu_seconds(self.pid)
-        used, self.cpu_before = cpu - self.cpu_before, cpu
-        self.started, self.waited_before = time.monotonic(), seconds_waited(self.pid)
-        return max(0.0, used)
-
-    def seconds_left(self) -> tuple[float, float]:
-        """CPU and wall seconds left. Time spent waiting for a core is not the program's."""
-        wall = time.monotonic() - self.started
-        if wall > self.wall_limit:
-            wall -= seconds_waited(self.pid) - self.waited_before
-        return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
-
-
 class Supervisor:
-    """Runs one program after another. control: the judge's socket; interpreter: what the children run programs in."""
+    """Runs one program after another. control: the judge's socket; interpreter: where children run programs."""
 
     def __init__(self, control: socket.socket, sandbox: Sandbox, interpreter: Interpreter):
         self.control, self.sandbox, self.interpreter = control, sandbox, interpreter
@@ -63,13 +35,13 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
 
     def serve(self) -> None:
-        """Run tests until the judge is gone. Raises OSError then, or returns."""
+        """Run tests until the judge is gone; then return or raise OSError."""
         start = 1 + messages.LIMITS.size
         while True:
             message, files = messages.receive(self.control)
             kind = message[:1]
             if kind == messages.TEST:
-                source = files[1] if len(files) > 1 else piped(message[start:])
+                source = files[1] if len(files) > 1 else pipe_with(message[start:])
                 pid = os.fork()
                 if pid == 0:
                     self.interpreter.run(source, files[0])
@@ -87,29 +59,29 @@ class Supervisor:
     def _take_program(self, source: int, reports: int) -> None:
         os.dup2(reports, REPORT_FD)
         os.close(reports)
-        self.interpreter.take(source)
+        self.interpreter.program.take(source)
 
     def _finish(self, pid: int, limits: tuple[float, float], *files: int) -> None:
-        """See a child to its end, and say how it was."""
+        """Wait for a child's end, prepare the folder for the next test, and report the ending."""
         for file in files:
             os.close(file)
-        ended = self._wait_briefly(pid) or self._watch(Clock(pid, *limits))
-        if not self.interpreter.is_laid_out():  # for the next test
-            self.interpreter.lay_out()
-        messages.send(self.control, messages.ENDED + messages.RESULT.pack(*ended))
+        ending = self._wait_briefly(pid) or self._watch(ChildTimer(pid, *limits))
+        if not self.interpreter.program.is_laid_out():
+            self.interpreter.program.lay_out()
+        messages.send(self.control, messages.ENDED + ending.pack())
 
-    def _wait_briefly(self, pid: int) -> Ended | None:
-        """How a child ended that ends soon, as most do; None if it does not."""
+    def _wait_briefly(self, pid: int) -> Ending | None:
+        """The ending of a child that ends soon, as most do; None if it does not."""
         while signal.sigtimedwait(_CHILD_ENDED, QUICK_SECONDS) is not None:
             gone, status, usage = os.wait4(pid, os.WNOHANG)
-            if gone:  # otherwise it was the signal of a child before
+            if gone:  # otherwise the signal was an earlier child's
                 self._kill_rest()
-                return Ended(status, usage.ru_utime + usage.ru_stime, messages.NO_LIMIT)
+                return Ending(status, usage.ru_utime + usage.ru_stime, messages.NO_LIMIT)
         return None
 
-    def _watch(self, clock: Clock) -> Ended:
+    def _watch(self, timer: ChildTimer) -> Ending:
         """Wait until a child has ended, or end it."""
-        descriptor = os.pidfd_open(clock.pid)
+        descriptor = os.pidfd_open(timer.pid)
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         poller.register(self.control, select.POLLIN)
@@ -118,49 +90,49 @@ class Supervisor:
             ready = [number for number, _ in poller.poll(1000 * wait)]
             if descriptor in ready:
                 break
-            if self.control.fileno() in ready and not self._hear(clock):
+            if self.control.fileno() in ready and not self._may_continue(timer):
                 break
-            limit_met, wait = self._look(clock)
+            limit_met, wait = self._check(timer)
         os.close(descriptor)
-        return self._end(clock.pid, limit_met)
+        return self._end(timer.pid, limit_met)
 
-    def _hear(self, clock: Clock) -> bool:
-        """What the judge says while a child runs: whether it is to go on."""
+    def _may_continue(self, timer: ChildTimer) -> bool:
+        """Receive a message of the judge while a child runs; whether the child may continue."""
         message, _ = messages.receive(self.control)
         if message[:1] != messages.NEXT:
             return False
-        messages.send(self.control, messages.USED + messages.SECONDS.pack(clock.restart()))
+        messages.send(self.control, messages.USED + messages.SECONDS.pack(timer.restart()))
         return True
 
-    def _look(self, clock: Clock) -> tuple[bytes, float]:
-        """The limit a running child has met, and seconds until the next look."""
-        cpu, wall = clock.seconds_left()
+    def _check(self, timer: ChildTimer) -> tuple[bytes, float]:
+        """The limit that a running child has met, and seconds until the next check."""
+        cpu, wall = timer.seconds_left()
         if cpu <= 0:
             return messages.CPU, 0
         if wall <= 0:
             return messages.WALL, 0
-        if threads(clock.pid) > MOST_THREADS:
+        if count_threads(timer.pid) > MOST_THREADS:
             return messages.THREADS, 0
         if "namespaces" not in self.sandbox.on and folder_bytes(".") > FOLDER_BYTES:
             return messages.DISK, 0
-        return messages.NO_LIMIT, max(0.001, min(cpu, wall, LOOK_SECONDS))
+        return messages.NO_LIMIT, max(0.001, min(cpu, wall, CHECK_SECONDS))
 
-    def _end(self, pid: int, limit_met: bytes) -> Ended:
+    def _end(self, pid: int, limit_met: bytes) -> Ending:
         gone, status, usage = os.wait4(pid, os.WNOHANG)
         if gone == 0:
             os.kill(pid, signal.SIGKILL)
             _, status, usage = os.wait4(pid, 0)
         self._kill_rest()
-        return Ended(status, usage.ru_utime + usage.ru_stime, limit_met)
+        return Ending(status, usage.ru_utime + usage.ru_stime, limit_met)
 
     def _kill_rest(self) -> None:
-        """End what a program left behind, where it could start processes."""
+        """End the processes that a program left behind, if it could start any."""
         if not self.sandbox.forbids_processes:
             kill_children()
 
 
-def piped(stdin: bytes) -> int:
-    """A descriptor of a pipe that holds a short input whole; of a file where the user's share of pipes is used up."""
+def pipe_with(stdin: bytes) -> int:
+    """A descriptor of a pipe that holds a short input; of a file where the user's share of pipes is used up."""
     source, ours = os.pipe()
     try:
         if len(stdin) > SMALLEST_PIPE and len(stdin) > fcntl(ours, F_GETPIPE_SZ):  # others hold large pipes
@@ -171,57 +143,3 @@ def piped(stdin: bytes) -> int:
     finally:
         os.close(ours)
     return source
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time a process has used, all its threads together (see clock_getcpuclockid(3)); 0 if it is gone."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
-
-
-def seconds_waited(pid: int) -> float:
-    """Wall time a process spent ready to run with no core to run on; 0 where the kernel does not count it."""
-    try:
-        with open(f"/proc/{pid}/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
-
-
-def threads(pid: int) -> int:
-    """The number of a process's threads; 0 if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[17])
-    except (OSError, IndexError):
-        return 0
-
-
-def folder_bytes(folder: str) -> int:
-    """What the files in a folder take; a folder or file that cannot be looked at counts as nothing."""
-    total = 0
-    try:
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                total += 4096 + folder_bytes(entry.path)
-            else:
-                total += 4096 + entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return total
-    return total
-
-
-def kill_children() -> None:
-    """Kill and reap every process that is left; killing one makes its children this process's, their subreaper."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            with open(f"/proc/self/task/{os.getpid()}/children") as file:
-                for child in file.read().split():
-                    os.kill(int(child), signal.SIGKILL)
-            os.waitpid(-1, 0)

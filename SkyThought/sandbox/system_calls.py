@@ -1,11 +1,11 @@
-"""What a program may ask of the kernel: two seccomp filters, made from the lists below.
+"""The system calls that a program may make: two seccomp filters, made from the lists below.
 
-The first is installed once, by the warm process, and inherited. The second costs a program's child 50 microseconds and
-takes away what the processes above it need themselves: starting processes, signals (but to itself) and memory files.
-Everything not named is allowed, apart from calls younger than the lists, which fail as on an older kernel (ENOSYS);
-C libraries fall back from those.
+The warm process installs the first once, and its children inherit it. The second costs a program's child 50
+microseconds and forbids what the processes above it need themselves: new processes, signals (except to itself) and
+memory files. Calls not listed are allowed, except those younger than the lists, which fail as on an older kernel
+(ENOSYS); C libraries then fall back to older calls.
 
-The numbers are x86_64's and aarch64's, None where an architecture has no such call.
+The numbers are those of x86_64 and aarch64, None if the architecture lacks the call.
 """
 
 import errno
@@ -13,10 +13,10 @@ import errno
 from SkyThought.sandbox.kernel import X86, Filter
 
 AUDIT_ARCH = 0xC000003E if X86 else 0xC00000B7
-YOUNGEST = 451  # cachestat; what came later (fchmodat2, setxattrat, ...) is unknown here
+YOUNGEST = 451  # cachestat; later calls (fchmodat2, setxattrat, ...) are not listed here
 CLONE_THREAD = 0x10000
 
-DENIED = {  # to every process behind the judge; EPERM
+DENIED = {  # to the warm process and its children; EPERM
     "execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117),
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201),
     "tkill": (200, 130), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240),
@@ -52,16 +52,16 @@ DENIED = {  # to every process behind the judge; EPERM
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
     "lremovexattr": (198, 15), "fremovexattr": (199, 16),
 }  # fmt: skip
-FIRST_ARGUMENT_ZERO = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # of this process, not of another
-# Signals by way of a descriptor, and input put into a terminal.
+FIRST_ARGUMENT_ZERO = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}  # on this process only
+# Signals through a descriptor, and input injected into a terminal.
 FORBIDDEN_COMMANDS = {
     (72, 25): (8, 10, 15),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
     (16, 29): (0x8901, 0x8902, 0x5410, 0x5412),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSPGRP, TIOCSTI
 }
-SOCKETPAIR = (53, 199)  # of streams alone, which asyncio wants: datagrams can be sent to sockets of others
+SOCKETPAIR = (53, 199)  # streams only, for asyncio: a datagram socket can send to other processes' sockets
 SOCK_STREAM, SOCKET_KIND = 1, 0xF
 
-NO_PROCESSES = {"fork": (57, None), "vfork": (58, None)}  # EAGAIN, as where the number of processes is used up
+NO_PROCESSES = {"fork": (57, None), "vfork": (58, None)}  # EAGAIN, as when the limit of processes is reached
 CLONE, CLONE3 = (56, 220), (435, 435)
 NOT_FOR_PROGRAMS = {"memfd_create": (319, 279), "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53)}
 OWN_PROCESS_ONLY = {"kill": (62, 129), "tgkill": (234, 131)}
@@ -87,14 +87,18 @@ def _deny(numbers: tuple[int | None, int | None], error: int) -> list[Instructio
 
 
 def _rule(numbers: tuple[int | None, int | None], argument: int, tests: list[Instruction]) -> list[Instruction]:
-    """For one call: load the low half of an argument and test it; the tests end in an answer."""
+    """For one call: load the low half of an argument and test it; the tests end in a return.
+
+    Every call with such a rule has a number on both architectures.
+    """
     number = _number(numbers)
+    assert number is not None
     load = (_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
     return [(_EQUAL, 0, 1 + len(tests), number), load, *tests]
 
 
 def inherited_filter() -> Filter:
-    """The filter of the warm process and all that comes after it."""
+    """The filter of the warm process and all of its children."""
     allow = (_RETURN, 0, 0, _ALLOW)
     rules = [
         (_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, AUDIT_ARCH), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER),
@@ -113,7 +117,7 @@ def inherited_filter() -> Filter:
 
 
 class ProgramFilter(Filter):
-    """The filter of a program's child, made before the fork; `allow_signals_to` writes the child's own id into it."""
+    """The filter of a program's child, made before the fork; `allow_signals_to` inserts the child's own id."""
 
     def __init__(self) -> None:
         allow = (_RETURN, 0, 0, _ALLOW)
@@ -132,6 +136,6 @@ class ProgramFilter(Filter):
         self._places = tuple(places)
 
     def allow_signals_to(self, pid: int) -> None:
-        """Before it is installed: the one process that may be sent signals."""
+        """Set the only process that may receive signals; before the filter is installed."""
         for place in self._places:
             self.set_value(place, pid)

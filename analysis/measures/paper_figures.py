@@ -17,7 +17,8 @@ from hindsight.files import answer_files, records
 from hindsight.files.verdicts import NO_CODE
 from hindsight.pass_at_k.estimators import Estimate, estimate_mean
 from hindsight.problem_sets.problem_lookup import ProblemLookup
-from SkyThought.judges import LocalJudges, judge_all, make_task
+from SkyThought.judges import JudgeOptions, judge_all, problem_to_judge
+from SkyThought.local_judges import LocalJudges
 from SkyThought.sandbox.layers import LAYERS
 
 CORRECT, WITHOUT_CODE = "correct", "without code"
@@ -26,7 +27,7 @@ PAPER = {
     WITHOUT_CODE: {0.0: 0.556, 0.5: 0.300, 0.7: 0.166, 1.0: 0.105},
 }
 BY_BOTH, BY_THE_PAPER, BY_OURS = "correct by both", "only by the paper's checker", "only by ours"
-LIMITS = {"timeout": 4.0, "memory_mb": 4096, "layers": LAYERS, "unsafe": False}  # step 3's
+STEP_3 = JudgeOptions(timeout=4.0, memory_mb=4096, sandbox=LAYERS, unsafe=False, reference_rules=True)
 
 Verdicts = dict[tuple[int, int], bool]
 
@@ -54,9 +55,9 @@ def judge_by_the_papers_rules(run: str) -> Verdicts:
     """
     lookup, files = ProblemLookup(""), answer_files.list_files(run_folder(run), "converted")
     workers = len(os.sched_getaffinity(0))
-    with closing(LocalJudges(workers, {**LIMITS, "reference_rules": True})) as judges:
+    with closing(LocalJudges(workers, STEP_3)) as judges:
         programs = (
-            (key, make_task(key[0], lookup.problem(record).get("input_output")),
+            (key, problem_to_judge(key[0], lookup.problem(record).get("input_output")),
              judges.find_program(record["converted_text"]))
             for key, record in ((key, records.read_record(path)) for key, path in files.items())
         )  # fmt: skip

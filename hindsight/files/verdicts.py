@@ -70,9 +70,13 @@ def counts_as(record: Mapping[str, Any]) -> Outcome:
     return outcome_of("converted_text" in record, "correctness" in record, *verdict)
 
 
-def verdict_name(record: Mapping[str, Any]) -> str:
-    """The verdict in words, without its particulars: "correct", a reason ("runtime error"), or the outcome."""
+def verdict_in_full(record: Mapping[str, Any]) -> str:
+    """The verdict in words: "correct", the whole reason ("runtime error: ValueError"), or the outcome."""
     outcome = counts_as(record)
-    if outcome is not Outcome.WRONG:
-        return str(outcome)
-    return (record.get("correctness_reason") or "").split(":")[0] or str(outcome)
+    reason = record.get("correctness_reason") if outcome is Outcome.WRONG else None
+    return reason or str(outcome)
+
+
+def verdict_name(record: Mapping[str, Any]) -> str:
+    """The verdict in words without its particulars: "correct", a reason ("runtime error"), or the outcome."""
+    return verdict_in_full(record).split(":")[0]

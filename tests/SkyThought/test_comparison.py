@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SkyThought.comparison import same_text, same_value, shown
-from SkyThought.sandbox.child_process import tag
+from SkyThought.comparison import format_value, same_text, same_value
+from SkyThought.sandbox.tagged_values import tag
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -148,5 +148,5 @@ def _parts(value):
 
 
 def test_a_value_is_shown_as_python_shows_it():
-    assert shown(tag({1: (2, [3.5]), "a": None})) == "{1: (2, [3.5]), 'a': None}"
-    assert shown(tag({1, 2})) == "<set object>"
+    assert format_value(tag({1: (2, [3.5]), "a": None})) == "{1: (2, [3.5]), 'a': None}"
+    assert format_value(tag({1, 2})) == "<set object>"

@@ -4,16 +4,19 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.errors import UserError
-from SkyThought.judges import AHEAD, HELD, LocalJudges, Task, judge_all, make_task
+from SkyThought.judges import AHEAD, HELD, JudgeOptions, ProblemToJudge, judge_all, problem_to_judge
+from SkyThought.local_judges import LocalJudges
+from SkyThought.sandbox.layers import LAYERS
 
 ECHO = {"inputs": ["a\n"], "outputs": ["a\n"]}
-OPTIONS = {"timeout": 1.0, "memory_mb": 1024}
+OPTIONS = JudgeOptions(timeout=1.0, memory_mb=1024, sandbox=LAYERS, unsafe=False)
 
 
 class RandomJudges:
@@ -37,7 +40,7 @@ class RandomJudges:
 def work(problems, log):
     """The answers of each problem, whose programs `problems` holds; what was read is added to `log`."""
     for number, sources in enumerate(problems):
-        task = Task(number, None)
+        task = ProblemToJudge(number, None)
         for sample, source in enumerate(sources):
             log.append((number, sample))
             yield (number, sample), task, source
@@ -77,7 +80,7 @@ def test_one_worker_and_several_give_the_same_verdicts():
     found = []
     for workers in (1, 3):
         judges = LocalJudges(workers, OPTIONS)
-        programs = ((source, make_task(0, ECHO), source) for source in sources)
+        programs = ((source, problem_to_judge(0, ECHO), source) for source in sources)
         found.append({source: result["reason"] for source, result in judge_all(judges, programs)})
         judges.close()
     assert found[0] == found[1]
@@ -87,15 +90,15 @@ def test_one_worker_and_several_give_the_same_verdicts():
 
 def test_what_a_judge_raises_comes_out_where_its_verdict_is_asked_for():
     judges = LocalJudges(1, OPTIONS)
-    future = judges.submit(Task(0, "not tests"), "print()")
+    future = judges.submit(ProblemToJudge(0, "not tests"), "print()")
     assert isinstance(future.exception(), AttributeError)
-    assert judges.submit(make_task(0, ECHO), "print('a')").result()["correctness"] is True
+    assert judges.submit(problem_to_judge(0, ECHO), "print('a')").result()["correctness"] is True
     judges.close()
 
 
 def test_judges_that_are_closed_have_forgotten_what_waited_and_leave_no_thread():
     judges = LocalJudges(1, OPTIONS)
-    futures = [judges.submit(make_task(0, ECHO), f"import time\ntime.sleep(0.2)\nprint({n})") for n in range(50)]
+    futures = [judges.submit(problem_to_judge(0, ECHO), f"import time\ntime.sleep(0.2)\nprint({n})") for n in range(50)]
     begun = time.monotonic()
     judges.close()
     assert time.monotonic() - begun < 3
@@ -105,4 +108,4 @@ def test_judges_that_are_closed_have_forgotten_what_waited_and_leave_no_thread()
 
 def test_programs_that_nothing_would_contain_are_refused():
     with pytest.raises(UserError, match="--unsafe"):
-        LocalJudges(1, {**OPTIONS, "layers": ()})
+        LocalJudges(1, replace(OPTIONS, sandbox=()))

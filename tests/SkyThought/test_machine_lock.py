@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from SkyThought.machine_lock import Machine
-from SkyThought.taco import TACOTaskHandler, make_tests
+from SkyThought.machine_lock import MachineLock
+from SkyThought.problem_tests import make_tests
+from SkyThought.taco import TACOTaskHandler
 
 BURN = "import time\nend = float(input())\nwhile time.process_time() < end: pass\nprint('done')"
 SLOW_UNTIL = (
@@ -20,11 +21,11 @@ def one_test(text):
 
 
 def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
-    first, second, third = Machine(), Machine(), Machine()
+    first, second, third = MachineLock(), MachineLock(), MachineLock()
     order = []
 
     def alone():
-        with second.shared(), second.alone():
+        with second.shared(), second.exclusive():
             order.append("alone")
             time.sleep(0.2)
             order.append("alone no more")
@@ -49,16 +50,16 @@ def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
 
 def test_the_machine_is_busy_while_another_judge_runs_a_program(monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-    first, second = Machine(), Machine()
+    first, second = MachineLock(), MachineLock()
     with first.shared():
-        assert not first.is_busy()
+        assert not first.machine_is_busy()
         with second.shared():
-            assert first.is_busy()
-            assert second.is_busy()
-        assert not first.is_busy()
+            assert first.machine_is_busy()
+            assert second.machine_is_busy()
+        assert not first.machine_is_busy()
     monkeypatch.setattr("os.getloadavg", lambda: (9.0, 0.0, 0.0))
     with first.shared():
-        assert first.is_busy()
+        assert first.machine_is_busy()
     first.close()
     second.close()
 

@@ -90,7 +90,7 @@ def test_a_wrong_file_is_named_in_one_sentence(tmp_path, checkers, source, sente
 def test_a_folder_that_is_not_there_is_said_before_anything_is_recorded(tmp_path):
     write_converted(tmp_path / "run", 1, 0, "print(2)", DIVISOR)
     result, _ = judge(tmp_path / "run", tmp_path / "none")
-    assert (result.returncode, "there is no folder" in result.stderr) == (2, True)
+    assert (result.returncode, "does not exist" in result.stderr) == (2, True)
     assert not (tmp_path / "run" / "run.json").exists()
 
 

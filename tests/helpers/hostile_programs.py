@@ -1,4 +1,4 @@
-"""Reads the hostile and awkward programs of tests/hostile, and puts in their way what they must not touch.
+"""Reads the hostile and awkward programs of tests/data/hostile, and puts in their way what they must not touch.
 
 A file is a header and, after the first empty line, the program:
 
@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = Path(__file__).parents[1] / "data" / "hostile"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tests" / "data" / "hostile"
 LIMITS = {"timeout": 1.0, "memory_mb": 1024}
 MARK = "left_by_a_hostile_program"  # what they call the files they want to leave somewhere
 SECRET = "swordfish"

@@ -18,7 +18,8 @@ import pytest
 from hostile_programs import ROOT, SECRET, Bait, children, descendants, ended, read_all
 
 from hindsight.errors import UserError
-from SkyThought.taco import TACOTaskHandler, make_tests
+from SkyThought.problem_tests import make_tests
+from SkyThought.taco import TACOTaskHandler
 
 LAYERS = {
     "all": ("namespaces", "landlock", "seccomp"),
@@ -196,7 +197,8 @@ JUDGE = """
 import sys
 sys.path.append({tests!r})
 from hostile_programs import FOLDER, read
-from SkyThought.taco import TACOTaskHandler, make_tests
+from SkyThought.problem_tests import make_tests
+from SkyThought.taco import TACOTaskHandler
 program = read(FOLDER / "{name}.py")
 judge = TACOTaskHandler(timeout=30, layers={layers})
 print(judge.protection(), flush=True)

@@ -16,16 +16,20 @@ import pytest
 from scripts import ROOT
 
 from hindsight.errors import UserError
-from SkyThought.sandbox import helper_process
-from SkyThought.sandbox.layers import LAYERS, empty_folder, readable_paths
-from SkyThought.taco import TACOTaskHandler, make_tests
+from SkyThought.execution import warm_process_handle
+from SkyThought.problem_tests import make_tests
+from SkyThought.sandbox.layers import LAYERS
+from SkyThought.sandbox.program_folder import empty_folder
+from SkyThought.sandbox.readable_paths import readable_paths
+from SkyThought.taco import TACOTaskHandler
 
 SQUARE = make_tests({"inputs": ["3\n"], "outputs": ["9\n"]})
 NOBODY = 65534
 AS_A_USER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from SkyThought.taco import TACOTaskHandler, make_tests
+from SkyThought.problem_tests import make_tests
+from SkyThought.taco import TACOTaskHandler
 tests = make_tests({"inputs": ["3"], "outputs": ["9"]})
 for layers in (("namespaces", "landlock", "seccomp"), ("landlock", "seccomp"), ("namespaces", "seccomp")):
     with TACOTaskHandler(layers=layers) as judge:
@@ -118,13 +122,13 @@ def test_a_program_reads_its_own_text_and_finds_nothing_else_in_its_folder():
 def test_folders_of_killed_judges_are_removed_by_the_next_one(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = ("999999999-gone", f"{os.getpid()}-mine", "x-other", "999999998-of_another_container")
-    folders = [tmp_path / f"{helper_process.PREFIX}{name}" for name in names]
+    folders = [tmp_path / f"{warm_process_handle.PREFIX}{name}" for name in names]
     for folder in folders:
         (folder / "box").mkdir(parents=True)
         (folder / "secret").touch()
     with (folders[-1] / "secret").open() as used:
         fcntl.flock(used, fcntl.LOCK_EX)
-        helper_process.remove_leftovers()
+        warm_process_handle.remove_leftovers()
     assert [folder.exists() for folder in folders] == [False, True, True, True]
 
 

@@ -1,4 +1,4 @@
-"""The judge's handle of a warm process: starts it, speaks to it (see `messages`) and ends it. Linux only."""
+"""The judge's handle of a warm process: starts it, exchanges `messages` with it and ends it. Linux only."""
 
 import fcntl
 import json
@@ -18,24 +18,23 @@ from hindsight.errors import UserError
 from SkyThought.sandbox import messages
 from SkyThought.sandbox.layers import LAYERS
 
-START_SECONDS = 120  # for the warm process to import what it imports, on a busy machine
-CLOSE_SECONDS = 10  # for the warm process to end what runs, and itself
-STACK_KILOBYTES = 512 << 10  # main thread's stack, for deep recursion through C code (sort keys, lru_cache)
-PREFIX = "judge-"  # of the folders in the machine's temporary folder
+START_SECONDS = 120  # for the warm process to import its modules, on a busy machine
+CLOSE_SECONDS = 10  # for the warm process to end its child and itself
+STACK_KILOBYTES = 512 << 10  # the main thread's stack, for deep recursion through C code (sort keys, lru_cache)
+PREFIX = "judge-"  # of our folders in the machine's temporary folder
 
 
 class MachineError(Exception):
-    """The judge or the machine failed, not the program: nothing is known about the program."""
+    """The judge or the machine failed, not the program: the program may be right or wrong."""
 
 
 class WarmProcess:
-    """One warm process, started at once. Not for two threads at a time.
+    """One warm process, which starts at once. Not for two threads at a time.
 
-    memory_mb: a program's address space in MiB; layers: names of `sandbox.LAYERS` to use where the kernel allows them;
-    large: with all that `prelude` can import beforehand; unsafe: go on although programs are not contained. `state`
-    says which layers are on. Raises UserError when the process does not start, or when programs could do what they
-    must not. Every other method raises MachineError when the process fails; it is then of no further use but to be
-    closed.
+    memory_mb: a program's address space in MiB; layers: names from `LAYERS` to use where the kernel allows them;
+    large: import all modules of `prelude` beforehand; unsafe: continue although programs are not contained. `state`
+    tells which layers are on. Raises UserError when the process does not start or cannot contain programs. Every other
+    method raises MachineError when the process fails; the handle can then only be closed.
     """
 
     def __init__(self, memory_mb: int, layers: tuple[str, ...] = LAYERS, large: bool = False, unsafe: bool = False):
@@ -45,25 +44,17 @@ class WarmProcess:
             (self.folder / name).mkdir()
         (self.folder / "secret").write_text("secret")
         self._lock = os.open(self.folder / "secret", os.O_RDONLY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # says that this folder is in use
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # tells other judges that this folder is in use
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The shell stays, to remove the folder, and end what may be left, should this process be killed.
+        # The shell stays, to remove the folder and end remaining processes if this process is killed.
         stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"'
         command = f'{stack}; "$@"; status=$?; rm -rf "$0"; [ $status -lt 128 ] || kill -KILL 0; exit $status'
         kind = "large" if large else "small"
+        module = [sys.executable, "-m", "SkyThought.sandbox.warm_process"]
         arguments = [str(theirs.fileno()), str(self.folder), str(os.getpid()), str(memory_mb << 20), kind, *layers]
         with theirs:
             self.process = subprocess.Popen(
-                [
-                    "/bin/sh",
-                    "-c",
-                    command,
-                    self.folder,
-                    sys.executable,
-                    "-m",
-                    "SkyThought.sandbox.warm_process",
-                    *arguments,
-                ],
+                ["/bin/sh", "-c", command, self.folder, *module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd=Path(__file__).parents[2],
@@ -79,30 +70,30 @@ class WarmProcess:
             raise UserError(_not_contained(self.state))
 
     def send(self, message: bytes, *files: int) -> None:
-        """Send a message and files, which are then closed. Raises MachineError."""
+        """Send a message and files, and close the files. Raises MachineError."""
         try:
             messages.send(self.control, message, *files)
         except OSError as error:
-            raise MachineError("the judge's helper process died") from error
+            raise MachineError("the judge's warm process died") from error
         finally:
             for file in files:
                 os.close(file)
 
     def receive(self, seconds: float) -> bytes:
-        """The next message, waiting this long. Raises MachineError."""
+        """The next message, if it arrives within this time. Raises MachineError."""
         if not self.poller.poll(1000 * seconds):
-            raise MachineError("the judge's helper process hangs")
+            raise MachineError("the judge's warm process hangs")
         try:
             message, _ = messages.receive(self.control)
         except OSError as error:
-            raise MachineError("the judge's helper process died") from error
+            raise MachineError("the judge's warm process died") from error
         if not message:
-            raise MachineError("the judge's helper process died")
+            raise MachineError("the judge's warm process died")
         return message
 
     def close(self) -> None:
-        """End the process and whatever it has running, and remove its folder."""
-        with suppress(OSError):  # it may be gone already
+        """End the process and its children, and remove its folder."""
+        with suppress(OSError):  # the process may have ended already
             self.control.shutdown(socket.SHUT_RDWR)  # reaches it even if a fork of this process has the socket too
         self.control.close()
         try:
@@ -118,16 +109,15 @@ class WarmProcess:
             return json.loads(self.receive(START_SECONDS)[1:])
         except MachineError:
             self.close()
-            raise UserError(
-                f"The judge's helper process, which needs Linux, ended with status {self.process.returncode}."
-            ) from None
+            status = self.process.returncode
+            raise UserError(f"The judge's warm process, which needs Linux, ended with status {status}.") from None
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What the programs see: nothing of the judge's own environment that they do not need."""
+    """The programs' environment: of the judge's own only what they need."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-    # Symbols bound at the start are not looked up again in every child.
+    # LD_BIND_NOW: symbols bound at the start need not be looked up in every child.
     pinned = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "LD_BIND_NOW": "1", "HOME": str(folder)}
     return kept | pinned | one_thread
 
@@ -136,12 +126,12 @@ def _not_contained(state: dict[str, Any]) -> str:
     off = "; ".join(f"{name}: {reason}" for name, reason in state["off"].items())
     return (
         f"Programs cannot be contained here: one could {', '.join(state['possible'])} ({off}). "
-        "Use another machine, or give --unsafe to run them all the same."
+        "Use another machine, or pass --unsafe to run them anyway."
     )
 
 
 def remove_leftovers() -> None:
-    """Remove the folders of judges on this machine that were killed."""
+    """Remove the folders of killed judges."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         owner = folder.name.split("-")[1]
         if owner.isdigit() and not Path("/proc", owner).exists() and not _is_in_use(folder):
@@ -149,10 +139,10 @@ def remove_leftovers() -> None:
 
 
 def _is_in_use(folder: Path) -> bool:
-    """Whether somebody holds its lock: a judge in another container may share the temporary folder, not the ids."""
+    """Whether its lock is held: a judge in another container may share the temporary folder, but not process ids."""
     try:
         file = os.open(folder / "secret", os.O_RDONLY)
-    except OSError:  # somebody else's, or not yet or no more whole
+    except OSError:  # another user's, or just being made or removed
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -70,7 +70,7 @@ def test_verdicts_on_a_cluster_are_those_on_this_machine(tmp_path, cluster):
     assert judged(tmp_path / "cluster") == judged(tmp_path / "here")
     assert judged(tmp_path / "here").count((True, "")) == 8
     assert "2 nodes of Ray, 2 programs at once: Programs are contained by" in results["cluster"].stdout
-    assert "8 answers had the program of another one" in results["cluster"].stdout
+    assert "8 answers had the same program as another answer" in results["cluster"].stdout
 
 
 def test_a_node_that_is_killed_in_the_middle_loses_nothing(tmp_path, cluster):
@@ -106,7 +106,7 @@ def test_no_cluster_at_the_address_and_a_number_of_workers_are_one_sentence(tmp_
     pytest.importorskip("ray", reason="Ray is not installed")
     write_converted(tmp_path, 0, 0, "print()", ECHO)
     for flags, sentence in (
-        (["--ray_address", "127.0.0.1:1"], "there is no Ray cluster to be used at 127.0.0.1:1"),
+        (["--ray_address", "127.0.0.1:1"], "no usable Ray cluster at 127.0.0.1:1"),
         (["--ray_address", "auto", "--workers", 2], "WORKERS is for this machine alone"),
     ):
         result = run_script(SCRIPT, "--input_dir", tmp_path, *flags)

@@ -1,0 +1,173 @@
+"""Runs a program on tests, each in a child of a warm process, and measures and explains how it ended."""
+
+import json
+import os
+import select
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from hindsight.files.verdicts import OUTPUT_LIMIT
+from SkyThought.execution.output_pipe import OutputPipe
+from SkyThought.execution.reasons import BAD_RESULT, OUTPUT, find_reason, read_report
+from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
+from SkyThought.sandbox import kernel, messages
+from SkyThought.sandbox.messages import Ending
+
+WALL_FACTOR = 3  # wall seconds per CPU second of the limit: a program that sleeps or waits ends too
+GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; after that the warm process hangs
+QUICK_MILLISECONDS = 5  # at first the judge waits only for the child's end
+MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text, and a hundred bytes of memory
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a program ended on one input: `reason` is "" if it ended well; `seconds` of CPU time."""
+
+    reason: str
+    output: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Call:
+    """How one call of a program's function ended; `value`, in tagged form, is set if `reason` is ""."""
+
+    reason: str
+    value: Any
+    seconds: float
+
+
+class Program:
+    """A program in a warm process, which runs it on one input after another; a context manager.
+
+    Every method raises MachineError when the warm process fails.
+    """
+
+    def __init__(self, warm: WarmProcess, source: str):
+        self.warm, self.large = warm, False
+        self.reports, theirs = os.pipe()
+        os.set_blocking(self.reports, False)
+        try:
+            warm.send(messages.PROGRAM, messages.memory_file(source.encode("utf-8", "surrogatepass")), theirs)
+        except MachineError:
+            os.close(self.reports)
+            raise
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        os.close(self.reports)
+        if self.large:
+            kernel.release_memory()
+
+    def run(self, stdin: bytes, timeout: float) -> Execution:
+        """Run it on an input, in a new child. timeout: seconds of CPU time."""
+        output, theirs = os.pipe()
+        os.set_blocking(output, False)
+        try:
+            head = messages.TEST + messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+            if len(head) + len(stdin) <= messages.MESSAGE_BYTES:
+                self.warm.send(head + stdin, theirs)
+            else:
+                self.warm.send(head, theirs, messages.memory_file(stdin))
+            printed = OutputPipe(output)
+            ending = self._wait(printed, timeout)
+        finally:
+            os.close(output)
+        reports = OutputPipe(self.reports)
+        reports.read()
+        report = read_report(reports.content())
+        report.pop("value", None)  # nothing is called, so the program forged it
+        reason = find_reason(ending, report, ending.cpu_seconds, timeout)
+        return Execution(reason, printed.content(), ending.cpu_seconds)
+
+    def calls(self, function: str, arguments: list[list], timeout: float) -> Generator[Call, None, None]:
+        """Call its function of this name with each list of arguments in turn, until the first call that fails.
+
+        All calls happen in one child, so the program's state carries over, as in TACO's own checker. timeout: CPU
+        seconds per call; loading the program counts to the first. Close the generator to end the child earlier.
+        """
+        limits = messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+        name = function.encode("utf-8", "surrogatepass")
+        self.warm.send(messages.CALLS + limits + name, messages.memory_file(json.dumps(arguments).encode()))
+        left, used, ending, pipe = len(arguments), 0.0, None, OutputPipe(self.reports)
+        try:
+            while ending is None:
+                ending, seconds = self._wait_for_calls(pipe, timeout)
+                if ending is not None:
+                    seconds = max(0.0, ending.cpu_seconds - used)
+                used += seconds
+                lines = pipe.take_lines()
+                for line in lines[:left]:
+                    call = _read_call(line, ending, seconds / len(lines), timeout)
+                    yield call
+                    if call.reason:
+                        return
+                left -= len(lines)
+                if left <= 0:
+                    return
+            yield Call(find_reason(ending, {}, seconds, timeout, BAD_RESULT), None, seconds)
+        finally:
+            if ending is None:
+                self.warm.send(messages.STOP)
+                self._wait(pipe, timeout)
+
+    def _wait(self, pipe: OutputPipe, timeout: float) -> Ending:
+        """Wait for the end of the child, and read its output meanwhile."""
+        if not self.warm.poller.poll(QUICK_MILLISECONDS):
+            self._read_while_it_runs(pipe, timeout, until_line=False)
+        while True:
+            message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+            if message[:1] == messages.ENDED:
+                return self._read_ending(message, pipe)
+
+    def _wait_for_calls(self, pipe: OutputPipe, timeout: float) -> tuple[Ending | None, float]:
+        """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
+        if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._read_while_it_runs(pipe, timeout, until_line=True):
+            self.warm.send(messages.NEXT)
+        message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+        if message[:1] == messages.USED:
+            self.large |= pipe.was_large
+            return None, messages.SECONDS.unpack(message[1:])[0]
+        return self._read_ending(message, pipe), 0.0
+
+    def _read_ending(self, message: bytes, pipe: OutputPipe) -> Ending:
+        """The child's ending, after reading the rest of its output."""
+        pipe.read()
+        self.large |= pipe.was_large
+        ending = Ending.unpack(message[1:])
+        return ending._replace(limit=OUTPUT) if pipe.too_much else ending
+
+    def _read_while_it_runs(self, pipe: OutputPipe, timeout: float, until_line: bool) -> bool:
+        """Read the pipe until a message arrives (False) or, with `until_line`, a complete line (True).
+
+        Raises MachineError when neither arrives.
+        """
+        poller, control = select.poll(), self.warm.control.fileno()
+        for watched in (control, pipe.descriptor):
+            poller.register(watched, select.POLLIN)
+        deadline = time.monotonic() + WALL_FACTOR * timeout + GRACE_SECONDS
+        while True:
+            ready = [number for number, _ in poller.poll(1000 * max(0.0, deadline - time.monotonic()))]
+            if control in ready:
+                return False
+            if not ready:
+                raise MachineError("the judge's warm process hangs")
+            if not pipe.read():
+                poller.unregister(pipe.descriptor)
+            if pipe.too_much:
+                self.warm.send(messages.STOP)
+                return False
+            if until_line and pipe.has_line:
+                return True
+
+
+def _read_call(line: bytes, ending: Ending | None, seconds: float, timeout: float) -> Call:
+    """The call that a line of the report pipe is about."""
+    if line.count(b",") + line.count(b"[") > MOST_ITEMS:
+        return Call(OUTPUT_LIMIT, None, seconds)
+    report = read_report(line)
+    return Call(find_reason(ending, report, seconds, timeout, BAD_RESULT), report.get("value"), seconds)

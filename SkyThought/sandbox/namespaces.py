@@ -1,0 +1,123 @@
+"""The first layer: user, mount, pid, network and IPC namespaces, and a root folder with only readable paths."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from SkyThought.sandbox import kernel
+from SkyThought.sandbox.program_folder import FOLDER_BYTES
+from SkyThought.sandbox.readable_paths import DEVICES, readable_paths
+
+PROGRAM_FOLDER = Path("/box")  # under the new root
+
+
+def enter_namespaces(parent: Path) -> None:
+    """Move this process into new namespaces; what returns is a child of it. Raises OSError and changes nothing.
+
+    parent: the judge's folder, which holds an empty folder `root`.
+    """
+    _try_in_child(partial(_enter_namespaces, parent))
+    _enter_namespaces(parent)
+
+
+def _enter_namespaces(parent: Path) -> None:
+    user, group = os.getuid(), os.getgid()
+    spaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC
+    kernel.unshare(kernel.CLONE_NEWUSER | spaces)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    _continue_in_child()
+    _enter_new_root(parent / "root")
+
+
+def _enter_new_root(root: Path) -> None:
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", str(root), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
+    for path in readable_paths():
+        _bind_read_only(path, root)
+    for name in DEVICES:
+        _bind(Path("/dev", name), root / "dev" / name, kernel.MS_NOSUID | kernel.MS_NOEXEC)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
+    (root / "dev" / "fd").symlink_to("/proc/self/fd")
+    plain = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    for name in ("proc", "box"):
+        (root / name).mkdir()
+    _mount_proc(str(root / "proc"), plain | kernel.MS_RDONLY)
+    kernel.mount("tmpfs", str(root / "box"), "tmpfs", plain, f"size={FOLDER_BYTES},nr_inodes=4096")
+    _hide_folders_between(root)
+    kernel.enter_root(str(root))
+    read_only = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY
+    kernel.mount("", "/", flags=read_only | kernel.MS_NOSUID | kernel.MS_NODEV)
+
+
+def _try_in_child(work: Callable[[], None]) -> None:
+    """Do work in a child. Raises its OSError."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status:
+        raise OSError(status, os.strerror(status))
+
+
+def _continue_in_child() -> None:
+    """Fork. The child returns, as the first process of the new pid namespace; this process waits and ends with it."""
+    pid = os.fork()
+    if pid == 0:
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, 9)
+        return
+    with suppress(OSError):
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os._exit(status if status >= 0 else 128 - status)
+
+
+def _mount_proc(target: str, flags: int) -> None:
+    """Mount /proc, with only the processes in it where the kernel can leave out the rest."""
+    try:
+        kernel.mount("proc", target, "proc", flags, "subset=pid")
+    except OSError:
+        kernel.mount("proc", target, "proc", flags)
+
+
+def _hide_folders_between(root: Path) -> None:
+    """Make folders that only lead to bound paths passable but not listable: their names tell about the machine."""
+    bound = {root / path.relative_to("/") for path in (*readable_paths(), Path("/proc"), Path("/box"), Path("/dev"))}
+    between = {parent for path in bound for parent in path.parents if parent == root or root in parent.parents}
+    for folder in sorted(between - bound, reverse=True):
+        folder.chmod(0o111)
+
+
+def _bind_read_only(path: Path, root: Path) -> None:
+    """Bind a file or folder of the machine to the same path under the new root, read-only; a link stays a link."""
+    target = root / path.relative_to("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink():
+        target.symlink_to(os.readlink(path))
+    else:
+        _bind(path, target, kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV)
+
+
+def _bind(path: Path, target: Path, flags: int) -> None:
+    if path.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    kernel.mount(str(path), str(target), flags=kernel.MS_BIND | kernel.MS_REC)
+    kept = os.statvfs(path).f_flag & (os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME | os.ST_RELATIME | os.ST_NOSUID)
+    kernel.mount("", str(target), flags=kernel.MS_REMOUNT | kernel.MS_BIND | flags | _mount_flags(kept))
+
+
+def _mount_flags(kept: int) -> int:
+    """Flags of statvfs as mount takes them: the same numbers, except for relatime."""
+    relatime = 1 << 21 if kept & os.ST_RELATIME else 0
+    return (kept & ~os.ST_RELATIME) | relatime

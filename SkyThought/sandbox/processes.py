@@ -1,0 +1,67 @@
+"""What the kernel tells about a child: its time, its threads, its own children."""
+
+import os
+import signal
+import time
+
+
+class ChildTimer:
+    """Measures a child, or its present call, against the limits in CPU and wall seconds."""
+
+    def __init__(self, pid: int, cpu_limit: float, wall_limit: float):
+        self.pid, self.cpu_limit, self.wall_limit = pid, cpu_limit, wall_limit
+        self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
+
+    def restart(self) -> float:
+        """A new call begins with its full time; returns the CPU seconds since the last restart."""
+        cpu = cpu_seconds(self.pid)
+        used, self.cpu_before = cpu - self.cpu_before, cpu
+        self.started, self.waited_before = time.monotonic(), seconds_waited(self.pid)
+        return max(0.0, used)
+
+    def seconds_left(self) -> tuple[float, float]:
+        """CPU and wall seconds left. Time spent waiting for a core does not count."""
+        wall = time.monotonic() - self.started
+        if wall > self.wall_limit:
+            wall -= seconds_waited(self.pid) - self.waited_before
+        return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process with all its threads (see clock_getcpuclockid(3)); 0 if it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+
+
+def seconds_waited(pid: int) -> float:
+    """Wall time a process spent ready to run without a core; 0 where the kernel does not count it."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def count_threads(pid: int) -> int:
+    """The number of a process's threads; 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[17])
+    except (OSError, IndexError):
+        return 0
+
+
+def kill_children() -> None:
+    """Kill and reap every child; as their subreaper this process then receives the children of those."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                for child in file.read().split():
+                    os.kill(int(child), signal.SIGKILL)
+            os.waitpid(-1, 0)
