@@ -15,8 +15,10 @@ from scripts import ROOT, write_converted
 
 import convert_to_data
 from hindsight.curation import filters
-from hindsight.curation.dataset_files import ROW
-from hindsight.curation.rows import read_rows
+from hindsight.curation.candidates import SHOWN, find_candidates
+from hindsight.curation.row_files import read_rows
+from hindsight.curation.selection import ROW, SelectionOptions, select_rows, split_rows
+from hindsight.curation.training_rows import RowOptions
 from hindsight.files.masks import read_mask
 from hindsight.settings import read_settings
 from hindsight.text.code_blocks import extract_code
@@ -273,7 +275,7 @@ def test_what_a_dataset_was_made_of_is_recorded(tmp_path, curate):
     (folder / "run.json").write_text(json.dumps(run))
     _, output = curate(folder, flags=["--validation", 0.3])
     card, rows = (output / "hindsight.card.md").read_text(), sources_of(output)
-    for words in ("m (b and f merged at alpha 0.7)", "lab train `sha256:12`", "a program that times out for correct"):
+    for words in ("m (b and f merged at alpha 0.7)", "lab train `sha256:12`", "a program that times out as correct"):
         assert words in card
     assert len(rows) == 8 and all(json.loads(Path(row["file"]).read_text())["converted_text"] for row in rows)
     splits = [row["split"] for row in rows]
@@ -297,7 +299,7 @@ def test_a_run_that_was_not_judged_says_so_and_not_a_thousand_times(tmp_path, cu
     for sample in range(50):
         write_converted(tmp_path / "run", 1, sample, f"print({sample})", STDIN)
     result, _ = curate(tmp_path / "run")
-    assert (result.returncode, result.stdout.count("lacks correctness")) == (2, filters.SHOWN)
+    assert (result.returncode, result.stdout.count("lacks correctness")) == (2, SHOWN)
     assert "and 30 more broken files" in result.stdout and "(50 file is broken" in result.stderr
 
 
@@ -350,7 +352,8 @@ def test_nothing_is_lost_without_a_count(tmp_path_factory, kinds, most, most_per
     settings = read_settings(vars(convert_to_data), [str(word) for word in (
         "--input_dirs", folder, *PLAIN, "--near_duplicates", 0, "--max_samples", most, "--max_per_problem",
         most_per_problem, "--validation", validation, "--seed", seed)])  # fmt: skip
-    found = filters.find_candidates([folder], settings, read_mask(""))
+    options = settings.pick(filters.FilterOptions)
+    found = find_candidates([folder], read_mask(""), options, settings.pick(RowOptions), workers=1)
     assert len(found.table) == wanted["right"] + min(1, wanted["again"])
     counts = found.counts
     for reason, number in (
@@ -362,8 +365,10 @@ def test_nothing_is_lost_without_a_count(tmp_path_factory, kinds, most, most_per
         (filters.EXACT, max(0, wanted["again"] - 1)),
     ):
         assert counts[0, reason] == number
-    splits = convert_to_data.split_rows(found, convert_to_data.choose_rows(found, settings, counts), settings)
-    assert counts.total() == len(kinds)
-    assert counts[0, ROW] == sum(map(len, splits.values())) <= most
+    selection = settings.pick(SelectionOptions)
+    selected = select_rows(found, selection)
+    splits = split_rows(found, selected.rows, selection)
+    assert (counts + selected.counts).total() == len(kinds)
+    assert selected.counts[0, ROW] == sum(map(len, splits.values())) <= most
     problems = [{int(found.table["problem"][number]) for number in rows} for rows in splits.values()]
     assert len(set().union(*problems)) == sum(map(len, problems))

@@ -11,7 +11,7 @@ import pytest
 from scripts import ROOT, run_script
 
 from hindsight.conversion.reader import read
-from hindsight.curation.rows import read_rows
+from hindsight.curation.row_files import read_rows
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.measures.distinct_programs import normalise
-from hindsight.curation import rows
-from hindsight.curation.rows import read_rows
+from hindsight.curation.row_files import read_rows
+from hindsight.curation.training_rows import TrainingRow
 from hindsight.errors import UserError
 from hindsight.text.code_blocks import extract_code
 
@@ -39,7 +39,7 @@ def load_curated(folder: Path, name: str = "hindsight") -> list[Row]:
         raise UserError(f"{paths[0]} and {paths[1].name} are no dataset of convert_to_data.py ({error!r})") from None
 
 
-def make_row(row: rows.Row, source: dict[str, Any]) -> Row:
+def make_row(row: TrainingRow, source: dict[str, Any]) -> Row:
     """A row of the dataset and where it came from."""
     run = Path(source["file"]).parent.name
     return Row(run, source["question_id"], row.prompt, row.answer, extract_code(row.answer))

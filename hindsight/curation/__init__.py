@@ -1,4 +1,4 @@
-"""Step 4: which correct answers become rows of a dataset, and the dataset's files.
+"""Step 4: which correct answers become rows of a fine-tuning dataset, and the files of that dataset.
 
-May import `problem_sets`, `text`, `files` and `servers`.
+May import `problem_sets`, `text` and `files`.
 """

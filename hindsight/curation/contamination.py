@@ -1,11 +1,11 @@
-"""Contamination: training problems whose text stands, in large part, in a problem that models are tested on.
+"""Contamination: training problems whose text is, in large part, also in a problem that models are tested on.
 
-Two texts are compared by their word n-grams, without case and punctuation (Brown et al. 2020, "Language Models are
-Few-Shot Learners", appendix C: 13-grams). One shared n-gram proves little: sites print the same sentences under all of
-their problems. So what counts is the share of n-grams that both have in those of the shorter text.
+Two texts are compared by their word n-grams, ignoring case and punctuation (Brown et al. 2020, "Language Models are
+Few-Shot Learners", appendix C: 13-grams). One shared n-gram proves little, because sites print the same sentences under
+all of their problems, so the measure is the share of the shorter text's n-grams that both texts have.
 
-A text of fewer than n words is one gram, searched for in the other texts by its own length; one of fewer than SHORTEST
-words is compared as a whole only.
+A text of fewer than n words is one gram, and is searched for in the other texts by its own length. A text of fewer than
+SHORTEST words is only compared as a whole.
 """
 
 import re
@@ -18,15 +18,13 @@ from hindsight.curation.ngrams import ngram_hashes
 from hindsight.errors import UserError
 from hindsight.problem_sets.problem_set import ProblemSet
 
-SHORTEST = 8  # words; a sentence of fewer stands in many texts by chance
-TEXT_KEYS = ("question", "prompt", "problem", "text", "description")  # of a row of a benchmark, the first that is there
+SHORTEST = 8  # words; a shorter sentence occurs in many texts by chance
+TEXT_KEYS = ("question", "prompt", "problem", "text", "description")  # a benchmark row's text: the first key it has
 _WORD = re.compile(r"\w+")
 
 
-class TestTexts:
-    """Texts of problems that models are tested on, and their n-grams: `texts` gives the name and the text of each."""
-
-    __test__ = False  # not a test class, whatever pytest may think
+class BenchmarkTexts:
+    """The n-grams of the problems that models are tested on. `texts`: the name and the text of each."""
 
     def __init__(self, texts: Iterable[tuple[str, str]], n: int):
         self.n, self.names = n, []
@@ -44,15 +42,15 @@ class TestTexts:
         self._sizes = np.array(sizes)
         self._by_length = {}
         for size in grams:
-            hashes, names = np.concatenate(grams[size]), np.concatenate(owners[size])
+            hashes, numbers = np.concatenate(grams[size]), np.concatenate(owners[size])
             order = np.argsort(hashes, kind="stable")
-            self._by_length[size] = hashes[order], names[order]
+            self._by_length[size] = hashes[order], numbers[order]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def nearest(self, text: str) -> tuple[float, str]:
-        """The largest share of n-grams that a text has in common with a test's text, and that one's name."""
+        """The largest share of n-grams that a text has in common with one of the problems, and that problem's name."""
         words, share, name = _words(text), 0.0, ""
         for size, (hashes, owners) in self._by_length.items():
             if len(words) < size or (size < min(SHORTEST, self.n) and len(words) != size):
@@ -62,17 +60,17 @@ class TestTexts:
             found = np.concatenate([owners[a:b] for a, b in zip(first, end, strict=True) if b > a] or [owners[:0]])
             if not len(found):
                 continue
-            tests, common = np.unique(found, return_counts=True)
-            shares = common / np.minimum(self._sizes[tests], len(own))
+            numbers, common = np.unique(found, return_counts=True)
+            shares = common / np.minimum(self._sizes[numbers], len(own))
             if shares.max() > share:
-                share, name = float(shares.max()), self.names[tests[shares.argmax()]]
+                share, name = float(shares.max()), self.names[numbers[shares.argmax()]]
         return share, name
 
 
-def read_tests(problems: str, split: str, benchmarks: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Name and text of every test problem: those of a problem set's split, and those of benchmark files or Hub names.
+def read_benchmarks(problems: str, split: str, benchmarks: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Name and text of every test problem: a problem set's split, and all rows of benchmark files or Hub names.
 
-    Raises UserError when one cannot be read, has no rows, or has rows without a text.
+    Raises UserError if one of them cannot be read, has no rows, or has a row without a text.
     """
     for source, part in [(problems, split)] * bool(problems) + [(each, "") for each in benchmarks]:
         rows, count = ProblemSet(source, part), 0
@@ -82,8 +80,8 @@ def read_tests(problems: str, split: str, benchmarks: Iterable[str]) -> Iterator
                 continue
             text = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
             if text is None:
-                has, keys = ", ".join(map(str, row)), ", ".join(TEXT_KEYS)
-                raise UserError(f"row {number} of {source} has none of {keys} (it has {has}), so its text is not known")
+                keys, has = ", ".join(TEXT_KEYS), ", ".join(map(str, row))
+                raise UserError(f"row {number} of {source} needs its text as one of {keys}, but it only has {has}")
             count += 1
             yield f"{Path(source).name}{f' {part}' if part else ''} row {number}", text
         if not count:

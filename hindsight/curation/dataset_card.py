@@ -1,22 +1,21 @@
-"""What a dataset is made of: the report, as JSON, the card, which is the same for people, and its way to the Hub.
+"""What a dataset is made of, for people: the card, and the facts about its run folders.
 
-The card is Markdown with the Hub's metadata on top (huggingface.co/docs/hub/datasets-cards), so that `load_dataset`
-knows the splits of what has been pushed.
+The card is Markdown that starts with the Hub's metadata (huggingface.co/docs/hub/datasets-cards), so that
+`load_dataset` knows the splits of a published dataset.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from hindsight.errors import UserError
 from hindsight.files.runs import RUN_FILE, read_run
 from hindsight.problem_sets.local_files import file_digest
 
-JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which take a program that times out for correct"
+JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which count a program that times out as correct"
 
 
 def describe_folder(folder: Path) -> dict[str, Any]:
-    """What a run folder's run.json says of it: script, models, alpha, problems, how it was judged; its digest."""
+    """What run.json records about a run folder: script, models, alpha, problems, judge's rules, and its digest."""
     run = read_run(folder)
     if run is None:
         return {"folder": str(folder)}
@@ -34,7 +33,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def write_card(path: Path, report: dict[str, Any]) -> None:
-    """Writes the card of a report, as `convert_to_data.py` makes it."""
+    """Writes the card of a report by `dataset_files.write_dataset`."""
     path.write_text("\n\n".join([_metadata(report), *_sections(report)]) + "\n", encoding="utf-8")
 
 
@@ -46,34 +45,25 @@ def _metadata(report: dict[str, Any]) -> str:
 
 
 def _sections(report: dict[str, Any]) -> list[str]:
-    files, folders = report["files"], report["folders"]
-    rows = sum(file["rows"] for file in files.values())
+    files, folders = report["files"].values(), report["folders"]
+    rows, problems = (sum(file[key] for file in files) for key in ("rows", "problems"))
     return [
         f"# {report['name']}",
-        f"{rows:,} answers of language models to {sum(file['problems'] for file in files.values()):,} programming "
-        "problems, each a thought and a solution, made by `convert_to_data.py` of Hindsight Merging. No problem is in "
-        "two splits.",
+        f"{rows:,} answers of language models to {problems:,} programming problems, each with a thought and a "
+        "solution, made by `convert_to_data.py` of Hindsight Merging. No problem is in two splits.",
         "## Files",
-        _table(
-            ["split", "file", "rows", "problems", "longest row", "SHA-256"],
-            [
-                [split, file["name"], file["rows"], file["problems"], f"{file['longest']} {report['unit']}",
-                 f"`{file['digest'].removeprefix('sha256:')}`"]
-                for split, file in files.items()
-            ],
-        ),
-        f"Where every row came from is in `{report['sources']}`, a line a row: the answer's file, its question and "
-        "sample, and the SHA-256 of its text.",
+        _files_table(report),
+        f"`{report['sources']}` has a line per row with its source: the answer's file, its question and sample, and "
+        "the SHA-256 of its text.",
         "## Runs",
-        _table(
-            ["folder", "models", "problems", "answers", "rows", "share"],
-            [
-                [folder["folder"], _models(folder), _problems(folder), folder["answers"], folder["rows"],
-                 f"{folder['rows'] / rows:.3f}" if rows else "0"]
-                for folder in folders
-            ],
-        ),
+        _runs_table(folders, rows),
         *[f"**{folder['folder']} was judged {folder['judged']}.**" for folder in folders if folder.get("judged")],
+        *[
+            f"**{folder['other_prompts']:,} rows of {folder['folder']} do not have the prompts that their answers were "
+            "sampled with.**"
+            for folder in folders
+            if folder.get("other_prompts")
+        ],
         "## Filters",
         "Each answer is counted once, by the first filter that left it out.",
         _table(
@@ -84,18 +74,36 @@ def _sections(report: dict[str, Any]) -> list[str]:
         "## Settings",
         _table(["", ""], [[f"`{name}`", f"`{json.dumps(value)}`"] for name, value in report["settings"].items()]),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
-    ]  # fmt: skip
+    ]
+
+
+def _files_table(report: dict[str, Any]) -> str:
+    header = ["split", "file", "rows", "problems", "longest row", "SHA-256"]
+    rows = []
+    for split, file in report["files"].items():
+        longest, digest = f"{file['longest']} {report['unit']}", f"`{file['digest'].removeprefix('sha256:')}`"
+        rows.append([split, file["name"], file["rows"], file["problems"], longest, digest])
+    return _table(header, rows)
+
+
+def _runs_table(folders: list[dict[str, Any]], rows: int) -> str:
+    table = []
+    for folder in folders:
+        share = f"{folder['rows'] / rows:.3f}" if rows else "0"
+        facts = [folder["folder"], _models(folder), _problems(folder), folder["answers"], folder["rows"], share]
+        table.append(facts)
+    return _table(["folder", "models", "problems", "answers", "rows", "share"], table)
 
 
 def _contaminated(report: dict[str, Any]) -> list[str]:
     if not report["compared_with"]:
-        return ["No problem was compared with any test problem."]
-    said = f"Problems were compared with {report['compared_with']:,} test problems"
+        return ["No problem was compared with a test problem."]
+    compared = f"Problems were compared with {report['compared_with']:,} test problems"
     if not report["contaminated"]:
-        return [f"{said}; none was left out for it."]
+        return [f"{compared}; none was similar enough to be left out."]
     worst = sorted(report["contaminated"].items(), key=lambda item: -item[1][0])
     rows = [[problem, f"{share:.2f}", test] for problem, (share, test) in worst]
-    return [f"{said}. These were left out:", _table(["problem", "n-grams in common", "with"], rows)]
+    return [f"{compared}. These were left out:", _table(["problem", "n-grams in common", "with"], rows)]
 
 
 def _models(folder: dict[str, Any]) -> str:
@@ -119,21 +127,3 @@ def _table(header: list[Any], rows: list[list[Any]]) -> str:
 
 def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
-
-
-def push_to_hub(repository: str, files: list[Path], card: Path) -> str:
-    """Puts the files and the card, as its README.md, into a data set of the Hub in one commit; its address.
-
-    The data set is created, private, where it is not there. Raises UserError when the Hub does not take it.
-    """
-    from huggingface_hub import CommitOperationAdd, HfApi
-
-    added = [CommitOperationAdd(path.name, str(path)) for path in files]
-    added.append(CommitOperationAdd("README.md", str(card)))
-    try:
-        api = HfApi()
-        api.create_repo(repository, repo_type="dataset", private=True, exist_ok=True)
-        return str(api.create_commit(repository, added, repo_type="dataset", commit_message="convert_to_data.py"))
-    except Exception as error:  # the Hub's client lets the errors of several HTTP libraries through
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"the dataset is written, but the Hub did not take {repository}: {reason}") from None

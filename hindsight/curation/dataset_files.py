@@ -1,155 +1,199 @@
-"""The files of a fine-tuning dataset: rows, where each came from, the report of the whole, LLaMA-Factory's list.
+"""The files of a fine-tuning dataset: rows, the source of each row, the report, LLaMA-Factory's list of datasets.
 
-Rows are written under temporary names and get theirs at the end, so an old dataset stays until the new one is whole.
+Rows are written to temporary files that are renamed at the end, so an old dataset remains until the new one is whole.
 """
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from tqdm import tqdm
 
+from hindsight.curation.candidates import Candidates
 from hindsight.curation.dataset_card import describe_folder, write_card
-from hindsight.curation.filters import FILTERS, Candidates
-from hindsight.curation.rows import SUFFIXES, RowFile, dataset_entry, make_row
+from hindsight.curation.filters import FILTERS
+from hindsight.curation.row_files import SUFFIXES, RowFile, dataset_entry
+from hindsight.curation.selection import OTHER_PROBLEM, OTHER_ROWS, ROW
+from hindsight.curation.training_rows import RowOptions, make_row
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
 from hindsight.files.runs import versions
-from hindsight.settings import Settings
 from hindsight.text.prompts import Prompts
 
-OTHER_PROBLEM, OTHER_ROWS, ROW = "beyond MAX_PER_PROBLEM", "beyond MAX_SAMPLES or SHARES", "row of the dataset"
-NOT_OF_THE_DATA = ("output_dir", "workers", "overwrite", "push_to_hub")
+MAY_DIFFER = ("output_dir", "workers", "overwrite", "push_to_hub")  # settings that do not change the data
 
 
-def require_same_data(settings: Settings, files: dict[str, Any] | None = None) -> None:
-    """Raises UserError when a dataset of this name was made by other settings, or has other files, unless told to."""
-    path = Path(settings.output_dir) / f"{settings.name}.report.json"
-    if settings.overwrite or not path.exists():
+@dataclass(frozen=True)
+class DatasetOptions:
+    """Where a dataset is written, in which format; `settings` are those of the script, which its report records.
+
+    Raises UserError for an unknown format.
+    """
+
+    output_dir: str
+    name: str
+    format: str
+    overwrite: bool
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        require(self.format in SUFFIXES, f"FORMAT is one of {', '.join(SUFFIXES)}, not {self.format!r}")
+
+    def path(self, suffix: str) -> Path:
+        """The dataset's file with a suffix."""
+        return Path(self.output_dir) / f"{self.name}{suffix}"
+
+    def recorded_settings(self) -> dict[str, Any]:
+        """The settings as JSON returns them."""
+        return json.loads(json.dumps(dict(self.settings)))
+
+
+def require_same_data(options: DatasetOptions, files: dict[str, Any] | None = None) -> None:
+    """Raises UserError if a dataset of this name has other settings or other files, unless OVERWRITE is true."""
+    path = options.path(".report.json")
+    if options.overwrite or not path.exists():
         return
     try:
         made = records.read_record(path, ("settings", "files"))
     except BrokenFile as error:
         raise UserError(f"{error}; mend or delete it") from None
-    now = _as_json(settings)
-    differing = [key for key in now if key not in NOT_OF_THE_DATA and made["settings"].get(key) != now[key]]
-    what = f"by other settings ({', '.join(differing)})" if differing else "of other answers"
+    before, now = made["settings"], options.recorded_settings()
+    # a setting that an earlier version did not have was off
+    differing = [key for key in now if key not in MAY_DIFFER and (before.get(key) or None) != (now[key] or None)]
+    cause = f"by other settings ({', '.join(differing)})" if differing else "of other answers"
     same = not differing and (files is None or made["files"] == files)
-    require(same, f"the dataset {settings.name} in {path.parent} was made {what}; give another --name, or --overwrite")
+    require(same, f"the dataset {options.name} in {path.parent} was made {cause}; give another --name, or --overwrite")
 
 
 def write_dataset(
-    candidates: Candidates, splits: dict[str, list[int]], counts: Counter, settings: Settings
+    candidates: Candidates,
+    splits: dict[str, list[int]],
+    counts: Counter[tuple[int, str]],
+    options: DatasetOptions,
+    row_options: RowOptions,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Writes a dataset of the candidates that each split names. Its report, and the files of its rows and sources.
+    """Writes the dataset whose rows are the candidates of each split. Returns its report, and the files to publish.
 
-    Raises UserError as `require_same_data` does, and when dataset_info.json is not JSON; then nothing has changed.
+    Raises UserError as `require_same_data` does, and if dataset_info.json is not JSON; then no file has changed.
     """
-    output = Path(settings.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    sources = output / f"{settings.name}.sources.jsonl"
-    names = {split: settings.name if split == "train" else f"{settings.name}_{split}" for split in splits}
-    paths = [*(output / f"{name}{SUFFIXES[settings.format]}" for name in names.values()), sources]
-    entries = _other_entries(output, settings.name)
+    Path(options.output_dir).mkdir(parents=True, exist_ok=True)
+    entries = _other_entries(options)
+    files, paths = _write_data_files(candidates, splits, options, row_options)
+    for split, file in files.items():
+        entries[_split_name(options, split)] = dataset_entry(file["name"], options.format, row_options.base)
+    records.write_json(Path(options.output_dir) / "dataset_info.json", entries)
+    report = _report(candidates, splits, files, counts, options)
+    records.write_json(options.path(".report.json"), report)
+    write_card(options.path(".card.md"), report)
+    return report, paths
+
+
+def _write_data_files(
+    candidates: Candidates, splits: dict[str, list[int]], options: DatasetOptions, row_options: RowOptions
+) -> tuple[dict[str, Any], list[Path]]:
+    """Writes the files of rows and the one of sources: what the report says about each split's file, and all paths."""
+    sources = options.path(".sources.jsonl")
+    by_split = {split: sources.with_name(_split_name(options, split) + SUFFIXES[options.format]) for split in splits}
+    paths, files = [*by_split.values(), sources], {}
     try:
         with _temporary(sources).open("w", encoding="utf-8") as lines:
-            files = {
-                split: _write_split(candidates, numbers, split, path, lines, settings)
-                for (split, numbers), path in zip(splits.items(), paths, strict=False)
-            }
-        require_same_data(settings, files)
+            for split, path in by_split.items():
+                file = RowFile(_temporary(path), options.format, row_options.base)
+                rows = _write_rows(candidates, splits[split], split, file, lines, row_options)
+                files[split] = {"name": path.name, **rows, "digest": file.close()}
+        require_same_data(options, files)
         for path in paths:
             _temporary(path).replace(path)
     finally:
         for path in paths:
             _temporary(path).unlink(missing_ok=True)
-    entries |= {
-        name: dataset_entry(files[split]["name"], settings.format, settings.base) for split, name in names.items()
-    }
-    records.write_json(output / "dataset_info.json", entries)
-    report = _report(candidates, files, counts, settings)
-    records.write_json(output / f"{settings.name}.report.json", report)
-    write_card(output / f"{settings.name}.card.md", report)
-    return report, paths
+    return files, paths
 
 
-def _write_split(
-    candidates: Candidates, numbers: list[int], split: str, path: Path, lines: Any, settings: Settings
-) -> dict[str, Any]:
-    """Writes the rows of a split, and a line for each into the file of sources. What the report says of it."""
-    file, prompts = RowFile(_temporary(path), settings.format, settings.base), Prompts(settings.prompt_file)
+def _write_rows(
+    candidates: Candidates, numbers: list[int], split: str, file: RowFile, sources: TextIO, options: RowOptions
+) -> dict[str, int]:
+    """Writes the rows of a split, and a line per row to the file of sources; returns what the report counts."""
+    prompts = Prompts(options.prompt_file)
     for number in tqdm(numbers, unit="row", desc=f"{split} rows"):
-        row, answer = candidates.table[number], candidates.path(number)
-        record = records.read_record(answer)
-        file.add(make_row(record, prompts, settings.base))
+        candidate, path = candidates.table[number], candidates.path(number)
+        record = records.read_record(path)
+        file.add(make_row(record, prompts, options.base))
         source = {
             "split": split,
-            "file": str(answer),
-            "question_id": int(row["question"]),
-            "sample_index": int(row["sample"]),
-            "problem": f"{row['problem']:016x}",
-            _unit(settings): int(row["length"]),
+            "file": str(path),
+            "question_id": int(candidate["question"]),
+            "sample_index": int(candidate["sample"]),
+            "problem": f"{candidate['problem']:016x}",
+            candidates.unit: int(candidate["length"]),
             "sha256": hashlib.sha256(record["converted_text"].encode()).hexdigest(),
         }
-        lines.write(json.dumps(source, ensure_ascii=False) + "\n")
+        sources.write(json.dumps(source, ensure_ascii=False) + "\n")
     table = candidates.table[numbers]
     return {
-        "name": path.name,
         "rows": len(numbers),
         "problems": len(np.unique(table["problem"])),
         "longest": int(table["length"].max(initial=0)),
-        "digest": file.close(),
     }
 
 
-def counts_by_folder(counts: Counter, folders: int) -> dict[str, list[int]]:
-    """The answers by what became of them, for each folder; together they are all that were there."""
+def counts_by_folder(counts: Counter[tuple[int, str]], folders: int) -> dict[str, list[int]]:
+    """How many answers of each folder every filter left out, and how many became rows; the sum is all answers."""
     names = (*FILTERS, OTHER_PROBLEM, OTHER_ROWS, ROW)
     table = {name: [counts[folder, name] for folder in range(folders)] for name in names}
     return {name: numbers for name, numbers in table.items() if any(numbers) or name == ROW}
 
 
-def _report(candidates: Candidates, files: dict[str, Any], counts: Counter, settings: Settings) -> dict[str, Any]:
-    folders = [
-        {**describe_folder(folder), "answers": candidates.answers[number], "rows": counts[number, ROW]}
-        for number, folder in enumerate(candidates.folders)
-    ]
+def _report(
+    candidates: Candidates,
+    splits: dict[str, list[int]],
+    files: dict[str, Any],
+    counts: Counter[tuple[int, str]],
+    options: DatasetOptions,
+) -> dict[str, Any]:
+    table = candidates.table[[number for numbers in splits.values() for number in numbers]]
+    other_prompts = Counter(table["folder"][table["other_prompts"]].tolist())
+    folders = []
+    for number, folder in enumerate(candidates.folders):
+        facts = {"answers": candidates.answers[number], "rows": counts[number, ROW]}
+        if other_prompts[number]:
+            facts["other_prompts"] = other_prompts[number]
+        folders.append({**describe_folder(folder), **facts})
     return {
-        "name": settings.name,
-        "settings": _as_json(settings),
+        "name": options.name,
+        "settings": options.recorded_settings(),
         "files": files,
-        "unit": _unit(settings),
-        "sources": f"{settings.name}.sources.jsonl",
+        "unit": candidates.unit,
+        "sources": options.path(".sources.jsonl").name,
         "folders": folders,
         "counts": counts_by_folder(counts, len(folders)),
-        "compared_with": candidates.tests,
+        "compared_with": candidates.compared_with,
         "contaminated": candidates.contaminated,
         "versions": versions(),
     }
 
 
-def _other_entries(folder: Path, name: str) -> dict[str, Any]:
-    """What dataset_info.json has of other datasets."""
-    path = folder / "dataset_info.json"
+def _other_entries(options: DatasetOptions) -> dict[str, Any]:
+    """The entries of other datasets in dataset_info.json."""
+    path = Path(options.output_dir) / "dataset_info.json"
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); mend or delete it") from None
-    require(isinstance(entries, dict), f"{path} is no JSON object; mend or delete it")
-    return {key: entry for key, entry in entries.items() if key not in (name, f"{name}_validation")}
+    require(isinstance(entries, dict), f"{path} is not a JSON object; mend or delete it")
+    own = [_split_name(options, split) for split in ("train", "validation")]
+    return {name: entry for name, entry in entries.items() if name not in own}
+
+
+def _split_name(options: DatasetOptions, split: str) -> str:
+    """The name of a split in dataset_info.json."""
+    return options.name if split == "train" else f"{options.name}_{split}"
 
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
-
-
-def _as_json(settings: Settings) -> dict[str, Any]:
-    return json.loads(json.dumps(dict(settings)))
-
-
-def _unit(settings: Settings) -> str:
-    """What the length of a row is counted in."""
-    return "tokens" if settings.cutoff_len else "characters"

@@ -1,10 +1,10 @@
-"""Near duplicates among many answers: MinHash signatures, and which answers to leave out by them.
+"""Near duplicates among many answers: their MinHash signatures, and which answers to leave out.
 
 Two answers are near duplicates when the sets of their word 5-grams have a Jaccard similarity of at least a threshold
 (Lee et al. 2022, "Deduplicating Training Data Makes Language Models Better", appendix A). It is estimated by MinHash
 (Broder 1997; the library datasketch) with PERMUTATIONS functions: at a similarity s the standard error is
-sqrt(s (1 - s) / PERMUTATIONS), 0.035 at 0.8. Of each value 8 bits are kept, so that a million answers take 128 MB, and
-what agrees by chance is taken off again (Li and Koenig 2010, "b-Bit Minwise Hashing", section 2).
+sqrt(s (1 - s) / PERMUTATIONS), 0.035 at 0.8. Only 8 bits of each value are kept, so that a million answers take 128 MB;
+the estimate is corrected for bits that agree by chance (Li and Koenig 2010, "b-Bit Minwise Hashing", section 2).
 """
 
 import re
@@ -17,18 +17,18 @@ from hindsight.curation.ngrams import ngram_hashes
 
 SHINGLE = 5  # words
 PERMUTATIONS = 128  # values of a signature
-MISSED = 1e-3  # at most this share of pairs at the threshold is not even compared
-BY_CHANCE = 2**-8  # of two different values' 8 bits being the same
+MISSED = 1e-3  # at most this share of the pairs at the threshold is never compared
+BY_CHANCE = 2**-8  # probability that two different values have the same 8 bits
 _WORD = re.compile(r"\w+|[^\w\s]")
-_NEW = MinHash(PERMUTATIONS, seed=1)
+_EMPTY = MinHash(PERMUTATIONS, seed=1, hashfunc=int)
 _MIXERS = np.random.default_rng(0).integers(1, 1 << 63, PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
 
 
 def signature(text: str) -> np.ndarray:
-    """The MinHash signature of a text, [PERMUTATIONS] of uint8. Case counts, blank space does not."""
+    """The MinHash signature of a text, [PERMUTATIONS] of uint8. Case matters, blank space does not."""
     words = _WORD.findall(text)
     grams = ngram_hashes(words, min(SHINGLE, len(words)) or 1) >> np.uint64(32)
-    minhash = MinHash(PERMUTATIONS, hashfunc=int, permutations=_NEW.permutations, scheme=_NEW.scheme)
+    minhash = _EMPTY.copy()
     minhash.update_batch(grams.tolist())
     return minhash.hashvalues.astype(np.uint8)
 
@@ -36,11 +36,11 @@ def signature(text: str) -> np.ndarray:
 def without_near_duplicates(
     signatures: np.ndarray, numbers: np.ndarray, problems: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """Those of some answers, in order, that are no near duplicates of one before them that stays.
+    """The answers, in order, that are not near duplicates of an earlier answer that is kept.
 
-    signatures: [all, PERMUTATIONS]; numbers: [n], which of them; problems: [n], the problem of each. First each
-    problem's own answers are compared, all pairs of them, as most duplicates are there; then the ones kept of all
-    problems, where a pair is compared if LSH finds it (`rows_of_a_band`).
+    signatures: [all, PERMUTATIONS]; numbers: [n], the answers to compare; problems: [n], the problem of each. First the
+    answers to each problem are compared with one another, all pairs, because most duplicates are found there. Then the
+    remaining answers of all problems are compared, but only the pairs that LSH finds (`rows_of_a_band`).
     """
     kept = np.ones(len(numbers), dtype=bool)
     order = np.argsort(problems, kind="stable")
@@ -48,9 +48,10 @@ def without_near_duplicates(
     for places in np.split(order, starts[1:]):
         first: list[int] = []
         for place in places:
-            kept[place] = not (similarity(signatures[numbers[place]], signatures[first]) >= threshold).any()
+            number = int(numbers[place])
+            kept[place] = not (similarity(signatures[number], signatures[first]) >= threshold).any()
             if kept[place]:
-                first.append(numbers[place])
+                first.append(number)
     stays = np.zeros(len(signatures), dtype=bool)
     stays[numbers[kept]] = True
     for earlier, later in _similar_pairs(signatures, numbers[kept], threshold):
@@ -65,9 +66,9 @@ def similarity(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def rows_of_a_band(threshold: float) -> int:
-    """The values r of a band: the most with which a pair at the threshold is found, but for a share of MISSED.
+    """The number r of values in a band: the largest at which at most MISSED of the pairs at the threshold are missed.
 
-    A pair is found when all r values of one of the PERMUTATIONS // r bands agree, so it is missed with probability
+    A pair is found if all r values of one of the PERMUTATIONS // r bands agree, so it is missed with probability
     (1 - s^r)^(PERMUTATIONS // r) (Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.2).
     """
     enough = [r for r in range(1, PERMUTATIONS + 1) if (1 - threshold**r) ** (PERMUTATIONS // r) <= MISSED]
@@ -88,7 +89,7 @@ def _similar_pairs(signatures: np.ndarray, numbers: np.ndarray, threshold: float
 
 
 def _buckets(band: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of rows, in order, whose values of a band are the same (but for chance collisions of a 64-bit hash)."""
+    """Groups of rows, in order, with equal values of a band (except for chance collisions of a 64-bit hash)."""
     keys = (band.astype(np.uint64) * _MIXERS[: band.shape[1]]).sum(axis=1, dtype=np.uint64)
     order = np.argsort(keys, kind="stable")
     ends = np.flatnonzero(np.diff(keys[order])) + 1

@@ -1,19 +1,19 @@
-"""Word n-grams of a text as 64-bit hashes: made with one hash a word and some sums, not one a gram."""
+"""Word n-grams of a text as 64-bit hashes, computed from one hash per word rather than one per n-gram."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import xxhash
 
-LONGEST = 64  # words of a gram
+LONGEST = 64  # words of an n-gram
 _FACTORS = np.random.default_rng(0).integers(1 << 62, 1 << 63, LONGEST, dtype=np.uint64) | np.uint64(1)
 
 
 def ngram_hashes(words: Sequence[str], n: int) -> np.ndarray:
-    """The hashes of the different n-grams, sorted, [at most len(words) - n + 1] of uint64; none for fewer words.
+    """The hashes of the distinct n-grams, sorted, [at most len(words) - n + 1] of uint64; empty for fewer than n words.
 
-    A gram's hash is the sum of its words' hashes (XXH3), each times an odd number that its place in the gram gives: two
-    different grams have the same one with a probability of about 2^-63. n is at most LONGEST.
+    An n-gram's hash is the sum of its words' hashes (XXH3), each times an odd number that depends on its place: two
+    different n-grams have the same hash with a probability of about 2^-63. n is at most LONGEST.
     """
     count = len(words) - n + 1
     if count < 1:

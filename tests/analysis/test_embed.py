@@ -23,7 +23,7 @@ from scripts import run_script
 
 from analysis.measures.diversity import pairwise_similarities
 from analysis.reading import answers
-from hindsight.curation.distances import distances_within
+from hindsight.curation.selection import answer_distances
 from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, embedded_path, list_files
 from hindsight.files.records import write_json
@@ -198,9 +198,9 @@ def test_readers_leave_out_answers_without_a_program_and_files_without_the_kind(
     with pytest.raises(UserError, match="lacks converted_embedding; .* --what converted"):
         answers.load_embeddings(folder)
     files = list(list_files(folder, "converted").values())
-    assert distances_within(files)[0] == "by code tokens"
+    assert answer_distances(files)[0] == "by code tokens"
     assert embed_by_api(folder, server).returncode == 0
-    assert (len(answers.load_embeddings(folder)), distances_within(files)[0]) == (2, "by embedding")
+    assert (len(answers.load_embeddings(folder)), answer_distances(files)[0]) == (2, "by embedding")
 
 
 def test_with_a_key_the_default_is_the_api_and_its_cost_is_said_before_and_after(server, tmp_path):

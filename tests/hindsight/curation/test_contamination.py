@@ -5,7 +5,7 @@ import json
 import pytest
 from scripts import TACO_REAL
 
-from hindsight.curation.contamination import TestTexts, read_tests
+from hindsight.curation.contamination import BenchmarkTexts, read_benchmarks
 from hindsight.errors import UserError
 
 LONG = "Given a list of n integers count the pairs whose sum is even and print that number on one line please"
@@ -13,7 +13,7 @@ OTHER = "There are some houses in a row on a street and each of them is painted 
 
 
 def nearest(text, *tests, n=13):
-    return TestTexts(((f"test {number}", test) for number, test in enumerate(tests)), n).nearest(text)
+    return BenchmarkTexts(((f"test {number}", test) for number, test in enumerate(tests)), n).nearest(text)
 
 
 def test_the_same_text_is_found_whatever_its_case_and_punctuation():
@@ -59,30 +59,30 @@ def test_tests_are_those_of_the_split_and_of_all_benchmarks(tmp_path):
     rows = [{"question": LONG, "split": "test"}, {"question": OTHER, "split": "train"}]
     tests.write_text("\n".join(map(json.dumps, rows)))
     benchmark.write_text(json.dumps({"task_id": "HumanEval/0", "prompt": OTHER}))
-    found = dict(read_tests(str(tests), "test", [str(benchmark)]))
+    found = dict(read_benchmarks(str(tests), "test", [str(benchmark)]))
     assert found == {"tests.jsonl test row 0": LONG, "bench.jsonl row 0": OTHER}
-    assert dict(read_tests("", "", [])) == {}
+    assert dict(read_benchmarks("", "", [])) == {}
 
 
 def test_files_without_texts_are_refused(tmp_path):
     path = tmp_path / "bench.jsonl"
     path.write_text(json.dumps({"code": "print()"}))
-    with pytest.raises(UserError, match=r"none of question, prompt.*it has code"):
-        list(read_tests("", "", [str(path)]))
+    with pytest.raises(UserError, match=r"one of question, prompt.*it only has code"):
+        list(read_benchmarks("", "", [str(path)]))
     path.write_text(json.dumps({"question": LONG, "split": "train"}))
     with pytest.raises(UserError, match="no problem of split 'test'"):
-        list(read_tests(str(path), "test", []))
+        list(read_benchmarks(str(path), "test", []))
     with pytest.raises(UserError, match="there is no problem file"):
-        list(read_tests("", "", [str(tmp_path / "nothing.jsonl")]))
+        list(read_benchmarks("", "", [str(tmp_path / "nothing.jsonl")]))
 
 
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
 def test_no_two_of_433_real_problems_are_alike_and_each_is_like_itself():
     names = (TACO_REAL / "stdin_problems.jsonl", TACO_REAL / "call_problems.jsonl")
     texts = [json.loads(line)["question"] for name in names for line in name.read_text().splitlines()]
-    everything = TestTexts(((str(number), text) for number, text in enumerate(texts)), 13)
+    everything = BenchmarkTexts(((str(number), text) for number, text in enumerate(texts)), 13)
     for number, text in enumerate(texts):
         assert everything.nearest(text) == (1.0, str(number))
     half = len(texts) // 2
-    others = TestTexts(((str(number), text) for number, text in enumerate(texts[:half])), 13)
+    others = BenchmarkTexts(((str(number), text) for number, text in enumerate(texts[:half])), 13)
     assert max(others.nearest(text)[0] for text in texts[half:]) < 0.5

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from scripts import ROOT, run_script, write_converted
 
-from hindsight.curation.rows import read_rows
+from hindsight.curation.row_files import read_rows
 
 CLI = os.environ.get("LLAMAFACTORY_CLI")
 BASE_MODEL = ROOT / "lab" / "models" / "base"

@@ -96,5 +96,5 @@ def test_what_is_pushed_loads_as_a_data_set_with_its_splits(form, push, hub, tmp
 def test_a_hub_that_refuses_ends_in_one_sentence_and_the_dataset_is_there(push, tmp_path):
     result = push(token="wrong")
     assert result.returncode == 2
-    assert "the dataset is written, but the Hub did not take me/toy" in result.stderr
+    assert "the dataset is written, but the Hub did not accept me/toy" in result.stderr
     assert (tmp_path / "data" / "hindsight.json").exists()

@@ -1,0 +1,55 @@
+"""Whether an answer was sampled with the prompts that its row would have.
+
+A record contains the prompt that was sent: a transcript (text), a chat (messages), or, in switching, both by role. It
+is compared with what this step's PROMPT_FILE makes of the same problem, so an edited prompt file is noticed too.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hindsight.errors import UserError
+from hindsight.files.runs import read_run
+from hindsight.text.prompts import Prompts
+
+
+def has_other_prompts(record: Mapping[str, Any], prompts: Prompts) -> bool:
+    """Whether an answer was sampled with other prompts than `prompts`; False if its record does not contain any."""
+    sent, problem = record.get("prompt"), record["metadata"]
+    by_role = sent if isinstance(sent, dict) else {"": sent}
+    for prompt in by_role.values():
+        if isinstance(prompt, str) and prompt and prompt != prompts.transcript(problem):
+            return True
+        if isinstance(prompt, list) and prompt and prompt != prompts.chat(problem):
+            return True
+    return False
+
+
+def refuse_other_prompts(folder: Path, prompt_file: str) -> None:
+    """Raises UserError for a run folder whose answers were sampled with other prompts than those of `prompt_file`.
+
+    Does nothing if no sampling script of this repository made the folder, as with the paper's own files: no setting
+    here reproduces their prompts.
+    """
+    run = read_run(folder)
+    if run is None or run["script"] is None:
+        return
+    settings = run.get("settings", {})
+    file, with_system = settings.get("prompt_file") or "", settings.get("system_prompt", True)
+    if not with_system:
+        cause = "without a system message (SYSTEM_PROMPT false)"
+        remedy = "give a --prompt_file with an empty block `system`"
+    elif file != prompt_file:
+        cause = f"with {_described(file)}, not {_described(prompt_file)}"
+        remedy = f"give --prompt_file {file}" if file else "leave PROMPT_FILE empty"
+    else:
+        cause = f"with {_described(file)}, which have changed since"
+        remedy = "restore them"
+    raise UserError(
+        f"{folder} was sampled {cause}, so its rows would not have the prompts that were sent: {remedy}, "
+        "or give --other_prompts if these answers are to be learnt as answers to other prompts"
+    )
+
+
+def _described(prompt_file: str) -> str:
+    return f"the prompts of {prompt_file}" if prompt_file else "the default prompts"
