@@ -15,6 +15,7 @@ converted gets no file, is counted, and is tried again by the next run.
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,7 +30,7 @@ from hindsight.files import answer_files, records
 from hindsight.files.runs import open_step
 from hindsight.servers.budgets import Bill, Pace, Prices, read_budget
 from hindsight.servers.client import ModelServer, only_model, require_model
-from hindsight.servers.job_queue import Failures, run_all
+from hindsight.servers.job_queue import Failures, JobQueue
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -100,30 +101,33 @@ def estimate(undecided: Undecided, cache: ReplyCache, bill: Bill) -> str:
     )
 
 
-async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> None:
-    """Asks the reformatting model about each answer, many at once, and writes what is proved."""
+async def ask_llm(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> str:
+    """Asks the reformatting model about each answer, many at once, and writes those with a proof.
+
+    Returns why answers are left if the server stayed away, else an empty text.
+    """
     settings = undecided.settings
+
+    async def convert(key: tuple[int, int], server: ModelServer) -> tuple:
+        record = records.read_record(undecided.path(key))
+        return record, *await reformatter.convert(record["generated_text"], server)
+
+    pace = reformatter.pace.wait
     with tqdm(total=len(undecided.keys), unit="answer", desc="LLM") as bar:
         reformatter.say = bar.write
-
-        async def work(key: tuple[int, int], server: ModelServer) -> None:
-            record = records.read_record(undecided.path(key))
-            sections, conversion = await reformatter.convert(record["generated_text"], server)
-            write_converted(output, key, record, sections, conversion)
-
-        def end(key: tuple[int, int]) -> None:
-            bar.set_postfix_str(f"${reformatter.bill.dollars:.4f}", refresh=False)
-            bar.update()
-
-        def name(key: tuple[int, int]) -> str:
-            return undecided.path(key).name
-
-        pace = reformatter.pace.wait
         async with ModelServer(
             settings.llm_url, settings.llm_model, settings.server_deadline, before_retry=pace
         ) as server:
-            route, places = [(server,)], settings.concurrency
-            await run_all(undecided.keys, work, name, route, places, failures, on_end=end, say=bar.write)
+            queue = JobQueue([(server,)], settings.concurrency, report=bar.write)
+            async with aclosing(queue.run(undecided.keys, convert)) as finished:
+                async for each in finished:
+                    if each.failure:
+                        failures.add(undecided.path(each.job).name, each.failure)
+                    else:
+                        write_converted(output, each.job, *each.result)
+                    bar.set_postfix_str(f"${reformatter.bill.dollars:.4f}", refresh=False)
+                    bar.update()
+    return queue.gave_up
 
 
 def ask_in_batches(undecided: Undecided, output: Path, reformatter: Reformatter, failures: Failures) -> None:
@@ -184,13 +188,14 @@ def by_llm(keys: list[tuple[int, int]], output: Path, settings: Settings, failur
     if settings.dry_run:
         return ["nothing was asked"], {}
     reformatter = Reformatter(settings, cache, bill, Pace(settings.max_rpm, settings.max_tpm), print)
+    gave_up = ""
     if settings.batch:
         ask_in_batches(undecided, output, reformatter, failures)
     else:
-        asyncio.run(ask_llm(undecided, output, reformatter, failures))
+        gave_up = asyncio.run(ask_llm(undecided, output, reformatter, failures))
     report = [f"the LLM's bill: {bill}"]
-    if failures.gone:
-        report.append(f"the reformatting model's server stopped answering: {failures.gone}; run again to go on")
+    if gave_up:
+        report.append(f"the reformatting model's server stopped answering: {gave_up}; run again to resume")
     return report, {"bill": bill.counts()}
 
 

@@ -1,21 +1,26 @@
 """Step 1a: one model answers problems, NUM_SAMPLES times each.
 
-Reads problems and asks an OpenAI-compatible server (vLLM); writes question_*_sample_*.json, one a sample, and run.json.
-Samples that have a file are not asked for again, so a run that was killed goes on where it was.
+Reads problems and asks an OpenAI-compatible server (vLLM); writes question_*_sample_*.json, one per sample, and
+run.json. A sample that has a file is not sampled again, so a killed run resumes with the missing samples.
 
     python single_model_inference.py --model instruct --output_dir runs/lab/instruct
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.sampling import loop
-from hindsight.sampling.loop import Method, Sample
-from hindsight.servers.checks import PromptedModel
-from hindsight.servers.client import ModelServer
+from hindsight.files.records import write_json
+from hindsight.files.runs import open_run
+from hindsight.problem_sets.selection import describe
+from hindsight.sampling.loop import SamplingLoop
+from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
+from hindsight.servers.checks import PromptedModel, check_models, example_prompts
+from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.requests import ask_model, usage
 from hindsight.settings import Settings, run_script
 from hindsight.text.prompts import Prompts
@@ -24,8 +29,8 @@ from hindsight.text.prompts import Prompts
 MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"                   # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"           # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-MERGED_FROM = []                          # of a merged model, recorded with its answers: base, fine-tuned model, alpha
-BASE_URLS = ["http://localhost:8000/v1"]  # its servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
+MERGED_FROM = []                          # base, fine-tuned model and alpha of a merged model, to record them
+BASE_URLS = ["http://localhost:8000/v1"]  # the model's servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
 
 PROBLEMS = "lab"  # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
@@ -33,8 +38,8 @@ SPLIT = "test"    # part of the problem set, empty: all; the paper: train
 DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
 BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
-SHARD = 0         # which part of these problems this process does, counted from 0
-SHARDS = 1        # into how many parts they are divided
+SHARD = 0         # the part of these problems that this process samples, counted from 0
+SHARDS = 1        # the number of parts
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
@@ -43,18 +48,18 @@ BASE_TOP_P = 0.95                  # the paper: 0.95
 INSTRUCT_TEMPERATURE = 0.7         # the paper: 0.7
 INSTRUCT_TOP_P = 0.7               # the paper: 0.7
 BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kept in it
-SEED = 0                           # of the run; each sample's own is derived from it
+SEED = 0                           # the run's seed; each sample's seed is derived from it
 LOGPROBS = 0                       # 1: record each token's id and log-probability
 
-PROMPT_FILE = ""      # a Jinja file with prompts of your own (see hindsight/text/prompts.py); empty: ours
-SYSTEM_PROMPT = True  # false: no system message, so no format is asked for
+PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
+SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
 
-CONCURRENCY = 256             # requests in flight, a server
-WAIT_FOR_SERVER = 0           # seconds to wait for a server that is still starting
-SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
+CONCURRENCY = 256             # requests in flight per server
+WAIT_FOR_SERVER = 0           # seconds a server may take to start
+SERVER_DEADLINE = 600         # seconds a server may stay away during the run
 REQUEST_TIMEOUT = 7200        # seconds one answer may take
-DRY_RUN = False               # only look at the servers and show the prompts
-ALLOW_OTHER_SETTINGS = False  # go on in a folder that was made with other settings
+DRY_RUN = False               # only check the servers and show the prompts
+ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other settings
 # fmt: on
 
 # Settings that may change between two calls that write into one folder: they do not change what an answer is.
@@ -67,113 +72,126 @@ OF_THE_OTHER_MODEL = {
 }
 
 
-def answer_with_base(
-    prompts: Prompts, settings: Settings
-) -> Callable[[Sample, ModelServer], Awaitable[dict[str, Any]]]:
-    """Asks a base model to go on with a transcript; an answer starts with the thought tag that this ends with."""
+@dataclass(frozen=True)
+class Sampling:
+    """How the model is asked for an answer, and its parents if it is a merged model."""
 
-    async def answer(sample: Sample, server: ModelServer) -> dict[str, Any]:
-        prompt = prompts.transcript(sample.problem)
-        request = {
-            "model": settings.base_model,
-            "temperature": settings.base_temperature,
-            "top_p": settings.base_top_p,
-            "max_tokens": settings.max_tokens,
-            "seed": sample.seed,
-            "stop": list(settings.base_stop),
-            "include_stop_str_in_output": True,
-            **({"logprobs": 0, "return_token_ids": True} if settings.logprobs else {}),
-        }
-        response, choice = await ask_model(server, prompt, request)
-        logprobs = choice.get("logprobs") or {}
-        return sample.record(
-            prompt=prompt,
-            generated_text=prompts.opening(sample.problem) + choice["text"],
-            generation_config=request,
-            finish_reason=choice["finish_reason"],
-            usage=usage(response),
-            **parents(settings),
-            **(token_logprobs(choice, logprobs.get("token_logprobs")) if settings.logprobs else {}),
-        )
+    model: str
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: tuple[str, ...]
+    logprobs: int
+    merged_from: tuple[str, ...]
 
-    return answer
+    def __post_init__(self) -> None:
+        require(self.logprobs in (0, 1), f"LOGPROBS is 0 or 1, not {self.logprobs}")
+        self.parents()
 
+    def request(self, sample: Sample) -> dict[str, Any]:
+        """The request for a sample, except its prompt."""
+        limits = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
+        return {"model": self.model, **limits, "seed": sample.seed}
 
-def answer_with_instruct(
-    prompts: Prompts, settings: Settings
-) -> Callable[[Sample, ModelServer], Awaitable[dict[str, Any]]]:
-    """Asks an instruct model by chat messages."""
-
-    async def answer(sample: Sample, server: ModelServer) -> dict[str, Any]:
-        messages = prompts.chat(sample.problem)
-        request = {
-            "model": settings.instruct_model,
-            "temperature": settings.instruct_temperature,
-            "top_p": settings.instruct_top_p,
-            "max_tokens": settings.max_tokens,
-            "seed": sample.seed,
-            **({"logprobs": True, "return_token_ids": True} if settings.logprobs else {}),
-        }
-        response, choice = await ask_model(server, messages, request)
-        content = (choice.get("logprobs") or {}).get("content") or []
-        return sample.record(
-            prompt=messages,
-            generated_text=whole_text(choice["message"]),
-            generation_config=request,
-            finish_reason=choice["finish_reason"],
-            usage=usage(response),
-            **parents(settings),
-            **(token_logprobs(choice, [each["logprob"] for each in content]) if settings.logprobs else {}),
-        )
-
-    return answer
+    def parents(self) -> dict[str, Any]:
+        """A record's entry on the merge; empty for a model that is not merged. Raises UserError if it is malformed."""
+        if not self.merged_from:
+            return {}
+        try:
+            base, finetuned, alpha = self.merged_from
+            return {"merged_from": {"base": base, "finetuned": finetuned, "alpha": float(alpha)}}
+        except ValueError:
+            given = " ".join(self.merged_from)
+            raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {given}") from None
 
 
-def parents(settings: Settings) -> dict[str, Any]:
-    """What a record holds of how its model was merged, where that was told. Raises UserError for other than that."""
-    told = settings.merged_from
-    if not told:
-        return {}
-    try:
-        base, finetuned, alpha = told
-        return {"merged_from": {"base": base, "finetuned": finetuned, "alpha": float(alpha)}}
-    except ValueError:
-        raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {' '.join(told)}") from None
+async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling) -> dict[str, Any]:
+    """Asks a base model to continue a transcript; the answer starts with the thought tag at the transcript's end."""
+    prompt = prompts.transcript(sample.problem)
+    request = {
+        **sampling.request(sample),
+        "stop": list(sampling.stop),
+        "include_stop_str_in_output": True,
+        **({"logprobs": 0, "return_token_ids": True} if sampling.logprobs else {}),
+    }
+    reply, choice = await ask_model(server, prompt, request)
+    logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
+    return sample.record(
+        prompt=prompt,
+        generated_text=prompts.opening(sample.problem) + choice["text"],
+        generation_config=request,
+        finish_reason=choice["finish_reason"],
+        usage=usage(reply),
+        **sampling.parents(),
+        **({"token_ids": choice.get("token_ids"), "logprobs": logprobs} if sampling.logprobs else {}),
+    )
 
 
-def token_logprobs(choice: dict[str, Any], logprobs: list[float] | None) -> dict[str, Any]:
-    """What a record holds of each token; vLLM's log-probabilities are the model's, before temperature and top_p."""
-    return {"token_ids": choice.get("token_ids"), "logprobs": logprobs}
+async def answer_with_instruct(
+    sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling
+) -> dict[str, Any]:
+    """Asks an instruct model by chat messages. vLLM's log-probabilities are those before temperature and top_p."""
+    messages = prompts.chat(sample.problem)
+    logprobs = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
+    request = {**sampling.request(sample), **logprobs}
+    reply, choice = await ask_model(server, messages, request)
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    of_tokens = {"token_ids": choice.get("token_ids"), "logprobs": [each["logprob"] for each in tokens]}
+    return sample.record(
+        prompt=messages,
+        generated_text=whole_text(choice["message"]),
+        generation_config=request,
+        finish_reason=choice["finish_reason"],
+        usage=usage(reply),
+        **sampling.parents(),
+        **(of_tokens if sampling.logprobs else {}),
+    )
 
 
 def whole_text(message: dict[str, Any]) -> str:
-    """A message's text; where the server's reasoning parser took the thought out of it, that comes first again."""
+    """A message's text; a thought that the server's reasoning parser has split off is put back in front of it."""
     thought = message.get("reasoning") or message.get("reasoning_content")
     text = message.get("content") or ""
     return f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
 
 
-def make_method(settings: Settings, prompts: Prompts) -> Method:
-    """The model that is asked, and how."""
-    name = settings[f"{settings.model}_model"]
-    servers = [
-        ModelServer(url, name, settings.server_deadline, settings.request_timeout)
-        for url in settings.base_urls or ("",)
-    ]
-    base = settings.model == "base"
-    asked = PromptedModel(settings.model, servers, prompts.transcript if base else prompts.chat)
-    answer = (answer_with_base if base else answer_with_instruct)(prompts, settings)
-    return Method([asked], [(server,) for server in servers], answer, settings.max_tokens)
+async def _main(settings: Settings) -> int:
+    require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
+    role, folder = settings.model, Path(settings.output_dir.format(model=settings.model))
+    model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
+    sampling = settings.pick(Sampling, model=model, temperature=temperature, top_p=top_p, stop=settings.base_stop)
+    prompts = Prompts(settings.prompt_file, settings.system_prompt)
+    answer = partial(answer_with_base if role == "base" else answer_with_instruct, prompts=prompts, sampling=sampling)
+
+    choice = settings.pick(ProblemChoice)
+    problems = choice.select()
+    missing = MissingSamples(folder, choice.of_shard(problems), settings.pick(SampleCount))
+    print(missing)
+    async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
+        models = [PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat)]
+        loop = SamplingLoop(missing, [(server,) for server in servers], settings.concurrency)
+        findings: list[str] = []
+        if missing or settings.dry_run:
+            checked = await check_models(models, missing.problems, settings.max_tokens, settings.wait_for_server)
+            findings = checked.sentences
+            print(*findings, missing.estimate(settings.max_tokens, checked.prompt_tokens), sep="\n")
+        if settings.dry_run:
+            async for text in example_prompts(models, missing.problems):
+                print(text)
+            return 0
+        may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]
+        facts = {"models": [model], "problems": describe(problems), "checked": findings}
+        entry = open_run(folder, Path(__file__).name, settings, may_differ, **facts)
+        async with aclosing(loop.answers(answer)) as answers:
+            async for sample, record in answers:
+                write_json(sample.path(folder), record)
+    entry.close(**loop.counts())
+    print(*loop.report(), sep="\n")
+    return 1 if loop.still_missing else 0
 
 
 def main(settings: Settings) -> int:
-    require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
-    parents(settings)
-    prompts = Prompts(settings.prompt_file, settings.system_prompt)
-    folder = Path(settings.output_dir.format(model=settings.model))
-    may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[settings.model]
-    make = partial(make_method, settings, prompts)
-    return loop.run(Path(__file__).name, folder, make, settings, may_differ, say=print)
+    return asyncio.run(_main(settings))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.selection import load_problems
-from hindsight.sampling.loop import sample_seed
+from hindsight.sampling.samples import sample_seed
 from hindsight.servers.vllm_process import CPU_ENVIRONMENT, ServeOptions, divide_threads, quickest_dtype, serve
 from hindsight.text.prompts import chat_messages
 

@@ -1,13 +1,13 @@
-"""Speaking to servers of the OpenAI protocol: requests, retries, servers that go away and come back.
+"""The client of servers that speak the OpenAI protocol: requests, retries, servers that go away and come back.
 
-A request that fails is asked for again where that makes sense: at once with back-off, by the rules of the official
-client library (connections, 408, 409, 429, 5xx, Retry-After), and after that by `job_queue.run_all`, when that patience
-is over or the answer itself was broken.
+A failed request is sent again where that can help: at once with back-off, by the rules of the official client library
+(connections, 408, 409, 429, 5xx, Retry-After), and later by `job_queue.JobQueue`, when these retries are used up or
+the answer itself was broken.
 
-The official library says where a server is and how one is known to it (`openai.AsyncOpenAI`: address, key,
-organisation, project, by argument or environment). Requests themselves go by aiohttp: the library's own way costs the
-client more than a millisecond of its processor each, four times as much, and a run is held up by its client when many
-short answers come at once.
+The official library resolves the server's address and the credentials (`openai.AsyncOpenAI`: address, key,
+organisation, project, by argument or environment). The requests themselves use aiohttp: the library's own transport
+costs the client more than a millisecond of CPU time per request, four times as much, and the client would limit a run
+that gets many short answers at once.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import os
 import random
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -26,31 +26,31 @@ import openai
 
 from hindsight.errors import UserError
 
-RETRIES = 4  # of a request, with back-off
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between them, doubled each time, less up to a quarter by chance
-LONGEST_ASKED = 60.0  # seconds that a server's Retry-After may ask one request to wait
-ATTEMPTS = 5  # of one item that takes its server down or gets broken answers, each with these retries
-PROBE_SECONDS = 2.0  # between looks at a server that is away
-IDLE_SECONDS = 4.0  # that a connection is kept for another request; vLLM closes it after 5
-LOOK_SECONDS = 20.0  # that one look, or a connection, may take
-REFUSALS = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # of the server, not of the item: it is asked again later
-PASSING = (408, 409, 429)  # and all from 500 on: the same request may be answered in a moment
+RETRIES = 4  # of one request, with back-off
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
+LONGEST_RETRY_AFTER = 60.0  # seconds; a longer Retry-After is not waited for within one request
+ATTEMPTS = 5  # per item that takes its server down or gets broken answers, each with these retries
+PROBE_SECONDS = 2.0  # between two probes of a server that is away
+IDLE_SECONDS = 4.0  # how long an idle connection is kept; vLLM closes it after 5
+PROBE_TIMEOUT = 20.0  # seconds that one probe, or opening a connection, may take
+REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: ask again later
+RETRY_AT_ONCE = (408, 409, 429)  # and every status from 500 on
 NO_CONNECTION = (aiohttp.ClientError, OSError)
-NO_LOOK = (*NO_CONNECTION, ValueError)
+PROBE_ERRORS = (*NO_CONNECTION, ValueError)
 
 
 class ItemFailed(Exception):
-    """One item that cannot be done; the message is the reason."""
+    """One item failed for good; the message is the reason."""
 
 
 class TryAgain(Exception):
-    """One item got a broken answer, which may not happen again; the message says what was broken."""
+    """One item got a broken answer, and another attempt may succeed; the message says what was broken."""
 
 
 class ServerAway(Exception):
     """A server does not answer, or refuses everybody for now.
 
-    counts: whether the item may be to blame, as its request was under way when the server went.
+    counts: whether the item may be the cause, because its request was running when the server went away.
     """
 
     def __init__(self, server: "ModelServer", reason: str, counts: bool):
@@ -62,18 +62,18 @@ REQUEST_ERRORS = (ItemFailed, TryAgain, ServerAway)
 
 
 class Refused(Exception):
-    """An answer with a status of 400 or more: the status, what the server says, seconds it asks to be left alone."""
+    """A response with status 400 or more: its status, the server's message, and the seconds of its Retry-After."""
 
-    def __init__(self, status: int, body: bytes, headers: Any):
-        self.status, self.pause = status, _retry_after(headers)
-        super().__init__(f"status {status}: {_said(body)}")
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]):
+        self.status, self.retry_after = status, _retry_after(headers)
+        super().__init__(f"status {status}: {_message(body)}")
 
 
-def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
-    """A server's address and a session with it; an empty one stands for OPENAI_BASE_URL's, or else the OpenAI API.
+def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
+    """A server's address and a session with it; an empty address means OPENAI_BASE_URL, else the OpenAI API.
 
-    The key is OPENAI_API_KEY's, or a word that servers without keys accept. As many requests may be under way as the
-    caller starts.
+    The key is OPENAI_API_KEY, or a placeholder that servers without keys accept. The session sets no limit on
+    simultaneous requests.
     """
     key = os.environ.get("OPENAI_API_KEY") or "none"
     library = openai.AsyncOpenAI(base_url=base_url or None, api_key=key)
@@ -85,16 +85,16 @@ def session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     return str(library.base_url).rstrip("/"), aiohttp.ClientSession(
         headers=headers,
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=LOOK_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=PROBE_TIMEOUT),
         trust_env=bool(urllib.request.getproxies()),
     )
 
 
 class ModelServer:
-    """A server of one model, by `async with`.
+    """One model on one server; use it with `async with`.
 
-    deadline: seconds it may stay away before it is given up; timeout: seconds for one answer, retries included;
-    before_retry: awaited before a request is sent again, so that limits of requests a minute hold for these too.
+    deadline: seconds the server may stay away before it is given up; timeout: seconds for one answer, retries included;
+    before_retry: awaited before a request is sent again, so that rate limits hold for retries too.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class ModelServer:
         before_retry: Callable[[], Awaitable[Any]] | None = None,
     ):
         self.model, self.deadline, self.timeout, self._before_retry = model, deadline, timeout, before_retry
-        self.url, self._session = session(url)
+        self.url, self._session = open_session(url)
         self.away_since: float | None = None
         self.reason = ""
         self._failed_at = self._seen_at = self._ask_again_at = 0.0
-        self._looking = asyncio.Lock()
+        self._probing = asyncio.Lock()
 
     async def __aenter__(self) -> "ModelServer":
         return self
@@ -119,9 +119,10 @@ class ModelServer:
         await self._session.close()
 
     async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a POST with a JSON body, as it came; a path without the leading slash is vLLM's own endpoint.
+        """The JSON reply to a POST; a path without a leading slash is one of vLLM's own endpoints.
 
-        Raises ItemFailed when the server refuses this request, TryAgain and ServerAway when it may not do so later.
+        Raises ItemFailed if the server refuses this request for good, TryAgain or ServerAway if a later attempt may
+        succeed.
         """
         url = self.url + path if path.startswith("/") else f"{self.url.removesuffix('/v1')}/{path}"
         try:
@@ -131,84 +132,84 @@ class ModelServer:
             raise self._refused(refused) from None
         except NO_CONNECTION as error:
             late = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
-            why = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {_name(error)}"
-            raise self._away(why, counts=True) from None
+            reason = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {_describe(error)}"
+            raise self._away(reason, counts=True) from None
         try:
-            answer = json.loads(content)
+            reply = json.loads(content)
         except ValueError as error:
             raise TryAgain(f"the answer is not whole JSON ({first_line(str(error))})") from None
-        if not isinstance(answer, dict):
+        if not isinstance(reply, dict):
             raise TryAgain("the answer is not a JSON object")
         self.away_since = None
-        return answer
+        return reply
 
     async def _post(self, url: str, body: bytes) -> bytes:
-        """The body of an answer, after RETRIES at most. Raises Refused and those of NO_CONNECTION."""
+        """The body of a reply, after RETRIES at most. Raises Refused and the errors of NO_CONNECTION."""
         for tried in range(RETRIES + 1):
-            asked = 0.0
+            retry_after = 0.0
             try:
-                async with self._session.post(url, data=body) as answer:
-                    content = await answer.read()
-                if answer.status < 400:
+                async with self._session.post(url, data=body) as response:
+                    content = await response.read()
+                if response.status < 400:
                     return content
-                refused = Refused(answer.status, content, answer.headers)
-                if tried == RETRIES or not (refused.status in PASSING or refused.status >= 500):
+                refused = Refused(response.status, content, response.headers)
+                if tried == RETRIES or not (refused.status in RETRY_AT_ONCE or refused.status >= 500):
                     raise refused
-                asked = refused.pause
+                retry_after = refused.retry_after
             except NO_CONNECTION:
                 if tried == RETRIES:
                     raise
-            wait = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 - random.random() / 4)
-            await asyncio.sleep(asked if 0 < asked <= LONGEST_ASKED else wait)
+            backoff = min(FIRST_WAIT * 2**tried, LONGEST_WAIT) * (1 - random.random() / 4)
+            await asyncio.sleep(retry_after if 0 < retry_after <= LONGEST_RETRY_AFTER else backoff)
             if self._before_retry:
                 await self._before_retry()
         raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
-        """What the server says about its model.
+        """The server's description of its model, after up to `wait` seconds of trying.
 
-        Raises UserError when the server is not there (after `wait` seconds of trying) or does not have the model.
+        Raises UserError if no server answers by then, or if it does not serve the model.
         """
         until = time.monotonic() + wait
         while True:
             try:
                 served = await self.models()
                 break
-            except (Refused, *NO_LOOK) as error:
+            except (Refused, *PROBE_ERRORS) as error:
                 if isinstance(error, Refused) and error.status < 500:
                     raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
-                    raise UserError(f"no server answers at {self.url} ({_name(error)})") from None
+                    raise UserError(f"no server answers at {self.url} ({_describe(error)})") from None
                 await asyncio.sleep(1)
         if self.model not in served:
             raise UserError(f"the server at {self.url} has no model {self.model!r}; it has {', '.join(served)}")
         return served[self.model]
 
     async def until_back(self, ended: asyncio.Event) -> bool:
-        """Waits until the server answers again, or there is nothing to do; False: it was away beyond its deadline.
+        """Waits until the server answers again or `ended` is set; False: it stayed away beyond its deadline.
 
-        One caller looks for all. A server that answers this and refuses all else is away too.
+        One caller probes for all. A server that answers probes but refuses every request counts as away too.
         """
-        async with self._looking:
+        async with self._probing:
             if self.away_since is None or self._seen_at > self._failed_at:
                 return True
-            await wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
+            await _wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
             while self.away_since is not None and not ended.is_set():
                 if time.monotonic() - self.away_since > self.deadline:
                     return False
-                with suppress(Refused, *NO_LOOK):
+                with suppress(Refused, *PROBE_ERRORS):
                     if self.model in await self.models():
                         self._seen_at = time.monotonic()
                         return True
-                await wait(ended, PROBE_SECONDS)
+                await _wait(ended, PROBE_SECONDS)
         return True
 
     async def models(self) -> dict[str, dict[str, Any]]:
-        """The models that the server has by name, as it describes them. Raises Refused and those of NO_LOOK."""
-        async with asyncio.timeout(LOOK_SECONDS), self._session.get(f"{self.url}/models") as answer:
-            content = await answer.read()
-        if answer.status >= 400:
-            raise Refused(answer.status, content, answer.headers)
+        """The models on the server, each with its description. Raises Refused and the errors of PROBE_ERRORS."""
+        async with asyncio.timeout(PROBE_TIMEOUT), self._session.get(f"{self.url}/models") as response:
+            content = await response.read()
+        if response.status >= 400:
+            raise Refused(response.status, content, response.headers)
         listed = json.loads(content)
         entries = listed.get("data") if isinstance(listed, dict) else None
         return {entry["id"]: entry for entry in entries or []}
@@ -220,67 +221,76 @@ class ModelServer:
         return ServerAway(self, reason, counts)
 
     def _refused(self, refused: Refused) -> Exception:
-        if refused.status in REFUSALS:
-            return self._away(str(refused), counts=False, pause=refused.pause)
+        if refused.status in REFUSED_FOR_NOW:
+            return self._away(str(refused), counts=False, pause=refused.retry_after)
         if refused.status >= 500:
             return TryAgain(str(refused))
         self.away_since = None
         return ItemFailed(str(refused))
 
 
+@asynccontextmanager
+async def open_servers(
+    urls: Sequence[str], model: str, deadline: float, timeout: float
+) -> AsyncIterator[list[ModelServer]]:
+    """A model's servers; without an address the one that OPENAI_BASE_URL names, else the OpenAI API."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(ModelServer(url, model, deadline, timeout)) for url in urls or ("",)]
+
+
 async def require_model(url: str, model: str) -> None:
-    """Raises UserError when there is no server at the address, or it does not have the model."""
+    """Raises UserError if no server answers at the address, or if it does not serve the model."""
     async with ModelServer(url, model) as server:
         await server.model_card()
 
 
 async def only_model(url: str) -> str:
-    """The one model of a server. Raises UserError when it is not there, or has several."""
+    """The one model of a server. Raises UserError if no server answers, or if it serves several models or none."""
     async with ModelServer(url, "") as server:
         try:
             served = await server.models()
-        except (Refused, *NO_LOOK) as error:
-            raise UserError(f"no server answers at {server.url} ({_name(error)})") from None
+        except (Refused, *PROBE_ERRORS) as error:
+            raise UserError(f"no server answers at {server.url} ({_describe(error)})") from None
     if len(served) != 1:
         raise UserError(f"the server at {server.url} has {', '.join(served) or 'no model'}: name the one to ask")
     return next(iter(served))
 
 
-async def wait(event: asyncio.Event, seconds: float) -> None:
+def first_line(text: str) -> str:
+    """The first line of a message, up to 300 characters."""
+    return (text.strip() or "no reason given").splitlines()[0][:300]
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
     """Returns when the event is set or the seconds are over."""
     if seconds > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
 
 
-def first_line(text: str) -> str:
-    """The first line of a message, of 300 characters at most."""
-    return (text.strip() or "no reason given").splitlines()[0][:300]
-
-
-def _name(error: Exception) -> str:
-    """What an error says, or else its kind."""
+def _describe(error: Exception) -> str:
+    """An error's message, else its type."""
     return first_line(str(error) or type(error).__name__)
 
 
-def _said(body: bytes) -> str:
-    """The message in the body of a refusal: the protocol's {"error": {"message": ...}}, vLLM's and plain text too."""
+def _message(body: bytes) -> str:
+    """The message of a refusal: the protocol's {"error": {"message": ...}}, vLLM's own form, or plain text."""
     text = body.decode("utf-8", "replace")
     with suppress(ValueError, AttributeError):
         content = json.loads(text)
-        said = content.get("error", content)
-        text = said.get("message") or said.get("detail") or text
+        error = content.get("error", content)
+        text = error.get("message") or error.get("detail") or text
     return first_line(str(text))
 
 
-def _retry_after(headers: Any) -> float:
-    """Seconds that a server asks to be left alone for; 0: it does not say (RFC 9110, 10.2.3: seconds, or a date)."""
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait before the next request; 0: the server names none (RFC 9110, 10.2.3: seconds, or a date)."""
     if milliseconds := headers.get("retry-after-ms"):  # OpenAI's
         with suppress(ValueError):
             return max(0.0, float(milliseconds) / 1000)
-    said = headers.get("retry-after") or "0"
+    value = headers.get("retry-after") or "0"
     try:
-        return max(0.0, float(said))
+        return max(0.0, float(value))
     except ValueError:
-        date = email.utils.parsedate_tz(said)
+        date = email.utils.parsedate_tz(value)
         return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else 0.0

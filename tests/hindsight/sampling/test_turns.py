@@ -1,4 +1,4 @@
-"""Turn lengths, and how two models are joined: by tokens, by tokens with a few translated, or by text."""
+"""Turn lengths, and the vocabulary that two models share: all ids, all except a few that are translated, or none."""
 
 import asyncio
 import random
@@ -7,7 +7,8 @@ import statistics
 import pytest
 
 from hindsight.errors import UserError
-from hindsight.sampling.turns import Joint, TurnLength, find_joint, parse_turn_length
+from hindsight.sampling.turns import TurnLength, parse_turn_length
+from hindsight.sampling.vocabulary import SharedVocabulary, find_shared_vocabulary
 from hindsight.servers.client import ModelServer
 
 
@@ -52,35 +53,34 @@ def test_a_geometric_length_has_its_mean_and_forgets_how_long_it_is():
     assert set(lengths("geometric 1", 50)) == {1}
 
 
-def joint(toy, *texts):
+def shared_vocabulary(toy, *texts):
     async def find():
         async with ModelServer(toy.url, "lab-instruct") as instruct, ModelServer(toy.url, "lab-base") as base:
-            return await find_joint(("instruct", instruct), ("base", base), texts)
+            return await find_shared_vocabulary(("instruct", instruct), ("base", base), texts)
 
     return asyncio.run(find())
 
 
-def test_one_vocabulary_is_joined_by_tokens_with_nothing_translated(toy):
-    found = joint(toy)
-    assert found == Joint(by_tokens=True, foreign={"instruct": {}, "base": {}})
-    assert found.for_role("base", [104, 105]) == [104, 105]
+def test_one_vocabulary_needs_no_translation(toy):
+    found = shared_vocabulary(toy)
+    assert found == SharedVocabulary({"instruct": {}, "base": {}})
+    assert found.translate([104, 105], "base") == [104, 105]
 
 
-def test_an_id_with_two_texts_goes_to_the_other_model_as_its_own_text(toy):
-    """The instruct model has <think> where the base model has another token, as DeepSeek-R1's distilled Llama."""
+def test_an_id_with_two_texts_reaches_the_other_model_as_its_text(toy):
+    """The instruct model has <think> where the base model has another token, like DeepSeek-R1's distilled Llama."""
     toy.special = {"lab-instruct": {300: "<think>"}, "lab-base": {300: "<|reserved_9|>"}}
-    found = joint(toy)
-    assert found.by_tokens
-    assert found.for_role("base", [65, 300, 66]) == [65, *b"<think>", 66]
-    assert found.for_role("instruct", [300]) == list(b"<|reserved_9|>")
+    found = shared_vocabulary(toy)
+    assert found.translate([65, 300, 66], "base") == [65, *b"<think>", 66]
+    assert found.translate([300], "instruct") == list(b"<|reserved_9|>")
 
 
-def test_other_ids_for_the_same_text_are_joined_by_text(toy):
+def test_different_ids_for_the_same_text_are_no_shared_vocabulary(toy):
     toy.shift = {"lab-base": 1}
-    assert not joint(toy).by_tokens
+    assert shared_vocabulary(toy) is None
 
 
-def test_a_text_that_the_tokenizers_split_differently_is_found_in_the_prompts(toy):
+def test_a_text_that_only_one_tokenizer_splits_is_found_in_the_prompts(toy):
     toy.special = {"lab-instruct": {300: "def main"}}
-    assert joint(toy).by_tokens
-    assert not joint(toy, "write def main first").by_tokens
+    assert shared_vocabulary(toy) is not None
+    assert shared_vocabulary(toy, "write def main first") is None

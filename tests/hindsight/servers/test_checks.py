@@ -50,12 +50,12 @@ def test_what_is_found_is_said_and_recorded(sample, toy, tmp_path):
     result = sample("--max_tokens", 100)
     sentences = [
         f"{toy.url} serves lab-instruct, context of 5,000 tokens",
-        f"instruct: prompts of {mean:.0f} tokens on average; beside 100 new ones they have to fit 5000: all do",
+        f"instruct: prompts have {mean:.0f} tokens on average; with 100 new tokens in a context of 5000, all fit",
         "instruct: the same seed gives the same text",
     ]
     for sentence in sentences:
         assert sentence in result.stdout.splitlines()
-    assert f"6 samples to make: at most 600 new tokens, to about {round(6 * mean):,} of prompts" in result.stdout
+    assert f"6 samples to make: at most 600 new tokens, from about {round(6 * mean):,} prompt tokens" in result.stdout
     assert read_run(tmp_path / "run")["checked"] == sentences
 
 
@@ -65,22 +65,22 @@ def test_prompts_that_do_not_fit_are_counted_exactly(sample, toy):
     assert smallest < middle < largest
     toy.context = middle + 100
     result = sample("--max_tokens", 100)
-    assert "1 of 3 problems do not and will fail" in result.stdout
+    assert "1 of 3 do not fit and will fail" in result.stdout
     assert (result.returncode, "4 samples written, 2 missing" in result.stdout) == (1, True)
 
 
 def test_no_prompt_that_fits_stops_before_anything_is_asked(sample, toy, tmp_path):
     toy.context = 100
     result = sample()
-    assert (result.returncode, "no prompt fits: they have up to" in result.stderr) == (2, True)
+    assert (result.returncode, "no prompt fits: the prompts have up to" in result.stderr) == (2, True)
     assert (toy.requests, (tmp_path / "run").exists()) == ([], False)
 
 
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ("the same text", "two gave the same text, so samples may all be the same"),
-        (None, "the same one gave two texts, so samples cannot be made again"),
+        ("the same text", "two seeds gave one text, so all samples may be the same"),
+        (None, "one seed gave two texts, so samples cannot be reproduced"),
     ],
 )
 def test_a_server_that_ignores_seeds_is_said(sample, toy, answer, sentence):
@@ -125,7 +125,7 @@ def test_a_dry_run_of_switching_shows_both_models_prompts_and_how_they_are_joine
     flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
     result = quick_scripts.run(tmp_path / "said", SWITCHING, *flags, "--dry_run")
     assert (result.returncode, toy.requests, (tmp_path / "run").exists()) == (0, [], False)
-    assert "the two tokenizers are one: turns are joined as tokens" in result.stdout
+    assert "the two tokenizers agree: turns are joined as tokens" in result.stdout
     assert "----- instruct (lab-instruct)" in result.stdout
     assert "Assistant: <begin_of_slow_thought>" in result.stdout.split("----- base (lab-base)")[1]
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hindsight.servers.client import Refused, session
+from hindsight.servers.client import Refused, open_session
 from hindsight.servers.job_queue import Failures
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
@@ -24,12 +24,12 @@ DATE = "%a, %d %b %Y %H:%M:%S GMT"
     ],
 )
 def test_a_server_says_in_seconds_how_long_it_wants_to_be_left_alone(headers, seconds):
-    assert Refused(429, b"", headers).pause == seconds
+    assert Refused(429, b"", headers).retry_after == seconds
 
 
 def test_or_by_a_date():
     date = time.strftime(DATE, time.gmtime(time.time() + 30))
-    assert Refused(503, b"", {"retry-after": date}).pause == pytest.approx(30, abs=2)
+    assert Refused(503, b"", {"retry-after": date}).retry_after == pytest.approx(30, abs=2)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_failures_are_counted_by_reason_whatever_their_numbers_and_the_first_are
 
 def addressed(url):
     async def make():
-        address, made = session(url)
+        address, made = open_session(url)
         await made.close()
         return address, dict(made.headers)
 

@@ -113,7 +113,7 @@ def test_a_prompt_longer_than_the_context_fails_alone_with_the_numbers(single, t
     toy.context = 3000
     result = single("run", "--problems", tmp_path / "problems.jsonl", "--split", "", "--num_samples", 2)
     assert result.returncode == 1
-    assert "1 of 3 problems do not and will fail" in result.stdout
+    assert "1 of 3 do not fit and will fail" in result.stdout
     assert "2 failed: status 400: " in result.stdout
     assert "This model's maximum context length is 3000 tokens." in result.stdout
     assert "512 output tokens and your prompt contains 4" in result.stdout
@@ -203,7 +203,7 @@ def test_a_server_gone_for_good_ends_the_run_with_what_is_done_and_the_next_run_
     result = single("run", *flags, "--server_deadline", 1)
     assert result.returncode == 1
     assert f"{toy.url} stayed away for 1 s: " in result.stdout
-    assert "run again to go on" in result.stdout
+    assert "run again to resume" in result.stdout
     done = list_files(tmp_path / "run", "sample")
     assert 12 <= len(done) < 20  # the others were under way
     assert f"{len(done)} samples written, {60 - len(done)} missing" in result.stdout

@@ -114,8 +114,8 @@ def test_a_prompt_longer_than_the_context_stops_the_run_with_the_numbers(lab_ser
     flags = ["--base_urls", lab_servers["instruct"], "--end_idx", 1, "--num_samples", 2, "--max_tokens", 100_000]
     result = run_script(SINGLE, *flags, "--output_dir", tmp_path / "run")
     assert (result.returncode, (tmp_path / "run").exists()) == (2, False)
-    assert "no prompt fits: they have up to" in result.stderr
-    assert "beside 100000 new ones in a context of 1024" in result.stderr
+    assert "no prompt fits: the prompts have up to" in result.stderr
+    assert "beside 100000 new tokens in a context of 1024" in result.stderr
 
 
 def test_a_dry_run_shows_the_prompt_with_the_chat_template_and_asks_for_no_sample(lab_servers, tmp_path):
