@@ -118,7 +118,7 @@ async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts
     logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
     return sample.record(
         prompt=prompt,
-        generated_text=prompts.opening(sample.problem) + choice["text"],
+        generated_text=prompts.thought_opening(sample.problem) + choice["text"],
         generation_config=request,
         finish_reason=choice["finish_reason"],
         usage=usage(reply),

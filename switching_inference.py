@@ -130,7 +130,7 @@ class Switching:
         except (TryAgain, ServerAway):
             self._unfinished[sample.name] = answer
             raise
-        opening = self.prompts.opening(sample.problem)
+        opening = self.prompts.thought_opening(sample.problem)
         return sample.record(
             prompt={"instruct": self.prompts.chat(sample.problem), "base": self.prompts.transcript(sample.problem)},
             generated_text=opening + answer.text,
@@ -166,7 +166,7 @@ class Switching:
 
     async def _render(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """Renders the chat template once per problem; no part of the answer goes through the template."""
-        opening = self.prompts.opening(problem)
+        opening = self.prompts.thought_opening(problem)
         chat = await tokenize(instruct, self.prompts.chat(problem))
         if self.vocabulary:
             opened = chat + (await tokenize_open(instruct, opening, special=False) if opening else [])
