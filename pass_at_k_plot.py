@@ -1,8 +1,8 @@
 """Step 5: Pass@k curves of checked run folders and of evalplus's result files, with 95 % intervals.
 
-Reads the verdicts in converted_question_*_sample_*.json; an answer that was sampled but could not be converted counts
-as not correct; one that step 3 could not judge, and problems that the mask names, are left out. Writes the picture, and
-the numbers as JSON and CSV, and prints them: each curve, and the paired difference of every two of them.
+Reads the verdicts in converted_question_*_sample_*.json. A sampled answer that could not be converted counts as wrong;
+answers that step 3 could not judge and problems that the mask names are left out. Writes the picture, and the numbers
+as JSON and CSV; prints each curve and the paired difference of every two of them.
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
     python pass_at_k_plot.py --input_dirs "results/*.eval_results.json" --status base
@@ -11,6 +11,7 @@ the numbers as JSON and CSV, and prints them: each curve, and the paired differe
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import numpy as np
 from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.masks import Mask, read_mask
+from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curve
 from hindsight.pass_at_k.drawing import draw_curves
 from hindsight.pass_at_k.evalplus_results import STATUSES, count_evalplus
-from hindsight.pass_at_k.labels import alpha_in, describe_run
-from hindsight.pass_at_k.verdict_counts import count_folder
+from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run
+from hindsight.pass_at_k.run_counts import count_folder
 from hindsight.settings import Settings, run_script
 
 INPUT_DIRS = [
@@ -33,95 +35,115 @@ INPUT_DIRS = [
     "runs/lab/instruct",
 ]  # checked run folders, evalplus's result files, or patterns of either
 # fmt: off
-LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or the file's name
-PANELS = []                           # a panel's name for each of INPUT_DIRS, as Vicuna Vicuna Llama; empty: one panel
+LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or file name
+PANELS = []                           # a panel for each of INPUT_DIRS, such as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
-OUTPUT = "runs/lab/pass_at_k"         # the files' name without .pdf, .png, .json and .csv
-FORMATS = ["pdf", "png"]              # pictures: pdf, png, svg
+OUTPUT = "runs/lab/pass_at_k"         # path of the files to write, without .pdf, .png, .json and .csv
+FORMATS = ["pdf", "png"]              # formats of the picture: pdf, png, svg
 BANDS = True                          # draw the 95 % intervals
-LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse
-STATUS = "plus"                       # of evalplus's files: plus or base
-MASK = ""                             # file of SkyThought/audit_problems.py: problems to leave out; empty: none
-LATEX = False                         # print the table as LaTeX too
-TITLE = ""                            # above the curves
-WORKERS = 0                           # processes that read answers; 0: one a core
+LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse them
+STATUS = "plus"                       # which tests of evalplus's files count: plus or base
+MASK = ""                             # problems to leave out: a file of SkyThought/audit_problems.py; empty: none
+LATEX = False                         # also print the table as LaTeX
+TITLE = ""                            # title above the curves
+WORKERS = 0                           # processes that read answers; 0: one per core
 # fmt: on
 
 
-def find_inputs(settings: Settings) -> list[tuple[Path, str, str]]:
-    """The folders and files that INPUT_DIRS names, each with its label ("" for its own) and panel."""
-    names = settings.input_dirs
-    for setting in ("labels", "panels"):
-        given = settings[setting]
+@dataclass(frozen=True)
+class Inputs:
+    """What is plotted: folders, files or patterns, each with its label and panel."""
+
+    input_dirs: tuple[str, ...]
+    labels: tuple[str, ...]
+    panels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How answers are counted."""
+
+    ks: tuple[int, ...]
+    mask: Mask
+    leave_out_few: bool
+    status: str
+    workers: int
+
+
+def find_inputs(inputs: Inputs) -> list[tuple[Path, str, str]]:
+    """The folders and files that INPUT_DIRS names, each with its given label, or "", and panel."""
+    names = inputs.input_dirs
+    for setting, given in (("labels", inputs.labels), ("panels", inputs.panels)):
         require(not given or len(given) == len(names), f"{len(given)} {setting} for {len(names)} of INPUT_DIRS")
-    labels, panels = (given or [""] * len(names) for given in (settings.labels, settings.panels))
+    labels, panels = (given or ("",) * len(names) for given in (inputs.labels, inputs.panels))
     found = []
     for name, label, panel in zip(names, labels, panels, strict=True):
-        matches = [Path(name)]
-        if any(character in name for character in "*?["):
-            root = Path(name).anchor or "."
-            pattern = Path(name).relative_to(root) if Path(name).is_absolute() else Path(name)
-            every = sorted(Path(root).glob(str(pattern)))
-            matches = [path for path in every if path.is_dir() or path.suffix == ".json"]
-            require(bool(matches), f"nothing is there of the pattern {name}")
-        several = len(matches) > 1 and label
-        found += [(path, f"{label} {path.name}" if several else label, panel) for path in matches]
+        paths = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
+        several = len(paths) > 1 and label
+        found += [(path, f"{label} {path.name}" if several else label, panel) for path in paths]
     return found
 
 
-def read_curve(path: Path, label: str, panel: str, ks: Sequence[int], mask: Mask, settings: Settings) -> Curve:
+def match_pattern(name: str) -> list[Path]:
+    """The folders and JSON files that a pattern matches. Raises UserError when nothing matches."""
+    root = Path(name).anchor or "."
+    pattern = Path(name).relative_to(root) if Path(name).is_absolute() else Path(name)
+    paths = [path for path in sorted(Path(root).glob(str(pattern))) if path.is_dir() or path.suffix == ".json"]
+    require(bool(paths), f"nothing matches the pattern {name}")
+    return paths
+
+
+def read_curve(path: Path, label: str, panel: str, counting: Counting) -> Curve:
     """The curve of a run folder or of a result file of evalplus. Raises UserError for what cannot be counted."""
     if path.is_file():
-        counts, own, alpha = count_evalplus(path, settings.status), path.name.removesuffix(".eval_results.json"), None
+        counts, own, alpha = count_evalplus(path, counting.status), path.name.removesuffix(".eval_results.json"), None
     else:
-        counts = count_folder(path, mask, settings.workers)
+        counts = count_folder(path, counting.mask, counting.workers)
         own, alpha = describe_run(path)
-    alpha = alpha_in(label or own) if alpha is None else alpha
-    return make_curve(counts, str(path), label or own, panel, alpha, ks, settings.leave_out_few)
+    run = RunLabel(label or own, panel, alpha_in(label or own) if alpha is None else alpha)
+    return make_curve(counts, run, counting.ks, counting.leave_out_few, str(path))
 
 
 def table(curves: Sequence[Curve]) -> str:
-    """The numbers as text: a row a curve, a column a k, and shares of answers."""
-    ks, width = curves[0].ks, max(len("run"), *(len(curve.name) for curve in curves))
+    """The means as text: one row per curve, one column per k."""
+    ks, width = curves[0].ks, max(len("run"), *(len(curve.run.name) for curve in curves))
     head = f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)
     rows = [
-        f"{curve.name:{width}}  {len(curve.questions):8d}  {curve.counts.of('samples').sum():7d}  "
+        f"{curve.run.name:{width}}  {len(curve.values):8d}  {curve.counts.samples.sum():7d}  "
         + "  ".join(f"{value:7.3f}" for value in curve.mean)
         for curve in curves
     ]
     return "\n".join([head, *rows])
 
 
-def remarks(curves: Sequence[Curve]) -> list[str]:
-    """What else there is to know of each curve, in sentences."""
-    said = []
-    for curve in curves:
-        counts = curve.counts
-        answers = counts.of("samples").sum() + counts.of("not_judged").sum()
-        for name, words in (
-            ("unconverted", "could not be converted: wrong"),
-            ("no_code", "hold no code: wrong"),
-            ("cut_off", "were cut off by length"),
-            ("not_judged", "could not be judged and are left out"),
-        ):
-            if number := counts.of(name).sum():
-                said.append(f"{curve.name}: {number} of {answers} answers {words}")
-        if curve.too_few:
-            said.append(f"{curve.name}: {len(curve.too_few)} problems have too few samples and are left out")
-        said += [f"{curve.name}: {counts.left_out}"] if counts.left_out else []
-    return said
+def remarks(curve: Curve) -> list[str]:
+    """Sentences on the answers of a curve that were not judged right or wrong by running them, and on left-out ones."""
+    counts, name = curve.counts, curve.run.name
+    answers = counts.samples.sum() + counts.of(Outcome.NOT_JUDGED).sum()
+    lines = [
+        f"{name}: {number.sum()} of {answers} answers {words}"
+        for number, words in (
+            (counts.of(Outcome.NOT_CONVERTED), "could not be converted: wrong"),
+            (counts.of(Outcome.NO_CODE), "hold no code: wrong"),
+            (counts.cut_off, "were cut off by length"),
+            (counts.of(Outcome.NOT_JUDGED), "could not be judged and are left out"),
+        )
+        if number.sum()
+    ]
+    if curve.too_few:
+        lines.append(f"{name}: {len(curve.too_few)} problems have too few samples and are left out")
+    return [*lines, f"{name}: {counts.left_out}"] if counts.left_out else lines
 
 
-def compare(found: Sequence[Difference], k: int) -> list[str]:
-    """The paired differences at the largest k, in lines; the interval is that of 95 %."""
+def compare(difference: Difference, k: int) -> list[str]:
+    """Sentences on a paired difference at the largest k, with its 95 % interval."""
     lines = []
-    for each in found:
-        names = f"{each.one} against {each.other}"
-        if each.problems:
-            numbers = f"{each.mean[-1]:+.3f} [{each.low[-1]:+.3f}, {each.high[-1]:+.3f}]"
-            lines.append(f"{names}: pass@{k} {numbers} on {each.problems} problems")
-        if each.unlike:
-            lines.append(f"{names}: {each.unlike} problems of the same id have another text, and are not compared")
+    names = f"{difference.one} against {difference.other}"
+    if difference.mean is not None and difference.low is not None and difference.high is not None:
+        numbers = f"{difference.mean[-1]:+.3f} [{difference.low[-1]:+.3f}, {difference.high[-1]:+.3f}]"
+        lines.append(f"{names}: pass@{k} {numbers} on {difference.problems} problems")
+    if difference.unlike:
+        lines.append(f"{names}: {difference.unlike} problems have the same id but another text, and are not compared")
     return lines
 
 
@@ -130,7 +152,7 @@ def latex(curves: Sequence[Curve]) -> str:
     ks = curves[0].ks
     rows = [
         " & ".join(
-            [curve.name.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
+            [curve.run.name.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
             + [
                 rf"{mean:.3f} {{\scriptsize [{low:.3f}, {high:.3f}]}}"
                 for mean, low, high in zip(curve.mean, curve.low, curve.high, strict=True)
@@ -145,46 +167,63 @@ def latex(curves: Sequence[Curve]) -> str:
 
 
 def as_json(curve: Curve, path: Path) -> dict[str, Any]:
-    """A curve's numbers: what they are, and what they rest on."""
+    """A curve's numbers, and how many answers and problems they are based on."""
 
-    def by_k(numbers: Sequence[float]) -> dict[str, float]:
+    def by_k(numbers: Sequence[float] | np.ndarray) -> dict[str, float]:
         return {str(k): float(number) for k, number in zip(curve.ks, numbers, strict=True)}
 
-    counts = {name: int(curve.counts.of(name).sum()) for name in ("samples", "correct", "unconverted", "no_code")}
+    counts = curve.counts
+    numbers = {
+        "samples": counts.samples,
+        "correct": counts.correct,
+        "unconverted": counts.of(Outcome.NOT_CONVERTED),
+        "no_code": counts.of(Outcome.NO_CODE),
+        "cut_off": counts.cut_off,
+        "not_judged": counts.of(Outcome.NOT_JUDGED),
+    }
     return {
-        "label": curve.label,
+        "label": curve.run.label,
         "folder": str(path),
-        "panel": curve.panel,
-        "alpha": curve.alpha,
+        "panel": curve.run.panel,
+        "alpha": curve.run.alpha,
         "values": by_k(curve.mean),
         "low": by_k(curve.low),
         "high": by_k(curve.high),
-        "problems": len(curve.questions),
-        **counts,
-        "cut_off": int(curve.counts.of("cut_off").sum()),
-        "not_judged": int(curve.counts.of("not_judged").sum()),
+        "problems": len(curve.values),
+        **{name: int(number.sum()) for name, number in numbers.items()},
         "too_few_samples": list(curve.too_few),
-        "left_out": curve.counts.left_out,
+        "left_out": counts.left_out,
     }
 
 
-def as_pair(difference: Difference) -> dict[str, Any]:
+def difference_as_json(difference: Difference) -> dict[str, Any]:
     """A difference's numbers: lists by k, in the order of the ks."""
     numbers = vars(difference).items()
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in numbers}
 
 
 def as_csv(curves: Sequence[Curve]) -> str:
-    """The numbers as CSV: a row for each curve and k."""
+    """The numbers as CSV: one row per curve and k."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["label", "panel", "alpha", "k", "pass_at_k", "low", "high", "problems"])
     for curve in curves:
-        for k, mean, low, high in zip(curve.ks, curve.mean, curve.low, curve.high, strict=True):
-            numbers = [repr(float(number)) for number in (mean, low, high)]
-            alpha = "" if curve.alpha is None else curve.alpha
-            writer.writerow([curve.label, curve.panel, alpha, k, *numbers, len(curve.questions)])
+        alpha = "" if curve.run.alpha is None else curve.run.alpha
+        for k, *estimate in zip(curve.ks, curve.mean, curve.low, curve.high, strict=True):
+            numbers = [repr(float(number)) for number in estimate]
+            writer.writerow([curve.run.label, curve.run.panel, alpha, k, *numbers, len(curve.values)])
     return lines.getvalue()
+
+
+def write_numbers(curves: Sequence[Curve], paths: Sequence[Path], found: Sequence[Difference], output: Path) -> None:
+    """The numbers as JSON and CSV."""
+    numbers = {
+        "ks": list(curves[0].ks),
+        "curves": [as_json(curve, path) for curve, path in zip(curves, paths, strict=True)],
+        "differences": [difference_as_json(difference) for difference in found],
+    }
+    records.write_json(output.with_name(f"{output.name}.json"), numbers)
+    records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())
 
 
 def main(settings: Settings) -> int:
@@ -194,19 +233,18 @@ def main(settings: Settings) -> int:
     require(settings.status in STATUSES, f"STATUS is plus or base, not {settings.status!r}")
     unknown = set(settings.formats) - {"pdf", "png", "svg"}
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
-    inputs, mask = find_inputs(settings), read_mask(settings.mask)
-    curves = [read_curve(*each, ks, mask, settings) for each in inputs]
+    inputs = find_inputs(settings.pick(Inputs))
+    counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask))
+    curves = [read_curve(*each, counting) for each in inputs]
     found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     suffixes = [f".{name}" for name in settings.formats]
     draw_curves(curves, settings.title, output, suffixes, settings.bands)
-    pairs = [as_pair(each) for each in found]
-    numbers = [as_json(curve, path) for curve, (path, _, _) in zip(curves, inputs, strict=True)]
-    records.write_json(output.with_name(f"{output.name}.json"), {"ks": ks, "curves": numbers, "differences": pairs})
-    records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())
+    write_numbers(curves, [path for path, _, _ in inputs], found, output)
     broken = [sentence for curve in curves for sentence in curve.counts.broken]
+    compared = [line for difference in found for line in compare(difference, ks[-1])]
     print(table(curves))
-    for line in [*compare(found, ks[-1]), *remarks(curves), *broken]:
+    for line in [*compared, *(line for curve in curves for line in remarks(curve)), *broken]:
         print(line)
     if settings.latex:
         print(latex(curves))

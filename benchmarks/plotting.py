@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.converting import memory_by_tenths, program, thought
-from hindsight.pass_at_k.verdict_counts import CACHE
+from hindsight.pass_at_k.counts_cache import CACHE
 from hindsight.text.uniform_format import render
 
 ROOT = Path(__file__).resolve().parents[1]

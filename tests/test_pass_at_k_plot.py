@@ -1,17 +1,19 @@
-"""Step 5 as a user runs it: the curves' numbers, what they rest on, what is compared, and what is refused."""
+"""Step 5 as a user runs it: the numbers of curves and differences, the pictures, and bad input."""
 
 import csv
 import json
 import time
+from collections import Counter
 
-import numpy as np
 import pytest
 import quick_scripts
 from scripts import write_converted
 
+from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import make_curve
 from hindsight.pass_at_k.drawing import make_figure
-from hindsight.pass_at_k.verdict_counts import VerdictCounts
+from hindsight.pass_at_k.labels import RunLabel
+from hindsight.pass_at_k.verdict_counts import ProblemCounts, tabulate
 
 
 def make_run(folder, verdicts, **more):
@@ -24,7 +26,7 @@ def make_run(folder, verdicts, **more):
 
 @pytest.fixture
 def plot(tmp_path):
-    """Runs step 5; what it said, and the numbers that it wrote."""
+    """Runs step 5 and gives its result and the numbers that it wrote."""
 
     def run(*inputs, ks=(1, 2), flags=()):
         given = ["--output", tmp_path / "out", "--ks", *ks, "--input_dirs", *inputs, *flags]
@@ -65,8 +67,10 @@ def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
 def test_every_panel_shows_its_whole_curves():
     curves = []
     for panel, correct in (("A", 1), ("B", 4)):
-        counts = VerdictCounts(("1", "2"), np.array([[4, correct, 0, 0, 0, 0]] * 2), ("", ""))
-        curves += [make_curve(counts, "", f"alpha 0.{n}", panel, n / 10, [1, 2], False) for n in range(7)]
+        outcomes = Counter({Outcome.CORRECT: correct, Outcome.WRONG: 4 - correct})
+        counts = tabulate({question: ProblemCounts(files=4, outcomes=outcomes) for question in (1, 2)})
+        labels = [RunLabel(f"alpha 0.{n}", panel, n / 10) for n in range(7)]
+        curves += [make_curve(counts, label, [1, 2], leave_out_few=False, source="") for label in labels]
     for shown in (curves, curves[:3] + curves[7:9]):
         figure = make_figure(shown, "", bands=True)
         assert [axes.get_title() for axes in figure.axes] == ["A", "B"]
@@ -86,7 +90,7 @@ def test_two_runs_are_compared_on_the_problems_of_both(tmp_path, plot):
     assert "one against other: pass@1 +0.333 [+0.000, +1.000] on 3 problems" in result.stdout
 
 
-def test_problems_of_two_sets_are_not_compared_though_their_ids_are_the_same(tmp_path, plot):
+def test_problems_of_two_sets_are_not_compared_even_if_they_share_ids(tmp_path, plot):
     runs = []
     for name, problems in (("a", "PQR"), ("b", "PXR"), ("c", "XYZ")):
         runs.append(tmp_path / name)
@@ -95,7 +99,7 @@ def test_problems_of_two_sets_are_not_compared_though_their_ids_are_the_same(tmp
     result, numbers = plot(*runs, ks=(1,))
     pairs = [(each["one"], each["other"], each["problems"], each["unlike"]) for each in numbers["differences"]]
     assert pairs == [("b", "a", 2, 1), ("c", "a", 0, 3), ("c", "b", 0, 3)]
-    assert "b against a: 1 problems of the same id have another text, and are not compared" in result.stdout
+    assert "b against a: 1 problems have the same id but another text, and are not compared" in result.stdout
     assert "c against a: pass@1" not in result.stdout
     write_converted(runs[0], 1, 1, "print()", {"question": "X"}, correctness=True)
     result, _ = plot(*runs, ks=(1,))
@@ -125,7 +129,7 @@ def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
 
 
 @pytest.mark.parametrize(("status", "correct"), [("plus", 1), ("base", 2)])
-def test_result_files_of_evalplus_go_straight_in(tmp_path, plot, status, correct):
+def test_result_files_of_evalplus_are_plotted_directly(tmp_path, plot, status, correct):
     passed, failed = {"base_status": "pass", "plus_status": "pass"}, {"base_status": "pass", "plus_status": "fail"}
     broken = {"base_status": "fail", "plus_status": "fail"}
     path = tmp_path / "vicuna_0.7.eval_results.json"
@@ -138,10 +142,10 @@ def test_result_files_of_evalplus_go_straight_in(tmp_path, plot, status, correct
     assert numbers["curves"][0]["alpha"] == 0.7
     path.write_text(json.dumps({"eval": {"Mbpp/2": [{"result": "pass"}]}}))
     result, _ = plot(path, ks=(1,))
-    assert (result.returncode, "is no result file of evalplus with a plus_status" in result.stderr) == (2, True)
+    assert (result.returncode, "is not a result file of evalplus with a plus_status" in result.stderr) == (2, True)
 
 
-def test_answers_that_could_not_be_converted_count_as_wrong_and_are_said(tmp_path, plot):
+def test_answers_that_could_not_be_converted_count_as_wrong_and_are_reported(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, True]])
     write_converted(run, 2, 0, "", {}, correctness=False, correctness_reason="no code")
     for name in ("question_0_sample_2", "question_1_sample_0", "question_1_sample_1"):
@@ -155,18 +159,18 @@ def test_answers_that_could_not_be_converted_count_as_wrong_and_are_said(tmp_pat
     assert "1 of 6 answers were cut off by length" in result.stdout
 
 
-def test_answers_that_could_not_be_judged_are_left_out_and_said(tmp_path, plot):
+def test_answers_that_could_not_be_judged_are_left_out_and_reported(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, None, False, None]])
     result, numbers = plot(run, ks=(1, 2))
     assert numbers["curves"][0]["values"] == {"1": 0.5, "2": 1.0}
     assert "2 of 4 answers could not be judged and are left out" in result.stdout
 
 
-def test_a_k_above_the_samples_of_a_problem_is_refused_with_the_problem_or_leaves_it_out(tmp_path, plot):
+def test_a_k_above_a_problems_samples_is_refused_or_leaves_the_problem_out(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True]])
     result, numbers = plot(run)
     assert (result.returncode, numbers) == (2, None)
-    assert "pass@2 needs 2 samples a problem, 1 of 2 have fewer (the least 1; the first: 1)" in result.stderr
+    assert "pass@2 needs 2 samples per problem, 1 of 2 have fewer (the least 1; the first: 1)" in result.stderr
     result, numbers = plot(run, flags=["--leave_out_few"])
     assert (result.returncode, numbers["curves"][0]["values"]) == (0, {"1": 0.5, "2": 1.0})
     assert "1 problems have too few samples and are left out" in result.stdout
@@ -180,7 +184,7 @@ def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path, pl
     assert (result.returncode, "1 of 2 answers" in result.stderr) == (2, True)
 
 
-def test_a_broken_file_is_named_and_the_rest_drawn(tmp_path, plot):
+def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     (run / "converted_question_1_sample_1.json").write_text("{")
     for _ in range(2):
@@ -200,7 +204,7 @@ def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     first = plot(run, ks=(1,))[1]
     kept = json.loads((run / "verdicts.json").read_text())
-    kept["problems"]["0"]["correct"] = 2  # what nobody does, to see that it is the cache that is read
+    kept["problems"]["0"]["outcomes"] = {"correct": 2}  # by hand, to show that the cache is read
     (run / "verdicts.json").write_text(json.dumps(kept))
     assert plot(run, ks=(1,))[1]["curves"][0]["values"] == {"1": 1.0}
     write_converted(run, 0, 1, "print(1)", {}, correctness=False)
@@ -223,6 +227,6 @@ def test_bad_input_is_one_sentence(tmp_path, plot):
     ):
         result, _ = plot(run, ks=ks, flags=flags)
         assert (result.returncode, sentence in result.stderr) == (2, True)
-    for missing, sentence in (("none", "there is no folder"), ("n*ne", "nothing is there of the pattern")):
+    for missing, sentence in (("none", "there is no folder"), ("n*ne", "nothing matches the pattern")):
         result, _ = plot(tmp_path / missing)
         assert (result.returncode, sentence in result.stderr) == (2, True)

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from analysis.reading.answers import NOT_JUDGED, Answer, by_problem
 from hindsight.errors import UserError
-from hindsight.pass_at_k.estimators import Estimate, estimate_mean, pass_at_ks
+from hindsight.pass_at_k import estimators
+from hindsight.pass_at_k.estimators import Estimate, estimate_difference, estimate_mean
 
 DIFFICULTIES = ("EASY", "MEDIUM", "MEDIUM_HARD", "HARD", "VERY_HARD")  # TACO's, in order
 
@@ -39,16 +38,17 @@ def fewest_samples(runs: dict[str, list[Answer]]) -> int:
 
 def pass_at_k(answers: Sequence[Answer], ks: Sequence[int]) -> dict[int, Estimate]:
     """A run's pass@k, the mean over its problems with its interval, by k."""
-    samples, correct = np.array(list(count_correct(answers).values())).T
-    return {k: estimate_mean(column) for k, column in zip(ks, pass_at_ks(samples, correct, ks).T, strict=True)}
+    return {k: estimate_mean(pass_at_k_by_problem(answers, k)) for k in ks}
 
 
 def pass_at_k_difference(one: Sequence[Answer], other: Sequence[Answer], k: int) -> Estimate:
     """pass@k of `one` minus that of `other`, paired, on the problems of both, with its interval."""
-    counts = count_correct(one), count_correct(other)
-    common = sorted(counts[0].keys() & counts[1].keys())
-    ours, theirs = (pass_at_ks(*np.array([each[q] for q in common]).T, [k])[:, 0] for each in counts)
-    return estimate_mean(ours - theirs)
+    return estimate_difference(pass_at_k_by_problem(one, k), pass_at_k_by_problem(other, k))
+
+
+def pass_at_k_by_problem(answers: Sequence[Answer], k: int) -> dict[int, float]:
+    """pass@k of each problem, by question id."""
+    return {question: estimators.pass_at_k(*counts, k) for question, counts in count_correct(answers).items()}
 
 
 def differences(

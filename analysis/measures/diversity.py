@@ -19,7 +19,7 @@ from analysis.measures.ngrams import distinct_n, self_bleu
 from analysis.measures.similarity import mean_similarity, pairwise_similarities, similarities_over_all, vendi_score
 from analysis.reading.answers import Answer, by_problem
 from hindsight.errors import UserError
-from hindsight.pass_at_k.estimators import Estimate, draws, estimate_mean, percentile_interval
+from hindsight.pass_at_k.estimators import Estimate, draws, estimate_mean, in_order, percentile_interval
 
 OVER_ALL = "similarity over all"
 MEASURES = {
@@ -52,7 +52,7 @@ class Measured:
 
     def estimates(self) -> dict[str, Estimate]:
         """Each measure's mean and interval, in the order of MEASURES; those without values are left out."""
-        found = {name: estimate_mean(list(values.values())) for name, values in self.values.items()}
+        found = {name: estimate_mean(values) for name, values in self.values.items()}
         if self.stacked:
             found[OVER_ALL] = interval_over_all(self.stacked)
         return {name: found[name] for name in MEASURES if name in found}
@@ -130,7 +130,7 @@ def alike(runs: dict[str, list[Answer]]) -> dict[str, list[Answer]]:
 
 def difference(one: Mapping[int, float], other: Mapping[int, float]) -> Estimate:
     """One run's values minus another's, paired: on the problems of both. Raises ValueError when there are none."""
-    return estimate_mean([one[question] - other[question] for question in one if question in other])
+    return estimate_mean({question: one[question] - other[question] for question in one if question in other})
 
 
 def interval_over_all(problems: dict[int, np.ndarray], less: dict[int, np.ndarray] | None = None) -> Estimate:
@@ -139,7 +139,7 @@ def interval_over_all(problems: dict[int, np.ndarray], less: dict[int, np.ndarra
     `problems` holds [answers, d] of each, at least two answers. The bootstrap is over problems, as everywhere, see
     `similarities_over_all`; both runs of a difference have the same draws.
     """
-    count = len(problems)
+    count, problems = len(problems), {question: problems[question] for question in in_order(problems)}
     weights = np.concatenate([np.ones((1, count)), draws(count)])
     found = similarities_over_all(problems, weights)
     if less is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hindsight.errors import require
 from hindsight.pass_at_k.drawing import COLUMN_INCHES, PRINT_STYLE, line_style, save_figure
-from hindsight.pass_at_k.estimators import bootstrap_ratio_interval
+from hindsight.pass_at_k.estimators import bootstrap_ratio_interval, in_order
 
 FEWEST = 5  # problems that a point by position rests on, at least
 NAMED = 6  # alphas that the legend names, at most
@@ -24,11 +24,11 @@ def mean_of(sums: np.ndarray, counts: np.ndarray) -> dict[str, float]:
 
 
 def by_problem(problems: Sequence[Any], values: Sequence[float]) -> np.ndarray:
-    """The sum of the values of each problem's answers, [problems] in order of their first one."""
+    """The sum of the values of each problem's answers, [problems] in order of their ids."""
     totals = dict.fromkeys(problems, 0.0)
     for problem, value in zip(problems, values, strict=True):
         totals[problem] += float(value)
-    return np.array(list(totals.values()))
+    return np.array([totals[problem] for problem in in_order(totals)])
 
 
 def mean_by_position(entropies: Sequence[np.ndarray], problems: Sequence[Any], size: int) -> list[dict[str, float]]:

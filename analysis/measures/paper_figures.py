@@ -45,7 +45,7 @@ def share_of(answers: Sequence[Answer], verdicts: Sequence[str]) -> Estimate:
     problems: dict[int, list[bool]] = {}
     for answer in answers:
         problems.setdefault(answer.question_id, []).append(answer.verdict in verdicts)
-    return estimate_mean([sum(found) / len(found) for found in problems.values()])
+    return estimate_mean({question: sum(found) / len(found) for question, found in problems.items()})
 
 
 def judge_by_the_papers_rules(run: str) -> Verdicts:

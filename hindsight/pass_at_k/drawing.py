@@ -10,16 +10,16 @@ COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#00
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", "-.", ":")
 ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
-INSIDE = 5  # curves that a legend inside of a panel has room for
-COLUMN_INCHES = 3.3, 2.6  # inches of a panel: one column of a paper
+INSIDE = 5  # the most curves whose legend fits inside a panel
+COLUMN_INCHES = 3.3, 2.6  # the size of a panel: one column of a paper
 PRINT_STYLE = {"font.size": 8, "svg.hashsalt": "hindsight", "svg.fonttype": "none", "pdf.fonttype": 42}  # matplotlib's
 
 
 def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
-    """Colour, line and marker of an alpha, the same in every figure, or of that number of what has no alpha.
+    """Colour, line and marker by alpha, the same in every figure; without an alpha, by number.
 
-    Alphas go from yellow to violet (viridis), which gets darker evenly, so it is told apart in grey and by the
-    colour-blind; each tenth has a marker of its own, and lines of what has no alpha are broken.
+    Alphas go from yellow to violet (viridis), which darkens evenly, so readers can tell them apart in grey and with
+    colour blindness. Each tenth has its own marker. Lines without an alpha are dashed.
     """
     from matplotlib import colormaps
 
@@ -31,53 +31,54 @@ def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
 
 
 def draw_curves(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
-    """The curves with their 95 % bands, a panel beside the other, as `output` with each suffix."""
-    from matplotlib import rc_context  # here, as bad input is said sooner without it
+    """Draws the curves with their 95 % bands, panels side by side, and saves them as `output` with each suffix."""
+    from matplotlib import rc_context  # here, so that bad input is reported before this slow import
 
     with rc_context(PRINT_STYLE):
         save_figure(make_figure(curves, title, bands), output, suffixes)
 
 
 def make_figure(curves: Sequence[Curve], title: str, bands: bool) -> Any:
-    """The figure of `draw`. Many curves that are the same in all panels have one legend, below them."""
+    """The figure of `draw_curves`. Where all panels show the same many curves, one legend stands below them."""
     from matplotlib.figure import Figure
 
-    panels = list(dict.fromkeys(curve.panel for curve in curves))
-    labels = [[curve.label for curve in curves if curve.panel == panel] for panel in panels]
+    panels = list(dict.fromkeys(curve.run.panel for curve in curves))
+    labels = [[curve.run.label for curve in curves if curve.run.panel == panel] for panel in panels]
     below = len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
-    width, looks = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
+    width, legend = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
     columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
     height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * -(-len(labels[0]) // columns) * below
     figure = Figure(figsize=(width, height), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        _draw_panel(axes, [curve for curve in curves if curve.panel == panel], bands)
+        _draw_panel(axes, [curve for curve in curves if curve.run.panel == panel], bands)
         axes.set_title(panel, fontsize=8)
         if not below:
-            axes.legend(**looks)
+            axes.legend(**legend)
     figure.axes[0].set_ylabel("pass@k")
-    figure.axes[0].set_ylim(0, None)  # when all is drawn: it ends the fitting of the axis to what is drawn
+    figure.axes[0].set_ylim(0, None)  # after drawing, as it stops the axis from fitting itself to the curves
     if below:
         entries = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*entries, loc="outside lower center", ncols=columns, **looks)
+        figure.legend(*entries, loc="outside lower center", ncols=columns, **legend)
     if title:
         figure.suptitle(title, fontsize=9)
     return figure
 
 
 def save_figure(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
-    """A figure as `output` with each suffix: the same bytes each time."""
+    """Saves a figure as `output` with each suffix: the same bytes each time."""
     for suffix in suffixes:
         date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(suffix)
         figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
 
 
 def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
-    others = [curve for curve in curves if curve.alpha is None]
+    without_alpha = 0
     for curve in curves:
-        style = line_style(curve.alpha, others.index(curve) if curve in others else 0)
+        style = line_style(curve.run.alpha, without_alpha)
+        without_alpha += curve.run.alpha is None
         if bands:
             axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
-        axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.label)
+        axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.run.label)
     ks = curves[0].ks
     if len(ks) <= 12:
         axes.set_xticks(ks)

@@ -1,11 +1,19 @@
-"""The unbiased estimator of pass@k (Chen et al. 2021, "Evaluating Large Language Models Trained on Code", eq. 1)."""
+"""The unbiased estimator of pass@k (Chen et al. 2021, "Evaluating Large Language Models Trained on Code", eq. 1),
+and means over problems with their 95 % intervals.
 
-from collections.abc import Sequence
+Values are given by question id and sorted before anything is added up or resampled, so the order in which files were
+read changes no digit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.special import ndtr, stdtrit  # the normal distribution; quantiles of Student's t
+
+QuestionId = TypeVar("QuestionId", int, str)
 
 
 @dataclass(frozen=True)
@@ -45,21 +53,57 @@ def pass_at_ks(samples: np.ndarray, correct: np.ndarray, ks: Sequence[int]) -> n
     return np.array([[pass_at_k(int(n), int(c), k) for k in ks] for n, c in zip(samples, correct, strict=True)])
 
 
-def estimate_mean(values: Sequence[float]) -> Estimate:
-    """The mean of values, [problems], with its interval by `bootstrap_interval`. Raises ValueError for none."""
-    if not len(values):
+def in_order(questions: Iterable[QuestionId]) -> list[QuestionId]:
+    """Question ids, sorted: numbers by size, also where they are text, before other texts."""
+    return sorted(questions, key=lambda question: (0, int(question), "") if _is_number(question) else (1, 0, question))
+
+
+def estimate_mean(values: Mapping[Any, float]) -> Estimate:
+    """The mean of one value per question id, with its interval. Raises ValueError for no value."""
+    mean, low, high = estimate_means(values)
+    return Estimate(float(mean), float(low), float(high), len(values))
+
+
+def estimate_means(values: Mapping[Any, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The means over problems and both ends of their intervals, [columns] each; `values` has [columns] by question id.
+
+    Raises ValueError for no value.
+    """
+    return _mean_and_interval([values[question] for question in in_order(values)])
+
+
+def estimate_difference(one: Mapping[Any, float], other: Mapping[Any, float]) -> Estimate:
+    """The mean of `one` minus `other`, paired by question id, on the questions of both, with its interval.
+
+    Raises ValueError when they have no question in common.
+    """
+    mean, low, high = estimate_differences(one, other)
+    return Estimate(float(mean), float(low), float(high), len(one.keys() & other.keys()))
+
+
+def estimate_differences(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `estimate_means`, for paired differences: `one` and `other` have [columns] by question id.
+
+    The pairs are resampled in the order of their ids as text.
+    """
+    return _mean_and_interval(
+        [one[question] - other[question] for question in sorted(one.keys() & other.keys(), key=str)]
+    )
+
+
+def _mean_and_interval(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if not len(rows):
         raise ValueError("there is no value")
-    column = np.asarray(values, dtype=np.float64)
-    low, high = bootstrap_interval(column)
-    return Estimate(float(column.mean()), float(low), float(high), len(column))
+    table = np.asarray(rows, dtype=np.float64)
+    return table.mean(axis=0), *bootstrap_interval(table)
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The ends, [columns] each, of the 95 % intervals of the means of `values`, [problems, columns], or of [problems].
 
-    The percentile bootstrap over problems (Efron 1979): problems are drawn anew, each with all of its values, so what
-    is estimated is the mean over problems like these; its ends are those of `percentile_interval`. A difference of two
-    runs is given as paired values of the problems that both have. The same seed gives the same ends.
+    The percentile bootstrap over problems (Efron 1979): problems are resampled, each with all of its values, so what
+    is estimated is the mean over problems like these. `percentile_interval` gives the ends. Rows are expected in a
+    fixed order, as `estimate_means` sorts them: the same rows, order and seed give the same ends.
     """
     return bootstrap_ratio_interval(values, np.ones_like(values, dtype=np.float64), resamples, seed)
 
@@ -69,8 +113,9 @@ def bootstrap_ratio_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ends, [columns] each, of the 95 % intervals of `sums.sum(0) / counts.sum(0)`, by the same bootstrap.
 
-    A mean over what problems have unequal numbers of, as answers or tokens: each problem, drawn anew, brings its sum
-    and its count along. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1]; or both [problems].
+    This is a mean over items of which problems have unequal numbers, as answers or tokens: each resampled problem
+    brings its sum and its count. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1]; or both
+    are [problems]. Rows are expected in a fixed order, as for `bootstrap_interval`.
     """
     weights = draws(len(sums), resamples, seed)
     return percentile_interval(weights @ sums / (weights @ counts), len(sums))
@@ -79,8 +124,8 @@ def bootstrap_ratio_interval(
 def percentile_interval(resampled: np.ndarray, problems: int) -> tuple[np.ndarray, np.ndarray]:
     """The ends of 95 % intervals from the statistics of `draws`, [resamples] or [resamples, columns].
 
-    Its quantiles are moved outwards as Student's t has it for so few problems (the expanded percentile interval of
-    Hesterberg 2015, "What Teachers Should Know About the Bootstrap"). With one problem both ends are its own.
+    For few problems the quantiles are moved outwards by Student's t (the expanded percentile interval of Hesterberg
+    2015, "What Teachers Should Know About the Bootstrap"). With one problem both ends are its value.
     """
     if problems == 1:
         return resampled[0], resampled[0]
@@ -91,6 +136,10 @@ def percentile_interval(resampled: np.ndarray, problems: int) -> tuple[np.ndarra
 
 @lru_cache(4)
 def draws(problems: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """How often each problem is drawn in each resample, [resamples, problems]; the same for as many problems."""
+    """How often each problem is drawn in each resample, [resamples, problems]; equal for equal numbers of problems."""
     chance = np.random.default_rng(seed)
     return chance.multinomial(problems, np.full(problems, 1 / problems), size=resamples).astype(np.float64)
+
+
+def _is_number(question: Any) -> bool:
+    return isinstance(question, int) or question.isdecimal()

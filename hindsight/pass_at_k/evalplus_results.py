@@ -4,26 +4,32 @@
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 from hindsight.errors import UserError
-from hindsight.pass_at_k.verdict_counts import VerdictCounts
+from hindsight.files.verdicts import Outcome
+from hindsight.pass_at_k.verdict_counts import ProblemCounts, VerdictCounts, tabulate
 
 STATUSES = ("plus", "base")
 
 
 def count_evalplus(path: Path, status: str) -> VerdictCounts:
-    """The verdicts in a result file of evalplus, by `plus_status` or `base_status`. Raises UserError for another."""
+    """The verdicts in a result file of evalplus, by `plus_status` or `base_status`.
+
+    Raises UserError for a file that has no task, or is not a result file with this status.
+    """
     try:
-        tasks = json.loads(path.read_bytes())["eval"]
-        counts = [
-            [len(samples), sum(sample[f"{status}_status"] == "pass" for sample in samples), 0, 0, 0, 0]
-            for samples in tasks.values()
-        ]
+        problems = {
+            task: ProblemCounts(files=len(samples), outcomes=_outcomes(samples, f"{status}_status"))
+            for task, samples in json.loads(path.read_bytes())["eval"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no result file of evalplus with a {status}_status ({error!r})") from None
-    if not counts:
+        raise UserError(f"{path} is not a result file of evalplus with a {status}_status ({error!r})") from None
+    if not problems:
         raise UserError(f"{path} holds no task")
-    return VerdictCounts(tuple(tasks), np.array(counts), ("",) * len(counts))
+    return tabulate(problems)
+
+
+def _outcomes(samples: list[dict[str, str]], key: str) -> Counter[Outcome]:
+    return Counter(Outcome.CORRECT if sample[key] == "pass" else Outcome.WRONG for sample in samples)

@@ -1,19 +1,34 @@
-"""What a run is called in figures: its label, and the alpha of a merged model."""
+"""What a run is called in tables and figures: its label, and the alpha of a merged model."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from hindsight.files.runs import read_run
 
 
+@dataclass(frozen=True)
+class RunLabel:
+    """A run's label, the panel that shows it ("" for the only one), and its alpha (None unless a merged model)."""
+
+    label: str
+    panel: str = ""
+    alpha: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The label, with the panel where there are several."""
+        return f"{self.label} ({self.panel})" if self.panel else self.label
+
+
 def alpha_in(label: str) -> float | None:
-    """The alpha that a label ends with, as "alpha 0.7", "Vicuna alpha=0.7" and "alpha_0.7" do; None for no alpha."""
+    """The alpha at the end of a label such as "alpha 0.7", "Vicuna alpha=0.7" or "alpha_0.7", else None."""
     found = re.search(r"\balpha[ _=]*(0(?:\.\d+)?|1(?:\.0+)?|\.\d+)$", label, re.IGNORECASE)
     return float(found[1]) if found else None
 
 
 def describe_run(folder: Path) -> tuple[str, float | None]:
-    """A run's label and alpha, by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name."""
+    """A run's label and alpha by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name."""
     run = read_run(folder) or {}
     settings = run.get("settings") or {}
     if merged := settings.get("merged_from"):

@@ -92,11 +92,12 @@ class Results:
         return alphas[int(table.sum(axis=0).argmax())], float(low), float(high)
 
     def _by_family(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The sums of [problems] over each family that has a problem in the mask, [families]."""
-        families = [problem["family"] for problem, kept in zip(self.problems, mask, strict=True) if kept]
-        order = {family: place for place, family in enumerate(dict.fromkeys(families))}
+        """The sums of [problems] over each family with a problem in the mask, [families], in order of question ids."""
+        kept = [problem for problem, wanted in zip(self.problems, mask, strict=True) if wanted]
+        by_id = sorted(kept, key=lambda problem: problem["question_id"])
+        order = {family: place for place, family in enumerate(dict.fromkeys(problem["family"] for problem in by_id))}
         sums = np.zeros(len(order))
-        np.add.at(sums, [order[family] for family in families], np.asarray(values, float)[mask])
+        np.add.at(sums, [order[problem["family"]] for problem in kept], np.asarray(values, float)[mask])
         return sums
 
 

@@ -13,7 +13,7 @@ from hindsight.errors import UserError
 from hindsight.files.masks import read_mask
 from hindsight.files.records import write_json
 from hindsight.pass_at_k.estimators import Estimate, pass_at_ks
-from hindsight.pass_at_k.verdict_counts import count_folder
+from hindsight.pass_at_k.run_counts import count_folder
 
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 
@@ -46,7 +46,7 @@ def test_pass_at_k_is_that_of_the_plotting_script_and_unconverted_answers_count_
     assert [a.verdict for a in loaded] == ["correct", *["runtime error"] * 3, "correct", "not converted"]
     assert (loaded[0].code, loaded[-1].code) == ("print(1)\n", None)
     counts = count_folder(tmp_path / "r", read_mask(""))
-    values = pass_at_ks(counts.of("samples"), counts.of("correct"), [1, 2]).mean(axis=0)
+    values = pass_at_ks(counts.samples, counts.correct, [1, 2]).mean(axis=0)
     estimates = correctness.pass_at_k(loaded, (1, 2))
     assert [estimates[k].mean for k in (1, 2)] == pytest.approx(list(values))
     assert estimates[2].mean == pytest.approx(2 / 3)

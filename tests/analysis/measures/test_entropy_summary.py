@@ -46,6 +46,6 @@ def test_a_difference_is_paired_by_tokens():
 
 
 def test_sums_are_by_problem_and_problems_without_tokens_count_not():
-    assert by_problem(["b", "a", "b"], [1, 2, 3]).tolist() == [4, 2]
+    assert by_problem(["b", "a", "b"], [1, 2, 3]).tolist() == [2, 4]
     found = mean_of(np.array([4.0, 0.0]), np.array([2.0, 0.0]))
     assert found == {"mean": 2, "low": 2, "high": 2}

@@ -1,0 +1,184 @@
+"""Counts the verdicts of a checked run folder, in several processes."""
+
+# Paths are texts here: an object for each of 600,000 files takes seconds.
+# ruff: noqa: PTH116, PTH208
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from hindsight.errors import BrokenFile, UserError
+from hindsight.files.masks import Mask
+from hindsight.files.records import read_record
+from hindsight.files.runs import raw_folder, require_converted
+from hindsight.files.verdicts import Outcome, outcome_of
+from hindsight.files.worker_processes import in_processes
+from hindsight.pass_at_k.counts_cache import CACHE, chunk_digest, file_state, read_cache, run_digest, write_cache
+from hindsight.pass_at_k.verdict_counts import ProblemCounts, VerdictCounts, tabulate
+from hindsight.problem_sets.problems import problem_hash
+
+CHUNK = 256  # answers that a process gets at once
+FEW = 2000  # answers that this process reads alone
+ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
+
+Files = tuple[str, list[str]]  # a folder and names in it
+
+
+class Metadata(msgspec.Struct):
+    """The parts of a problem that tell it from others."""
+
+    question: str | None = None
+    starter_code: str | None = None
+
+
+class Verdict(msgspec.Struct):
+    """The keys of an answer file that are decoded; skipping the others takes a fifth of the time of decoding them."""
+
+    finish_reason: str | None = None
+    correctness: bool | msgspec.UnsetType | None = msgspec.UNSET
+    correctness_reason: str | None = None
+    metadata: Metadata | None = None
+
+    def outcome(self, converted: bool) -> Outcome:
+        """What the answer counts as."""
+        if self.correctness is msgspec.UNSET:
+            return outcome_of(converted, False, None, None)
+        return outcome_of(converted, True, self.correctness, self.correctness_reason)
+
+
+_decode = msgspec.json.Decoder(Verdict).decode
+
+
+def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
+    """The verdicts of a run folder; an answer that was sampled but not converted is wrong.
+
+    Raises UserError when an answer has no verdict because step 3 has not run, when answers with one question id are to
+    several problems, and when nothing is left to count.
+    """
+    mask.require_same(folder)
+    problems, broken = _read_folder(folder, workers)
+    kept = {question: counts for question, counts in problems.items() if question not in mask.reasons}
+    _require_verdicts(folder, list(kept.values()))
+    if several := [question for question in sorted(kept) if len(kept[question].texts) > 1]:
+        raise UserError(f"{folder} has answers of several problem sets: question {several[0]} is not one problem")
+    answers = ((question, sample) for question, counts in problems.items() for sample in range(counts.files))
+    left_out = mask.describe(answers) if mask.path else ""
+    if not kept:
+        raise UserError(f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
+    return tabulate(kept, left_out, tuple(broken))
+
+
+def _require_verdicts(folder: Path, problems: list[ProblemCounts]) -> None:
+    if unchecked := sum(counts.outcomes[Outcome.UNCHECKED] for counts in problems):
+        converted = sum(counts.files - counts.outcomes[Outcome.NOT_CONVERTED] for counts in problems)
+        raise UserError(
+            f"{unchecked} of {converted} answers in {folder} have no verdict; run check_converted_samples.py on it"
+        )
+
+
+def _read_folder(folder: Path, workers: int) -> tuple[dict[int, ProblemCounts], list[str]]:
+    """Each problem's counts, from the cache where it holds, and one sentence per broken file."""
+    files = _list_answers(folder)
+    if (folder / CACHE).exists() and (known := read_cache(folder, run_digest(map(_chunk_digest, _chunks(files))))):
+        return known, []
+    problems: dict[int, ProblemCounts] = {}
+    broken: list[str] = []
+    digests: list[bytes] = []
+    number = sum(len(names) for _, names in files)
+    workers = 1 if number <= FEW else workers or os.cpu_count() or 1
+    with tqdm(total=number, desc=str(folder), unit="answer", leave=False) as bar:
+        for found, sentences, digest in in_processes(_count, _chunks(files), workers):
+            for question, counts in found.items():
+                problems.setdefault(question, ProblemCounts()).add(counts)
+                bar.update(counts.files)
+            broken += sentences
+            digests.append(digest)
+    if not broken and not any(counts.outcomes[Outcome.UNCHECKED] for counts in problems.values()):
+        write_cache(folder, run_digest(digests), problems)
+    return problems, broken
+
+
+def _list_answers(folder: Path) -> list[Files]:
+    """The converted answers, and those raw ones that were not converted."""
+    raw = raw_folder(folder)
+    names = os.listdir(folder) if folder.is_dir() else []
+    converted = {name for name in names if _is_converted(name)}
+    if not converted:
+        require_converted(folder)
+    others = {name for name in (names if raw == folder else os.listdir(raw)) if name.startswith("question_")}
+    others.difference_update(name.removeprefix("converted_") for name in converted)
+    return [(str(folder), sorted(converted)), (str(raw), sorted(others))]
+
+
+def _chunks(files: list[Files]) -> Iterator[Files]:
+    """The same, CHUNK files at a time."""
+    for folder, names in files:
+        for start in range(0, len(names), CHUNK):
+            yield folder, names[start : start + CHUNK]
+
+
+def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], bytes]:
+    """The counts of a chunk by question, one sentence per broken file, and the chunk's digest."""
+    folder, names = chunk
+    found: dict[int, ProblemCounts] = {}
+    broken: list[str] = []
+    states: list[str] = []
+    for name in names:
+        if not (match := ANSWER.fullmatch(name)):
+            continue  # an answer with its embeddings, for example
+        question = int(match[1])
+        if question not in found:
+            found[question] = ProblemCounts()
+        counts = found[question]
+        counts.files += 1
+        try:
+            verdict = _read_verdict(f"{folder}/{name}", states)
+        except BrokenFile as error:
+            broken.append(str(error))
+            continue
+        counts.cut_off += verdict.finish_reason == "length"
+        counts.outcomes[verdict.outcome(_is_converted(name))] += 1
+        if (metadata := verdict.metadata) and metadata.question:
+            counts.texts.add(_hash(metadata.question, metadata.starter_code))
+    return found, broken, chunk_digest(states)
+
+
+def _read_verdict(path: str, states: list[str]) -> Verdict:
+    """An answer's verdict; the file's state is added to `states`.
+
+    Raises BrokenFile where `records.read_record` does, and for a verdict of another type.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        stat = os.fstat(file)
+        content = os.read(file, stat.st_size)
+    finally:
+        os.close(file)
+    states.append(file_state(path, stat))
+    try:
+        return _decode(content)
+    except (msgspec.MsgspecError, ValueError):
+        record = read_record(Path(path))  # raises what is wrong; or takes what only Python's JSON reader accepts
+    try:
+        return msgspec.convert(record, Verdict)
+    except msgspec.ValidationError as error:
+        raise BrokenFile(f"{path} is no answer of a run ({error})") from None
+
+
+def _chunk_digest(chunk: Files) -> bytes:
+    paths = [f"{chunk[0]}/{name}" for name in chunk[1] if ANSWER.fullmatch(name)]
+    return chunk_digest(file_state(path, os.stat(path)) for path in paths)
+
+
+def _is_converted(name: str) -> bool:
+    return name.startswith("converted_question_")
+
+
+@lru_cache(1024)
+def _hash(question: str, starter_code: str | None) -> str:
+    return f"{problem_hash({'question': question, 'starter_code': starter_code}):016x}"
