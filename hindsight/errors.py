@@ -6,7 +6,7 @@ class UserError(Exception):
 
 
 class BrokenFile(Exception):
-    """A file that is not whole or lacks a key; the message names the file and what is wrong."""
+    """A file that is incomplete or lacks a key; the message names the file and the fault."""
 
 
 def require(condition: bool, sentence: str) -> None:

@@ -8,7 +8,7 @@ A script's block of constants is plain Python, one trailing comment each:
 and its last line is `run_script(main, globals())`. `MAX_TOKENS` is then the flag `--max_tokens 4096` with its comment
 as help, a list is given as words (`--alphas 0.7 0.9`), a bool with or without a value (`--base`, `--base false`).
 
-`main` picks what each part of the program needs as a small typed object, and hands on that:
+`main` picks a small typed object of options for each part of the program:
 
     @dataclass(frozen=True)
     class Limits:
@@ -30,8 +30,8 @@ from typing import Any, TypeVar
 
 from hindsight.errors import UserError
 
-# Errors that say where a script may not write: no place left, no right to, no folder.
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# A script cannot write there: the disk is full, or it lacks the permission or the folder.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 Options = TypeVar("Options")
@@ -45,7 +45,7 @@ class Settings(Mapping[str, Any]):
         object.__setattr__(self, "_values", frozen)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # copying and unpickling look for these before there are values
+        if name.startswith("_"):  # copying and unpickling ask for these before the values exist
             raise AttributeError(name)
         try:
             return self._values[name]
@@ -62,9 +62,9 @@ class Settings(Mapping[str, Any]):
         return self._values[name]
 
     def pick(self, options: type[Options], **more: Any) -> Options:
-        """A dataclass of options, each field from the setting of its name, or from `more` where that is given.
+        """A dataclass of options: each field comes from `more`, or from the setting of the same name.
 
-        Raises AttributeError for a field that is no setting and has no default: a fault of the script.
+        Raises AttributeError for a field without setting or default: a mistake in the script.
         """
         fields = [field for field in dataclasses.fields(options) if field.init]  # type: ignore[arg-type]
         values = {field.name: self._values[field.name] for field in fields if field.name in self._values}
@@ -77,7 +77,7 @@ class Settings(Mapping[str, Any]):
             and field.default_factory is dataclasses.MISSING
         ]
         if without:
-            raise AttributeError(f"{options.__name__} wants {', '.join(without)}, which is no setting of this script")
+            raise AttributeError(f"{options.__name__} needs {', '.join(without)}, which this script has no setting for")
         return options(**{**values, **more})
 
     def __iter__(self) -> Iterator[str]:
@@ -90,7 +90,7 @@ class Settings(Mapping[str, Any]):
 def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -> None:
     """Reads the settings of a script (its `globals()`) and the flags, calls `main`, ends with its exit status.
 
-    Exit status 0: all done; 1: `main` said that some items failed; 2: bad usage or input, or a full disk, in one
+    Exit status 0: all done; 1: `main` reported failed items; 2: bad usage or input, or a full disk, in one
     sentence; 130: stopped by Ctrl-C.
     """
     name = Path(script["__file__"]).name
@@ -100,13 +100,15 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
+        if error.errno not in DISK_ERRORS:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"{name}: {error.strerror}{where}; what was written is whole, run again to go on", file=sys.stderr)
+        print(
+            f"{name}: {error.strerror}{where}; files already written are complete; run again to resume", file=sys.stderr
+        )
         sys.exit(2)
     except KeyboardInterrupt:
-        print(f"\n{name}: stopped; what was written is kept, run again to go on", file=sys.stderr)
+        print(f"\n{name}: stopped; files already written are kept; run again to resume", file=sys.stderr)
         sys.exit(130)
 
 
@@ -143,7 +145,7 @@ def constant_comments(source: str) -> dict[str, str]:
 
 
 def _argument(default: Any) -> dict[str, Any]:
-    """argparse's keywords for a constant, by the type of its value; None stands for text that is not there."""
+    """argparse's keywords for a constant, by the type of its value; None stands for missing text."""
     if isinstance(default, bool):
         return {"type": _bool, "nargs": "?", "const": True, "metavar": "true|false"}
     if isinstance(default, list | tuple):

@@ -168,7 +168,7 @@ def test_ctrl_c_stops_at_once_whatever_runs_and_leaves_no_process(tmp_path):
     begun = time.monotonic()
     assert process.wait() == 130
     assert time.monotonic() - begun < 10
-    assert "run again to go on" in process.stderr.read()
+    assert "run again to resume" in process.stderr.read()
     deadline = time.monotonic() + 10
     while any(is_alive(pid) for pid in started) and time.monotonic() < deadline:
         time.sleep(0.05)

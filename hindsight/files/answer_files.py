@@ -22,17 +22,17 @@ _KINDS = {
 
 
 def sample_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a raw answer lies."""
+    """The file of a raw answer."""
     return folder / f"question_{question_id}_sample_{sample_index}.json"
 
 
 def converted_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a converted answer lies."""
+    """The file of a converted answer."""
     return folder / f"converted_question_{question_id}_sample_{sample_index}.json"
 
 
 def embedded_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """Where a converted answer with its embeddings lies."""
+    """The file of a converted answer with its embeddings."""
     return folder / f"converted_question_{question_id}_sample_{sample_index}_with_embeddings.json"
 
 
@@ -47,7 +47,7 @@ def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
 
 
 def existing_samples(folder: Path, kind: str) -> dict[int, int]:
-    """The files of a kind: by question id a number whose bit j is set when sample j is there. Few bytes a problem."""
+    """The files of a kind: by question id a number whose bit j is set if sample j exists. A few bytes per problem."""
     there: dict[int, int] = {}
     for entry in os.scandir(folder):
         match = _KINDS[kind].fullmatch(entry.name)
@@ -57,7 +57,7 @@ def existing_samples(folder: Path, kind: str) -> dict[int, int]:
 
 
 def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """The (question_id, sample_index) of what `existing` found, in order, but for what it found elsewhere."""
+    """The (question_id, sample_index) of each sample in `there` and not in `without`, in order."""
     for question_id in sorted(there):
         bits = there[question_id] & ~without.get(question_id, 0)
         while bits:
@@ -67,13 +67,13 @@ def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tupl
 
 
 def broken_samples(folder: Path) -> list[str]:
-    """The raw answers that end in their middle."""
+    """The raw answers whose files are incomplete."""
     paths = (Path(entry.path) for entry in os.scandir(folder) if _KINDS["sample"].fullmatch(entry.name))
     return sorted(str(path) for path in paths if not _ends_as_json(path))
 
 
 def _ends_as_json(path: Path) -> bool:
-    """Whether a file's end is that of an object: what a power cut leaves of a renamed file is empty, or zeros."""
+    """Whether a file ends as a JSON object does: after a power cut a renamed file can be empty or hold zeros."""
     with path.open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 2))
         return file.read().strip().endswith(b"}")
@@ -85,7 +85,7 @@ def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
 
 
 def require_existing_samples(folder: Path, kind: str) -> dict[int, int]:
-    """As `existing`; raises UserError when the folder is missing or has no file of the kind."""
+    """As `existing_samples`; raises UserError when the folder is missing or has no file of the kind."""
     return _require_some(existing_samples, folder, kind)
 
 

@@ -1,4 +1,4 @@
-"""The mask: which problems of a set nothing can be learned from, as `SkyThought/audit_problems.py` found.
+"""The mask: problems with faulty tests or statements, as found by `SkyThought/audit_problems.py`.
 
     {"script": "audit_problems.py", "settings": {...},
      "origin": {"dataset": "lab", "split": "test", "digest": "sha256:..."},
@@ -20,11 +20,11 @@ from hindsight.files.runs import read_run
 from hindsight.problem_sets.local_files import file_digest
 from hindsight.problem_sets.problem_set import LAB_FILE
 
-AGREE = "solutions agree"  # what remains: the problem is sound
+AGREE = "solutions agree"  # the problem is sound and kept
 NO_PASS = "no solution passes"  # the tests or the statement are wrong
 DISAGREE = "solutions disagree"  # several answers are accepted: a special judge is needed
-MALFORMED = "tests malformed"  # or there are none
-NO_SOLUTIONS = "no solutions"  # nothing to audit it by, so it is kept
+MALFORMED = "tests malformed"  # or missing
+NO_SOLUTIONS = "no solutions"  # it cannot be audited, so it is kept
 MASKED = (NO_PASS, DISAGREE, MALFORMED)
 CLASSES = (AGREE, *MASKED, NO_SOLUTIONS)
 
@@ -52,9 +52,9 @@ class Mask:
         return f"the mask leaves out {len(set(masked))} problems ({why or 'none'}) with {len(masked)} answers"
 
     def require_same(self, folder: Path, problems: str = "") -> None:
-        """Raises UserError when the mask was made of another problem set than the folder's, as far as the two tell.
+        """Raises UserError when mask and folder record different problem sets.
 
-        `problems`: where the tests are when that is not where the folder's answers say.
+        `problems`: the problem set with the tests, if it is not the one that the folder's answers name.
         """
         if not self.reasons:
             return
@@ -72,9 +72,9 @@ class Mask:
 
 
 def read_mask(path: str) -> Mask:
-    """The mask in a file; with "" for the path one that masks nothing.
+    """The mask in a file; for the path "" a mask that leaves out nothing.
 
-    Raises UserError when the file is not there or not a mask.
+    Raises UserError when the file is missing or not a mask.
     """
     if not path:
         return Mask("", {}, {})
@@ -93,7 +93,7 @@ def read_mask(path: str) -> Mask:
 
 
 def _origin(folder: Path, problems: str) -> dict[str, Any]:
-    """Which problem set a run folder's answers are judged by, as far as that is written down."""
+    """The problem set that a run folder's answers are judged by, as far as it is recorded."""
     run = read_run(folder) or {"steps": {}}
     judged = run["steps"].get("check_converted_samples.py") or {}
     problems = problems or judged.get("settings", {}).get("problems")

@@ -28,7 +28,7 @@ class RunEntry:
         self._write()
 
     def close(self, **counts: Any) -> None:
-        """Records the end and what was counted."""
+        """Records the end of the run and its counts."""
         self._entry.update(ended=_now(), **counts)
         self._write()
 
@@ -41,7 +41,7 @@ class RunEntry:
 
 
 def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any) -> RunEntry:
-    """The run that a sampling script makes in a folder, which is created when it is not there.
+    """The run that a sampling script makes in a folder, which is created if it is missing.
 
     `may_differ` names the settings that may change between two calls that write into one folder, as they do not change
     what an answer is; `facts` (models, problems) are recorded too. Raises UserError when the folder holds another
@@ -58,7 +58,7 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
 def open_step(
     folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], source: Path | None = None, **facts: Any
 ) -> RunEntry:
-    """The entry of a later step in a folder; `source` is the run folder it reads when that is another one.
+    """The entry of a later step in a folder; `source` is the run folder that it reads, if that is another one.
 
     Refuses other settings as `open_run` does.
     """
@@ -70,7 +70,7 @@ def open_step(
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """The folder's `run.json`, None when there is none. Raises UserError when it is broken."""
+    """The folder's `run.json`, None if it is missing. Raises UserError when it is broken."""
     path = folder / RUN_FILE
     if not path.exists():
         return None
@@ -81,7 +81,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 
 def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
-    """The converted answers of a run folder, as `records.list_files`; none where the converter could convert none.
+    """The converted answers of a run folder, as `answer_files.list_files`; none if the converter could convert none.
 
     Raises UserError when the folder is missing, or has none because the converter has not run.
     """
@@ -89,7 +89,7 @@ def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
 
 
 def existing_converted(folder: Path) -> dict[int, int]:
-    """The same as `records.existing` gives them: few bytes a problem."""
+    """The same as `answer_files.existing_samples` gives them: a few bytes per problem."""
     return (
         existing_samples(folder, "converted")
         if _was_converted(folder)
@@ -108,7 +108,7 @@ def _was_converted(folder: Path) -> bool:
 
 
 def raw_folder(folder: Path) -> Path:
-    """Where the raw answers of a run folder lie: in it, or where its converter read them."""
+    """The folder of a run's raw answers: the run folder, or the one that its converter read."""
     step = (read_run(folder) or {"steps": {}})["steps"].get("format_converter.py")
     raw = Path(step["settings"]["input_dir"]) if step else folder
     return raw if raw.is_dir() else folder

@@ -1,8 +1,8 @@
-"""Two processes on one folder do not make the same sample twice.
+"""Locks on samples, so that two processes in one folder never make the same sample twice.
 
 Each sample has one byte of the folder's file `.lock`; a process locks the bytes of the samples it is making
-(fcntl(2), "advisory record locking"). The kernel frees them when the process ends, however it ends, so nothing can be
-left behind; on network file systems it works where these carry locks to other machines, as NFS 4 does.
+(fcntl(2), "advisory record locking"). The kernel frees them when the process ends, even by a kill, so no lock is ever
+left behind. On network file systems this works if they share locks between machines, as NFS 4 does.
 """
 
 import errno
@@ -14,13 +14,13 @@ from typing import Any
 from hindsight.errors import UserError
 
 LOCK_FILE = ".lock"
-SAMPLES = 1 << 20  # bytes for one problem
+SAMPLES = 1 << 20  # bytes reserved per problem
 LAST_BYTE = (1 << 62) - 1
 TAKEN = (errno.EACCES, errno.EAGAIN)
 
 
 class SampleLocks:
-    """The samples of a folder that this process is making, by `with`. Raises UserError where nothing can be locked."""
+    """Locks on the samples that this process is making, by `with`. Raises UserError if files cannot be locked."""
 
     def __init__(self, folder: Path):
         self._path = folder / LOCK_FILE
@@ -33,7 +33,7 @@ class SampleLocks:
         os.close(self._file)
 
     def acquire(self, question_id: int, sample_index: int) -> bool:
-        """SampleLocks a sample; False: another process has it."""
+        """Locks a sample; False if another process holds it."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(question_id, sample_index))
         except OSError as error:
@@ -44,7 +44,7 @@ class SampleLocks:
         return True
 
     def release(self, question_id: int, sample_index: int) -> None:
-        """Frees a sample, which is written by now or has failed."""
+        """Unlocks a sample, after it was written or has failed."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(question_id, sample_index))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def in_processes(work: Callable[[Any], Any], chunks: Iterable[Any], workers: int) -> Iterator[Any]:
-    """The result of `work` on each chunk, in order; with one worker in this process. Few chunks are under way at once.
+    """The result of `work` on each chunk, in order; one worker means this process. Few chunks are in work at once.
 
     The processes are forked, so they have what this one has loaded; only chunks and results are sent.
     """
@@ -21,17 +21,17 @@ def in_processes(work: Callable[[Any], Any], chunks: Iterable[Any], workers: int
         return
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(work,)) as pool:
-        under_way: deque[Future] = deque()
+        pending: deque[Future] = deque()
         for chunk in chunks:
-            under_way.append(pool.submit(_do, chunk))
-            if len(under_way) > 2 * workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            pending.append(pool.submit(_do, chunk))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _start(work: Callable[[Any], Any]) -> None:
-    """In a worker: Ctrl-C is the parent's to answer, and where that one is killed the worker ends too."""
+    """In a worker: leaves Ctrl-C to the parent, and ends when the parent is killed."""
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -40,8 +40,8 @@ def _start(work: Callable[[Any], Any]) -> None:
         multiprocessing.connection.wait([sentinel])
         os._exit(1)
 
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def _do(chunk: Any) -> Any:

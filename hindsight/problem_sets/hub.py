@@ -8,7 +8,7 @@ TACO = "BAAI/TACO"
 
 
 def hub_rows(name: str, split: str, revision: str) -> tuple[Any, str]:
-    """A memory-mapped data set of the Hub and the revision it is at.
+    """A memory-mapped data set of the Hub and its revision. Raises UserError when it cannot be loaded.
 
     TACO still has a loading script, which `datasets` no longer runs, so its data files are read: the training split
     from Parquet, the test split from the Arrow file, which was corrected after the Parquet file was made.
@@ -17,7 +17,7 @@ def hub_rows(name: str, split: str, revision: str) -> tuple[Any, str]:
     from huggingface_hub import HfApi
 
     try:
-        revision = HfApi().dataset_info(name, revision=revision or None, timeout=20).sha
+        revision = HfApi().dataset_info(name, revision=revision or None, timeout=20).sha or ""
         if name != TACO:
             return datasets.load_dataset(name, split=split or "train", revision=revision), revision
         kind, files = {"test": ("arrow", "test/*.arrow")}.get(split, ("parquet", "ALL/train-*.parquet"))

@@ -10,7 +10,7 @@ from hindsight.problem_sets.problems import Problem
 class ProblemLookup:
     """Finds the tests of an answer: in its own `metadata`, or in the problem set that its `origin` names.
 
-    `source`, when given, is where to look instead of what the answers say.
+    `source`, if given, names the problem set to use instead of the one that the answers name.
     """
 
     def __init__(self, source: str = ""):
@@ -20,7 +20,7 @@ class ProblemLookup:
     def problem(self, record: dict[str, Any]) -> Problem:
         """The problem of an answer with its `input_output`.
 
-        Raises UserError when its set is not there, is another version, or does not hold it.
+        Raises UserError when its problem set is missing, is another version, or lacks the problem.
         """
         metadata = record["metadata"]
         if "input_output" in metadata and not self.source:

@@ -16,8 +16,8 @@ REQUIRED = ("question", "input_output")
 class ProblemSet:
     """The rows of one source, read from disk one by one: TACO's tests do not fit in memory.
 
-    `source` is "lab", a file, or a Hub name; `split` the part of a Hub data set, or of a file that has a `split`
-    column; `revision` that of a Hub data set. Raises UserError when it cannot be read.
+    `source` is "lab", a file, or a Hub name; `split` selects the part of a Hub data set, and is only recorded for a
+    file; `revision` is that of a Hub data set. Raises UserError when the source cannot be read.
     """
 
     def __init__(self, source: str, split: str = "", revision: str = ""):
@@ -50,7 +50,7 @@ class ProblemSet:
         return row
 
     def columns(self, number: int) -> dict[str, Any]:
-        """A row as it is in the source, whatever its keys."""
+        """A row exactly as in the source, with any keys."""
         return dict(self._rows[number])
 
     @cached_property

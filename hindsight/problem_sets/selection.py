@@ -12,7 +12,7 @@ from hindsight.problem_sets.problems import Problem, without_tests
 class Problems(Sequence):
     """Problems of a set, in order, without their tests: what an answer's `metadata` holds.
 
-    Each is read from disk when it is asked for, so memory holds two numbers a problem. A slice is Problems again.
+    Each is read from disk on access, so memory holds two numbers per problem. A slice is again Problems.
     """
 
     def __init__(self, rows: ProblemSet, numbers: Sequence[int], question_ids: Sequence[int]):
@@ -28,7 +28,7 @@ class Problems(Sequence):
 
 
 def select_problems(source: str, split: str = "", difficulty: str = "") -> Problems:
-    """The problems of a source, in order, of one split and difficulty where these are given.
+    """The problems of a source, in order; of one split and difficulty if these are given.
 
     Raises UserError when the source cannot be read, nothing is left, or two problems have one question id.
     """
@@ -37,11 +37,9 @@ def select_problems(source: str, split: str = "", difficulty: str = "") -> Probl
     numbers, ids, known = array("q"), [], set()
     for number in range(len(rows)):
         row = rows.row(number)
-        wanted = {"split": split, "difficulty": difficulty}
-        for key, value in list(wanted.items()):
-            seen[key].add(row.get(key))
-            wanted[key] = not value or (key == "split" and key not in row) or row.get(key) == value
-        if not all(wanted.values()):
+        for key, values in seen.items():
+            values.add(row.get(key))
+        if (split and row.get("split", split) != split) or (difficulty and row.get("difficulty") != difficulty):
             continue
         if row["question_id"] in known:
             raise UserError(f"{source} has two problems with task_id {row['question_id']}")
@@ -61,5 +59,5 @@ def load_problems(source: str, split: str = "", difficulty: str = "", with_tests
 
 
 def describe(problems: Problems) -> dict[str, Any]:
-    """What `run.json` records of a problem set: where it came from and which problems."""
+    """What `run.json` records of a problem set: its origin and the selected problems."""
     return {**problems.rows.origin, "count": len(problems), "question_ids": list(problems.question_ids)}

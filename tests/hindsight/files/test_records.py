@@ -1,4 +1,4 @@
-"""Files between the scripts: whole or not there, found by name, and run.json's refusals."""
+"""The files between the scripts are whole or missing and found by name; run.json refuses other settings."""
 
 import errno
 import json
@@ -72,11 +72,12 @@ def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
         "answer_files.sample_path(pathlib.Path(sys.argv[1]), i % 7, 0), {'number': i, 'text': 'x' * 300_000})"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    for moment in range(8):
+    for files in range(1, 4):
+        for path in tmp_path.glob("question_*"):
+            path.unlink()
         process = subprocess.Popen([sys.executable, "-c", code, tmp_path], env=environment)
-        while not list(tmp_path.glob("question_*")):
-            time.sleep(0.01)
-        time.sleep(0.013 * moment)
+        while len(list(tmp_path.glob("question_*"))) < files:
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         for path in answer_files.list_files(tmp_path, "sample").values():
@@ -85,14 +86,14 @@ def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_the_temporary_file_of_a_process_that_lives_is_left_alone(tmp_path):
+def test_the_temporary_file_of_a_running_process_is_kept(tmp_path):
     temporary = tmp_path / f".a.json.{os.uname().nodename}.{os.getpid()}.tmp"
     temporary.write_text("")
     records.remove_leftovers(tmp_path)
     assert temporary.exists()
 
 
-def test_a_run_says_what_made_the_folder(tmp_path):
+def test_run_json_records_what_made_the_folder(tmp_path):
     run = open_run(tmp_path / "new", "sample.py", SETTINGS, MAY_DIFFER, models=["m"])
     assert read_run(tmp_path / "new")["ended"] is None
     run.close(missing=0)
@@ -101,13 +102,30 @@ def test_a_run_says_what_made_the_folder(tmp_path):
     assert content["ended"] >= content["started"]
 
 
-def test_the_same_settings_go_on_in_a_folder_and_others_are_refused_with_what_differs(tmp_path):
+def test_the_same_settings_resume_a_run_and_other_settings_are_refused_by_name(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, MAY_DIFFER)
     open_run(tmp_path, "sample.py", changed(workers=8), MAY_DIFFER)
     with pytest.raises(UserError, match=r"seed was 0, is 1\)"):
         open_run(tmp_path, "sample.py", changed(seed=1), MAY_DIFFER)
     with pytest.raises(UserError, match=r"holds a run of sample.py"):
         open_run(tmp_path, "other.py", SETTINGS, MAY_DIFFER)
+
+
+def test_a_setting_that_no_script_listed_is_compared_by_default(tmp_path):
+    open_run(tmp_path, "sample.py", changed(new_flag="a"), MAY_DIFFER)
+    with pytest.raises(UserError, match="new_flag was 'a', is 'b'"):
+        open_run(tmp_path, "sample.py", changed(new_flag="b"), MAY_DIFFER)
+    open_run(tmp_path, "sample.py", changed(new_flag="b"), (*MAY_DIFFER, "new_flag"))
+    open_step(tmp_path, "check.py", changed(new_flag="a"), MAY_DIFFER)
+    with pytest.raises(UserError, match="new_flag was 'a', is 'b'"):
+        open_step(tmp_path, "check.py", changed(new_flag="b"), MAY_DIFFER)
+
+
+def test_a_setting_that_an_earlier_version_lacked_counts_as_off(tmp_path):
+    open_run(tmp_path, "sample.py", SETTINGS, MAY_DIFFER)
+    open_run(tmp_path, "sample.py", changed(new_flag=False), MAY_DIFFER)
+    with pytest.raises(UserError, match="new_flag was None, is True|new_flag was False, is True"):
+        open_run(tmp_path, "sample.py", changed(new_flag=True), MAY_DIFFER)
 
 
 def test_another_version_of_the_problem_set_is_refused(tmp_path):
@@ -123,7 +141,7 @@ def test_other_settings_that_are_allowed_keep_the_old_ones_on_record(tmp_path):
     assert (content["settings"]["seed"], content["earlier"][0]["settings"]["seed"]) == (1, 0)
 
 
-def test_a_steps_entry_stands_beside_the_run_and_has_its_own_settings(tmp_path):
+def test_a_step_has_its_own_entry_and_settings(tmp_path):
     open_run(tmp_path, "sample.py", SETTINGS, MAY_DIFFER).close()
     open_step(tmp_path, "check.py", SETTINGS, MAY_DIFFER).close(correct=3)
     with pytest.raises(UserError, match="made by check"):
@@ -132,7 +150,7 @@ def test_a_steps_entry_stands_beside_the_run_and_has_its_own_settings(tmp_path):
     assert (content["script"], content["steps"]["check.py"]["correct"]) == ("sample.py", 3)
 
 
-def test_a_step_into_another_folder_takes_the_runs_entry_along(tmp_path):
+def test_a_step_into_another_folder_copies_the_runs_entry(tmp_path):
     open_run(tmp_path / "raw", "sample.py", SETTINGS, MAY_DIFFER, models=["m"]).close()
     open_step(tmp_path / "converted", "convert.py", SETTINGS, MAY_DIFFER, source=tmp_path / "raw").close()
     content = read_run(tmp_path / "converted")
