@@ -1,31 +1,41 @@
-# Every target works on a fresh clone with Python 3.11: it makes .venv first where that is not there.
-#   make demo     the whole pipeline on the lab, in minutes on a CPU
-#   make test     every test
+# Every target works on a fresh clone with Python 3.11, 3.12 or 3.13: it first makes the virtual environment if needed.
+#   make demo             the whole pipeline on the lab, in minutes on a CPU
+#   make test             every test
+#   make test-fast        the tests that are not slow and need no vLLM server
+#   make test-train       the tests of fine-tuning, with LLaMA-Factory
 #   make serve MODEL=lab/models/instruct PORT=8001     a vLLM server, until Ctrl-C
 #   make finetune         fine-tunes on step 4's dataset, with LLaMA-Factory, in .venv-train (8 GB);
 #                         CONFIG=SkyThought/train/..., ARGS="max_steps=3"
-#   make reproduce        the lab's claim measured, one training seed: in minutes on a CPU (lab/README.md)
+#   make reproduce        measures the lab's claim for one training seed: minutes on a CPU (lab/README.md)
 #   make reproduce-all    the same for three seeds, all alphas and controls, training included: hours
 #   make loop             sample, curate, fine-tune, merge back, measure: on the lab, 15 minutes on a CPU
 #   make setup, make lint, make bench
+# Another Python or another environment: make demo PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
+VENV   ?= .venv
 MODEL  ?= lab/models/instruct
 NAME   ?=
 PORT   ?= 8000
 CONFIG ?= SkyThought/train/lab_cpu.yaml
 ARGS   ?=
-BIN    := .venv/bin
-LOCKED := $(BIN)/python -m pip install --no-deps --no-compile -r requirements-cpu.lock
+BIN    := $(VENV)/bin
+LOCK   := requirements-cpu.lock
+PIP    := $(BIN)/python -m pip install --quiet --no-compile
+TORCH_CPU := $(shell sed -n 's/^\(torch==.*\)/\1/p' $(LOCK))
+TORCH     := $(firstword $(subst +, ,$(TORCH_CPU)))
 TRAIN_BIN    := .venv-train/bin
 TRAIN_NEEDED := SkyThought/train/requirements-train.txt
 TRAIN_PIP    := $(TRAIN_BIN)/python -m pip install --quiet -r $(TRAIN_NEEDED)
 PYTORCH_CPU  := https://download.pytorch.org/whl/cpu
+RIGHT_PYTHON := import sys; sys.exit("This repository needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is Python %d.%d: \
+	install one of these and name it, for example make $(MAKECMDGOALS) PYTHON=python3.13" % sys.version_info[:2] \
+	if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)
 
 # Many containers set it; every process would then compile all of torch, transformers and vLLM that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test setup lint bench serve reproduce reproduce-all finetune loop
+.PHONY: demo test test-fast test-train setup lint bench serve reproduce reproduce-all finetune loop
 
 demo: setup
 	$(BIN)/python -m lab.demo
@@ -33,7 +43,13 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-setup: .venv/installed
+test-fast: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server"
+
+test-train: setup .venv-train/installed
+	$(BIN)/python -m pytest tests/SkyThought/train
+
+setup: $(VENV)/installed
 
 serve: setup
 	$(BIN)/python -m hindsight.servers.vllm_process --model $(MODEL) --name "$(NAME)" --port $(PORT)
@@ -46,11 +62,14 @@ reproduce-all: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: setup
 	$(BIN)/python -m benchmarks
 
-# The check first: whether LLaMA-Factory reads the dataset as step 4 meant it.
+# First checks that LLaMA-Factory reads the dataset as step 4 meant it.
 finetune: .venv-train/installed
 	$(TRAIN_BIN)/python SkyThought/train/check_dataset.py $(CONFIG) $(ARGS)
 	$(TRAIN_BIN)/llamafactory-cli train $(CONFIG) $(ARGS)
@@ -58,15 +77,22 @@ finetune: .venv-train/installed
 loop: setup .venv-train/installed
 	bash SkyThought/train/loop.sh
 
-# torch's CPU build: pip finds it by itself where it is mirrored, else on PyTorch's index.
-.venv/installed: requirements-cpu.lock pyproject.toml
-	@echo "Installing into .venv: two to five minutes, 4 GB"
-	$(PYTHON) -m venv .venv
-	$(LOCKED) --quiet || $(LOCKED) --quiet --extra-index-url $(PYTORCH_CPU)
+# torch's CPU build comes from the index that pip uses, if it is mirrored there, else from PyTorch's. If neither has it for
+# this Python, torch's build for GPUs works as well; with the CUDA libraries that it loads, it takes 4 GB more.
+$(VENV)/installed: $(LOCK) pyproject.toml
+	@$(PYTHON) -c '$(RIGHT_PYTHON)'
+	@echo "Installing into $(VENV): two to five minutes, 4 GB"
+	$(PYTHON) -m venv $(VENV)
+	@$(PIP) --no-deps $(TORCH_CPU) 2> $(VENV)/pip.log || \
+		$(PIP) --no-deps --retries 1 $(TORCH_CPU) --extra-index-url $(PYTORCH_CPU) 2>> $(VENV)/pip.log || { \
+		echo "No CPU build of torch found for this Python: installing $(TORCH) with CUDA, 4 GB more"; $(PIP) $(TORCH); }
+	@grep -v '^torch==' $(LOCK) > $(VENV)/rest.lock
+	$(PIP) --no-deps -r $(VENV)/rest.lock
 	@touch $@
 
-# An environment of its own: LLaMA-Factory wants an older transformers and datasets.
+# LLaMA-Factory needs an older transformers and datasets, so it gets its own environment.
 .venv-train/installed: $(TRAIN_NEEDED)
+	@$(PYTHON) -c '$(RIGHT_PYTHON)'
 	@echo "Installing LLaMA-Factory into .venv-train: two to five minutes, 8 GB"
 	$(PYTHON) -m venv .venv-train
 	$(TRAIN_PIP) || $(TRAIN_PIP) --extra-index-url $(PYTORCH_CPU)

@@ -1,4 +1,4 @@
-"""Step 0: the arithmetic of merging, whole checkpoints from file to file, and merging while vLLM loads a model.
+"""Step 0: merging a fine-tuned model back towards its base, from checkpoint to checkpoint or while a model is loaded.
 
 May import `files`.
 """

@@ -1,16 +1,16 @@
 """Merging two tensors: how far apart they are, the two weights, the weighted sum.
 
-`merged = (1 - alpha) * base + alpha * finetuned`: alpha 0 is the base, 1 the fine-tuned model (Veselovsky et al.,
-"Hindsight Merging", UAI 2025). LERP is that line. SLERP is the arc between the two, each tensor taken as one long
-vector (Shoemake 1985, "Animating Rotation with Quaternion Curves"), a sum with two other weights, so that both are
+LERP is the line `merged = (1 - alpha) * base + alpha * finetuned`: alpha 0 is the base, 1 the fine-tuned model
+(Veselovsky et al., "Hindsight Merging", UAI 2025). SLERP is the arc between the two, with each tensor taken as one
+long vector (Shoemake 1985, "Animating Rotation with Quaternion Curves"). Both are weighted sums,
 
     merged = w0 * base + w1 * finetuned
 
-computed in float32 (float64 where an input is), each product and the sum rounded to nearest even, and at last rounded
-to the output's dtype. A product is never fused with the sum: LERP gives the same bits on every machine, and both
-methods with every number of threads and every way of sharding. (mergekit's `linear` has the second product fused where
-the processor does that: after rounding to bfloat16 about 5 numbers in 100,000 differ by their last bit, none for
-another reason.) Work goes in blocks, whose float32 copies stay in a cache.
+computed in float32 (float64 if an input is float64). Each product and the sum are rounded to nearest even, and the
+result is rounded to the output's dtype. A product is never fused with the sum. LERP therefore gives the same bits on
+every machine, and both methods give the same bits with any number of threads and any sharding. (mergekit's `linear`
+uses a fused multiply-add on processors that have one: after rounding to bfloat16 about 5 numbers in 100,000 differ in
+the last bit, and no others.) Tensors are processed in blocks whose float32 copies fit in the processor's cache.
 """
 
 import math
@@ -21,19 +21,19 @@ import numpy as np
 import torch
 
 METHODS = ("lerp", "slerp")
-BLOCK = 1 << 18  # elements that are worked on at once
-PIECE = 1 << 22  # elements that one thread works on, whole blocks
-ROW = 1 << 12  # elements of one dot product: few enough for BLAS to use one thread
-SMALLEST_SINE = 1e-4  # of an angle near 180 degrees; below it the sums leave the weights fewer digits than float32 has
+BLOCK = 1 << 18  # elements processed at once
+PIECE = 1 << 22  # elements that one thread processes, a multiple of BLOCK
+ROW = 1 << 12  # elements per dot product, few enough for BLAS to use one thread
+SMALLEST_SINE = 1e-4  # near 180 degrees, a smaller sine would leave the weights fewer digits than float32 has
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two tensors of one shape lie to each other, from three sums over their elements, in float64.
+    """Distance, angle and norms of two tensors of one shape, from three float64 sums over their elements.
 
-    With d = finetuned - base: `base_square` is the sum of base², `cross` of base * d, `square` of d². From these every
-    other figure follows without cancellation, however close the two are (where the cosine's own formula would lose
-    all digits of a small angle).
+    With d = finetuned - base, `base_square` is the sum of base², `cross` of base * d, `square` of d². All other figures
+    follow from these without cancellation, even for nearly equal tensors, for which the usual formula of the cosine
+    loses all digits of the angle.
     """
 
     base_square: float
@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def finetuned_norm(self) -> float:
-        """The norm of the fine-tuned one's."""
+        """The norm of the fine-tuned tensor."""
         return self.norm(0.0, 1.0)
 
     @property
@@ -57,7 +57,7 @@ class Comparison:
 
     @property
     def angle(self) -> float:
-        """The angle between the two as vectors, in radians, 0 to pi; nan where one is zero.
+        """The angle between the two as vectors, in radians, 0 to pi; nan if one is zero.
 
         2 asin(|u - v| / 2) for the unit vectors u and v, with |u - v|² = (d² - (|finetuned| - |base|)²) / (|base|
         |finetuned|); for obtuse angles the same with u + v (after Kahan 2006, "How Futile are Mindless Assessments of
@@ -75,29 +75,29 @@ class Comparison:
 
     @property
     def cosine(self) -> float:
-        """The cosine of the angle; nan where one tensor is zero."""
+        """The cosine of the angle; nan if one tensor is zero."""
         return math.cos(self.angle)
 
     @property
     def has_arc(self) -> bool:
-        """Whether SLERP's weights are defined, and known to float32's digits.
+        """Whether SLERP's weights are defined, and accurate to float32's digits.
 
-        They are not where a tensor is zero, where the two point the same way (the limit of the arc is the line), or
-        opposite ways, between which no arc is the shortest. SLERP takes the line there. Small angles are no such
-        case: sin(alpha t) / sin(t) keeps its digits down to the smallest t.
+        SLERP takes the line if a tensor is zero, if both have the same direction (the arc's limit is the line), or if
+        they have opposite directions (no arc is the shortest). Small angles need no such exception:
+        sin(alpha t) / sin(t) keeps its digits down to the smallest t.
         """
         angle = self.angle
         return angle > 0 and (angle < 1 or math.sin(angle) > SMALLEST_SINE)
 
     @property
     def broken(self) -> str | None:
-        """ "base" or "finetuned" where that one has a NaN or an infinity, else None."""
+        """ "base" or "finetuned" if that tensor has a NaN or an infinity, else None."""
         if not math.isfinite(self.base_square):
             return "base"
         return None if math.isfinite(self.square) else "finetuned"
 
     def weights(self, alpha: float, method: str) -> tuple[float, float]:
-        """The factors (w0, w1) of base and fine-tuned tensor."""
+        """The factors (w0, w1) of the base and the fine-tuned tensor."""
         if method == "lerp" or not self.has_arc:
             return 1 - alpha, alpha
         angle = self.angle
@@ -113,27 +113,27 @@ class Comparison:
 
 
 @dataclass
-class Sums:
-    """The three sums of a `Comparison` while a tensor is read: one number a block, added up exactly at the end."""
+class ComparisonSums:
+    """The three sums of a `Comparison` while a tensor is read: one number per block, added exactly at the end."""
 
     base_squares: list[float] = field(default_factory=list)
     crosses: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
 
     def add(self, base: np.ndarray, difference: np.ndarray) -> None:
-        """Adds a block of one dimension, in float64."""
+        """Adds a one-dimensional float64 block."""
         self.base_squares.append(_dot(base, base))
         self.crosses.append(_dot(base, difference))
         self.squares.append(_dot(difference, difference))
 
-    def extend(self, other: "Sums") -> None:
-        """Adds what was summed elsewhere."""
+    def extend(self, other: "ComparisonSums") -> None:
+        """Adds the sums of other blocks."""
         self.base_squares += other.base_squares
         self.crosses += other.crosses
         self.squares += other.squares
 
     def compare(self) -> Comparison:
-        """The comparison. `math.fsum` rounds once, so the order of blocks does not matter."""
+        """The comparison. `math.fsum` rounds once, so the order of the blocks does not matter."""
         return Comparison(*(_exact_sum(each) for each in (self.base_squares, self.crosses, self.squares)))
 
 
@@ -148,36 +148,39 @@ def _exact_sum(numbers: list[float]) -> float:
 
 
 def compare(base: torch.Tensor, finetuned: torch.Tensor, run: Callable = map) -> Comparison:
-    """Compares two floating-point tensors of one shape, of any dtypes. Raises ValueError for other shapes.
+    """Compares two floating-point tensors of the same shape and any dtypes. Raises ValueError if the shapes differ.
 
-    `run` is `map`, or the `map` of a pool of threads.
+    `run` is `map`, or the `map` of a thread pool.
     """
     _require_same_shape(base, finetuned)
-    sums = Sums()
-    for part in run(sum_piece, base.flatten().split(PIECE), finetuned.flatten().split(PIECE)):
+    sums = ComparisonSums()
+    for part in run(comparison_sums, base.flatten().split(PIECE), finetuned.flatten().split(PIECE)):
         sums.extend(part)
     return sums.compare()
 
 
-def sum_piece(base: torch.Tensor, finetuned: torch.Tensor) -> Sums:
-    """The sums over two tensors of one dimension."""
-    sums, room = Sums(), torch.empty(2, min(BLOCK, len(base)), dtype=torch.float64)
-    with np.errstate(all="ignore"):  # what is not finite is found in the sums
-        for before, after in zip(base.split(BLOCK), finetuned.split(BLOCK), strict=True):
-            one, difference = room[:, : len(before)]
-            one.copy_(before)
-            difference.copy_(after).sub_(one)
+def comparison_sums(base: torch.Tensor, finetuned: torch.Tensor) -> ComparisonSums:
+    """The sums over two one-dimensional tensors of the same length."""
+    sums, room = ComparisonSums(), torch.empty(2, min(BLOCK, len(base)), dtype=torch.float64)
+    with np.errstate(all="ignore"):  # a NaN or an infinity is found later, in the sums
+        for base_block, finetuned_block in zip(base.split(BLOCK), finetuned.split(BLOCK), strict=True):
+            one, difference = room[:, : len(base_block)]
+            one.copy_(base_block)
+            difference.copy_(finetuned_block).sub_(one)
             sums.add(one.numpy(), difference.numpy())
     return sums
 
 
-def blend(
-    base: torch.Tensor, finetuned: torch.Tensor, weights: Sequence[tuple[float, float]], outputs: list[torch.Tensor]
+def weighted_sums(
+    base: torch.Tensor,
+    finetuned: torch.Tensor,
+    weights: Sequence[tuple[float, float]],
+    outputs: Sequence[torch.Tensor],
 ) -> None:
-    """Writes w0 * base + w1 * finetuned into `outputs`, one for each pair of weights; all of one dimension and length.
+    """Writes w0 * base + w1 * finetuned into one output per weight pair.
 
-    A weight pair (1, 0) or (0, 1) gives that input back bit for bit where the dtypes are the same, and on the line a
-    number that is the same in both stays as it is.
+    All tensors are one-dimensional and have the same length. The weights (1, 0) and (0, 1) give that input back, bit
+    for bit if the dtypes are the same. On the line, a number that is the same in both inputs does not change.
     """
     exact = torch.float64 if torch.float64 in (base.dtype, finetuned.dtype) else torch.float32
     room = torch.empty(4, min(BLOCK, len(base)), dtype=exact)
@@ -199,11 +202,11 @@ def blend(
 def merge_tensors(
     base: torch.Tensor, finetuned: torch.Tensor, alpha: float, method: str = "lerp", run: Callable = map
 ) -> torch.Tensor:
-    """The tensor at `alpha` between two of one shape, in the fine-tuned one's dtype, by "lerp" or "slerp".
+    """Merges two tensors of the same shape by "lerp" or "slerp"; the result has the fine-tuned tensor's dtype.
 
-    Alpha 0 and 1 give the inputs back, bit for bit where they have one dtype. Tensors that are not floating point
-    (positions, counts) must be equal. `run` is `map`, or the `map` of a pool of threads. Raises ValueError for other
-    shapes, and where there is a NaN or an infinity.
+    Alpha 0 and 1 give the inputs back, bit for bit if they have the same dtype. Tensors that are not floating point
+    (positions, counts) must be equal. `run` is `map`, or the `map` of a thread pool. Raises ValueError if the shapes
+    differ, or an input has a NaN or an infinity.
     """
     _require_same_shape(base, finetuned)
     if not (base.is_floating_point() and finetuned.is_floating_point()):
@@ -216,7 +219,7 @@ def merge_tensors(
     merged = torch.empty(finetuned.shape, dtype=finetuned.dtype)
     weights = [comparison.weights(alpha, method)]
     pieces = (tensor.flatten().split(PIECE) for tensor in (base, finetuned, merged))
-    for _ in run(lambda one, other, output: blend(one, other, weights, [output]), *pieces):
+    for _ in run(lambda one, other, output: weighted_sums(one, other, weights, [output]), *pieces):
         pass
     return merged
 

@@ -1,6 +1,7 @@
-"""What people look at before they choose an alpha: how far a fine-tuned model is from its base, tensor by tensor.
+"""Reports about merges: the distance between a fine-tuned model and its base, tensor by tensor, and model cards.
 
-Beside the merged checkpoints lie `merge_report.json` and `merge_report.png`; in each of them `README.md`, its card.
+`merge_report.json` and `merge_report.png` are written beside the merged checkpoints and help to choose an alpha. Each
+checkpoint has a `README.md`, its model card.
 """
 
 import math
@@ -39,11 +40,11 @@ is the base and 1 the fine-tuned model. {tensors} tensors, {parameters:,} parame
 | base | {base}{base_revision} | `{base_digest}` |
 | fine-tuned | {finetuned}{finetuned_revision} | `{finetuned_digest}` |
 
-The fine-tuned model's weights are {relative:.3g} of the base's norm away from the base's, {degrees:.3g} degrees off.
+The distance between the two models' weights is {relative:.3g} of the base's norm, their angle {degrees:.3g} degrees.
 Config, tokenizer and chat template are those of the {leading}.
 {notes}
-A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`, the same however a
-checkpoint is sharded. `merge.json` has those of every tensor.
+A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`; it does not depend on
+the sharding. `merge.json` has the digests of every tensor.
 """
 FORMULAS = {
     "lerp": "    merged = {:.12g} * base + {:.12g} * finetuned",
@@ -51,10 +52,10 @@ FORMULAS = {
 }
 
 
-def place_of(tensor: str) -> tuple[int | None, str]:
-    """The layer of a tensor and its part there ("self_attn", "mlp"); without a layer (None), its own name's.
+def layer_and_part(tensor: str) -> tuple[int | None, str]:
+    """The layer of a tensor and its part of that layer ("self_attn", "mlp"); without a layer, None and its own name.
 
-    >>> place_of("model.layers.3.mlp.up_proj.weight")
+    >>> layer_and_part("model.layers.3.mlp.up_proj.weight")
     (3, 'mlp')
     """
     found = _LAYER.search(tensor)
@@ -64,31 +65,31 @@ def place_of(tensor: str) -> tuple[int | None, str]:
 
 
 def distances_by_layer(comparisons: Mapping[str, Comparison]) -> dict[str, dict[int | None, float]]:
-    """|finetuned - base| / |base| of each part by layer: the Frobenius norm over all tensors of the part together."""
+    """|finetuned - base| / |base| of each part by layer, with the Frobenius norm over all tensors of the part."""
     places: dict[tuple[int | None, str], list[Comparison]] = {}
     for name, comparison in comparisons.items():
-        places.setdefault(place_of(name), []).append(comparison)
+        places.setdefault(layer_and_part(name), []).append(comparison)
     distances: dict[str, dict[int | None, float]] = {}
     for (layer, part), parts in sorted(places.items(), key=lambda item: (item[0][0] is not None, item[0][0] or 0)):
-        distances.setdefault(part, {})[layer] = relative_distance(together(parts))
+        distances.setdefault(part, {})[layer] = relative_distance(combine(parts))
     return distances
 
 
-def together(comparisons: Iterable[Comparison]) -> Comparison:
-    """Several tensors compared as one long vector."""
+def combine(comparisons: Iterable[Comparison]) -> Comparison:
+    """The comparison of several tensors as one long vector."""
     parts = list(comparisons)
     return Comparison(*(math.fsum(getattr(part, key) for part in parts) for key in ("base_square", "cross", "square")))
 
 
 def relative_distance(comparison: Comparison) -> float:
-    """|finetuned - base| / |base|; 0 where the two are equal, inf where only the base is zero."""
+    """|finetuned - base| / |base|; 0 if the two are equal, inf if only the base is zero."""
     if comparison.base_norm == 0:
         return math.inf if comparison.distance else 0.0
     return comparison.distance / comparison.base_norm
 
 
 def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figure:
-    """Relative distances between two checkpoints by layer, a line for each part; parts of no layer as one dot."""
+    """Draws relative distances between two checkpoints by layer: a line per part, a dot for a part without a layer."""
     figure = Figure(figsize=(6, 3), layout="constrained", dpi=100)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
@@ -108,7 +109,7 @@ def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figur
 def write_report(output_dir: Path, folders: Iterable[Path]) -> dict[str, Any]:
     """Writes the report and its picture for merges of one pair by one method, and returns the report.
 
-    Besides the given folders it has every other `alpha_A` of the output folder that is a merge of the same kind.
+    It covers the given folders, and every other `alpha_A` in the output folder that differs from them only in alpha.
     """
     given = [read_record(folder / MERGE_FILE) for folder in folders]
     others = [read_record(path) for path in sorted(output_dir.glob(f"alpha_*/{MERGE_FILE}"))]
@@ -125,9 +126,9 @@ def write_report(output_dir: Path, folders: Iterable[Path]) -> dict[str, Any]:
 
 
 def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
-    """The report of a merge (the content of its `merge.json`) with the norms at several alphas."""
+    """The report of a merge (`made` is the content of its `merge.json`), with the norms at several alphas."""
     comparisons = _comparisons(made["tensors"])
-    whole, lines = together(comparisons.values()), _lines(made)
+    whole, lines = combine(comparisons.values()), _without_arc(made)
     parameters = {row["name"]: row["parameters"] for row in made["tensors"]}
     return {
         "base": made["base"]["name"],
@@ -154,10 +155,10 @@ def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
 def write_card(path: Path, made: dict[str, Any]) -> None:
     """The model card of a merged checkpoint, from the content of its `merge.json`."""
     report = describe(made, [made["alpha"]])
-    whole = together(_comparisons(made["tensors"]).values())
+    whole = combine(_comparisons(made["tensors"]).values())
     line, notes = report["slerp_took_the_line"], list(made["notes"])
     if line["tensors"]:
-        notes.append(f"{line['tensors']} tensors ({line['parameters']:,} parameters) have no arc: the line was taken")
+        notes.append(f"{line['tensors']} tensors ({line['parameters']:,} parameters) have no arc: SLERP took the line")
     models: dict[str, Any] = {}
     for key in ("base", "finetuned"):
         revision = f" @ {made[key]['revision']}" if made[key]["revision"] else ""
@@ -177,11 +178,11 @@ def write_card(path: Path, made: dict[str, Any]) -> None:
 
 
 def _comparisons(rows: list[dict[str, Any]]) -> dict[str, Comparison]:
-    """The comparison of each tensor that was averaged."""
+    """The comparisons of the tensors that were averaged."""
     return {row["name"]: Comparison(**row["comparison"]) for row in rows if row["comparison"]}
 
 
-def _lines(made: dict[str, Any]) -> list[str]:
+def _without_arc(made: dict[str, Any]) -> list[str]:
     """The tensors for which SLERP took the line."""
     if made["method"] != "slerp":
         return []
@@ -201,10 +202,10 @@ def _figures(comparison: Comparison, method: str, alphas: list[float]) -> dict[s
 
 
 def _number(figure: float) -> float | None:
-    """JSON has no nan and no inf."""
+    """None for nan and inf, which JSON lacks."""
     return figure if math.isfinite(figure) else None
 
 
 def _kind(made: dict[str, Any]) -> tuple[Any, ...]:
-    """What two merges have in common that differ in alpha alone."""
+    """The same for two merges that differ only in alpha."""
     return made["base"]["digest"], made["finetuned"]["digest"], made["method"], made["config_from"]

@@ -1,36 +1,38 @@
-"""Merging tensors from file to file: each is read once, compared, blended for every alpha and written, in chunks.
+"""Merging pairs of tensors from file to file, in chunks: each tensor is read once, for all alphas.
 
-One thread reads and takes digests, in the order of the files; the others compare, blend and write. Memory is a fixed
-number of buffers, however large the tensors: LERP holds a few, SLERP a whole tensor until its angle is known, or where
-that is larger than the buffers reads it a second time. `merge_pair` makes the same bits in memory.
+One thread reads and hashes, in the order of the files; the others compare, merge and write. Memory is a fixed number of
+buffers, however large the tensors are. LERP needs a few of them. SLERP keeps a tensor's chunks until its angle is
+known, or reads the tensor a second time if it does not fit in the buffers.
 """
 
 import hashlib
-import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 
 from hindsight.errors import UserError
-from hindsight.merging.arithmetic import Comparison, Sums, blend, merge_tensors, sum_piece
-from hindsight.merging.checkpoints import StoredTensor, read_tensor
-from hindsight.merging.plan import Pair
+from hindsight.merging.arithmetic import Comparison, ComparisonSums, comparison_sums, weighted_sums
+from hindsight.merging.plan import TensorPair
+from hindsight.merging.safetensors_files import CHUNK, StoredTensor, TensorReader, TensorWriter
 
-CHUNK = 1 << 23  # bytes of a tensor that are read at once: whole blocks in every dtype
 BUFFERS = 16  # pairs of chunks in memory
-WRITTEN = 1 << 19  # elements that are written at once, whole blocks
-THREADS = 8  # at most: more would wait for buffers
+WRITTEN = 1 << 19  # elements written at once, a multiple of a block
+THREADS = 8  # at most; more would wait for buffers
+
+Buffers = tuple[bytearray, bytearray]
+Hashes = tuple[Any, Any]  # hashlib's SHA-256 of the base and the fine-tuned tensor
+Weights = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class TensorReport:
-    """What was found out about a tensor while it was merged; digests are SHA-256 of the inputs' bytes."""
+    """What a merge found out about a tensor; the digests are the SHA-256 of the inputs' bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,252 +40,217 @@ class TensorReport:
     parameters: int
     base_digest: str
     finetuned_digest: str
-    comparison: Comparison | None  # None where nothing was averaged
+    comparison: Comparison | None  # None if nothing was averaged
 
     def to_json(self) -> dict[str, Any]:
-        """As `merge.json` has it."""
+        """The tensor's row in `merge.json`."""
         return asdict(self)
 
 
-class Output:
-    """A file of merged tensors that is being written: the merged bytes of each pair go to its place."""
+@dataclass(frozen=True)
+class Chunk:
+    """Elements of both tensors of a pair, starting at element `begin`, in buffers that are used again later."""
 
-    def __init__(self, path: Path, header: bytes, places: dict[str, int]):
-        self._path, self._places = path, places
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        self._write_all(header, 0)
-
-    def write(self, name: str, offset: int, content: memoryview) -> None:
-        """Writes bytes of a tensor, `offset` bytes from its beginning."""
-        self._write_all(content, self._places[name] + offset)
-
-    def close(self) -> None:
-        """Closes the file; an error that the disk had kept back is raised here."""
-        os.close(self._file)
-
-    def _write_all(self, content: bytes | memoryview, offset: int) -> None:
-        view = memoryview(content)
-        while view:
-            try:
-                count = os.pwrite(self._file, view, offset)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(self._path)) from None
-            view, offset = view[count:], offset + count
+    begin: int
+    base: torch.Tensor
+    finetuned: torch.Tensor
+    buffers: Buffers
 
 
-class TensorStream:
-    """Merges pairs into outputs, by at most THREADS threads; used by `with`.
+class ChunkWorkers:
+    """At most THREADS threads that process chunks, and the buffers of these chunks."""
 
-    Where merging fails, `stop` comes before the outputs are closed: no thread may write to a file that is not its own.
-    """
-
-    def __init__(self, workers: int, progress: Callable[[int], None]):
-        self._pool = ThreadPoolExecutor(min(workers, THREADS), initializer=torch.set_num_threads, initargs=(1,))
-        self._buffers: queue.LifoQueue[tuple[bytearray, bytearray]] = queue.LifoQueue()
+    def __init__(self, threads: int):
+        self._pool = ThreadPoolExecutor(min(threads, THREADS), initializer=torch.set_num_threads, initargs=(1,))
+        self._free: queue.LifoQueue[Buffers] = queue.LifoQueue()
         for _ in range(BUFFERS):
-            self._buffers.put((bytearray(CHUNK), bytearray(CHUNK)))
-        self._progress = progress
-        self._own = threading.local()
-        self._files: dict[Path, int] = {}
+            self._free.put((bytearray(CHUNK), bytearray(CHUNK)))
         self._failure: BaseException | None = None
 
-    def __enter__(self) -> "TensorStream":
-        return self
+    def take_buffers(self) -> Buffers:
+        """Waits for free buffers. Raises the exception of a worker that failed."""
+        buffers = self._free.get()
+        if self._failure:
+            raise self._failure
+        return buffers
 
-    def __exit__(self, *exception: Any) -> None:
-        self.stop(*exception)
-        self._pool.shutdown()
-        for file in self._files.values():
-            os.close(file)
+    def start(self, work: Callable[[Chunk], ComparisonSums], chunk: Chunk, keep: bool = False) -> Future:
+        """Starts work on a chunk; its buffers are free afterwards, unless they are to be kept."""
 
-    def stop(self, *exception: Any) -> None:
-        """Begins no more work, and returns when that under way has ended, if there was an exception."""
-        if exception[1]:
-            self._failure = self._failure or exception[1]
-            self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def merge(self, pair: Pair, method: str, alphas: list[float], outputs: list[Output]) -> Callable[[], TensorReport]:
-        """Starts to merge a pair into one output for each alpha; what it returns waits for the end and says the facts.
-
-        That call raises UserError where the tensor has a NaN or an infinity, or where tensors that cannot be averaged
-        differ; both raise OSError from the disk.
-        """
-        hashes = hashlib.sha256(), hashlib.sha256()
-        if not pair.averaged:
-            work = self._copy_equal(pair, hashes, outputs)
-        elif method == "lerp":
-            weights = [(1 - alpha, alpha) for alpha in alphas]
-            work = [
-                self._start(self._sum_and_blend, pair, begin, buffers, weights, outputs)
-                for begin, buffers in self._chunks(pair, hashes)
-            ]
-        else:
-            work = self._slerp(pair, hashes, alphas, outputs)
-        self._copy_rest(pair, hashes, outputs)
-        return lambda: self._report(pair, hashes, [each.result() for each in work])
-
-    def digest(self, tensor: StoredTensor) -> str:
-        """SHA-256 of a tensor's bytes."""
-        sha = hashlib.sha256()
-        self._read_rest(tensor, 0, sha, [])
-        return sha.hexdigest()
-
-    def _slerp(self, pair: Pair, hashes: tuple, alphas: list[float], outputs: list[Output]) -> list[Future]:
-        """Compares the whole tensor, and blends what is still in the buffers, or is read again."""
-        fits = -(-pair.shared // _step(pair)) <= BUFFERS
-        held, compared = [], []
-        for begin, buffers in self._chunks(pair, hashes):
-            compared.append(self._start(self._sum, pair, begin, buffers, keep=fits))
-            held.append((begin, buffers))
-        sums = Sums()
-        for each in compared:
-            sums.extend(each.result())
-        comparison = _finite(pair, sums)
-        weights = [comparison.weights(alpha, "slerp") for alpha in alphas]
-        again = held if fits else self._chunks(pair)
-        return compared + [self._start(self._blend, pair, begin, buffers, weights, outputs) for begin, buffers in again]
-
-    def _chunks(self, pair: Pair, hashes: tuple | None = None):
-        """Reads the elements that both have, a chunk at a time, into buffers that the work on them gives back."""
-        for begin in range(0, pair.shared, _step(pair)):
-            buffers = self._buffers.get()
-            if self._failure:
-                raise self._failure
-            count = min(_step(pair), pair.shared - begin)
-            for index, tensor in enumerate((pair.base, pair.finetuned)):
-                view = memoryview(buffers[index])[: count * tensor.dtype.itemsize]
-                self._read(tensor, begin * tensor.dtype.itemsize, view)
-                if hashes:
-                    hashes[index].update(view)
-                    self._progress(len(view))
-            yield begin, buffers
-
-    def _start(self, work: Callable, pair: Pair, begin: int, buffers: tuple, *rest: Any, keep: bool = False) -> Future:
-        """Work on a chunk by another thread; the buffers are given back after it unless they are kept."""
-        count = min(_step(pair), pair.shared - begin)
-        views = [
-            torch.frombuffer(buffer, dtype=tensor.dtype, count=count)
-            for buffer, tensor in zip(buffers, (pair.base, pair.finetuned), strict=True)
-        ]
-
-        def run() -> Any:
+        def run() -> ComparisonSums:
             try:
-                return work(pair, begin, *views, *rest)
+                return work(chunk)
             except BaseException as error:
                 self._failure = self._failure or error
                 raise
             finally:
                 if not keep:
-                    self._buffers.put(buffers)
+                    self._free.put(chunk.buffers)
 
         return self._pool.submit(run)
 
-    def _sum(self, pair: Pair, begin: int, base: torch.Tensor, finetuned: torch.Tensor) -> Sums:
-        return sum_piece(base, finetuned)
+    def stop(self, failure: BaseException) -> None:
+        """Starts no more work, and returns when running work has ended."""
+        self._failure = self._failure or failure
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _blend(
-        self, pair: Pair, begin: int, base: torch.Tensor, finetuned: torch.Tensor, weights: list, outputs: list[Output]
-    ) -> Sums:
-        dtype = pair.leading.dtype
-        scratch = self._scratch(len(outputs))
-        for start in range(0, len(base), WRITTEN):
+    def close(self) -> None:
+        """Waits for all work."""
+        self._pool.shutdown()
+
+
+class PairMerger:
+    """Merges pairs into files, one file per alpha; use it in a `with` statement.
+
+    If merging fails, call `stop` before the files are closed: a thread that still ran could otherwise write to another
+    file that got the same descriptor.
+    """
+
+    def __init__(self, workers: int, method: str, progress: Callable[[int], None] = lambda size: None):
+        self._method, self._progress = method, progress
+        self._workers, self._reader, self._scratch = ChunkWorkers(workers), TensorReader(), threading.local()
+
+    def __enter__(self) -> "PairMerger":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.stop(*exception)
+        self._workers.close()
+        self._reader.close()
+
+    def stop(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        """Starts no more work, and returns when running work has ended, if there was an exception."""
+        if error:
+            self._workers.stop(error)
+
+    def merge(
+        self, pair: TensorPair, alphas: Sequence[float], writers: Sequence[TensorWriter]
+    ) -> Callable[[], TensorReport]:
+        """Starts to merge a pair into one file per alpha; the function that it returns waits for the end and reports.
+
+        That function raises UserError if the tensor has a NaN or an infinity, or if tensors that cannot be averaged
+        differ; both raise OSError from the disk.
+        """
+        hashes = hashlib.sha256(), hashlib.sha256()
+        if not pair.averaged:
+            work = self._process(pair, hashes, partial(_copy_if_equal, pair, writers))
+        elif self._method == "lerp":
+            weights = [(1 - alpha, alpha) for alpha in alphas]
+            work = self._process(pair, hashes, partial(self._compare_and_merge, pair, weights, writers))
+        else:
+            work = self._merge_by_slerp(pair, hashes, alphas, writers)
+        self._copy_rest(pair, hashes, writers)
+        return lambda: _report(pair, hashes, [each.result() for each in work])
+
+    def _process(self, pair: TensorPair, hashes: Hashes, work: Callable[[Chunk], ComparisonSums]) -> list[Future]:
+        return [self._workers.start(work, chunk) for chunk in self._chunks(pair, hashes)]
+
+    def _merge_by_slerp(
+        self, pair: TensorPair, hashes: Hashes, alphas: Sequence[float], writers: Sequence[TensorWriter]
+    ) -> list[Future]:
+        """Compares the whole tensor, then merges the chunks that are still in the buffers, or are read again."""
+        fits = -(-pair.shared // _elements_per_chunk(pair)) <= BUFFERS
+        chunks, compared = [], []
+        for chunk in self._chunks(pair, hashes):
+            compared.append(self._workers.start(_compare, chunk, keep=fits))
+            chunks.append(chunk)
+        comparison = _finite_comparison(pair, [each.result() for each in compared])
+        weights = [comparison.weights(alpha, "slerp") for alpha in alphas]
+        merge = partial(self._merge_chunk, pair, weights, writers)
+        return compared + [self._workers.start(merge, chunk) for chunk in (chunks if fits else self._chunks(pair))]
+
+    def _chunks(self, pair: TensorPair, hashes: Hashes | None = None) -> Iterator[Chunk]:
+        """Reads the shared elements chunk by chunk; `hashes` are those of a first reading."""
+        step = _elements_per_chunk(pair)
+        for begin in range(0, pair.shared, step):
+            buffers, count, tensors = self._workers.take_buffers(), min(step, pair.shared - begin), []
+            for index, stored in enumerate((pair.base, pair.finetuned)):
+                content = memoryview(buffers[index])[: count * stored.dtype.itemsize]
+                self._reader.read(stored, begin * stored.dtype.itemsize, content)
+                if hashes:
+                    hashes[index].update(content)
+                    self._progress(len(content))
+                tensors.append(torch.frombuffer(buffers[index], dtype=stored.dtype, count=count))
+            yield Chunk(begin, *tensors, buffers)
+
+    def _compare_and_merge(
+        self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
+    ) -> ComparisonSums:
+        sums = _compare(chunk)
+        self._merge_chunk(pair, weights, writers, chunk)
+        return sums
+
+    def _merge_chunk(
+        self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
+    ) -> ComparisonSums:
+        """Writes a chunk's weighted sums; there is nothing to add to the comparison."""
+        dtype, scratch = pair.leading.dtype, self._thread_scratch(len(writers))
+        for start in range(0, len(chunk.base), WRITTEN):
             part = slice(start, start + WRITTEN)
-            count = len(base[part])
-            merged = [torch.frombuffer(buffer, dtype=dtype, count=count) for buffer in scratch]
-            blend(base[part], finetuned[part], weights, merged)
-            for output, buffer in zip(outputs, scratch, strict=True):
-                content = memoryview(buffer)[: count * dtype.itemsize]
-                output.write(pair.name, (begin + start) * dtype.itemsize, content)
-        return Sums()
+            base, finetuned = chunk.base[part], chunk.finetuned[part]
+            merged = [torch.frombuffer(buffer, dtype=dtype, count=len(base)) for buffer in scratch]
+            weighted_sums(base, finetuned, weights, merged)
+            for writer, buffer in zip(writers, scratch, strict=True):
+                content = memoryview(buffer)[: len(base) * dtype.itemsize]
+                writer.write(pair.name, (chunk.begin + start) * dtype.itemsize, content)
+        return ComparisonSums()
 
-    def _scratch(self, count: int) -> list[bytearray]:
-        """This thread's memory for merged numbers, one for each output."""
-        scratch = self._own.__dict__.setdefault("scratch", [])
+    def _thread_scratch(self, count: int) -> list[bytearray]:
+        """This thread's memory for merged numbers, one buffer per file."""
+        scratch = self._scratch.__dict__.setdefault("buffers", [])
         scratch += [bytearray(WRITTEN * 8) for _ in range(count - len(scratch))]
         return scratch[:count]
 
-    def _sum_and_blend(self, pair: Pair, begin: int, base: torch.Tensor, finetuned: torch.Tensor, *rest: Any) -> Sums:
-        sums = sum_piece(base, finetuned)
-        self._blend(pair, begin, base, finetuned, *rest)
-        return sums
-
-    def _copy_equal(self, pair: Pair, hashes: tuple, outputs: list[Output]) -> list[Future]:
-        """Copies what cannot be averaged. Raises UserError where the two differ."""
-
-        def copy(pair: Pair, begin: int, base: torch.Tensor, finetuned: torch.Tensor) -> Sums:
-            if not torch.equal(base, finetuned):
-                raise UserError(f"{pair.name} differs, and tensors of {base.dtype} cannot be averaged")
-            content = memoryview((base if pair.leading is pair.base else finetuned).view(torch.uint8).numpy())
-            for output in outputs:
-                output.write(pair.name, begin * pair.leading.dtype.itemsize, content)
-            return Sums()
-
-        return [self._start(copy, pair, begin, buffers) for begin, buffers in self._chunks(pair, hashes)]
-
-    def _copy_rest(self, pair: Pair, hashes: tuple, outputs: list[Output]) -> None:
-        """Copies the rows that the leading model has alone, and reads those of the other for its digest."""
+    def _copy_rest(self, pair: TensorPair, hashes: Hashes, writers: Sequence[TensorWriter]) -> None:
+        """Copies the rows that only the leading model has, and hashes those that only the other has."""
         for tensor, sha in zip((pair.base, pair.finetuned), hashes, strict=True):
-            to = [(output, pair.name) for output in outputs] if tensor is pair.leading else []
-            self._read_rest(tensor, pair.shared * tensor.dtype.itemsize, sha, to)
-
-    def _read_rest(self, tensor: StoredTensor, begin: int, sha: Any, outputs: list[tuple[Output, str]]) -> None:
-        for offset in range(begin, tensor.size, CHUNK):
-            view = memoryview(bytearray(min(CHUNK, tensor.size - offset)))
-            self._read(tensor, offset, view)
-            sha.update(view)
-            self._progress(len(view))
-            for output, name in outputs:
-                output.write(name, offset, view)
-
-    def _read(self, tensor: StoredTensor, offset: int, view: memoryview) -> None:
-        if tensor.file not in self._files:
-            self._files[tensor.file] = os.open(tensor.file, os.O_RDONLY)
-        done = 0
-        while done < len(view):
-            count = os.preadv(self._files[tensor.file], [view[done:]], tensor.offset + offset + done)
-            if not count:
-                raise UserError(f"{tensor.file} became shorter while it was read")
-            done += count
-
-    def _report(self, pair: Pair, hashes: tuple, parts: list[Sums]) -> TensorReport:
-        sums = Sums()
-        for part in parts:
-            sums.extend(part)
-        return TensorReport(
-            name=pair.name,
-            shape=pair.leading.shape,
-            dtype=pair.leading.dtype_name,
-            parameters=pair.leading.elements,
-            base_digest=hashes[0].hexdigest(),
-            finetuned_digest=hashes[1].hexdigest(),
-            comparison=_finite(pair, sums) if pair.averaged else None,
-        )
+            for offset in range(pair.shared * tensor.dtype.itemsize, tensor.size, CHUNK):
+                content = memoryview(bytearray(min(CHUNK, tensor.size - offset)))
+                self._reader.read(tensor, offset, content)
+                sha.update(content)
+                self._progress(len(content))
+                for writer in writers if tensor is pair.leading else ():
+                    writer.write(pair.name, offset, content)
 
 
-def merge_pair(
-    pair: Pair, finetuned: torch.Tensor, alpha: float, method: str = "lerp", run: Callable = map
-) -> torch.Tensor:
-    """A pair's merged tensor in memory, for a model that follows the fine-tuned one; `finetuned` is that one's tensor.
-
-    `run` is `map`, or the `map` of a pool of threads. Raises UserError where the two cannot be merged.
-    """
-    base, merged = read_tensor(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
-    shared = merged.view(-1)[: pair.shared]
-    try:
-        shared.copy_(merge_tensors(base, shared, alpha, method, run))
-    except ValueError as error:
-        raise UserError(f"{pair.name}: {error}") from None
-    return merged
+def _elements_per_chunk(pair: TensorPair) -> int:
+    return CHUNK // max(pair.base.dtype.itemsize, pair.finetuned.dtype.itemsize)
 
 
-def _finite(pair: Pair, sums: Sums) -> Comparison:
+def _compare(chunk: Chunk) -> ComparisonSums:
+    return comparison_sums(chunk.base, chunk.finetuned)
+
+
+def _copy_if_equal(pair: TensorPair, writers: Sequence[TensorWriter], chunk: Chunk) -> ComparisonSums:
+    """Copies elements that cannot be averaged. Raises UserError if the two tensors differ."""
+    if not torch.equal(chunk.base, chunk.finetuned):
+        raise UserError(f"{pair.name} differs, and tensors of {chunk.base.dtype} cannot be averaged")
+    leading = chunk.base if pair.leading is pair.base else chunk.finetuned
+    content = leading.view(torch.uint8).numpy().data
+    for writer in writers:
+        writer.write(pair.name, chunk.begin * pair.leading.dtype.itemsize, content)
+    return ComparisonSums()
+
+
+def _finite_comparison(pair: TensorPair, parts: Sequence[ComparisonSums]) -> Comparison:
+    """The comparison of a whole tensor. Raises UserError if it has a NaN or an infinity."""
+    sums = ComparisonSums()
+    for part in parts:
+        sums.extend(part)
     comparison = sums.compare()
     if comparison.broken:
-        tensor = pair.base if comparison.broken == "base" else pair.finetuned
+        tensor: StoredTensor = pair.base if comparison.broken == "base" else pair.finetuned
         raise UserError(f"{pair.name} in {tensor.file} has a NaN or an infinity")
     return comparison
 
 
-def _step(pair: Pair) -> int:
-    """Elements in a chunk."""
-    return CHUNK // max(pair.base.dtype.itemsize, pair.finetuned.dtype.itemsize)
+def _report(pair: TensorPair, hashes: Hashes, parts: Sequence[ComparisonSums]) -> TensorReport:
+    return TensorReport(
+        name=pair.name,
+        shape=pair.leading.shape,
+        dtype=pair.leading.dtype_name,
+        parameters=pair.leading.elements,
+        base_digest=hashes[0].hexdigest(),
+        finetuned_digest=hashes[1].hexdigest(),
+        comparison=_finite_comparison(pair, parts) if pair.averaged else None,
+    )

@@ -1,4 +1,4 @@
-"""Checkpoints made on the spot, of a few thousand parameters."""
+"""Checkpoints of a few thousand parameters, made for one test, and their merges."""
 
 import json
 
@@ -12,6 +12,8 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+
+from hindsight.merging.merge import MergeOptions, merge_checkpoints
 
 SIZES = {
     "vocab_size": 64,
@@ -30,7 +32,7 @@ FAMILIES = {
 
 
 def make(folder, family="llama", seed=0, dtype=torch.bfloat16, shard_size=None, moved=None, **changes):
-    """A checkpoint; `moved` from the one in that folder by a few per cent, as a fine-tuned model is."""
+    """A checkpoint; with `moved`, a few per cent away from the checkpoint in that folder, like a fine-tuned model."""
     config, model, own = FAMILIES[family]
     torch.manual_seed(seed)
     made = model(config(**{**SIZES, **own, **changes}))
@@ -42,7 +44,7 @@ def make(folder, family="llama", seed=0, dtype=torch.bfloat16, shard_size=None, 
 
 
 def pair(folder, family="llama", base_shards=None, finetuned_shards="20KB", **changes):
-    """(base, fine-tuned), sharded each in its way."""
+    """(base, fine-tuned), each with its own sharding."""
     base = make(folder / "base", family, 0, shard_size=base_shards, **changes)
     return base, make(folder / "finetuned", family, 1, shard_size=finetuned_shards, moved=base, **changes)
 
@@ -53,8 +55,13 @@ def state(folder):
 
 
 def save(folder, tensors, **config):
-    """A checkpoint of these tensors in one file, and a config."""
+    """A checkpoint with these tensors in one file, and a config."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
     return folder
+
+
+def merge_into(base, finetuned, folder, alphas, method="lerp", *, say=lambda sentence: None, **options):
+    """Merges two checkpoints into `folder`, and returns the merged ones' folders."""
+    return merge_checkpoints(base, finetuned, folder, MergeOptions(alphas, method, **options), say=say)

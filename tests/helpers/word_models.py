@@ -5,8 +5,6 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from hindsight.merging.merge import merge_checkpoints
-
 PROBLEM = {"question": "?", "input_output": "{}", "starter_code": "", "fn_name": None}
 WORDS = ["<unk>", "hello", "world", "print", "(", ")", "a", "b", "c", "#", "user", "assistant", "system"]
 TEMPLATE = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}assistant "
@@ -26,7 +24,7 @@ def make_checkpoints(folder):
     base, finetuned = pico.pair(folder, **sizes)
     make_tokenizer(None).save_pretrained(base)
     make_tokenizer().save_pretrained(finetuned)
-    (merged,) = merge_checkpoints(base, finetuned, folder / "merged", [0.7])
+    (merged,) = pico.merge_into(base, finetuned, folder / "merged", [0.7])
     return base, finetuned, merged
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pico import merge_into
 from scripts import ROOT, run_script, write_converted
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import convert_to_data
-from hindsight.merging.merge import merge_checkpoints
 from hindsight.problem_sets.problems import without_tests
 from hindsight.problem_sets.selection import load_problems
 from hindsight.text.prompts import SYSTEM_PROMPT
@@ -80,7 +80,7 @@ def llamafactory(*arguments):
 
 def assert_merges_halfway(finetuned, output):
     """The checkpoint loads, differs from the base model, and merges with it into one that loads, too."""
-    (halfway,) = merge_checkpoints(BASE, finetuned, output, [0.5])
+    (halfway,) = merge_into(BASE, finetuned, output, [0.5])
     base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway))
     name = "model.layers.0.self_attn.q_proj.weight"
     weights = [model.state_dict()[name].float() for model in (base, tuned, merged)]

@@ -24,7 +24,6 @@ from analysis.measures.next_token_entropy import (
     load_checkpoint,
 )
 from hindsight.errors import UserError
-from hindsight.merging.merge import merge_checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -116,7 +115,7 @@ def test_a_merge_in_memory_has_the_bits_of_the_merged_checkpoint(tmp_path, famil
     base, finetuned = pico.pair(tmp_path, family)
     make_tokenizer().save_pretrained(finetuned)
     for folder, alpha in zip(
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0, 0.3, 1], method), (0, 0.3, 1), strict=True
+        pico.merge_into(base, finetuned, tmp_path / "out", [0, 0.3, 1], method), (0, 0.3, 1), strict=True
     ):
         require_same(load_checkpoint((base, finetuned, alpha, method))[0], load_checkpoint(folder)[0])
 
@@ -125,10 +124,10 @@ def test_a_longer_vocabulary_and_an_untied_head_are_merged_as_on_disk(tmp_path):
     base = pico.make(tmp_path / "base", "qwen2")
     finetuned = pico.make(tmp_path / "finetuned", "qwen2", 1, vocab_size=70, tie_word_embeddings=False)
     make_tokenizer().save_pretrained(finetuned)
-    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [0.4])
+    (folder,) = pico.merge_into(base, finetuned, tmp_path / "out", [0.4])
     require_same(load_checkpoint((base, finetuned, 0.4))[0], load_checkpoint(folder)[0])
     (tmp_path / "swapped").mkdir()
-    (folder,) = merge_checkpoints(finetuned, base, tmp_path / "swapped", [0.4])  # the merged head is base's own
+    (folder,) = pico.merge_into(finetuned, base, tmp_path / "swapped", [0.4])  # the merged head is base's own
     make_tokenizer().save_pretrained(base)
     make_tokenizer().save_pretrained(folder)
     require_same(load_checkpoint((finetuned, base, 0.4))[0], load_checkpoint(folder)[0])

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hindsight.merging.arithmetic import BLOCK, PIECE, ROW, Comparison, blend, compare, merge_tensors
+from hindsight.merging.arithmetic import BLOCK, PIECE, ROW, Comparison, compare, merge_tensors, weighted_sums
 
 ALPHAS = st.floats(0, 1)
 METHODS = st.sampled_from(["lerp", "slerp"])
@@ -21,7 +21,7 @@ def tensors(seed, shape=(4, 5), dtype=torch.bfloat16):
 
 
 @given(SEEDS, METHODS, st.sampled_from([torch.bfloat16, torch.float16, torch.float32, torch.float64]))
-def test_the_ends_are_the_inputs_bit_for_bit(seed, method, dtype):
+def test_alpha_0_and_1_give_the_inputs_bit_for_bit(seed, method, dtype):
     base, finetuned = tensors(seed, dtype=dtype)
     base[0, 0] = -0.0
     assert bits(merge_tensors(base, finetuned, 0.0, method)) == bits(base)
@@ -62,7 +62,7 @@ def test_slerp_between_unit_tensors_stays_on_the_sphere(seed, alpha):
 
 
 @given(SEEDS, ALPHAS)
-def test_slerp_goes_the_share_alpha_of_the_angle(seed, alpha):
+def test_slerp_covers_the_share_alpha_of_the_angle(seed, alpha):
     base, finetuned = (tensor / tensor.norm() for tensor in tensors(seed, dtype=torch.float64))
     whole = compare(base, finetuned).angle
     assert compare(base, merge_tensors(base, finetuned, alpha, "slerp")).angle == pytest.approx(alpha * whole, abs=1e-7)
@@ -84,7 +84,7 @@ def test_a_comparison_worked_out_by_hand():
 
 @pytest.mark.parametrize("angle", [3.1, 2.0, 1.0, 1e-3, 1e-6, 1e-9, 1e-12])
 @pytest.mark.parametrize("length", [1.0, 7.0])
-def test_an_angle_keeps_its_digits_however_small(angle, length):
+def test_small_angles_keep_their_digits(angle, length):
     base = torch.tensor([1.0, 0.0], dtype=torch.float64)
     turned = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64) * length
     digits = 1e-9 if length == 1 else max(1e-9, 1e-15 / angle**2)  # lengths that differ hide the smallest angles
@@ -104,7 +104,7 @@ def test_slerp_is_an_arc_at_the_small_angles_of_a_fine_tune(angle):
     "pair",
     [([0.0, 0.0], [1.0, 2.0]), ([0.0], [0.0]), ([1.0, 2.0], [1.0, 2.0]), ([2.0], [3.0]), ([1.0], [-1.0]), ([], [])],
 )
-def test_slerp_takes_the_line_where_there_is_no_arc(pair):
+def test_slerp_takes_the_line_if_there_is_no_arc(pair):
     base, finetuned = torch.tensor(pair[0]), torch.tensor(pair[1])
     assert not compare(base, finetuned).has_arc
     line = merge_tensors(base, finetuned, 0.25, "lerp")
@@ -125,7 +125,7 @@ def test_scalars_and_other_shapes_are_merged():
 
 
 @given(SEEDS, st.sampled_from([0.1, 0.3, 0.7, 0.9]))
-def test_slerp_is_that_of_float64_rounded(seed, alpha):
+def test_slerp_is_the_float64_result_rounded_once(seed, alpha):
     base, finetuned = tensors(seed, (64, 33))
     finetuned = (base.float() + 0.05 * finetuned.float()).bfloat16()
     one, other = base.double().flatten(), finetuned.double().flatten()
@@ -137,7 +137,7 @@ def test_slerp_is_that_of_float64_rounded(seed, alpha):
 
 
 @given(SEEDS, ALPHAS, st.sampled_from([torch.bfloat16, torch.float32, torch.float64]))
-def test_a_number_that_is_the_same_in_both_stays_on_the_line_and_grows_on_the_arc(seed, alpha, dtype):
+def test_equal_numbers_do_not_change_on_the_line_and_grow_on_the_arc(seed, alpha, dtype):
     base, finetuned = tensors(seed, dtype=dtype)
     finetuned[:, :2] = base[:, :2]
     assert torch.equal(merge_tensors(base, finetuned, alpha)[:, :2], base[:, :2])
@@ -168,20 +168,20 @@ def test_neither_blocks_nor_threads_change_a_bit(length, method):
         assert torch.equal(merged, (base.float() * 0.4 + finetuned.float() * 0.6).bfloat16())
 
 
-def test_several_alphas_in_one_pass_are_those_of_one_by_one():
+def test_several_alphas_in_one_pass_equal_separate_merges():
     base, finetuned = tensors(3, (500,))
     outputs = [torch.empty(500, dtype=torch.bfloat16) for _ in range(3)]
-    blend(base, finetuned, [(0.9, 0.1), (0.5, 0.5), (0.0, 1.0)], outputs)
+    weighted_sums(base, finetuned, [(0.9, 0.1), (0.5, 0.5), (0.0, 1.0)], outputs)
     for alpha, output in zip((0.1, 0.5, 1.0), outputs, strict=True):
         assert torch.equal(output, merge_tensors(base, finetuned, alpha))
 
 
-def test_two_dtypes_are_merged_in_float32_into_the_fine_tuned_ones():
+def test_two_dtypes_are_merged_in_float32_into_the_fine_tuned_dtype():
     base, finetuned = tensors(2, (100,), torch.float32)[0], tensors(2, (100,))[1]
     assert torch.equal(merge_tensors(base, finetuned, 0.5), (0.5 * base + 0.5 * finetuned.float()).bfloat16())
 
 
-def test_what_cannot_be_averaged_must_be_equal():
+def test_integer_tensors_must_be_equal():
     positions = torch.arange(4)
     assert torch.equal(merge_tensors(positions, positions, 0.5), positions)
     with pytest.raises(ValueError, match="cannot be averaged"):
@@ -192,7 +192,7 @@ def test_what_cannot_be_averaged_must_be_equal():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("length", [10, 3 * BLOCK])
-def test_a_number_that_is_none_is_found_and_whose_it_is(value, length):
+def test_a_nan_or_an_infinity_is_found_with_its_owner(value, length):
     base, finetuned = tensors(1, (length,))
     broken = base.clone()
     broken[length // 2] = value

@@ -1,4 +1,4 @@
-"""Merging while vLLM loads: the answers are those of the merged checkpoint on disk. Real engines, one after another."""
+"""Merging while vLLM loads: the answers equal those of the merged checkpoint on disk, from real engines."""
 
 import json
 import os
@@ -7,13 +7,12 @@ import sys
 
 import pytest
 import torch
-from pico import save
+from pico import merge_into, save
 from scripts import ROOT
 from vllm.config.load import LoadConfig
 
 from hindsight.errors import UserError
 from hindsight.merging.loader import MergedModelLoader
-from hindsight.merging.merge import merge_checkpoints
 from hindsight.servers.vllm_process import ServeOptions, start
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
@@ -51,10 +50,11 @@ def at_load(**merge):
     return {"model": str(INSTRUCT), "load_format": "hindsight", "model_loader_extra_config": config}
 
 
+@pytest.mark.server
 def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
     engines = [{"model": str(INSTRUCT)}]
     for method in ("lerp", "slerp"):
-        (folder,) = merge_checkpoints(BASE, INSTRUCT, tmp_path / method, [0.7], method)
+        (folder,) = merge_into(BASE, INSTRUCT, tmp_path / method, [0.7], method)
         engines += [{"model": str(folder)}, at_load(method=method)]
     instruct, lerp, lerp_at_load, slerp, slerp_at_load = answers(engines)
     assert lerp == lerp_at_load
@@ -62,7 +62,7 @@ def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
     assert instruct != lerp != slerp
 
 
-def test_what_cannot_be_merged_is_said_before_a_server_starts(tmp_path):
+def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
     with pytest.raises(UserError, match=r"other lacks \d+ tensors of .*instruct, the first is model\.embed"):
         start(INSTRUCT, options=ServeOptions(merge={"base": str(other), "alpha": 0.7}))
@@ -71,13 +71,13 @@ def test_what_cannot_be_merged_is_said_before_a_server_starts(tmp_path):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"alpha": 0.7}, "wants base and alpha"),
-        ({"base": "b"}, "wants base and alpha"),
+        ({"alpha": 0.7}, "needs base and alpha"),
+        ({"base": "b"}, "needs base and alpha"),
         ({"base": "b", "alpha": 1.5}, r"alpha lies in \[0, 1\], not 1.5"),
         ({"base": "b", "alpha": "0.7"}, r"alpha lies in \[0, 1\], not '0.7'"),
         ({"base": "b", "alpha": 0.7, "method": "mean"}, "method is lerp or slerp, not 'mean'"),
     ],
 )
-def test_a_wrong_config_is_one_sentence(config, sentence):
+def test_a_wrong_loader_config_is_one_sentence(config, sentence):
     with pytest.raises(UserError, match=sentence):
         MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=config))

@@ -1,4 +1,4 @@
-"""Whole checkpoints: the merged state, sharding, restarts, digests, the report; folders that cannot be merged."""
+"""Whole checkpoints: merged weights, sharding, resuming, digests, the report; checkpoints that cannot be merged."""
 
 import json
 import shutil
@@ -8,26 +8,28 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pico import make, pair, save, state
+from pico import make, merge_into, pair, save, state
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 from hindsight.errors import UserError
 from hindsight.merging import merge, streaming
 from hindsight.merging.arithmetic import compare, merge_tensors
-from hindsight.merging.checkpoints import open_checkpoint
-from hindsight.merging.merge import checkpoint_digest, compare_checkpoints, merge_checkpoints
-from hindsight.merging.report import MERGE_FILE, REPORT_FILE, distances_by_layer, place_of
+from hindsight.merging.checkpoints import checkpoint_digest, open_checkpoint
+from hindsight.merging.merge import compare_checkpoints
+from hindsight.merging.merge_folder import MergeFolder
+from hindsight.merging.plan import plan_merge
+from hindsight.merging.report import MERGE_FILE, REPORT_FILE, distances_by_layer, layer_and_part
 
 EVERY_KIND = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
-def test_a_merged_checkpoint_is_the_merged_state_and_loads(tmp_path, family, method):
+def test_a_merged_checkpoint_has_the_merged_weights_and_loads(tmp_path, family, method):
     base, finetuned = pair(tmp_path, family)
     assert len(list(finetuned.glob("*.safetensors"))) > len(list(base.glob("*.safetensors")))
-    folders = merge_checkpoints(base, finetuned, tmp_path / "out", [0.25, 0.7], method, max_shard_gb=1e-5)
+    folders = merge_into(base, finetuned, tmp_path / "out", [0.25, 0.7], method, max_shard_gb=1e-5)
     for alpha, folder in zip((0.25, 0.7), folders, strict=True):
         merged = state(folder)
         assert merged.keys() == state(base).keys()
@@ -42,9 +44,9 @@ def test_a_merged_checkpoint_is_the_merged_state_and_loads(tmp_path, family, met
 
 
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
-def test_the_ends_are_the_inputs(tmp_path, method):
+def test_alpha_0_and_1_give_the_inputs(tmp_path, method):
     base, finetuned = pair(tmp_path)
-    ends = merge_checkpoints(base, finetuned, tmp_path / "out", [0.0, 1.0], method)
+    ends = merge_into(base, finetuned, tmp_path / "out", [0.0, 1.0], method)
     for folder, parent in zip(ends, (base, finetuned), strict=True):
         assert all(torch.equal(tensor, state(folder)[name]) for name, tensor in state(parent).items())
         assert checkpoint_digest(open_checkpoint(folder)) == checkpoint_digest(open_checkpoint(parent))
@@ -59,7 +61,7 @@ def test_neither_sharding_nor_threads_nor_chunks_change_a_bit(tmp_path_factory, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming, "BUFFERS", data.draw(st.integers(2, 5)))
         options = {"max_shard_gb": output, "workers": workers}
-        (merged,) = merge_checkpoints(base, finetuned, folder / "out", [0.6], method, **options)
+        (merged,) = merge_into(base, finetuned, folder / "out", [0.6], method, **options)
     before, after = state(base), state(finetuned)
     for name, tensor in state(merged).items():
         assert torch.equal(tensor, merge_tensors(before[name], after[name], 0.6, method))
@@ -68,32 +70,32 @@ def test_neither_sharding_nor_threads_nor_chunks_change_a_bit(tmp_path_factory, 
 
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
 @pytest.mark.parametrize("buffers", [2, 16])
-def test_tensors_of_many_chunks_are_merged_whether_they_fit_into_memory_or_not(tmp_path, monkeypatch, method, buffers):
+def test_tensors_of_many_chunks_are_merged_with_few_and_with_many_buffers(tmp_path, monkeypatch, method, buffers):
     monkeypatch.setattr(streaming, "BUFFERS", buffers)
     generator = torch.Generator().manual_seed(0)
     tensors = [{"w": torch.randn(3 * streaming.CHUNK // 4 + 5, generator=generator).bfloat16()} for _ in range(2)]
     base, finetuned = save(tmp_path / "base", tensors[0]), save(tmp_path / "finetuned", tensors[1])
-    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [0.7], method)
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [0.7], method)
     assert torch.equal(state(folder)["w"], merge_tensors(tensors[0]["w"], tensors[1]["w"], 0.7, method))
 
 
-def test_odd_tensors_come_through(tmp_path):
+def test_empty_scalar_constant_and_equal_tensors_are_merged(tmp_path):
     tensors = {"none": torch.empty(0, 3), "one": torch.tensor(2.0), "zeros": torch.zeros(5), "same": torch.ones(7)}
     tensors |= {"wide": torch.tensor([1.0, 3.0], dtype=torch.float64), "odd": torch.ones(3, dtype=torch.bfloat16)}
     folders = [save(tmp_path / name, tensors) for name in ("base", "finetuned")]
     for method in ("lerp", "slerp"):
-        (folder,) = merge_checkpoints(*folders, tmp_path / method, [0.3], method)
+        (folder,) = merge_into(*folders, tmp_path / method, [0.3], method)
         merged = state(folder)
         assert all(torch.equal(merged[name], tensor) for name, tensor in tensors.items())
         with safe_open(folder / "model.safetensors", "pt") as file:
             assert file.metadata() == {"format": "pt"}
 
 
-def test_the_digest_of_a_checkpoint_is_that_of_its_weights(tmp_path):
+def test_the_digest_of_a_checkpoint_depends_only_on_its_weights(tmp_path):
     one, other = make(tmp_path / "one"), make(tmp_path / "other", shard_size="10KB")
     assert checkpoint_digest(open_checkpoint(one)) == checkpoint_digest(open_checkpoint(other))
     another = make(tmp_path / "another", seed=1)
-    (folder,) = merge_checkpoints(one, another, tmp_path / "out", [0.5])
+    (folder,) = merge_into(one, another, tmp_path / "out", [0.5])
     made = json.loads((folder / MERGE_FILE).read_text())
     assert made["base"]["digest"] == checkpoint_digest(open_checkpoint(one))
     assert made["finetuned"]["digest"] == checkpoint_digest(open_checkpoint(another)) != made["base"]["digest"]
@@ -102,10 +104,10 @@ def test_the_digest_of_a_checkpoint_is_that_of_its_weights(tmp_path):
     assert "merged = 0.5 * base + 0.5 * finetuned" in card
 
 
-def test_the_report_says_how_far_every_tensor_is_and_its_norm_at_each_alpha(tmp_path):
+def test_the_report_lists_distance_cosine_and_norms_of_every_tensor(tmp_path):
     base, finetuned = pair(tmp_path)
-    merge_checkpoints(base, finetuned, tmp_path / "out", [0.7], "slerp")
-    merge_checkpoints(base, finetuned, tmp_path / "out", [0.2], "slerp")
+    merge_into(base, finetuned, tmp_path / "out", [0.7], "slerp")
+    merge_into(base, finetuned, tmp_path / "out", [0.2], "slerp")
     report = json.loads((tmp_path / "out" / REPORT_FILE).read_text())
     for row in report["tensors"]:
         one, other = state(base)[row["name"]].double(), state(finetuned)[row["name"]].double()
@@ -121,25 +123,25 @@ def test_the_report_says_how_far_every_tensor_is_and_its_norm_at_each_alpha(tmp_
     assert (tmp_path / "out" / "merge_report.png").stat().st_size > 10_000
 
 
-def test_the_report_counts_where_slerp_took_the_line(tmp_path):
+def test_the_report_counts_tensors_for_which_slerp_took_the_line(tmp_path):
     tensors = {"turned": torch.tensor([1.0, 0.0]), "zero": torch.zeros(3), "scaled": torch.ones(4)}
     base = save(tmp_path / "base", tensors)
     moved = {"turned": torch.tensor([1.0, 1e-3]), "zero": torch.ones(3), "scaled": torch.full((4,), 2.0)}
-    merge_checkpoints(base, save(tmp_path / "finetuned", moved), tmp_path / "out", [0.5], "slerp")
+    merge_into(base, save(tmp_path / "finetuned", moved), tmp_path / "out", [0.5], "slerp")
     report = json.loads((tmp_path / "out" / REPORT_FILE).read_text())
     assert report["slerp_took_the_line"] == {"tensors": 2, "parameters": 7}
     assert "2 tensors (7 parameters) have no arc" in (tmp_path / "out" / "alpha_0.5" / "README.md").read_text()
 
 
-def test_distances_are_put_together_by_layer_and_part(tmp_path):
-    assert place_of("model.layers.12.self_attn.q_proj.weight") == (12, "self_attn")
-    assert place_of("model.embed_tokens.weight") == (None, "embed_tokens")
+def test_distances_are_combined_by_layer_and_part():
+    assert layer_and_part("model.layers.12.self_attn.q_proj.weight") == (12, "self_attn")
+    assert layer_and_part("model.embed_tokens.weight") == (None, "embed_tokens")
     mlp = torch.tensor([3.0, 4.0])
     rows = {"model.layers.1.mlp.a": compare(mlp, mlp * 1.5), "model.layers.1.mlp.b": compare(mlp, mlp)}
     assert distances_by_layer(rows) == {"mlp": {1: pytest.approx(0.5 / 2**0.5)}}
 
 
-def test_two_checkpoints_are_compared_without_writing(tmp_path):
+def test_comparing_two_checkpoints_writes_nothing(tmp_path):
     base, finetuned = pair(tmp_path)
     rows = compare_checkpoints(base, finetuned)
     assert {row.name: row.comparison for row in rows} == {
@@ -148,26 +150,26 @@ def test_two_checkpoints_are_compared_without_writing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "finetuned"]
 
 
-def test_a_run_that_was_stopped_goes_on_with_the_shards_that_are_not_there(tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_resumes_with_the_missing_shards(tmp_path, monkeypatch):
     base, finetuned = pair(tmp_path)
-    clean = merge_checkpoints(base, finetuned, tmp_path / "clean", [0.3, 0.7], max_shard_gb=1e-5)
+    clean = merge_into(base, finetuned, tmp_path / "clean", [0.3, 0.7], max_shard_gb=1e-5)
     files = len(list(clean[0].glob("*.safetensors")))
     real, made = merge._merge_shard, []
 
-    def stops_at_the_third(stream, shard, *rest):
+    def stops_at_the_third(merger, shard, folders):
         if len(made) == 2:
             raise KeyboardInterrupt
         made.append(shard.file)
-        return real(stream, shard, *rest)
+        real(merger, shard, folders)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(merge, "_merge_shard", stops_at_the_third)
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.3, 0.7], max_shard_gb=1e-5)
+        merge_into(base, finetuned, tmp_path / "out", [0.3, 0.7], max_shard_gb=1e-5)
     assert not list((tmp_path / "out").glob("alpha*"))
     later = []
     with monkeypatch.context() as patch:
         patch.setattr(merge, "_merge_shard", lambda *all: later.append(all[1].file) or real(*all))
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.3, 0.7], max_shard_gb=1e-5)
+        merge_into(base, finetuned, tmp_path / "out", [0.3, 0.7], max_shard_gb=1e-5)
     assert (len(made) + len(later), set(made) & set(later)) == (files, set())
     for folder in clean:
         same = tmp_path / "out" / folder.name
@@ -181,64 +183,63 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_another_merge_left_unfinished_is_not_mixed_in(tmp_path, monkeypatch):
+def test_an_unfinished_merge_of_other_settings_is_refused(tmp_path, monkeypatch):
     base, finetuned = pair(tmp_path)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(merge, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+        patch.setattr(MergeFolder, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
     with pytest.raises(UserError, match="holds an unfinished merge of other weights or settings; delete it"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5], "slerp")
-    with pytest.raises(UserError, match="holds an unfinished merge"):  # a shard of that size is another shard
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5], max_shard_gb=4.0)
-    merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+        merge_into(base, finetuned, tmp_path / "out", [0.5], "slerp")
+    with pytest.raises(UserError, match="holds an unfinished merge"):  # other shards
+        merge_into(base, finetuned, tmp_path / "out", [0.5], max_shard_gb=4.0)
+    merge_into(base, finetuned, tmp_path / "out", [0.5])
 
 
-def test_what_a_run_left_that_was_killed_at_its_very_end_is_not_mixed_in(tmp_path):
+def test_files_of_a_run_killed_before_its_settings_were_written_are_deleted(tmp_path):
     base, finetuned = pair(tmp_path)
     partial = tmp_path / "out" / ".alpha_0.5.partial"
     partial.mkdir(parents=True)
     (partial / "model-00001-of-00009.safetensors").write_bytes(b"of another layout")
-    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [0.5])
     assert [path.name for path in folder.glob("*.safetensors")] == ["model.safetensors"]
 
 
 def test_a_base_of_zeros_has_a_card_and_a_report(tmp_path):
     base = save(tmp_path / "base", {"w": torch.zeros(4)})
-    merge_checkpoints(base, save(tmp_path / "finetuned", {"w": torch.ones(4)}), tmp_path / "out", [0.5], "slerp")
+    merge_into(base, save(tmp_path / "finetuned", {"w": torch.ones(4)}), tmp_path / "out", [0.5], "slerp")
     assert json.loads((tmp_path / "out" / REPORT_FILE).read_text())["relative_distance"] is None
-    assert "inf of the base's norm" in (tmp_path / "out" / "alpha_0.5" / "README.md").read_text()
+    assert "is inf of the base's norm" in (tmp_path / "out" / "alpha_0.5" / "README.md").read_text()
 
 
-def test_a_merge_that_is_there_is_known_by_its_weights(tmp_path):
+def test_an_existing_merge_is_recognised_by_its_weights(tmp_path):
     base, finetuned = pair(tmp_path)
-    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [0.5])
     before = (folder / MERGE_FILE).stat().st_mtime_ns
     said = []
     shutil.copytree(base, tmp_path / "copy")
     (tmp_path / "copy" / "model.safetensors").touch()
-    merge_checkpoints(tmp_path / "copy", finetuned, tmp_path / "out", [0.5], say=said.append)
-    assert (said[-1], (folder / MERGE_FILE).stat().st_mtime_ns) == (f"{folder} is there", before)
+    merge_into(tmp_path / "copy", finetuned, tmp_path / "out", [0.5], say=said.append)
+    assert (said[-1], (folder / MERGE_FILE).stat().st_mtime_ns) == (f"{folder} already exists", before)
     other = make(tmp_path / "other", seed=5)
     with pytest.raises(UserError, match="base was .*base with other weights than .*other"):
-        merge_checkpoints(other, finetuned, tmp_path / "out", [0.5])
+        merge_into(other, finetuned, tmp_path / "out", [0.5])
     with pytest.raises(UserError, match="method is 'lerp', not 'slerp'"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5], "slerp")
+        merge_into(base, finetuned, tmp_path / "out", [0.5], "slerp")
 
 
-def test_two_processes_do_not_make_one_merge(tmp_path):
+def test_a_merge_that_another_process_makes_is_refused(tmp_path):
     base, finetuned = pair(tmp_path)
     folder = tmp_path / "out" / "alpha_0.5"
-    plan = merge.plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
-    facts = merge._facts(plan, 0.5, "lerp", "finetuned", 5.0)
-    with merge._partial(folder, facts), pytest.raises(UserError, match="another process is making"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    folder = MergeFolder(folder, plan_merge(open_checkpoint(base), open_checkpoint(finetuned)), 0.5, {})
+    with folder.locked(), pytest.raises(UserError, match="another process is making"):
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
 
 
-def test_a_disk_that_is_too_small_is_said_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     base, finetuned = pair(tmp_path)
     monkeypatch.setattr(merge.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(UserError, match="0 MB free, the merge wants 0 MB"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    with pytest.raises(UserError, match="0 MB free, the merge needs 0 MB"):
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
     assert not list(tmp_path.glob("out/**/*.safetensors"))
 
 
@@ -255,7 +256,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(tmp_path, m
 def test_a_wrong_setting_is_one_sentence(tmp_path, options, sentence):
     base, finetuned = pair(tmp_path)
     with pytest.raises(UserError, match=sentence):
-        merge_checkpoints(base, finetuned, tmp_path / "out", **{"alphas": [0.5], **options})
+        merge_into(base, finetuned, tmp_path / "out", **{"alphas": [0.5], **options})
 
 
 def broken(folder, edit):
@@ -267,36 +268,38 @@ def broken(folder, edit):
     ("edit", "sentence"),
     [
         (lambda content: content[:-3], "is cut off: it has"),
-        (lambda content: content[:5], "is no safetensors file"),
-        (lambda content: b"<html>not found</html>", "is no safetensors file"),
-        (lambda content: struct.pack("<Q", 3) + b"[1]", "is no safetensors file"),
-        (lambda content: b"", "is no safetensors file"),
+        (lambda content: content[:5], "is not a safetensors file"),
+        (lambda content: b"<html>not found</html>", "is not a safetensors file"),
+        (lambda content: struct.pack("<Q", 3) + b"[1]", "is not a safetensors file"),
+        (lambda content: b"", "is not a safetensors file"),
     ],
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path, edit, sentence):
+def test_a_file_that_is_cut_off_or_malformed_is_refused(tmp_path, edit, sentence):
     base, finetuned = pair(tmp_path)
     broken(base, edit)
     with pytest.raises(UserError, match=sentence):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
 
 
-def test_a_shard_that_is_gone_is_named(tmp_path):
+def test_a_missing_shard_is_named(tmp_path):
     base, finetuned = pair(tmp_path)
     gone = sorted(finetuned.glob("*.safetensors"))[1]
     gone.unlink()
-    with pytest.raises(UserError, match=f"{gone.name} is named in model.safetensors.index.json and is not there"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    with pytest.raises(
+        UserError, match=f"{gone.name} is named in model.safetensors.index.json, but the file is missing"
+    ):
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
 
 
-def test_folders_that_hold_no_checkpoint_are_refused_with_the_way_out(tmp_path):
+def test_folders_without_safetensors_are_refused_with_advice(tmp_path):
     base, finetuned = pair(tmp_path)
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
     with pytest.raises(UserError, match="is an adapter; merge it into its model first"):
-        merge_checkpoints(base, tmp_path / "adapter", tmp_path / "out", [0.5])
+        merge_into(base, tmp_path / "adapter", tmp_path / "out", [0.5])
     (base / "model.safetensors").rename(base / "pytorch_model.bin")
     with pytest.raises(UserError, match=r"as pickle only \(pytorch_model.bin\).*save_pretrained"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
     (base / "pytorch_model.bin").unlink()
-    with pytest.raises(UserError, match="has neither"):
-        merge_checkpoints(base, finetuned, tmp_path / "out", [0.5])
+    with pytest.raises(UserError, match="has no weights: neither"):
+        merge_into(base, finetuned, tmp_path / "out", [0.5])

@@ -4,16 +4,14 @@ import pytest
 import torch
 from mergekit.config import MergeConfiguration
 from mergekit.merge import MergeOptions, run_merge
-from pico import pair, state
+from pico import merge_into, pair, state
 from scripts import ROOT
-
-from hindsight.merging.merge import merge_checkpoints
 
 ALPHA = 0.7
 
 
 def mergekit(folder, base, finetuned, method):
-    """What mergekit makes of two checkpoints."""
+    """The tensors of mergekit's merge."""
     models = [
         {"model": str(base), "parameters": {"weight": 1 - ALPHA}},
         {"model": str(finetuned), "parameters": {"weight": ALPHA}},
@@ -28,16 +26,16 @@ def mergekit(folder, base, finetuned, method):
 
 @pytest.fixture(params=["lab", "llama", "qwen2", "gemma"])
 def parents(request, tmp_path):
-    """Two checkpoints, sharded differently."""
+    """Two checkpoints with different sharding."""
     if request.param == "lab":
         return ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
     return pair(tmp_path, request.param, base_shards="30KB", finetuned_shards="20KB")
 
 
-def test_lerp_is_mergekits_but_for_its_fused_product(tmp_path, parents):
-    """mergekit adds the second product to the first with one rounding less, where the processor fuses the two."""
+def test_lerp_equals_mergekits_except_for_its_fused_multiply_add(tmp_path, parents):
+    """On processors with a fused multiply-add, mergekit rounds once less than we do."""
     theirs = mergekit(tmp_path / "mergekit", *parents, "linear")
-    (folder,) = merge_checkpoints(*parents, tmp_path / "ours", [ALPHA])
+    (folder,) = merge_into(*parents, tmp_path / "ours", [ALPHA])
     ours, base, finetuned = state(folder), state(parents[0]), state(parents[1])
     assert ours.keys() == theirs.keys()
     w0, w1 = torch.tensor([1 - ALPHA, ALPHA]).double()
@@ -55,7 +53,7 @@ def test_lerp_is_mergekits_but_for_its_fused_product(tmp_path, parents):
 
 def test_slerp_is_the_arc_of_float64_where_mergekit_takes_the_line(tmp_path, parents):
     theirs = mergekit(tmp_path / "mergekit", *parents, "slerp")
-    (folder,) = merge_checkpoints(*parents, tmp_path / "ours", [ALPHA], "slerp")
+    (folder,) = merge_into(*parents, tmp_path / "ours", [ALPHA], "slerp")
     ours, base, finetuned = state(folder), state(parents[0]), state(parents[1])
     farther = 0
     for name, tensor in ours.items():

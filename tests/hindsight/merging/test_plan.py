@@ -1,14 +1,13 @@
-"""What two checkpoints are merged as: the usual differences, and what is refused, with the tensor named."""
+"""Planning a merge: common differences between two checkpoints, and those that are refused with the tensor named."""
 
 import json
 
 import pytest
 import torch
-from pico import save, state
+from pico import merge_into, save, state
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import open_checkpoint
-from hindsight.merging.merge import merge_checkpoints
 from hindsight.merging.plan import plan_merge
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -29,14 +28,14 @@ def plan(base, finetuned, config_from="finetuned"):
 
 
 def merged(tmp_path, base, finetuned, alpha=0.5, **options):
-    said = []
-    (folder,) = merge_checkpoints(base, finetuned, tmp_path / "out", [alpha], say=said.append, **options)
-    return state(folder), json.loads((folder / "config.json").read_text()), "\n".join(said)
+    notes = []
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [alpha], say=notes.append, **options)
+    return state(folder), json.loads((folder / "config.json").read_text()), "\n".join(notes)
 
 
 @pytest.mark.parametrize("config_from", ["base", "finetuned"])
 @pytest.mark.parametrize("lengths", [(3, 5), (5, 3)])
-def test_of_a_padded_vocabulary_the_shared_rows_are_merged(tmp_path, lengths, config_from):
+def test_of_a_longer_vocabulary_only_the_shared_rows_are_merged(tmp_path, lengths, config_from):
     one, other = numbers(lengths[0]), numbers(lengths[1], begin=10.0)
     base = save(tmp_path / "base", {EMBEDDING: one}, vocab_size=lengths[0])
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: other}, vocab_size=lengths[1])
@@ -63,14 +62,14 @@ def test_a_tied_head_is_merged_with_a_head_of_its_own(tmp_path, tied, config_fro
     assert "the merged model has a head of its own" in said
 
 
-def test_a_head_that_is_stored_though_it_is_tied_is_left_out(tmp_path):
+def test_a_stored_head_is_left_out_if_the_config_ties_it(tmp_path):
     base = save(tmp_path / "base", {EMBEDDING: numbers(3)}, tie_word_embeddings=True)
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: numbers(3), HEAD: numbers(3)}, tie_word_embeddings=True)
     tensors, config, said = merged(tmp_path, base, finetuned)
     assert (tensors.keys(), config["tie_word_embeddings"], "left out" in said) == ({EMBEDDING}, True, True)
 
 
-def test_a_head_that_is_missing_is_not_taken_for_tied(tmp_path):
+def test_a_missing_head_counts_as_tied_only_if_the_config_says_it(tmp_path):
     base = save(tmp_path / "base", {EMBEDDING: numbers(3)}, tie_word_embeddings=False)
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: numbers(3), HEAD: numbers(3)}, tie_word_embeddings=False)
     with pytest.raises(UserError, match=r"lacks 1 tensors of .*, the first is lm_head.weight \[3, 2\]"):
@@ -78,7 +77,7 @@ def test_a_head_that_is_missing_is_not_taken_for_tied(tmp_path):
 
 
 @pytest.mark.parametrize(("config_from", "dtype"), [("base", torch.float32), ("finetuned", torch.bfloat16)])
-def test_of_two_dtypes_the_output_has_that_of_the_config(tmp_path, config_from, dtype):
+def test_the_output_has_the_dtype_of_the_model_that_gives_the_config(tmp_path, config_from, dtype):
     base = save(tmp_path / "base", {"w": torch.tensor([1.0, 1.01])})
     finetuned = save(tmp_path / "finetuned", {"w": torch.tensor([1.0, 2.0], dtype=torch.bfloat16)})
     tensors, _, said = merged(tmp_path, base, finetuned, config_from=config_from)
@@ -86,42 +85,42 @@ def test_of_two_dtypes_the_output_has_that_of_the_config(tmp_path, config_from, 
     assert "1 tensors are float32 and bfloat16" in said
 
 
-def test_counts_are_copied_when_they_are_equal_and_refused_when_not(tmp_path):
+def test_integer_tensors_are_copied_if_equal_and_refused_if_not(tmp_path):
     base = save(tmp_path / "base", {"w": numbers(2), "positions": torch.arange(3)})
     same = save(tmp_path / "same", {"w": numbers(2), "positions": torch.arange(3)})
     tensors, _, _ = merged(tmp_path, base, same)
     assert tensors["positions"].tolist() == [0, 1, 2]
     other = save(tmp_path / "other", {"w": numbers(2), "positions": torch.arange(3) + 1})
     with pytest.raises(UserError, match="positions differs, and tensors of torch.int64 cannot be averaged"):
-        merge_checkpoints(base, other, tmp_path / "more", [0.5])
+        merge_into(base, other, tmp_path / "more", [0.5])
     assert not list((tmp_path / "more").glob("alpha*"))
 
 
-def test_frequencies_that_old_checkpoints_store_are_left_out(tmp_path):
+def test_rotary_frequencies_that_only_one_model_stores_are_left_out(tmp_path):
     name = "model.layers.0.self_attn.rotary_emb.inv_freq"
     base = save(tmp_path / "base", {"w": numbers(2), name: torch.ones(2)})
     tensors, _, said = merged(tmp_path, base, save(tmp_path / "finetuned", {"w": numbers(2)}))
     assert (tensors.keys(), "rotary_emb.inv_freq" in said) == ({"w"}, True)
 
 
-def test_tokens_that_differ_are_named(tmp_path):
+def test_different_tokens_are_named(tmp_path):
     base, finetuned = save(tmp_path / "base", {"w": numbers(2)}), save(tmp_path / "finetuned", {"w": numbers(2)})
     tokenizer(base, ["a", "b", "c", "<reserved>"])
     tokenizer(finetuned, ["a", "b", "c", "<think>"], added=["</think>"])
     notes = "\n".join(plan(base, finetuned).notes)
-    assert "the tokenizers name 1 tokens otherwise: 3 '<reserved>' and '<think>'" in notes
-    assert f"1 tokens are {finetuned}'s alone: 4 '</think>'" in notes
+    assert "1 tokens have different names in the two tokenizers: 3 '<reserved>' and '<think>'" in notes
+    assert f"1 tokens exist only in {finetuned}: 4 '</think>'" in notes
 
 
 def test_another_vocabulary_is_refused(tmp_path):
     base, finetuned = save(tmp_path / "base", {"w": numbers(2)}), save(tmp_path / "finetuned", {"w": numbers(2)})
     tokenizer(base, ["a", "b", "c"])
     tokenizer(finetuned, ["c", "a", "b"])
-    with pytest.raises(UserError, match="other vocabularies .3 of 3 tokens differ"):
+    with pytest.raises(UserError, match="different vocabularies .3 of 3 tokens differ"):
         plan(base, finetuned)
 
 
-def test_settings_that_weights_do_not_show_are_named(tmp_path):
+def test_different_settings_are_named(tmp_path):
     base = save(tmp_path / "base", {"w": numbers(2)}, rope_theta=1e4)
     finetuned = save(tmp_path / "finetuned", {"w": numbers(2)}, rope_theta=1e6, transformers_version="5")
     assert plan(base, finetuned).notes[0] == "the configs differ: rope_theta 10000.0 and 1000000.0"
@@ -133,14 +132,14 @@ def test_settings_that_weights_do_not_show_are_named(tmp_path):
         ({"w": numbers(3)}, {}, r"w is \[2, 2\] in .*base and \[3, 2\] in .*finetuned: they cannot be merged"),
         ({"w": numbers(2), "x": numbers(1)}, {}, r"base lacks 1 tensors of .*, the first is x \[1, 2\]"),
         ({}, {}, r"finetuned lacks 1 tensors of .*, the first is w \[2, 2\]"),
-        ({"w": numbers(2)}, {"model_type": "qwen2"}, "other architectures: model_type llama and qwen2"),
-        ({"w": numbers(2)}, {"architectures": ["B"]}, r"other architectures: architectures \['A'\] and \['B'\]"),
+        ({"w": numbers(2)}, {"model_type": "qwen2"}, "different architectures: model_type llama and qwen2"),
+        ({"w": numbers(2)}, {"architectures": ["B"]}, r"different architectures: architectures \['A'\] and \['B'\]"),
         ({"w": numbers(2)}, {"quantization_config": {"quant_method": "gptq"}}, "finetuned is quantised .gptq."),
         ({"w": torch.zeros(2, 2, dtype=torch.int8)}, {}, "w is float32 and int8"),
         ({"w": torch.zeros(2, 2).to(torch.float8_e4m3fn)}, {}, "w is of dtype F8_E4M3: a quantised model"),
     ],
 )
-def test_what_cannot_be_merged_is_refused_with_the_tensor(tmp_path, tensors, config, sentence):
+def test_checkpoints_that_cannot_be_merged_are_refused_with_the_tensor_named(tmp_path, tensors, config, sentence):
     base = save(tmp_path / "base", {"w": numbers(2)}, architectures=["A"])
     finetuned = save(tmp_path / "finetuned", tensors, **{"architectures": ["A"], **config})
     with pytest.raises(UserError, match=sentence):
@@ -150,12 +149,12 @@ def test_what_cannot_be_merged_is_refused_with_the_tensor(tmp_path, tensors, con
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
 @pytest.mark.parametrize("broken", ["base", "finetuned"])
-def test_a_number_that_is_none_is_refused(tmp_path, value, method, broken):
+def test_a_nan_or_an_infinity_is_refused(tmp_path, value, method, broken):
     folders = {}
     for name in ("base", "finetuned"):
         own = numbers(40, 50)
         own[7, 7] = value if name == broken else 0
         folders[name] = save(tmp_path / name, {"fine": numbers(40, 50), "w": own})
     with pytest.raises(UserError, match=f"w in .*{broken}/model.safetensors has a NaN or an infinity"):
-        merge_checkpoints(folders["base"], folders["finetuned"], tmp_path / "out", [0.5], method)
+        merge_into(folders["base"], folders["finetuned"], tmp_path / "out", [0.5], method)
     assert not list((tmp_path / "out").glob("alpha*"))

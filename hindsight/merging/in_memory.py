@@ -1,0 +1,42 @@
+"""Merging tensors in memory, with the same bits as in a merged checkpoint, while a model is loaded."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+from hindsight.errors import UserError
+from hindsight.merging.arithmetic import merge_tensors
+from hindsight.merging.plan import TensorPair
+from hindsight.merging.safetensors_files import TensorReader
+
+THREADS = 8  # at most
+
+PairMerge = Callable[[TensorPair, torch.Tensor], torch.Tensor]
+
+
+@contextlib.contextmanager
+def pair_merging(alpha: float, method: str = "lerp") -> Iterator[PairMerge]:
+    """Yields a function that merges pairs at one alpha, by several threads.
+
+    The function takes a pair and the fine-tuned model's tensor, on any device, and returns the merged tensor on the
+    CPU. It reads the base model's tensor from its file, and raises UserError if the two cannot be merged.
+    """
+    threads = min(THREADS, len(os.sched_getaffinity(0)))
+    with (
+        TensorReader() as reader,
+        ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+
+        def merge(pair: TensorPair, finetuned: torch.Tensor) -> torch.Tensor:
+            base, merged = reader.read_whole(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
+            shared = merged.view(-1)[: pair.shared]
+            try:
+                shared.copy_(merge_tensors(base, shared, alpha, method, pool.map))
+            except ValueError as error:
+                raise UserError(f"{pair.name}: {error}") from None
+            return merged
+
+        yield merge

@@ -1,0 +1,183 @@
+"""Safetensors files: where each tensor's bytes are, reading them in chunks, writing them in place.
+
+A safetensors file is eight bytes with the length of its header, the header (JSON: dtype, shape and place of each
+tensor), and the tensors' bytes (https://github.com/huggingface/safetensors, "Format").
+"""
+
+import hashlib
+import json
+import math
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import torch
+
+from hindsight.errors import UserError
+
+CHUNK = 1 << 23  # bytes of a tensor read at once, a multiple of a block in every dtype
+LONGEST_HEADER = 100_000_000  # bytes; the safetensors library has the same limit
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """The place of a tensor: `size` bytes of a file, starting at `offset`, with the elements in row-major order."""
+
+    file: Path
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def elements(self) -> int:
+        """The number of elements; 1 for a tensor without dimensions."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype_name(self) -> str:
+        """The dtype without torch's prefix, such as bfloat16."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.elements * self.dtype.itemsize
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file, in the order of their bytes.
+
+    Raises UserError if the file is cut off or malformed, and FileNotFoundError if it does not exist.
+    """
+    try:
+        with path.open("rb") as file:
+            header, begin = _parse_header(file)
+            file_size = os.fstat(file.fileno()).st_size
+    except (struct.error, ValueError) as error:
+        raise UserError(f"{path} is not a safetensors file ({error})") from None
+    tensors = {}
+    header.pop("__metadata__", None)
+    try:
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            if entry["dtype"] not in DTYPES:
+                raise UserError(f"{path}: {name} is of dtype {entry['dtype']}: a quantised model cannot be merged")
+            first, last = entry["data_offsets"]
+            tensor = StoredTensor(path, DTYPES[entry["dtype"]], tuple(entry["shape"]), begin + first)
+            if tensor.size != last - first:
+                expected = f"its shape and dtype need {tensor.size}"
+                raise UserError(f"{path}: {name} has {last - first} bytes, {expected}")
+            if begin + last > file_size:
+                raise UserError(f"{path} is cut off: it has {file_size} bytes, {name} ends at {begin + last}")
+            tensors[name] = tensor
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a safetensors file (its header: {error!r})") from None
+    return tensors
+
+
+def _parse_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """A file's header, and the offset of its first tensor."""
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError(f"its header is a {type(header).__name__}")
+    return header, 8 + length
+
+
+def header_bytes(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[bytes, dict[str, int]]:
+    """The first bytes of a safetensors file with these tensors, and the offset of each tensor in the file."""
+    places: dict[str, int] = {}
+    entries: dict[str, dict[str, Any]] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, (dtype, shape) in tensors.items():
+        places[name], size = end, math.prod(shape) * dtype.itemsize
+        entries[name] = {"dtype": DTYPE_NAMES[dtype], "shape": list(shape), "data_offsets": [end, end + size]}
+        end += size
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors begin aligned
+    return struct.pack("<Q", len(header)) + header, {name: 8 + len(header) + place for name, place in places.items()}
+
+
+class TensorReader:
+    """Reads bytes of tensors, and keeps their files open until `close`."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, int] = {}
+
+    def __enter__(self) -> "TensorReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def read(self, tensor: StoredTensor, offset: int, into: memoryview) -> None:
+        """Fills `into` with the tensor's bytes from `offset`. Raises UserError if the file has become shorter."""
+        if tensor.file not in self._files:
+            self._files[tensor.file] = os.open(tensor.file, os.O_RDONLY)
+        done = 0
+        while done < len(into):
+            count = os.preadv(self._files[tensor.file], [into[done:]], tensor.offset + offset + done)
+            if not count:
+                raise UserError(f"{tensor.file} became shorter while it was read")
+            done += count
+
+    def read_whole(self, tensor: StoredTensor) -> torch.Tensor:
+        """The tensor in memory."""
+        if not tensor.size:
+            return torch.empty(tensor.shape, dtype=tensor.dtype)
+        content = bytearray(tensor.size)
+        self.read(tensor, 0, memoryview(content))
+        return torch.frombuffer(content, dtype=tensor.dtype).reshape(tensor.shape)
+
+    def digest(self, tensor: StoredTensor) -> str:
+        """The SHA-256 of the tensor's bytes."""
+        sha = hashlib.sha256()
+        for offset in range(0, tensor.size, CHUNK):
+            content = memoryview(bytearray(min(CHUNK, tensor.size - offset)))
+            self.read(tensor, offset, content)
+            sha.update(content)
+        return sha.hexdigest()
+
+
+class TensorWriter:
+    """Writes a safetensors file: its header at once, then any bytes of any tensor, in any order."""
+
+    def __init__(self, path: Path, tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]):
+        header, self._places = header_bytes(tensors)
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        self._write_all(header, 0)
+
+    def write(self, name: str, offset: int, content: memoryview) -> None:
+        """Writes bytes of a tensor, starting `offset` bytes from its beginning."""
+        self._write_all(content, self._places[name] + offset)
+
+    def close(self) -> None:
+        """Closes the file. Raises OSError if the disk reports a delayed error."""
+        os.close(self._file)
+
+    def _write_all(self, content: bytes | memoryview, offset: int) -> None:
+        view = memoryview(content)
+        while view:
+            try:
+                count = os.pwrite(self._file, view, offset)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self._path)) from None
+            view, offset = view[count:], offset + count
