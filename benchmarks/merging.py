@@ -60,7 +60,7 @@ def make_pair(folder: Path, config: dict) -> None:
     import torch
     from transformers import LlamaConfig
 
-    from hindsight.merging.checkpoints import header_bytes
+    from hindsight.merging.safetensors_files import header_bytes
 
     folders = folder / "base", folder / "finetuned"
     shards: list[dict[str, tuple[int, ...]]] = [{}]

@@ -22,7 +22,7 @@ from hindsight.curation.training_rows import RowOptions
 from hindsight.files.masks import read_mask
 from hindsight.settings import read_settings
 from hindsight.text.code_blocks import extract_code
-from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt
+from hindsight.text.prompts import SYSTEM_PROMPT, Prompts, base_prompt
 from hindsight.text.uniform_format import TAGS, render
 
 STDIN = {"question": "Echo the line.", "starter_code": "", "input_output": json.dumps({"inputs": [], "outputs": []})}
@@ -162,6 +162,10 @@ def test_a_dataset_of_other_answers_is_not_overwritten_unless_told_to(checked, c
     for flags, why in ((["--max_samples", 1], "settings (max_samples)"), (["--base"], "settings (base)")):
         result, _ = curate(checked, flags=flags)
         assert (result.returncode, f"made by other {why}; give another --name" in result.stderr) == (2, True)
+    report = json.loads((output / "hindsight.report.json").read_text())
+    del report["settings"]["other_prompts"]  # as by a version that did not have this setting
+    (output / "hindsight.report.json").write_text(json.dumps(report))
+    assert curate(checked)[0].returncode == 0
     write_converted(checked, 9, 0, "print(9)", STDIN, correctness=True)
     result, _ = curate(checked)
     assert (result.returncode, "made of other answers; give another --name" in result.stderr) == (2, True)
@@ -282,6 +286,47 @@ def test_what_a_dataset_was_made_of_is_recorded(tmp_path, curate):
     assert splits == sorted(splits) and set(splits) == {"train", "validation"}
     both = {split: {row["problem"] for row in rows if row["split"] == split} for split in set(splits)}
     assert not both["train"] & both["validation"]
+
+
+def sampled_with(folder, prompt_file, problems=2):
+    """A run of `single_model_inference.py` with a prompt file."""
+    folder.mkdir()
+    run = {"script": "single_model_inference.py", "settings": {"prompt_file": str(prompt_file), "system_prompt": True}}
+    (folder / "run.json").write_text(json.dumps(run))
+    for number in range(problems):
+        problem = {"question": f"Print {number}.", "starter_code": ""}
+        prompt = Prompts(str(prompt_file)).chat(problem)
+        write_converted(folder, number, 0, f"print({number})", problem, correctness=True, prompt=prompt)
+    return folder
+
+
+def test_answers_sampled_with_other_prompts_than_their_rows_are_refused_unless_wanted(tmp_path, curate):
+    own = tmp_path / "own.jinja"
+    own.write_text("{% block user %}Do: {{ question }}{% endblock %}")
+    usual, other = sampled_with(tmp_path / "usual", ""), sampled_with(tmp_path / "other", own)
+    for flags in ([], ["--base"]):
+        result, output = curate(usual, other, flags=flags)
+        assert (result.returncode, len(result.stderr.splitlines()[-1:])) == (2, 1)
+        assert f"{other} was sampled with the prompts of {own}, not the default prompts" in result.stderr
+        assert "--other_prompts" in result.stderr and not output.exists()
+    result, output = curate(other, flags=["--prompt_file", own])
+    assert result.returncode == 0, result.stderr
+    assert {row.prompt for row in read_rows(output / "hindsight.json")} == {"Do: Print 0.", "Do: Print 1."}
+    assert "other_prompts" not in json.loads((output / "hindsight.report.json").read_text())["folders"][0]
+    result, output = curate(other, flags=["--other_prompts"], name="wanted")
+    assert result.returncode == 0, result.stderr
+    assert not any(row.prompt.startswith("Do:") for row in read_rows(output / "wanted.json"))
+    sentence = f"2 rows of {other} do not have the prompts that their answers were sampled with"
+    assert sentence in result.stdout and sentence in (output / "wanted.card.md").read_text()
+
+
+def test_the_papers_answers_are_kept_and_their_other_prompts_reported(tmp_path, curate):
+    """A folder without run.json."""
+    prompt = [{"role": "user", "content": "Your role as an assistant ..."}]
+    result, output = curate(many(tmp_path / "run", problems=2, samples=1, prompt=prompt))
+    assert result.returncode == 0, result.stderr
+    assert "2 rows of" in result.stdout and counts_of(output) == {ROW: [2]}
+    assert json.loads((output / "hindsight.report.json").read_text())["folders"][0]["other_prompts"] == 2
 
 
 def test_answers_without_a_verdict_are_named(checked, curate):

@@ -1,4 +1,4 @@
-"""Next-token entropy of checkpoints along given answers: how open each is, at every token, about what comes next.
+"""Next-token entropy along existing answers: how uncertain a checkpoint is about the next token, at every token.
 
 tokens, entropies = entropies_along(record, {
     "base": "lab/models/base",                                         # a folder or a Hub name
@@ -6,9 +6,7 @@ tokens, entropies = entropies_along(record, {
 })
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,22 +17,22 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from hindsight.errors import UserError
-from hindsight.merging.checkpoints import open_checkpoint, read_tensor, resolve_checkpoint
+from hindsight.merging.checkpoints import open_checkpoint, resolve_checkpoint
+from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
-from hindsight.merging.streaming import merge_pair
+from hindsight.merging.safetensors_files import TensorReader
 from hindsight.text.prompts import base_prompt
 from hindsight.text.uniform_format import BEGIN_THOUGHT
 
-OPENING = f"{BEGIN_THOUGHT}\n\n"  # what base and switching runs put into the prompt and keep in the answer
-LOGITS = 1 << 27  # logits in memory at once; of them
-ROUNDED = 1 << 24  # so many in float32
-THREADS = 8  # that merge, at most
+OPENING = f"{BEGIN_THOUGHT}\n\n"  # base and switching runs have it in the prompt and again in the answer
+LOGITS = 1 << 27  # logits in memory at once
+FLOAT32_LOGITS = 1 << 24  # logits converted to float32 at once
 
-Pair = tuple[list[int], list[int]]  # tokens of a context and of the answer that follows it
+TokenPair = tuple[list[int], list[int]]  # tokens of a context and of the answer that follows it
 
 
 class Merge(NamedTuple):
-    """A model merged in memory: base and fine-tuned checkpoint (folders or Hub names), alpha in [0, 1], the method."""
+    """A model merged in memory: its two parents (folders or Hub names), alpha in [0, 1], and the method."""
 
     base: str | Path
     finetuned: str | Path
@@ -42,39 +40,38 @@ class Merge(NamedTuple):
     method: str = "lerp"
 
 
-Source = str | Path | tuple  # a checkpoint's folder or Hub name, or what makes a Merge
+Source = str | Path | tuple  # a checkpoint's folder or Hub name, or the arguments of a Merge
 
 
 def entropy(logits: torch.Tensor) -> torch.Tensor:
     """Entropy in nats of the distributions softmax(logits), over the last dimension, computed in float32.
 
-    `logits` may be of any dtype, [..., V]. Between 0, one token is certain, and log V, all V tokens are alike. A token
-    of logit -inf adds nothing.
+    `logits` may have any dtype, [..., V]. The entropy is 0 if one token is certain, and log V if all V tokens are
+    equally likely. A token with logit -inf adds nothing.
     """
     rows = logits.reshape(-1, logits.shape[-1])
-    parts = [_entropy(part) for part in rows.split(max(1, ROUNDED // rows.shape[-1]))]
+    parts = [_entropy(part) for part in rows.split(max(1, FLOAT32_LOGITS // rows.shape[-1]))]
     return torch.cat(parts).reshape(logits.shape[:-1])
 
 
 def _entropy(logits: torch.Tensor) -> torch.Tensor:
-    """log S - sum(e^z z) / S with z = logits - their maximum, S = sum(e^z): of two terms that are never negative.
+    """log S - sum(e^z z) / S with z = logits - max(logits) and S = sum(e^z); neither term is negative.
 
-    (By `log_softmax` it would lose the small shares beside a large one, of which 150,000 tokens have many: its sum
-    rounds after each.)
+    The usual sum over `log_softmax` rounds after each term, and would lose many small probabilities beside a large one.
     """
     below = logits.float()
-    below = (below - below.amax(dim=-1, keepdim=True)).clamp_min_(-1000)  # e^-1000 is 0, and 0 * -inf no number
+    below = (below - below.amax(dim=-1, keepdim=True)).clamp_min_(-1000)  # e^-1000 is 0, and 0 * -inf would be nan
     powers = below.exp()
     total = powers.sum(dim=-1)
     return total.log() - powers.mul_(below).sum(dim=-1) / total
 
 
 def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A model and its tokenizer. Raises UserError when they cannot be loaded or merged.
+    """Loads a model and its tokenizer. Raises UserError if they cannot be loaded or merged.
 
-    A merged model has the weights, to the bit, that merge_models.py writes, and like there the fine-tuned model's
-    config, tokenizer and chat template; nothing is written. Models compute in the dtype of their files; on a CPU in
-    float32, with the same weights, as bfloat16 takes several times as long there.
+    A merged model has the same weights as from merge_models.py, bit for bit, and the fine-tuned model's config,
+    tokenizer and chat template; nothing is written. Models compute in the dtype of their files, except on a CPU:
+    there they compute in float32, with the same weights, because bfloat16 takes several times as long.
     """
     logging.disable_progress_bar()
     merge = Merge(*source) if isinstance(source, tuple) else None
@@ -93,35 +90,32 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
 
 
 def _merged_model(plan: MergePlan, merge: Merge) -> PreTrainedModel:
-    with ThreadPoolExecutor(
-        min(THREADS, len(os.sched_getaffinity(0))), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        weights = {
-            pair.name: merge_pair(pair, read_tensor(pair.finetuned), merge.alpha, merge.method, pool.map)
-            for pair in plan.pairs
-        }
+    with pair_merging(merge.alpha, merge.method) as merge_pair, TensorReader() as reader:
+        weights = {pair.name: merge_pair(pair, reader.read_whole(pair.finetuned)) for pair in plan.pairs}
     config = type(AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
-    with torch.device("meta"):  # a model without numbers, as the automatic class wants files
+    with torch.device("meta"):  # builds the model without weights, only to find its class
         model_class = type(AutoModelForCausalLM.from_config(config))
     return model_class.from_pretrained(None, config=config, state_dict=weights, dtype="auto")
 
 
-def context_and_answer(record: dict[str, Any], tokenizer: PreTrainedTokenizerBase, transcript: bool = False) -> Pair:
-    """The tokens of the prompt that an answer was made with, and those of the answer.
+def context_and_answer(
+    record: dict[str, Any], tokenizer: PreTrainedTokenizerBase, transcript: bool = False
+) -> TokenPair:
+    """The tokens of an answer's prompt, and the tokens of the answer.
 
-    A text prompt is taken as it was sent. Chat messages are rendered by the tokenizer's own chat template; where it
-    has none, or with `transcript`, the prompt is the transcript that base models get, made of the record's `metadata`.
-    A switching answer has both prompts, and the chat is taken. An opening that was part of the prompt is part of the
-    context, not of the answer. Where the prompt has no tokens, the answer's first one is the context.
+    A text prompt is used as it was sent. Chat messages are rendered by the tokenizer's chat template. If it has none,
+    or with `transcript`, the prompt is the transcript that base models get, built from the record's `metadata`. A
+    switching answer has both prompts, and the chat is used. An opening that was part of the prompt belongs to the
+    context, not to the answer. If the prompt has no tokens, the answer's first token is the context.
 
-    Raises UserError when the template does not take the messages, or there is no `metadata` to make a transcript of.
+    Raises UserError if the template rejects the messages, or if the record has no `metadata` for a transcript.
     """
     prompt, answer, opening = record["prompt"], record["generated_text"], ""
     if isinstance(prompt, dict):
         prompt, opening = prompt["instruct"], OPENING
     if isinstance(prompt, list) and (transcript or not tokenizer.chat_template):
         if "question" not in (record.get("metadata") or {}):
-            raise UserError(f"{tokenizer.name_or_path} reads a transcript, made of `metadata`, which an answer lacks")
+            raise UserError(f"{tokenizer.name_or_path} needs a transcript, but an answer lacks `metadata` to build it")
         prompt, opening = base_prompt(record["metadata"]), ""
     if isinstance(prompt, list):
         context = tokenizer.encode(_render(prompt, tokenizer), add_special_tokens=False)
@@ -136,21 +130,21 @@ def context_and_answer(record: dict[str, Any], tokenizer: PreTrainedTokenizerBas
 
 def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     except jinja2.TemplateError as error:
-        raise UserError(f"the chat template of {tokenizer.name_or_path} does not take the prompt: {error}") from None
+        raise UserError(f"the chat template of {tokenizer.name_or_path} rejects the prompt: {error}") from None
 
 
 def answer_entropies(
     model: PreTrainedModel,
-    pairs: Sequence[Pair],
+    pairs: Sequence[TokenPair],
     batch_tokens: int = 16384,
     progress: Callable[[int], None] = lambda answers: None,
 ) -> list[np.ndarray]:
     """For each (context, answer) of token ids, the entropy before each token of the answer: float32, [len(answer)].
 
-    Texts of like length are read together, the longest first, in batches of at most `batch_tokens` tokens with their
-    padding, or of one text; `progress` is called with the number of each. A context must have at least one token.
+    Texts of similar length are read together, the longest first. A batch has at most `batch_tokens` tokens with
+    padding, or one text. `progress` gets the number of texts just read. A context must have at least one token.
     """
     lengths = [len(context) + len(answer) for context, answer in pairs]
     found = [np.empty(0, np.float32)] * len(pairs)
@@ -166,37 +160,37 @@ def answer_entropies(
 
 
 @torch.inference_mode()
-def _read_batch(model: PreTrainedModel, pairs: list[Pair]) -> list[np.ndarray]:
+def _read_batch(model: PreTrainedModel, pairs: list[TokenPair]) -> list[np.ndarray]:
     """The same for one batch, padded on the right.
 
-    It goes through the model some positions at a time, over the keys and values of those before, as servers prefill:
-    so there are at most LOGITS logits at once, or one position's, whatever the texts' length.
+    The model reads a slice of positions at a time, with the cached keys and values of earlier slices, like a server's
+    chunked prefill. At most LOGITS logits exist at once, or those of one position, for texts of any length.
     """
     longest = max(len(context) + len(answer) for context, answer in pairs)
     ids = torch.zeros(len(pairs), longest, dtype=torch.long)
-    mask, asked = torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
+    mask, before_answer = torch.zeros_like(ids), torch.zeros_like(ids, dtype=torch.bool)
     for number, (context, answer) in enumerate(pairs):
         length = len(context) + len(answer)
         ids[number, :length], mask[number, :length] = torch.tensor(context + answer), 1
-        asked[number, len(context) - 1 : length - 1] = True  # the logits at a token are about the next one
-    ids, mask, asked = (each.to(model.device) for each in (ids, mask, asked))
+        before_answer[number, len(context) - 1 : length - 1] = True  # a token's logits predict the next token
+    ids, mask, before_answer = (each.to(model.device) for each in (ids, mask, before_answer))
     step = max(1, LOGITS // (len(pairs) * model.config.get_text_config().vocab_size))
     values, cache = torch.zeros(ids.shape, device=model.device), None
     for start in range(0, longest, step):
         part = slice(start, min(start + step, longest))
         read = model(ids[:, part], attention_mask=mask[:, : part.stop], past_key_values=cache, use_cache=step < longest)
         cache = read.past_key_values
-        values[:, part][asked[:, part]] = entropy(read.logits[asked[:, part]])
-    return [row[chosen].cpu().numpy() for row, chosen in zip(values, asked, strict=True)]
+        values[:, part][before_answer[:, part]] = entropy(read.logits[before_answer[:, part]])
+    return [row[chosen].cpu().numpy() for row, chosen in zip(values, before_answer, strict=True)]
 
 
 def entropies_along(
     record: dict[str, Any], checkpoints: Mapping[str, Source], device: str = "cpu"
 ) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The tokens of one answer as text, and the entropy before each by the checkpoints' labels.
+    """The tokens of one answer as text, and for each checkpoint's label the entropy before each token.
 
     A checkpoint is a folder, a Hub name, or (base, fine-tuned, alpha[, method]), merged in memory. Raises UserError
-    when two of them cut the answer into other tokens: their entropies do not stand side by side.
+    if two checkpoints split the answer into different tokens, since their entropies could not be compared.
     """
     tokens: list[int] = []
     texts: list[str] = []
@@ -205,7 +199,7 @@ def entropies_along(
         model, tokenizer = load_checkpoint(source, device)
         pair = context_and_answer(record, tokenizer)
         if found and pair[1] != tokens:
-            raise UserError(f"{label} has other tokens for the answer than {next(iter(found))}")
+            raise UserError(f"{label} splits the answer into other tokens than {next(iter(found))}")
         tokens, texts = pair[1], [tokenizer.decode([token]) for token in pair[1]]
         found[label] = answer_entropies(model, [pair])[0]
     return texts, found
