@@ -39,7 +39,7 @@ def test_the_system_message_asks_for_the_four_tags_in_order():
 def test_a_base_model_goes_on_with_a_transcript_whose_thought_is_open():
     system, text = chat_messages(READS)[0]["content"], base_prompt(READS)
     assert text == f"{system}\n\nUser: {user_prompt(READS)}\n\nAssistant: <begin_of_slow_thought>\n\n"
-    assert Prompts().opening(READS) == "<begin_of_slow_thought>\n\n"
+    assert Prompts().thought_opening(READS) == "<begin_of_slow_thought>\n\n"
 
 
 def test_without_a_system_message_there_is_the_question_alone():
@@ -61,8 +61,8 @@ def test_a_transcript_of_ones_own_says_how_an_answer_begins(prompts):
     transcript = "{% block transcript %}{{ system }} {{ question }} <think>\n{% endblock %}"
     own = prompts("{% block system %}Go.{% endblock %}" + transcript)
     assert own.transcript(READS) == "Go. Add two numbers. <think>\n"
-    assert own.opening(READS) == "<think>\n"
-    assert prompts("{% block transcript %}{{ user }}{% endblock %}").opening(READS) == ""
+    assert own.thought_opening(READS) == "<think>\n"
+    assert prompts("{% block transcript %}{{ user }}{% endblock %}").thought_opening(READS) == ""
     assert prompts("{% block system %}{% endblock %}").chat(READS) == Prompts(system_prompt=False).chat(READS)
 
 
