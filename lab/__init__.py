@@ -1,1 +1,1 @@
-"""A world small enough to live in the repository: problems, and two models trained on it from nothing."""
+"""A world small enough for the repository: problems, two models trained on it from scratch, and runs of the pipeline."""

@@ -20,7 +20,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, Required, TypedDict, cast
 
 from hindsight.errors import BrokenFile
 
@@ -35,8 +35,8 @@ class AnswerRecord(TypedDict, total=False):
     prompt: Any  # chat messages, a transcript, or with switching both, by role
     generated_text: str
     metadata: dict[str, Any]  # the problem without its tests, and its `origin`: where they are found again
-    question_id: int
-    sample_index: int
+    question_id: Required[int]
+    sample_index: Required[int]
     generation_config: dict[str, Any]  # what was sent to the server
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens

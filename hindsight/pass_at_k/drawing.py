@@ -12,12 +12,12 @@ DASHES = ("-", "--", "-.", ":")
 ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
 INSIDE = 5  # the most curves whose legend fits inside a panel
 COLUMN_INCHES = 3.3, 2.6  # the size of a panel: one column of a paper
-PRINT_STYLE: dict[Any, Any] = {
+PRINT_STYLE: dict[Any, Any] = {  # matplotlib's settings
     "font.size": 8,
     "svg.hashsalt": "hindsight",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
-}  # matplotlib's
+}
 
 
 def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:

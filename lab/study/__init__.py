@@ -1,4 +1,4 @@
-"""The study of the paper's claim on the lab: its settings, measures, statistics, tables and figures.
+"""The study of the paper's claim on the lab: its settings, runs, measures, statistics, tables and figures.
 
-May import `lab.world`, `lab.training`, `analysis` and `hindsight`.
+May import `lab.pipeline`, `lab.world`, `analysis` and `hindsight`.
 """

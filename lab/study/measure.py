@@ -1,52 +1,53 @@
-"""The measures of one run of the study, by problem: verdicts, format, diversity and entropy.
+"""The measures of one run of the study, per problem: verdicts, format, diversity and entropy.
 
-What a run's thousands of files say is kept beside them in one small file, MEASURED, from which all figures are made.
+A run has thousands of answer files; MEASURED, one small file beside them, holds all that the figures need.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis.measures.distinct_programs import normalise
 from hindsight.errors import UserError
-from hindsight.files import answer_files, records
+from hindsight.files.answer_files import list_files
+from hindsight.files.records import read_records, write_json
+from hindsight.files.verdicts import Outcome, counts_as
 from hindsight.text.code_blocks import extract_code
 from hindsight.text.uniform_format import split_uniform
 from lab.world.pipelines import family_of
 
-if TYPE_CHECKING:  # it loads torch and transformers, for seconds
-    from analysis.measures.next_token_entropy import Source
-
 MEASURED = "measured.json"
+# A checkpoint, or (base, fine-tuned model, alpha, method) of a merge, as `next_token_entropy.load_checkpoint` takes it.
+Model = Path | tuple
 
 
-def measure_run(folder: Path, source: "Source | None") -> None:
-    """Reads a checked run and writes its MEASURED: {"problems": [a row each]}.
+def measure_run(folder: Path, model: Model | None) -> None:
+    """Reads a checked run and writes its MEASURED: {"problems": [one row per problem]}.
 
-    A row has the problem's `question_id`, `group`, `family` and `difficulty`, and of its answers the number of all
-    (`samples`), of those that are `correct`, of those that hold a program (`programs`) and of those that keep to the
-    uniform format exactly (`in_format`); how many of the programs are `distinct` but for layout and names; and, of the
-    first answer, the sum of next-token entropies in nats and its tokens (`nats`, `tokens`), by `source`, the model that
-    wrote it, where there is one.
+    A row has the problem's `question_id`, `group`, `family` and `difficulty`, and counts its answers: all (`samples`),
+    the `correct` ones, those with a program (`programs`), those exactly in the uniform format (`in_format`), and the
+    `distinct` programs up to layout and names. With the `model` that wrote the answers it also has, for the first one,
+    the sum of its next-token entropies in nats (`nats`) and its number of tokens (`tokens`).
 
     Raises UserError when a file is broken or an answer has no verdict.
     """
     broken: list[str] = []
-    files = {**answer_files.list_files(folder, "sample"), **answer_files.list_files(folder, "converted")}
-    by_problem: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for _, record in records.read_records(dict(sorted(files.items())), ("generated_text", "metadata"), broken):
+    files = {**list_files(folder, "sample"), **list_files(folder, "converted")}
+    by_problem: dict[int, list[Any]] = defaultdict(list)
+    for _, record in read_records(dict(sorted(files.items())), ("generated_text", "metadata"), broken):
         by_problem[record["question_id"]].append(record)
     if broken:
         raise UserError(f"{len(broken)} files of {folder} are broken, the first: {broken[0]}")
     rows = [measure_problem(question, answers) for question, answers in by_problem.items()]
-    if source is not None:
-        firsts = [answers[0] for answers in by_problem.values()]
-        for row, (nats, tokens) in zip(rows, read_entropies(firsts, source), strict=True):
+    if model is not None:
+        first_answers = [answers[0] for answers in by_problem.values()]
+        for row, (nats, tokens) in zip(rows, sum_entropies(first_answers, model), strict=True):
             row |= {"nats": nats, "tokens": tokens}
-    records.write_json(folder / MEASURED, {"problems": rows})
+    write_json(folder / MEASURED, {"problems": rows})
 
 
-def measure_problem(question: int, answers: list[dict[str, Any]]) -> dict[str, Any]:
+def measure_problem(question: int, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A problem's row without its entropies."""
     problem = answers[0]["metadata"]
     codes = [extract_code(answer["converted_text"]) for answer in answers if "converted_text" in answer]
@@ -64,27 +65,26 @@ def measure_problem(question: int, answers: list[dict[str, Any]]) -> dict[str, A
 
 
 def is_correct(answer: dict[str, Any]) -> bool:
-    """An answer that nobody could convert is wrong. Raises UserError for one that was not judged."""
-    if "converted_text" not in answer:
-        return False
-    if not isinstance(answer.get("correctness"), bool):
-        raise UserError(f"question {answer['question_id']} sample {answer['sample_index']} has no verdict")
-    return answer["correctness"]
+    """Whether an answer counts as correct. Raises UserError for one without a verdict."""
+    outcome = counts_as(answer)
+    if not outcome.is_sample:
+        raise UserError(f"question {answer['question_id']} sample {answer['sample_index']} has no verdict: {outcome}")
+    return outcome is Outcome.CORRECT
 
 
 def is_in_format(answer: dict[str, Any]) -> bool:
-    """Whether the model's own text ends by itself and is two sections in the uniform format, with a program."""
+    """Whether the model ended the raw answer itself, as two sections in the uniform format with a program."""
     text = answer["generated_text"]
     return answer["finish_reason"] == "stop" and split_uniform(text) is not None and extract_code(text) is not None
 
 
-def read_entropies(answers: list[dict[str, Any]], source: "Source") -> list[tuple[float, int]]:
-    """Of each answer the sum of the entropies, in nats, before each of its tokens, and the number of these."""
-    import torch
+def sum_entropies(answers: Sequence[dict[str, Any]], model: Model) -> list[tuple[float, int]]:
+    """For each answer the sum of the next-token entropies along it, in nats, and its number of tokens."""
+    import torch  # here, since loading torch and transformers takes seconds
 
     from analysis.measures.next_token_entropy import answer_entropies, context_and_answer, load_checkpoint
 
-    torch.set_num_threads(1)  # others compute at the same time
-    model, tokenizer = load_checkpoint(source)
-    found = answer_entropies(model, [context_and_answer(answer, tokenizer) for answer in answers])
+    torch.set_num_threads(1)  # other processes compute at the same time
+    loaded, tokenizer = load_checkpoint(model)
+    found = answer_entropies(loaded, [context_and_answer(answer, tokenizer) for answer in answers])
     return [(float(values.sum()), len(values)) for values in found]

@@ -1,8 +1,8 @@
-"""The study's results: counts by problem of every setting and training seed, in one file, and the statistics on them.
+"""The study's results: counts per problem of every setting and training seed, in one file, and statistics on them.
 
-Intervals are 95 %, by bootstrap over families of problems: problems of one family differ in a number only, so they are
-drawn together. Values of several training seeds are averaged problem by problem before; the intervals are about other
-problems, for these seeds, and what each seed has stands beside them.
+Intervals are 95 %, by bootstrap over families of problems: problems of one family differ only in a number, so they are
+resampled together. The values of several training seeds are averaged per problem first: the intervals are about other
+problems with these seeds, and the report lists each seed's value beside them.
 """
 
 import json
@@ -31,8 +31,10 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class Results:
-    """All counts. `values` holds [problems] of each of COUNTED by (setting's name, seed, what); `seeds` are those that
-    any setting has, and a setting may have some of them only."""
+    """All counts. `values` has an array, [problems], for each (setting's name, seed, one of COUNTED).
+
+    `seeds` are those of any setting; a setting may have only some of them.
+    """
 
     problems: list[dict[str, Any]]  # question_id, group, difficulty, family
     seeds: tuple[int, ...]
@@ -40,7 +42,7 @@ class Results:
     values: dict[tuple[str, int, str], np.ndarray]
 
     def mask(self, group: str = "") -> np.ndarray:
-        """Which problems are of the group, [problems]; all without one."""
+        """Whether each problem is in the group, [problems]; an empty group has all."""
         return np.array([group in ("", problem["group"]) for problem in self.problems])
 
     def seeds_of(self, *names: str) -> tuple[int, ...]:
@@ -48,9 +50,9 @@ class Results:
         return tuple(seed for seed in self.seeds if all((name, seed, "correct") in self.values for name in names))
 
     def pass_at(self, name: str, k: int, of: str = "samples", seeds: Sequence[int] | None = None) -> np.ndarray:
-        """pass@k of each seed and problem, [seeds, problems]; NaN where there are fewer than k.
+        """pass@k per seed and problem, [seeds, problems]; NaN for a problem with fewer than k.
 
-        `of` is "samples", or "programs": of those answers alone that hold one, as if others had been asked again.
+        `of` is "samples", or "programs": only answers that hold one, as if the model had been asked again for others.
         """
         found = []
         for seed in self.seeds_of(name) if seeds is None else seeds:
@@ -62,16 +64,18 @@ class Results:
         return np.array(found)
 
     def has(self, name: str, share: str) -> bool:
-        """Whether a setting has one of SHARES: one by two models has no entropy."""
+        """Whether a setting has one of SHARES: switching has no entropy."""
         return all((name, seed, what) in self.values for seed in self.seeds_of(name) for what in SHARES[share])
 
     def share(self, name: str, share: str, group: str = "") -> Estimate:
         """One of SHARES, over the seeds and the problems of a group."""
-        parts = [sum(self.values[name, seed, what] for seed in self.seeds_of(name)) for what in SHARES[share]]
-        return self.estimate(*parts, mask=self.mask(group))
+        sums, counts = (
+            np.sum([self.values[name, seed, what] for seed in self.seeds_of(name)], axis=0) for what in SHARES[share]
+        )
+        return self.estimate(sums, counts, self.mask(group))
 
     def mean(self, values: np.ndarray, group: str = "") -> Estimate:
-        """The mean of values, [seeds, problems], over seeds and a group's problems; those with NaN are left out."""
+        """The mean of values, [seeds, problems], over seeds and a group's problems; problems with NaN are left out."""
         column = values.mean(axis=0)
         known = ~np.isnan(column)
         return self.estimate(np.where(known, column, 0), known.astype(float), self.mask(group) & known)
@@ -83,7 +87,7 @@ class Results:
         return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(mask.sum()))
 
     def best_alpha(self, by_alpha: dict[float, np.ndarray]) -> tuple[float, float, float]:
-        """The alpha whose mean of [problems] is largest, and the range of nine tenths of those of all resamples."""
+        """The alpha with the largest mean of [problems], and the 5 % and 95 % quantiles of that alpha over resamples."""
         alphas, everything = sorted(by_alpha), np.ones(len(self.problems), bool)
         table = np.stack([self._by_family(by_alpha[alpha], everything) for alpha in alphas], axis=1)
         resampled = draws(len(table)) @ table
@@ -102,11 +106,12 @@ class Results:
 
 
 def collect(output: Path, seeds: Sequence[int]) -> Path:
-    """Gathers the MEASURED of all settings and seeds that have one into RESULTS, and gives its path.
+    """Gathers the MEASURED files of all settings and seeds into RESULTS and returns its path.
 
-    Raises UserError when there is none, or two are of different problems.
+    Raises UserError when there is none, or when two differ in their problems.
     """
-    problems, runs = None, {}
+    problems: list[dict[str, Any]] = []
+    runs: dict[str, dict[str, Any]] = {}
     for setting in list_settings(everything=True):
         for seed in seeds:
             folder = output / f"seed_{seed}" / setting.name
@@ -127,7 +132,7 @@ def collect(output: Path, seeds: Sequence[int]) -> Path:
 
 
 def write_results(path: Path, content: dict[str, Any]) -> None:
-    """The file, a line for each problem and for each run's counts of one kind."""
+    """Writes RESULTS with one line per problem and one per kind of count of a run."""
     lines = ['{"problems": [', ",\n".join(map(json.dumps, content["problems"])), "],"]
     lines += [f'"seeds": {json.dumps(content["seeds"])},', '"runs": {']
     runs = []
@@ -138,13 +143,13 @@ def write_results(path: Path, content: dict[str, Any]) -> None:
 
 
 def compact(row: dict[str, Any], what: str) -> float | int | None:
-    """A row's count for RESULTS: entropies to a hundredth of a nat; a run by two models has none."""
+    """A row's count for RESULTS: entropies to a hundredth of a nat, None for switching."""
     value = row.get(what)
     return round(value, 2) if isinstance(value, float) else value
 
 
 def read_results(path: Path) -> Results:
-    """Raises UserError when the file is not there or another's."""
+    """Reads RESULTS. Raises UserError when the file is missing or is another kind of file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         seeds = tuple(content["seeds"])
@@ -161,5 +166,5 @@ def read_results(path: Path) -> Results:
 
 
 def setting_of(name: str) -> Setting:
-    """The setting of a name."""
+    """The setting with a name."""
     return next(setting for setting in list_settings(everything=True) if setting.name == name)

@@ -1,9 +1,9 @@
-"""What `lab.study.reproduce` samples: each setting is a model, how it is asked, and a folder.
+"""The settings of the study: each is a model, how it is asked, and a folder of answers.
 
 The question is whether a merged model's ten tries succeed on more problems than those of both its parents, so each
-parent is a whole sweep: the base model in its own prompt and in chat at several temperatures, the instruct model at
-several temperatures. Beside them stand the other ways to the same end: the two in turns, and a fine-tuning that was
-stopped early. No distribution is cut (top_p is 1), so that temperature is the one way to be more or less diverse.
+parent has its own sweep: the base model in its own prompt and in chat at several temperatures, the instruct model at
+several temperatures. The other methods are switching and fine-tunings that were stopped early. No distribution is
+truncated (top_p is 1), so temperature alone changes the diversity of a model.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ MAIN_ALPHAS = (0.2, 0.4, 0.6, 0.8)
 BASE_TEMPERATURES, MAIN_BASE_TEMPERATURES = (0.3, 0.5, 0.7, 1.0), (0.5, 0.7)
 CHAT_TEMPERATURES, MAIN_CHAT_TEMPERATURES = (0.5, 0.7, 1.0), (0.7,)  # of the base model in chat
 INSTRUCT_TEMPERATURES, MAIN_INSTRUCT_TEMPERATURES = (0.7, 1.0, 1.2, 1.4), (0.7, 1.2)
-TURNS = (("5", "10"), ("10", "10"), ("10", "40"))  # tokens a turn of the base and of the instruct model
+TURNS = (("5", "10"), ("10", "10"), ("10", "40"))  # tokens per turn of the base and of the instruct model
 MAIN_TURNS = TURNS[1:2]
-EARLY_STEPS = (15, 30)  # steps of shorter fine-tunings; INSTRUCT_STEPS of lab.training.train_models is the whole one
+EARLY_STEPS = (15, 30)  # steps of the shorter fine-tunings; lab.training.train_models has INSTRUCT_STEPS
 
 
 @dataclass(frozen=True)
 class Setting:
     """One model and how it is asked.
 
-    kind: base (its own prompt, a transcript), chat, or switching. alpha and method are those of a merge, 0 and 1 of its
-    parents, whom alpha 0 gives back to the bit: the base model in chat is served as such a merge, so that it stops at
-    the instruct model's tokens. steps: of a fine-tuning stopped early, else 0; turns: K and P of switching.
+    kind: base (its own prompt, a transcript), chat, or switching. alpha and method describe a merge; 0 and 1 are its
+    parents. The base model in chat is served as a merge at alpha 0, which is the base model to the bit but stops at the
+    instruct model's end tokens. steps: those of a fine-tuning stopped early, else 0; turns: K and P of switching.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """What it is called in a table that people read."""
+        """Its name in tables."""
         if self.kind == "switching":
             return f"switching, K {self.turns[0]}, P {self.turns[1]}"
         if self.steps:
@@ -50,14 +50,26 @@ class Setting:
 
     @property
     def served(self) -> tuple:
-        """What has to be served for it: settings with the same answer share a server."""
+        """Identifies the served models: settings with equal values share a server."""
         if self.kind in ("base", "switching") or self.alpha == 1:
             return ("parents",)
         return ("early", self.steps) if self.steps else ("merge", self.method, self.alpha)
 
+    @property
+    def parent(self) -> str:
+        """The parent that answers where no merged model does."""
+        return "instruct" if self.alpha == 1 else "base"
+
+    @property
+    def server_name(self) -> str:
+        """The name of its model on the server."""
+        if self.served == ("parents",):
+            return f"lab-{self.parent}"
+        return self.name if self.steps else f"{self.method}_{self.alpha:g}"
+
 
 def list_settings(everything: bool) -> list[Setting]:
-    """All settings, or the main ones; the parents' and switching first, then merges, then shorter fine-tunings."""
+    """All settings, or the main ones: first the parents and switching, then merges, then shorter fine-tunings."""
     base = BASE_TEMPERATURES if everything else MAIN_BASE_TEMPERATURES
     chat = CHAT_TEMPERATURES if everything else MAIN_CHAT_TEMPERATURES
     instruct = INSTRUCT_TEMPERATURES if everything else MAIN_INSTRUCT_TEMPERATURES

@@ -1,4 +1,4 @@
-"""The study's results as its report asks for them: the merges by alpha, the parents' sweeps, the best of each."""
+"""The study's results for its report: the merges by alpha, the parents' sweeps, the best of each, and differences."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ KS = (1, 10)
 NAMES_OF_GROUPS = {"": "all", "finetuned": "fine-tuned on", "base_only": "only the base saw", "unseen": "nobody saw"}
 
 
-class View:
-    """Names of settings by what they are, and pass@k of them. Of each kind those count that most seeds have.
+class Summary:
+    """Names of settings by their kind, and their pass@k. Each kind has only the settings with the most seeds.
 
-    by_alpha: method to alpha to name, of all that are asked in chat at TEMPERATURE, both parents included; merged: the
+    by_alpha: method to alpha to name, for all models asked in chat at TEMPERATURE, both parents included; merged: the
     names of LERP's merges; base: the base model in its own prompt, base_chat: in chat, instruct: each at several
     temperatures; switching; early: fine-tunings that were stopped early.
     """
@@ -37,12 +37,12 @@ class View:
         self.merged = [name for alpha, name in self.by_alpha["lerp"].items() if alpha not in (0, 1)]
 
     def most(self, names: list[str]) -> list[str]:
-        """Those of the names that have the most seeds."""
+        """The names that have the most seeds."""
         counts = {name: len(self.results.seeds_of(name)) for name in names}
         return [name for name in names if counts[name] == max(counts.values())]
 
     def alphas_of(self, method: str, seed: int | None = None) -> dict[float, str]:
-        """Names by alpha of what is asked in chat at TEMPERATURE, both parents included; of one seed, or of any."""
+        """Names by alpha of the models asked in chat at TEMPERATURE, both parents included; of one seed, or of any."""
         settings = [setting_of(name) for name in self.results.names]
         settings = [each for each in settings if each.kind == "chat" and each.temperature == TEMPERATURE]
         found = {each.alpha: each.name for each in settings if each.alpha in (0, 1) or each.method == method}
@@ -56,27 +56,27 @@ class View:
         return self.results.mean(self.results.pass_at(name, k), group)
 
     def asked_again(self, name: str, k: int) -> Estimate:
-        """pass@k of the answers that hold a program, as if all others had been asked for again."""
+        """pass@k of the answers that hold a program, as if the model had been asked again instead of the others."""
         return self.results.mean(self.results.pass_at(name, k, of="programs"))
 
     def best(self, names: Sequence[str], k: int, group: str = "") -> str:
-        """The name whose pass@k is largest on these very problems: for a parent, its most favourable reading."""
+        """The name with the highest pass@k on these same problems, the comparison that favours a parent most."""
         return max(names, key=lambda name: self.pass_at(name, k, group).mean)
 
     def best_base(self, k: int, group: str = "") -> str:
-        """The base model in the prompt and at the temperature that suit it best."""
+        """The base model with its best prompt and temperature."""
         return self.best(self.base + self.base_chat, k, group)
 
     def best_instruct(self, k: int, group: str = "") -> str:
-        """The instruct model at the temperature that suits it best."""
+        """The instruct model at its best temperature."""
         return self.best(self.instruct, k, group)
 
     def difference(self, one: str, other: str, k: int, group: str = "") -> Estimate:
-        """The paired difference of two settings, over the seeds that both have, and problems."""
+        """The paired difference of two settings, over problems and the seeds that both have."""
         return self.results.mean(self._differences(one, other, k), group)
 
     def by_seed(self, one: str, other: str, k: int) -> list[float]:
-        """The same for each seed alone."""
+        """The same difference per seed."""
         return list(self._differences(one, other, k).mean(axis=1))
 
     def _differences(self, one: str, other: str, k: int) -> np.ndarray:

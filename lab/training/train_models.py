@@ -115,8 +115,9 @@ def model_config(size: ModelSize, tokenizer: PreTrainedTokenizerFast) -> LlamaCo
 
 
 def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    (number,) = tokenizer.convert_tokens_to_ids([token])
-    return number
+    ids = tokenizer.convert_tokens_to_ids([token])
+    assert isinstance(ids, list)
+    return ids[0]
 
 
 def train(
@@ -210,7 +211,7 @@ def save(
     ids = [token_id(tokenizer, token) for token in end_tokens]
     model.config.eos_token_id = ids if len(ids) > 1 else ids[0]
     model.generation_config = GenerationConfig(eos_token_id=ids, pad_token_id=token_id(tokenizer, PADDING))
-    model.to(dtype=torch.bfloat16).save_pretrained(temporary)
+    model.bfloat16().save_pretrained(temporary)
     for path in tokenizer.save_pretrained(temporary):
         if tokenizer_from is not None and Path(path).exists():
             shutil.copyfile(tokenizer_from / Path(path).name, path)

@@ -10,14 +10,15 @@ import pytest
 
 from hindsight.errors import UserError
 from hindsight.pass_at_k.estimators import pass_at_k
-from hindsight.settings import read_settings
 from hindsight.text.uniform_format import render
 from lab.study import reproduce
 from lab.study.measure import MEASURED, is_in_format, measure_problem
-from lab.study.report import report, summary_table
+from lab.study.plan import StudyOptions, plan_runs
+from lab.study.report import write_report
 from lab.study.results import RESULTS, collect, read_results, setting_of
 from lab.study.settings_grid import list_settings
-from lab.study.summary import View
+from lab.study.summary import Summary
+from lab.study.tables import summary_table
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "lab" / "results.json"
@@ -95,7 +96,7 @@ def test_results_are_the_means_over_seeds_and_problems(output):
         for seed in (0, 1)
         for row in json.loads((output / f"seed_{seed}" / "lerp_0.4" / MEASURED).read_text())["problems"]
     ]
-    view = View(results)
+    view = Summary(results)
     assert view.pass_at("lerp_0.4", 10).mean == pytest.approx(np.mean(values))
     assert results.share("lerp_0.4", "entropy").mean == pytest.approx(12.35 / 50, abs=1e-9)
     assert view.by_seed("lerp_0.4", "lerp_0.2", 1)[1] == pytest.approx(
@@ -110,9 +111,9 @@ def test_of_a_base_model_asked_again_only_answers_with_a_program_count(output):
     results = read_results(collect(output, [0]))
     programs, correct = (results.values["base_T0.5", 0, what] for what in ("programs", "correct"))
     expected = [pass_at_k(int(n), int(c), 10) for n, c in zip(programs, correct, strict=True)]
-    assert View(results).asked_again("base_T0.5", 10).mean == pytest.approx(np.mean(expected))
+    assert Summary(results).asked_again("base_T0.5", 10).mean == pytest.approx(np.mean(expected))
     results.values["base_T0.5", 0, "programs"][0] = 9
-    assert View(results).asked_again("base_T0.5", 10).problems == 39
+    assert Summary(results).asked_again("base_T0.5", 10).problems == 39
 
 
 def test_problems_of_one_family_are_drawn_together(output):
@@ -134,7 +135,7 @@ def test_the_best_alpha_is_where_the_mean_is_highest_and_its_range_is_wider_wher
 
 
 def test_the_parents_have_their_best_prompt_and_temperature(output):
-    view = View(read_results(collect(output, [0, 1])))
+    view = Summary(read_results(collect(output, [0, 1])))
     for k in (1, 10):
         best = max(view.pass_at(name, k).mean for name in view.base + view.base_chat)
         assert view.pass_at(view.best_base(k), k).mean == best
@@ -144,15 +145,15 @@ def test_the_parents_have_their_best_prompt_and_temperature(output):
 
 def test_the_report_draws_and_tells_all_settings_and_is_the_same_again(output, capsys):
     results = collect(output, [0, 1])
-    report(results, output / "one")
+    write_report(results, output / "one")
     tables = (output / "one" / "tables.md").read_text()
     assert all(f"| {setting.name} |" in tables for setting in list_settings(everything=True))
-    view = View(read_results(results))
+    view = Summary(read_results(results))
     for one, other, start in (("slerp_0.3", "lerp_0.3", "0.3"), ("lerp_0.7", "instruct_T1", "lerp_0.7 | instruct_T1")):
         differences = [view.difference(one, other, k).text("+") for k in (1, 10)]
         assert f"| {' | '.join([start, *differences])} |" in tables
     assert str(view.results.share("lerp_0.3", "entropy")) in tables
-    report(results, output / "two")
+    write_report(results, output / "two")
     for path in (output / "one").iterdir():
         assert path.read_bytes() == (output / "two" / path.name).read_bytes()
     assert {path.name for path in (output / "one").iterdir()} == {
@@ -170,21 +171,21 @@ def test_the_main_settings_are_among_all_and_can_be_reported_alone(output, tmp_p
     for name in everything - main:
         for seed in (0, 1):
             (output / f"seed_{seed}" / name / MEASURED).unlink()
-    report(collect(output, [0]), tmp_path / "main")
+    write_report(collect(output, [0]), tmp_path / "main")
     assert setting_of("slerp_0.3").served == ("merge", "slerp", 0.3)
 
 
 def test_a_setting_that_one_seed_has_is_compared_on_that_seed_and_left_out_of_what_all_have(output):
     for name in ("lerp_0.3", "switching_K5_P10", *(f"slerp_0.{tenth}" for tenth in range(1, 10))):
         (output / "seed_1" / name / MEASURED).unlink()
-    view = View(read_results(collect(output, [0, 1])))
+    view = Summary(read_results(collect(output, [0, 1])))
     assert "slerp" not in view.by_alpha and "slerp_0.5" in view.results.names
     assert 0.3 not in view.by_alpha["lerp"] and 0.3 in view.alphas_of("lerp", 0)
     assert "switching_K5_P10" not in view.switching and len(view.switching) == 2
     values = view.results.values
     expected = (values["lerp_0.3", 0, "correct"] - values["lerp_0.4", 0, "correct"]).mean() / 20
     assert view.difference("lerp_0.3", "lerp_0.4", 1).mean == pytest.approx(expected)
-    report(output / RESULTS, output / "part")
+    write_report(output / RESULTS, output / "part")
 
 
 def test_runs_of_other_problems_are_refused(output):
@@ -200,18 +201,10 @@ def test_runs_of_other_problems_are_refused(output):
 
 
 def run_study(folder, *flags):
-    command = [
-        sys.executable,
-        "-m",
-        "lab.study.reproduce",
-        "--end_idx",
-        "3",
-        "--num_samples",
-        "2",
-        "--output_dir",
-        folder,
-    ]
-    return subprocess.run([*command, *flags], cwd=ROOT, capture_output=True, text=True)
+    common = ["--end_idx", "3", "--num_samples", "2", "--output_dir", folder]
+    return subprocess.run(
+        [sys.executable, "-m", "lab.study.reproduce", *common, *flags], cwd=ROOT, capture_output=True, text=True
+    )
 
 
 def test_a_setting_that_there_is_not_is_said(tmp_path):
@@ -219,6 +212,7 @@ def test_a_setting_that_there_is_not_is_said(tmp_path):
     assert result.returncode == 2 and "there is no setting lerp_0.45 among base_T0.5" in result.stderr
 
 
+@pytest.mark.server
 def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     result = run_study(tmp_path, "--only", "lerp_0.4")
     assert result.returncode == 0, result.stderr
@@ -230,8 +224,9 @@ def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     record = json.loads((folder / "question_0_sample_0.json").read_text())
     assert record["merged_from"] == {"base": "lab/models/base", "finetuned": "lab/models/instruct", "alpha": 0.4}
     assert not list(tmp_path.rglob("*.safetensors"))
-    study = reproduce.Study(read_settings(vars(reproduce), ["--end_idx", "3", "--output_dir", str(tmp_path)]))
-    assert not study.is_measured(0, setting_of("lerp_0.4")), "that has 2 answers a problem, not 20"
+    options = StudyOptions(tmp_path, ROOT / "lab" / "models", "lab", "test", 3, 20, 160, 512, 2, 3)
+    (run,) = plan_runs(options, False, [0], ["lerp_0.4"])
+    assert not run.is_measured(), "the folder has 2 answers per problem, not 20"
     (folder / MEASURED).unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*question*")}
     assert run_study(tmp_path, "--only", "lerp_0.4").returncode == 0
@@ -252,7 +247,7 @@ def test_the_committed_results_are_whole():
 
 
 def test_what_the_readmes_say_is_what_was_counted():
-    view, text = View(read_results(COMMITTED)), (ROOT / "lab" / "README.md").read_text()
+    view, text = Summary(read_results(COMMITTED)), (ROOT / "lab" / "README.md").read_text()
     assert summary_table(view).partition("\n\n")[2] in text
     merged = view.best(view.merged, 10)
     for parent in (view.best_base(10), view.best_instruct(10)):
