@@ -1,1 +1,1 @@
-"""What the answers of runs look like: embeddings, entropy, diversity, and the notebooks that show them."""
+"""Analysis of answers: embeddings, diversity, correctness and entropy, and the notebooks that show them."""

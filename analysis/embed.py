@@ -1,11 +1,11 @@
-"""Embeds the converted answers of a run: the raw text, the converted text, the program, as WHAT says.
+"""Embeds the converted answers of a run: the raw text, the converted text and the program, as WHAT selects.
 
 Reads converted_question_*_sample_*.json; writes converted_question_*_sample_*_with_embeddings.json beside each, with
 `generated_embedding`, `converted_embedding`, `code_embedding` (lists of floats; null for an answer without a program),
-`embedding_model`, and `embedding_cut` (see analysis/embeddings/files.py). Nothing is embedded twice: a run that was
-killed goes on where it was, another WHAT is added to the files that are there, equal texts are embedded once.
+`embedding_model` and `embedding_cut` (see analysis/embeddings/files.py). Nothing is embedded twice: a killed run
+resumes where it stopped, another WHAT is added to existing files, and equal texts are embedded once.
 
-The model is one of sentence-transformers, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
+The model is a sentence-transformers model, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
 or any model of the server EMBEDDING_URL.
 
     python analysis/embed.py --input_dir runs/lab/instruct
@@ -18,16 +18,16 @@ import asyncio
 import itertools
 import os
 import sys
-from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
+if __name__ == "__main__":  # Python looks for modules beside a script; ours are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
-from analysis.embeddings.files import SOURCES, Answer, EmbeddedRun, Key, Place, digest
+from analysis.embeddings.files import SOURCES, AnswerEmbeddings, EmbeddedRun, Key, StoredAt, digest
 from analysis.embeddings.models import MINILM, MOST_TEXTS, OPENAI_PREFIX, OPENAI_TOKENS, ApiModel, Embedding, LocalModel
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files
@@ -38,37 +38,74 @@ from hindsight.servers.job_queue import Failures
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-INPUT_DIR = "runs/lab/instruct"    # the run folder with the converted answers
+INPUT_DIR = "runs/lab/instruct"    # run folder with the converted answers
 WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
-EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else MiniLM here
+EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else local MiniLM
 EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else none
-BATCH_SIZE = 64                    # texts embedded at once, in one request
+BATCH_SIZE = 64                    # texts per batch and request
 
-PRICE = 0.0      # dollars for a million tokens; 0: OpenAI's for its models, nothing for others
-BUDGET = ""      # "1 USD" or "200000 tokens": nothing is asked that may cost more; empty: none
-DRY_RUN = False  # stop after the estimate of what it would cost
+PRICE = 0.0      # dollars per million tokens; 0: OpenAI's price for its models, nothing for others
+BUDGET = ""      # "1 USD" or "200000 tokens": no request may exceed it; empty: no limit
+DRY_RUN = False  # stop after the cost estimate
 
 CONCURRENCY = 8               # requests in flight
-SERVER_DEADLINE = 600         # seconds a server may stay away during the run before it is given up
-ALLOW_OTHER_SETTINGS = False  # embed anew in a folder that was embedded by another model
+SERVER_DEADLINE = 600         # seconds a server may be away during the run before the run gives up
+ALLOW_OTHER_SETTINGS = False  # embed again in a folder that another model embedded
 # fmt: on
 
-# Settings that may change between two calls that embed one folder: they change no embedding.
+# Settings that may differ between two calls on one folder: they change no embedding
 MAY_DIFFER = ("input_dir", "what", "embedding_url", "batch_size", "price", "budget", "dry_run", "concurrency")
 MAY_DIFFER += ("server_deadline",)
 OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
-# dollars for a million tokens, by the models' pages at developers.openai.com/api/docs/models, November 2026
+# Dollars per million tokens, from the models' pages at developers.openai.com/api/docs/models, November 2026
 OPENAI_PRICES = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13, "text-embedding-ada-002": 0.10}
 
 
-def with_model(settings: Settings) -> tuple[Settings, str]:
-    """The settings with the model's name, its server and its price filled in, and why it is that model.
+@dataclass(frozen=True)
+class Options:
+    """What to embed, and how many texts at once."""
 
-    Raises UserError when they make no sense, or the server or the model is not there.
+    input_dir: str
+    what: tuple[str, ...]
+    batch_size: int
+    concurrency: int
+    dry_run: bool
+    allow_other_settings: bool
+
+    def __post_init__(self) -> None:
+        what = ", ".join(self.what)
+        require(bool(what) and set(self.what) <= set(SOURCES), f"WHAT is some of {', '.join(SOURCES)}, not {what!r}")
+        require(0 < self.batch_size <= MOST_TEXTS, f"BATCH_SIZE is at least 1 and at most {MOST_TEXTS}")
+        require(self.concurrency > 0, "CONCURRENCY is 1 or more")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The embedding model: its name, its server ("": on this machine), and what it may cost."""
+
+    embedding_model: str
+    embedding_url: str
+    price: float
+    budget: str
+    server_deadline: float
+
+    def __post_init__(self) -> None:
+        require(self.price >= 0, "PRICE is 0 or more")
+        read_budget(self.budget)
+
+    @property
+    def place(self) -> str:
+        """Where the model runs, in words."""
+        return f"at {self.embedding_url}" if self.embedding_url else "on this machine"
+
+
+def choose_model(options: ModelOptions) -> tuple[ModelOptions, str]:
+    """The options with model, server and price filled in, and the reason for the choice of the model.
+
+    Raises UserError when the server or the model is not available.
     """
-    check(settings)
-    key, url, name = os.environ.get("OPENAI_API_KEY"), settings.embedding_url, settings.embedding_model
-    why = "as EMBEDDING_MODEL says"
+    key, url, name = os.environ.get("OPENAI_API_KEY"), options.embedding_url, options.embedding_model
+    why = "from EMBEDDING_MODEL"
     if not name and url:
         name, why = asyncio.run(only_model(url)), "its only model"
     elif not name and key:
@@ -81,36 +118,27 @@ def with_model(settings: Settings) -> tuple[Settings, str]:
         url = url or os.environ.get("OPENAI_BASE_URL") or (OPENAI_URL if key else "")
         require(bool(url), f"{name} needs OPENAI_API_KEY, or a server by --embedding_url or OPENAI_BASE_URL")
         asyncio.run(require_model(url, name))
-    price = settings.price or OPENAI_PRICES.get(name, 0.0)
-    return Settings({**settings, "embedding_model": name, "embedding_url": url, "price": price}), why
+    price = options.price or OPENAI_PRICES.get(name, 0.0)
+    return ModelOptions(name, url, price, options.budget, options.server_deadline), why
 
 
-def check(settings: Settings) -> None:
-    """Raises UserError when a setting makes no sense."""
-    what = ", ".join(settings.what)
-    require(bool(what) and set(settings.what) <= set(SOURCES), f"WHAT has some of {', '.join(SOURCES)}, not {what!r}")
-    require(0 < settings.batch_size <= MOST_TEXTS, f"BATCH_SIZE is at least 1 and at most {MOST_TEXTS}")
-    require(settings.concurrency > 0 and settings.price >= 0, "CONCURRENCY is 1 or more, PRICE 0 or more")
-    read_budget(settings.budget)
-
-
-def open_model(settings: Settings) -> LocalModel | ApiModel:
-    """The embedding model that the settings name, by `async with`."""
-    name, url, size = settings.embedding_model, settings.embedding_url, settings.batch_size
+def open_model(options: ModelOptions, batch_size: int) -> LocalModel | ApiModel:
+    """The embedding model, to be entered by `async with`."""
+    name, url = options.embedding_model, options.embedding_url
     if not url:
-        return LocalModel(name, size)
-    bill = Bill(Prices(settings.price, 0.0), read_budget(settings.budget))
-    return ApiModel(name, url, size, settings.server_deadline, bill, say=tqdm.write)
+        return LocalModel(name, batch_size)
+    bill = Bill(Prices(options.price, 0.0), read_budget(options.budget))
+    return ApiModel(name, url, batch_size, options.server_deadline, bill, report=tqdm.write)
 
 
 class Embedder:
-    """Embeds the answers of a run: each text once, however many answers have it."""
+    """Embeds the answers of a run; a text that several answers share is embedded once."""
 
     def __init__(self, run: EmbeddedRun, model: LocalModel | ApiModel, failures: Failures):
         self.run, self.model, self.failures, self.written = run, model, failures, 0
 
     async def embed_all(self, batch_size: int, workers: int) -> None:
-        """Embeds what is to be done, so many answers at a time, and writes each file when its texts are embedded."""
+        """Embeds all answers to do, `batch_size` at a time per worker, and writes each file once its texts are embedded."""
         keys = iter(self.run.todo)
         with tqdm(total=len(self.run.todo), unit="answer", desc="embed") as bar:
 
@@ -123,11 +151,11 @@ class Embedder:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(workers):
                         group.create_task(work())
-            except ExceptionGroup as group:  # the first one ended the others: a full disk, say
+            except ExceptionGroup as group:  # the first error ended the other tasks, as a full disk does
                 raise group.exceptions[0] from None
 
     async def embed_answers(self, keys: list[Key]) -> None:
-        """Embeds answers and writes their files; those that cannot be embedded are added to `failures`."""
+        """Embeds answers and writes their files; adds those that cannot be embedded to `failures`."""
         answers = []
         for key in keys:
             try:
@@ -139,7 +167,7 @@ class Embedder:
             await self.finish(answer)
 
     async def embed_new(self, texts: list[str]) -> None:
-        """Embeds the texts that no file has and nobody is at; `places` has a future for each of them meanwhile."""
+        """Embeds the texts that no file has and no other worker embeds; until then, `places` has a future for each."""
         new = {digest(text): text for text in texts if digest(text) not in self.run.places}
         if not new:
             return
@@ -149,8 +177,8 @@ class Embedder:
         for future, embedding in zip(futures.values(), found, strict=True):
             future.set_result(embedding)
 
-    async def finish(self, answer: Answer) -> None:
-        """Writes an answer's file when all its texts have embeddings."""
+    async def finish(self, answer: AnswerEmbeddings) -> None:
+        """Writes an answer's file if all its texts have embeddings."""
         texts = {kind: text for kind, text in answer.texts.items() if text is not None}
         found = {kind: await self.embedding_of(text) for kind, text in texts.items()}
         reasons = [each for each in found.values() if not isinstance(each, Embedding)]
@@ -161,9 +189,9 @@ class Embedder:
             self.failures.add(answer_files.converted_path(self.run.folder, *answer.key).name, str(reasons[0]))
 
     async def embedding_of(self, text: str) -> Any:
-        """A text's embedding, or why it has none: from where another of its answers has it, or will have."""
+        """A text's embedding, or the error: from a file, or from the worker that embeds it."""
         place = self.run.places[digest(text)]
-        if not isinstance(place, Place):
+        if not isinstance(place, StoredAt):
             return await place
         try:
             return self.run.embedding_at(place)
@@ -171,69 +199,75 @@ class Embedder:
             return ItemFailed(str(error))
 
 
-async def embed(run: EmbeddedRun, settings: Settings, failures: Failures) -> tuple[int, list[str]]:
-    """Embeds what is to be done and notes it in run.json: how many answers it did, and sentences for the end."""
-    model = open_model(settings) if run.todo else None
-    step = open_step(run.folder, Path(__file__).name, settings, MAY_DIFFER)
-    run.remove_others()
-    written, report, more = 0, [], {}
-    if model:
-        async with model:
-            embedder = Embedder(run, model, failures)
-            await embedder.embed_all(settings.batch_size, settings.concurrency if settings.embedding_url else 1)
-        written, report, more = embedder.written, *ending(model)
-    step.close(missing=len(run.todo) - written, **more, **run.counts())
-    if model and run.cut:
-        report.append(f"longer than the model's {model.longest:,} tokens, and cut there: {by_kind(run.cut)}")
-    if run.without_program and "code" in settings.what:
-        report.append(f"{run.without_program} answers have no program, so their code_embedding is null")
-    return written, report
+async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options, failures: Failures) -> int:
+    """Embeds the answers to do and returns how many were written."""
+    async with model:
+        embedder = Embedder(run, model, failures)
+        await embedder.embed_all(options.batch_size, options.concurrency if isinstance(model, ApiModel) else 1)
+    return embedder.written
 
 
-def ending(model: LocalModel | ApiModel) -> tuple[list[str], dict[str, Any]]:
-    """What a model has to say at the end, and what run.json keeps of it."""
-    facts = {"model_from": model.origin, "longest": model.longest}
-    if isinstance(model, LocalModel):
-        return [], facts
-    report = [f"the server stopped answering: {model.gone}; run again to go on"] if model.gone else []
-    report += [model.note] if model.note else []
-    bill = model.bill
-    report.append(f"the bill: {bill.requests:,} requests, {bill.prompt_tokens:,} tokens, ${bill.dollars:.4f}")
-    return report, {**facts, "bill": bill.counts()}
+def facts_of(model: LocalModel | ApiModel) -> dict[str, Any]:
+    """What run.json keeps of a model."""
+    facts: dict[str, Any] = {"model_from": model.origin, "longest": model.longest}
+    return facts | ({"bill": model.bill.counts()} if isinstance(model, ApiModel) else {})
 
 
-def by_kind(counted: Counter[str]) -> str:
-    """Counts of texts in words: "3 generated, 1 code"."""
-    return ", ".join(f"{counted[kind]} {kind}" for kind in SOURCES if counted[kind])
+def remarks_on(model: LocalModel | ApiModel, run: EmbeddedRun) -> list[str]:
+    """Sentences for the end about the server, what it cost, and the texts that were cut."""
+    remarks = []
+    if isinstance(model, ApiModel):
+        remarks += [f"the server stopped answering: {model.gone}; run again to resume"] if model.gone else []
+        remarks += [model.note] if model.note else []
+        bill = model.bill
+        remarks.append(f"the bill: {bill.requests:,} requests, {bill.prompt_tokens:,} tokens, ${bill.dollars:.4f}")
+    if run.cut:
+        cut = ", ".join(f"{run.cut[kind]} {kind}" for kind in SOURCES if run.cut[kind])
+        remarks.append(f"longer than the model's {model.longest:,} tokens and cut there: {cut}")
+    return remarks
+
+
+def describe(run: EmbeddedRun, choice: ModelOptions, why: str) -> str:
+    """The model and what there is to embed; for a model behind a server, about what it costs."""
+    done = run.answers - len(run.todo)
+    lines = [
+        f"model: {choice.embedding_model} {choice.place}, {why}",
+        f"{run.folder}: {run.answers} converted answers, {done} embedded before ({', '.join(run.what)})",
+    ]
+    if choice.embedding_url:
+        price = f"${run.tokens * choice.price / 1e6:.4f}" if choice.price else "price not known (--price)"
+        lines.append(f"{len(run.todo)} answers to embed: about {run.tokens:,} tokens, {price}")
+    return "\n".join(lines)
 
 
 def main(settings: Settings) -> int:
-    settings, why = with_model(settings)
-    name, by_api = settings.embedding_model, bool(settings.embedding_url)
-    run = EmbeddedRun(Path(settings.input_dir), settings.what, name)
-    run.look(estimate=by_api, longest=OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
-    print(f"model: {name} {f'at {settings.embedding_url}' if by_api else 'on this machine'}, {why}")
-    print(
-        f"{run.folder}: {run.answers} converted answers, {run.answers - len(run.todo)} embedded before "
-        f"({', '.join(settings.what)})"
-    )
-    if run.others and not settings.allow_other_settings:
+    options = settings.pick(Options)
+    choice, why = choose_model(settings.pick(ModelOptions))
+    name = choice.embedding_model
+    run = EmbeddedRun(Path(options.input_dir), options.what, name)
+    run.scan(bool(choice.embedding_url), OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
+    print(describe(run, choice, why))
+    if run.other_models and not options.allow_other_settings:
         raise UserError(
-            f"{run.folder} was embedded with other settings (by {', '.join(run.others)}, not by {name}): "
+            f"{run.folder} was embedded with other settings (by {', '.join(run.other_models)}, not by {name}): "
             "give another folder, the same model, or --allow_other_settings"
         )
-    if by_api:
-        dollars = run.tokens * settings.price / 1e6
-        price = f"${dollars:.4f}" if settings.price else "at no price that is known (--price)"
-        print(f"{len(run.todo)} answers to embed: about {run.tokens:,} tokens, {price}")
-    if settings.dry_run:
+    if options.dry_run:
         print("nothing was embedded")
         return 0
-    failures = Failures()
-    written, report = asyncio.run(embed(run, settings, failures))
+    failures, written, remarks = Failures(), 0, []
+    model = open_model(choice, options.batch_size) if run.todo else None
+    step = open_step(run.folder, Path(__file__).name, Settings({**settings, **asdict(choice)}), MAY_DIFFER)
+    run.remove_other_models()
+    if model:
+        written = asyncio.run(embed(run, model, options, failures))
+        remarks = remarks_on(model, run)
     missing = len(run.todo) - written
-    report += [failures.report()] if failures else []
-    print("\n".join([f"{written} embedded by {name}, {missing} not", *report]))
+    step.close(missing=missing, **(facts_of(model) if model else {}), **run.counts())
+    if run.without_program and "code" in options.what:
+        remarks.append(f"{run.without_program} answers have no program, so their code_embedding is null")
+    remarks += [failures.report()] if failures else []
+    print("\n".join([f"{written} embedded by {name}, {missing} not", *remarks]))
     return 1 if missing else 0
 
 

@@ -1,13 +1,13 @@
-"""Next-token entropy of checkpoints on given texts, in nats a token: by alpha, and by position in the answer.
+"""Measures next-token entropy along existing answers, in nats per token: by alpha, and by position in the answer.
 
-Every checkpoint reads the same answers, those of one run or of a file, and says before each token how open it is about
-it. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, as merge_models.py would write them; all of
-them, alpha 0 too, read what the fine-tuned model reads: its tokens, its chat template. Other CHECKPOINTS read by
-their own tokenizer and chat template, BASE_CHECKPOINTS the transcript of step 1a's base models in place of a chat;
-a prompt that was sent as text is read as it was sent. The end of an answer, which is no text, is left out.
+Every checkpoint reads the same answers, from a run folder or a file; the entropy before each token says how undecided
+the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights that
+merge_models.py would write. All of them, including alpha 0, read with the fine-tuned model's tokenizer and chat
+template. Other CHECKPOINTS read with their own; BASE_CHECKPOINTS read step 1a's transcript instead of a chat. A prompt
+that was sent as text is read as it was sent. The token that ends an answer is left out.
 
-Writes OUTPUT.json after each checkpoint, so that a run that was killed goes on, and the picture. Means are over all
-tokens; their 95 % intervals by bootstrap over problems.
+Writes OUTPUT.json after each checkpoint, so a killed run resumes with the missing ones, and a picture. Means are over
+all tokens; their 95 % intervals are by bootstrap over problems.
 
     python analysis/entropy.py --input_dir runs/lab/instruct --alphas 0 0.5 1
     python analysis/entropy.py --input_dir texts.jsonl --alphas --checkpoints Qwen/Qwen3-0.6B Qwen/Qwen3-1.7B
@@ -18,11 +18,11 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
+if __name__ == "__main__":  # Python searches the script's folder, and our packages are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
@@ -39,19 +39,19 @@ BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
 METHOD = "lerp"                          # lerp or slerp
-CHECKPOINTS = []                         # others, folders or Hub names; merge_models.py's have their place by alpha
-BASE_CHECKPOINTS = []                    # others that read the transcript which base models get, not a chat
+CHECKPOINTS = []                         # others, folders or Hub names; those of merge_models.py are placed by their alpha
+BASE_CHECKPOINTS = []                    # others, which read the base models' transcript instead of a chat
 
 INPUT_DIR = "runs/lab/instruct"  # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
 OUTPUT = "runs/lab/entropy"      # the files' name without .json, .pdf and .png
 FORMATS = ["pdf", "png"]         # pictures: pdf, png, svg
 
-MAX_ANSWERS = 200     # answers read, chosen at random; 0: all
-MAX_TOKENS = 0        # longest prompt and answer, the rest is cut; 0: what a checkpoint takes
-BATCH_TOKENS = 16384  # tokens read at once, prompts and padding too; fewer take less memory
-BIN = 10              # tokens averaged into one point of the picture; for long answers 200
+MAX_ANSWERS = 200     # answers to read, chosen at random; 0: all
+MAX_TOKENS = 0        # longest prompt with answer, in tokens; the rest is cut; 0: the checkpoint's context
+BATCH_TOKENS = 16384  # tokens per batch, with prompts and padding; fewer take less memory
+BIN = 10              # tokens per point of the picture; for long answers 200
 DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda where there is one
-SEED = 0              # of the choice of answers
+SEED = 0              # for the choice of answers
 # fmt: on
 
 KEYS = ("prompt", "generated_text")
@@ -60,8 +60,30 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """What reads: the alphas of a merge, other checkpoints, and base checkpoints."""
+
+    base_model: str
+    finetuned_model: str
+    alphas: tuple[float, ...]
+    method: str
+    checkpoints: tuple[str, ...]
+    base_checkpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the checkpoints read: tokens per answer and per batch, tokens per point of the picture, the device."""
+
+    max_tokens: int
+    batch_tokens: int
+    bin: int
+    device: str
+
+
+@dataclass(frozen=True)
 class Reader:
-    """A checkpoint that reads: `source` as `next_token.load_checkpoint` takes it; alpha None: of no merge."""
+    """A checkpoint that reads: `source` as for `load_checkpoint`; `alpha` is None if it is not a merge."""
 
     label: str
     source: str | tuple
@@ -75,9 +97,9 @@ class Reader:
 
 
 def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[Record]:
-    """Up to `most` answers of a run folder or a .jsonl file, chosen at random; what cannot be read is in `broken`.
+    """Up to `most` answers of a run folder or a .jsonl file, chosen at random.
 
-    Raises UserError when none is whole.
+    Adds a sentence to `broken` for each unreadable one. Raises UserError if none can be read.
     """
     if path.suffix == ".jsonl":
         require(path.is_file(), f"there is no file {path}")
@@ -91,38 +113,39 @@ def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[
     if path.suffix == ".jsonl":
         whole = [record for number, line in found.items() if (record := read_line(path, number, line, broken))]
     else:
-        whole = [record for file, record in records.read_records(found, KEYS, broken) if is_text(file, record, broken)]
+        answers = ((file, dict(record)) for file, record in records.read_records(found, KEYS, broken))
+        whole = [record for file, record in answers if is_text(file, record, broken)]
     require(bool(whole), f"no answer of {path} can be read{'; the first: ' + broken[0] if broken else ''}")
     return whole
 
 
 def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record | None:
-    """A line's answer; a problem of its own where it names no `question_id`."""
+    """The answer on a line; without a `question_id` it counts as its own problem."""
     try:
         record = json.loads(line)
     except ValueError as error:
         broken.append(f"{path}, line {number} is not JSON ({error})")
         return None
     if not isinstance(record, dict) or any(key not in record for key in KEYS):
-        broken.append(f"{path}, line {number} is no object with {' and '.join(KEYS)}")
+        broken.append(f"{path}, line {number} is not an object with {' and '.join(KEYS)}")
         return None
     record = {"question_id": f"line {number}", "sample_index": 0, **record}
     return record if is_text(f"{path}, line {number}", record, broken) else None
 
 
 def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
-    """Whether prompt and answer are what a model can read."""
+    """Whether a model can read the prompt and the answer; adds a sentence to `broken` if not."""
     prompt = record["prompt"]
     if isinstance(prompt, dict):  # a switching answer has both models'
         prompt = prompt.get("instruct")
     fits = isinstance(prompt, str | list) and isinstance(record["generated_text"], str)
     if not fits:
-        broken.append(f"{where}: prompt is text or messages, generated_text is text")
+        broken.append(f"{where}: expected prompt as text or messages, and generated_text as text")
     return fits
 
 
-def list_readers(settings: Settings) -> list[Reader]:
-    """The checkpoints that read, in order. Raises UserError for one that is not there or cannot be merged."""
+def list_readers(settings: Checkpoints) -> list[Reader]:
+    """The checkpoints that read, in order. Raises UserError for one that is missing or cannot be merged."""
     from hindsight.merging.arithmetic import METHODS
     from hindsight.merging.checkpoints import open_checkpoint
     from hindsight.merging.plan import plan_merge
@@ -130,9 +153,9 @@ def list_readers(settings: Settings) -> list[Reader]:
     require(settings.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {settings.method!r}")
     readers, pair = [], (settings.base_model, settings.finetuned_model)
     if settings.alphas:
-        plan = plan_merge(*map(open_checkpoint, pair))
+        plan = plan_merge(open_checkpoint(pair[0]), open_checkpoint(pair[1]))
         size = sum(each.leading.size for each in plan.pairs)
-        print(f"alphas are merged in memory, {size / 1e9:.3g} GB one after another; nothing is written of them")
+        print(f"merging in memory, {size / 1e9:.3g} GB per alpha, one after another; no merged weights are written")
         print("".join(f"note: {note}\n" for note in plan.notes), end="")
     for alpha in sorted(set(settings.alphas)):
         readers.append(Reader(f"alpha {alpha:.12g}", (*pair, alpha, settings.method), alpha))
@@ -156,8 +179,8 @@ def alpha_of(name: str) -> float | None:
         raise UserError(str(error)) from None
 
 
-def identity(reader: Reader, answers: Sequence[Record], settings: Settings) -> Record:
-    """What makes two readings the same one: texts, checkpoints by their files' sizes and times, settings."""
+def identity(reader: Reader, answers: Sequence[Record], reading: Reading) -> Record:
+    """What makes two readings the same: texts, checkpoints (by their files' sizes and times), settings."""
     from hindsight.merging.checkpoints import resolve_checkpoint
 
     folders = {name: resolve_checkpoint(name) for name in reader.names}
@@ -170,49 +193,54 @@ def identity(reader: Reader, answers: Sequence[Record], settings: Settings) -> R
             for name, folder in folders.items()
         },
         "texts": "sha256:" + hashlib.sha256(texts.encode()).hexdigest(),
-        **{name: settings[name] for name in ("max_tokens", "batch_tokens", "bin", "device")},
+        **asdict(reading),
     }
 
 
-def read_answers(reader: Reader, answers: Sequence[Record], settings: Settings) -> tuple[list[np.ndarray], int]:
-    """The entropies of each answer by one checkpoint, and how many answers were cut at its longest text."""
+def read_answers(reader: Reader, answers: Sequence[Record], reading: Reading) -> tuple[list[np.ndarray], int]:
+    """The entropies along each answer by one checkpoint, and how many answers were cut."""
     import torch
 
     from analysis.measures.next_token_entropy import answer_entropies, context_and_answer, load_checkpoint
 
-    device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = reading.device or ("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = load_checkpoint(reader.source, device)
     own = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    longest = settings.max_tokens or own or sys.maxsize
+    longest = reading.max_tokens or own or sys.maxsize
     whole = [context_and_answer(answer, tokenizer, reader.transcript) for answer in answers]
     pairs = [(context, tokens[: max(longest - len(context), 0)]) for context, tokens in whole]
     with tqdm(total=len(pairs), unit="answer", desc=reader.label, disable=None) as bar:
-        found = answer_entropies(model, pairs, settings.batch_tokens, bar.update)
+
+        def advance(count: int) -> None:
+            bar.update(count)
+
+        found = answer_entropies(model, pairs, reading.batch_tokens, advance)
     return found, sum(pair != before for pair, before in zip(pairs, whole, strict=True))
 
 
 def read_done(path: Path) -> list[Record]:
-    """What an earlier run wrote. Raises UserError where the file is another script's."""
+    """The summaries of an earlier run. Raises UserError if another script wrote the file."""
     if not path.exists():
         return []
     try:
         return records.read_record(path, ("unit", "checkpoints"))["checkpoints"]
     except BrokenFile as error:
-        raise UserError(f"{error}: it is not of this script; give another --output, or delete it") from None
+        raise UserError(f"{error}: this script did not write it; give another --output, or delete it") from None
 
 
-def read_all(readers: Sequence[Reader], answers: Sequence[Record], settings: Settings, about: Record) -> list[Record]:
-    """The summary of each checkpoint, read now or by an earlier run; the file is written after each."""
-    path = Path(settings.output + ".json")
-    wanted = {reader.label: identity(reader, answers, settings) for reader in readers}
-    done = {each["label"]: each for each in read_done(path) if wanted.get(each.get("label"), {}) == each.get("read")}
+def read_all(
+    readers: Sequence[Reader], answers: Sequence[Record], reading: Reading, path: Path, about: Record
+) -> list[Record]:
+    """The summary of each checkpoint, from this or an earlier run; writes the file `path` after each."""
+    wanted = {reader.label: identity(reader, answers, reading) for reader in readers}
+    done = {each["label"]: each for each in read_done(path) if wanted.get(str(each.get("label"))) == each.get("read")}
     if done:
         print(f"{path} has {', '.join(done)} already")
     path.parent.mkdir(parents=True, exist_ok=True)
     for reader in readers:
         if reader.label not in done:
-            entropies, cut = read_answers(reader, answers, settings)
-            summary = summarise(reader.label, answers, entropies, settings.bin)
+            entropies, cut = read_answers(reader, answers, reading)
+            summary = summarise(reader.label, answers, entropies, reading.bin)
             facts = {"alpha": reader.alpha, "cut_answers": cut, "read": wanted[reader.label]}
             done[reader.label] = {"label": reader.label, **facts, **summary}
         summaries = [done[each.label] for each in readers if each.label in done]
@@ -221,7 +249,7 @@ def read_all(readers: Sequence[Reader], answers: Sequence[Record], settings: Set
 
 
 def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Record]:
-    """The differences of every merged alpha to the one before, and of the last to the first."""
+    """The difference of each merged alpha to the one before, and of the last to the first."""
     merged = [summary for reader, summary in zip(readers, summaries, strict=True) if isinstance(reader.source, tuple)]
     pairs = list(zip(merged[1:], merged, strict=False))
     if len(pairs) > 1:
@@ -230,7 +258,7 @@ def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Reco
 
 
 def require_sound(settings: Settings) -> None:
-    """Raises UserError for settings that no run can have."""
+    """Raises UserError for settings outside their range."""
     some = settings.alphas or settings.checkpoints or settings.base_checkpoints
     require(bool(some), "give at least one of --alphas, --checkpoints and --base_checkpoints")
     outside = [alpha for alpha in settings.alphas if not 0 <= alpha <= 1]
@@ -248,12 +276,12 @@ def main(settings: Settings) -> int:
     answers = choose_answers(texts, settings.max_answers, settings.seed, broken)
     whose = describe_run(texts)[0] if texts.is_dir() else texts.name
     read = f"{len(answers)} answers of {whose} to {len({answer['question_id'] for answer in answers})} problems"
-    print(f"read are {read} ({texts})")
-    readers = list_readers(settings)
+    print(f"read {read} ({texts})")
+    readers = list_readers(settings.pick(Checkpoints))
     about = {"settings": dict(settings), "unit": "nats a token", "read": read}
-    summaries = read_all(readers, answers, settings, about)
-    differences = compare(readers, summaries)
     path = Path(settings.output + ".json")
+    summaries = read_all(readers, answers, settings.pick(Reading), path, about)
+    differences = compare(readers, summaries)
     records.write_json(path, {**about, "checkpoints": summaries, "differences": differences})
     suffixes = [f".{name}" for name in settings.formats]
     draw(summaries, settings.bin, read, Path(settings.output), suffixes)

@@ -1,8 +1,8 @@
-"""How diverse the answers of runs are: each measure of analysis/measures/diversity.py with its 95 % interval, in one picture.
+"""Measures how diverse the answers of runs are, by every measure of analysis/measures/diversity.py, with 95 % intervals.
 
-Reads the raw and converted answers of the runs, and the embeddings that analysis/embed.py made; without these the
-measures of embeddings are left out. Only what every run answers is compared, on equal numbers of answers. Prints each
-measure of each run and the paired difference of every two, and writes them as JSON and as a picture.
+Reads the raw and converted answers of the runs and the embeddings that analysis/embed.py made; without embeddings,
+their measures are left out. Compares only problems that every run answers, on equal numbers of answers. Prints each
+measure of each run and the paired difference of every two runs, and writes them as JSON and as a picture.
 
     python analysis/measure_diversity.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
 """
@@ -15,14 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # Python looks for modules beside a script, and ours lie one folder up
+if __name__ == "__main__":  # Python looks for modules beside a script; ours are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
 from analysis.embeddings.files import SOURCES
-from analysis.measures.diversity import MEASURES, Measured, Vectors, measure_alike
-from analysis.reading.answers import Answer, load_answers, load_embeddings, require_same_problems
+from analysis.measures.diversity import MEASURES, RunDiversity, measure_runs
+from analysis.reading.answers import Answer, load_answers, require_same_problems
+from analysis.reading.vectors import Vectors, load_embeddings
 from hindsight.errors import require
 from hindsight.files import answer_files, records
 from hindsight.files.runs import read_run
@@ -33,16 +34,39 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
-LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model that run.json names
+LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model in its run.json
 OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
-WHAT = "converted"             # the texts whose embeddings are compared: converted, generated or code
+WHAT = "converted"             # texts whose embeddings are compared: converted, generated or code
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
-WIDTH = 6.9                    # of the picture, in inches: 6.9 is two columns of a paper, 3.3 one
+WIDTH = 6.9                    # width of the picture in inches: 6.9 is two columns of a paper, 3.3 one
 # fmt: on
+
+Estimates = dict[str, dict[str, Estimate]]  # by run and measure
 
 
 @dataclass(frozen=True)
-class Run:
+class Options:
+    """The settings, as the script uses them."""
+
+    input_dirs: tuple[str, ...]
+    labels: tuple[str, ...]
+    output: str
+    what: str
+    formats: tuple[str, ...]
+    width: float
+
+    def __post_init__(self) -> None:
+        require(bool(self.input_dirs), "give at least one folder by --input_dirs")
+        count = len(self.labels or self.input_dirs)
+        require(count == len(self.input_dirs), f"{count} labels for {len(self.input_dirs)} INPUT_DIRS")
+        require(self.what in SOURCES, f"WHAT is one of {', '.join(SOURCES)}, not {self.what!r}")
+        require(self.width >= 1.65, f"WIDTH is at least 1.65 inches, the width of one panel, not {self.width}")
+        unknown = set(self.formats) - {"pdf", "png", "svg"}
+        require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True)
+class LabelledRun:
     """A run with its answers and their embeddings; alpha: of a merged model, else None."""
 
     label: str
@@ -52,54 +76,55 @@ class Run:
     vectors: Vectors
 
 
-def read_runs(settings: Settings) -> list[Run]:
-    """The runs that INPUT_DIRS names. Raises UserError for what is missing or broken, and for labels that are alike."""
-    labels = settings.labels or [""] * len(settings.input_dirs)
-    require(len(labels) == len(settings.input_dirs), f"{len(labels)} labels for {len(settings.input_dirs)} INPUT_DIRS")
+def read_runs(options: Options) -> list[LabelledRun]:
+    """The runs in INPUT_DIRS. Raises UserError when a run is missing or broken, or two have the same label."""
     runs = []
-    for folder, label in zip(map(Path, settings.input_dirs), labels, strict=True):
+    for folder, label in zip(
+        map(Path, options.input_dirs), options.labels or [""] * len(options.input_dirs), strict=True
+    ):
         own, alpha = describe_run(folder)
         answers = load_answers(folder, label or own)
-        vectors: Vectors = {}
-        if answer_files.list_files(folder, "embedded"):
-            vectors = load_embeddings(folder, settings.what)
-        runs.append(Run(label or own, folder, alpha, answers, vectors))
+        embedded = answer_files.list_files(folder, "embedded")
+        runs.append(
+            LabelledRun(label or own, folder, alpha, answers, load_embeddings(folder, options.what) if embedded else {})
+        )
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
     require_same_problems({str(run.folder): run.answers for run in runs})
     require(not twice, f"two runs are called {', '.join(twice)}; give each of INPUT_DIRS a name by --labels")
     return runs
 
 
-def require_one_embedding(runs: Sequence[Run]) -> None:
-    """Raises UserError when runs were embedded by different models, as their run.json says."""
+def require_one_embedding_model(runs: Sequence[LabelledRun]) -> None:
+    """Raises UserError when runs were embedded by different models, by their run.json."""
     models = {}
     for run in runs:
         step = (read_run(run.folder) or {"steps": {}})["steps"].get("embed.py")
         if run.vectors and step:
             models.setdefault(step["settings"]["embedding_model"], run.label)
-    said = ", ".join(f"{label} by {model}" for model, label in models.items())
-    require(len(models) < 2, f"embeddings of different models cannot be compared: {said}; embed all runs by one")
+    names = ", ".join(f"{label} by {model}" for model, label in models.items())
+    require(len(models) < 2, f"embeddings of different models cannot be compared: {names}; embed all runs by one")
 
 
-def remarks(runs: Sequence[Run], measured: dict[str, Measured]) -> list[str]:
-    """What the measures rest on and what is left out, in sentences."""
-    said = []
+def remarks(runs: Sequence[LabelledRun], measured: dict[str, RunDiversity]) -> list[str]:
+    """Sentences on what the measures rest on and what is left out."""
+    sentences = []
     for run in runs:
         counts = measured[run.label].counts
-        said.append(
-            f"{run.label}: of {len(run.answers)} answers {counts['texts']} are compared, "
-            f"{counts['programs']} of them by their programs, {counts['embeddings']} by their embeddings"
+        sentences.append(
+            f"{run.label}: compared {counts['texts']} of {len(run.answers)} answers, "
+            f"{counts['programs']} by their programs, {counts['embeddings']} by their embeddings"
         )
     for run in (run for run in runs if not run.vectors):
-        said.append(f"{run.label} has no embeddings; make them by: python analysis/embed.py --input_dir {run.folder}")
+        command = f"python analysis/embed.py --input_dir {run.folder}"
+        sentences.append(f"{run.label} has no embeddings; make them with: {command}")
     missing = [name for name in MEASURES if name not in measured[runs[0].label].estimates()]
     if missing:
-        said.append(f"left out, as not every run has two of what they compare: {', '.join(missing)}")
-    return said
+        sentences.append(f"left out, as a run lacks two answers to compare per problem: {', '.join(missing)}")
+    return sentences
 
 
-def table(estimates: dict[str, dict[str, Estimate]], sign: str = "") -> str:
-    """Estimates as text: a row a measure, a column a run, and on how many problems."""
+def table(estimates: Estimates, sign: str = "") -> str:
+    """Estimates as text: a row per measure, a column per run, and the number of problems."""
     first = next(iter(estimates.values()))
     columns = [["measure", *first]]
     columns += [[label, *(each.text(sign) for each in found.values())] for label, found in estimates.items()]
@@ -111,8 +136,8 @@ def table(estimates: dict[str, dict[str, Estimate]], sign: str = "") -> str:
     )
 
 
-def differences(measured: dict[str, Measured]) -> dict[str, dict[str, dict[str, Estimate]]]:
-    """The paired differences of every two runs: by the earlier run, which is subtracted, by the later, by measure."""
+def differences(measured: dict[str, RunDiversity]) -> dict[str, Estimates]:
+    """The paired differences of every two runs: by the earlier run, which is subtracted, the later run, and measure."""
     labels = list(measured)
     return {
         other: {one: measured[one].minus(measured[other]) for one in labels[place + 1 :]}
@@ -121,12 +146,9 @@ def differences(measured: dict[str, Measured]) -> dict[str, dict[str, dict[str, 
 
 
 def as_json(
-    runs: Sequence[Run],
-    measured: dict[str, Measured],
-    estimates: dict[str, dict[str, Estimate]],
-    found: dict[str, dict[str, dict[str, Estimate]]],
+    runs: Sequence[LabelledRun], measured: dict[str, RunDiversity], estimates: Estimates, found: dict[str, Estimates]
 ) -> dict[str, Any]:
-    """The numbers: what they are, and what they rest on."""
+    """The numbers for the JSON file, with what they rest on."""
     return {
         "measures": MEASURES,
         "runs": [
@@ -149,41 +171,37 @@ def as_json(
     }
 
 
-def draw(runs: Sequence[Run], estimates: dict[str, dict[str, Estimate]], settings: Settings) -> None:
+def draw(runs: Sequence[LabelledRun], estimates: Estimates, options: Options) -> None:
     """The picture, as OUTPUT in each format."""
-    from matplotlib import rc_context  # here, as bad input is said sooner without it
+    from matplotlib import rc_context  # here, so that bad input is reported before this slow import
 
-    from analysis.display.figures import draw_measures
+    from analysis.display.diversity_figures import draw_measures
 
     others = [run for run in runs if run.alpha is None]
-    looks = {run.label: line_style(run.alpha, others.index(run) if run in others else 0) for run in runs}
+    styles = {run.label: line_style(run.alpha, others.index(run) if run in others else 0) for run in runs}
     with rc_context(PRINT_STYLE):
-        figure = draw_measures(estimates, looks, settings.width)
-        save_figure(figure, Path(settings.output), [f".{name}" for name in settings.formats])
+        figure = draw_measures(estimates, styles, options.width)
+        save_figure(figure, Path(options.output), [f".{name}" for name in options.formats])
 
 
 def main(settings: Settings) -> int:
-    require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
-    require(settings.what in SOURCES, f"WHAT is one of {', '.join(SOURCES)}, not {settings.what!r}")
-    require(settings.width >= 1.65, f"WIDTH is at least 1.65 inches, a panel's, not {settings.width}")
-    unknown = set(settings.formats) - {"pdf", "png", "svg"}
-    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
-    runs = read_runs(settings)
-    require_one_embedding(runs)
+    options = settings.pick(Options)
+    runs = read_runs(options)
+    require_one_embedding_model(runs)
     answers = {run.label: run.answers for run in runs}
     watch = partial(tqdm, unit="problem", leave=False)
-    measured = measure_alike(answers, {run.label: run.vectors for run in runs}, watch)
+    measured = measure_runs(answers, {run.label: run.vectors for run in runs}, watch)
     estimates = {label: each.estimates() for label, each in measured.items()}
-    found, output = differences(measured), Path(settings.output)
+    found, output = differences(measured), Path(options.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    draw(runs, estimates, settings)
+    draw(runs, estimates, options)
     numbers = as_json(runs, measured, estimates, found)
     records.write_json(output.with_name(f"{output.name}.json"), {"settings": dict(settings), **numbers})
     print(table(estimates))
     for other, by_run in found.items():
         print(f"\ndifference to {other}, paired by problem\n{table(by_run, '+')}")
     print("\n".join(["", *remarks(runs, measured)]))
-    print(f"picture: {', '.join(f'{output}.{name}' for name in settings.formats)}; numbers: {output}.json")
+    print(f"picture: {', '.join(f'{output}.{name}' for name in options.formats)}; numbers: {output}.json")
     return 0
 
 

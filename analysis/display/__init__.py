@@ -1,4 +1,4 @@
-"""Figures and tables of the notebooks.
+"""The figures and tables of the notebooks. Computes no measure.
 
 May import `analysis.reading`, `analysis.measures` and `hindsight`.
 """

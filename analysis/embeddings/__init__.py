@@ -1,4 +1,4 @@
-"""Embedding models and the files that hold embeddings.
+"""Embedding models, and the files of a run folder that hold embeddings.
 
 May import `hindsight`.
 """

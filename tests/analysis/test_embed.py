@@ -21,8 +21,8 @@ from embedding_server import (
 )
 from scripts import run_script
 
-from analysis.measures.diversity import pairwise_similarities
-from analysis.reading import answers
+from analysis.measures.embedding_diversity import pairwise_similarities
+from analysis.reading import vectors
 from hindsight.curation.selection import answer_distances
 from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, embedded_path, list_files
@@ -73,7 +73,7 @@ def test_a_broken_file_is_named_and_the_others_are_embedded_and_cut_texts_counte
     result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
     assert result.returncode == 1
     assert "3 embedded by all-MiniLM-L6-v2, 2 not" in result.stdout
-    assert "longer than the model's 256 tokens, and cut there: 2 generated, 1 converted" in result.stdout
+    assert "longer than the model's 256 tokens and cut there: 2 generated, 1 converted" in result.stdout
     assert "converted_question_2_sample_0.json is not whole JSON" in result.stdout
     assert "converted_question_3_sample_0.json" in result.stdout
     assert list(list_files(tmp_path, "embedded")) == [(1, 0), (1, 1), (1, 2)]
@@ -129,8 +129,8 @@ def test_another_model_is_refused_or_embeds_everything_anew(server, tmp_path):
         (("--embedding_model", "no-such-model"), "there is no sentence-transformers model 'no-such-model'"),
         (("--embedding_url", "http://127.0.0.1:9/v1"), "no server answers"),
         (("--batch_size", "0"), "BATCH_SIZE is at least 1"),
-        (("--what", "codes"), "WHAT has some of generated, converted, code, not 'codes'"),
-        (("--what",), "WHAT has some of"),
+        (("--what", "codes"), "WHAT is some of generated, converted, code, not 'codes'"),
+        (("--what",), "WHAT is some of"),
         (("--concurrency", "0"), "CONCURRENCY is 1 or more"),
         (("--budget", "much"), "BUDGET is"),
     ],
@@ -194,13 +194,13 @@ def test_readers_leave_out_answers_without_a_program_and_files_without_the_kind(
     write_answer(folder, 7, 1, "raw", render("hm", "none"))
     server.longest = 1000
     assert embed_by_api(folder, server, "--what", "code").returncode == 0
-    assert list(answers.load_embeddings(folder, "code")) == [(7, 0)]
+    assert list(vectors.load_embeddings(folder, "code")) == [(7, 0)]
     with pytest.raises(UserError, match="lacks converted_embedding; .* --what converted"):
-        answers.load_embeddings(folder)
+        vectors.load_embeddings(folder)
     files = list(list_files(folder, "converted").values())
     assert answer_distances(files)[0] == "by code tokens"
     assert embed_by_api(folder, server).returncode == 0
-    assert (len(answers.load_embeddings(folder)), answer_distances(files)[0]) == (2, "by embedding")
+    assert (len(vectors.load_embeddings(folder)), answer_distances(files)[0]) == (2, "by embedding")
 
 
 def test_with_a_key_the_default_is_the_api_and_its_cost_is_said_before_and_after(server, tmp_path):

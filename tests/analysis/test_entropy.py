@@ -98,7 +98,7 @@ def test_texts_of_a_file_are_read_each_a_problem_and_broken_lines_are_named(meas
     result, found = measure("--input_dir", path, "--alphas", "--checkpoints", checkpoints[1], "--formats", "svg")
     assert result.returncode == 1, result.stderr
     for sentence in (
-        "line 3 is no object with prompt and generated_text",
+        "line 3 is not an object with prompt and generated_text",
         "line 4: prompt is text or messages",
         "line 5 is not JSON",
     ):
@@ -133,5 +133,5 @@ def test_bad_input_ends_in_one_sentence(run, measure, flags, sentence):
 def test_another_scripts_file_is_not_written_over(run, measure, tmp_path):
     write_json(tmp_path / "out.json", {"ks": [1]})
     result, _ = measure("--input_dir", run, "--alphas", 1, "--output", tmp_path / "out")
-    assert (result.returncode, "it is not of this script" in result.stderr) == (2, True)
+    assert (result.returncode, "this script did not write it" in result.stderr) == (2, True)
     assert json.loads((tmp_path / "out.json").read_text()) == {"ks": [1]}

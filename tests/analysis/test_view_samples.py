@@ -10,7 +10,10 @@ import pytest
 from browser import CHROMIUM, Browser
 from scripts import ROOT, run_script
 
-from analysis.view_samples import anatomy, model_of, pack, prompt_parts
+from analysis.page.page import pack
+from analysis.page.shown_record import prompt_parts
+from analysis.page.text_parts import text_parts
+from analysis.view_samples import model_of
 from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import write_json
 from hindsight.text.uniform_format import render
@@ -127,7 +130,7 @@ def test_the_same_answers_give_the_same_bytes_and_no_script_but_the_pages(runs, 
 
 def test_max_answers_are_the_first_of_each_run_and_the_others_are_counted(runs, tmp_path):
     result = view(runs, tmp_path / "page.html", "--max_answers", 1)
-    assert (result.returncode, "2 more are left out by MAX_ANSWERS" in result.stdout) == (0, True)
+    assert (result.returncode, "MAX_ANSWERS leaves out 2 more" in result.stdout) == (0, True)
     index, _ = read_page(tmp_path / "page.html")
     assert [row[:3] for row in index["rows"]] == [[0, 1, 0], [1, 1, 0]]
     assert index["missing"] == {"left out by MAX_ANSWERS": 2, "in broken files": 0}
@@ -165,7 +168,7 @@ def test_bad_input_ends_in_one_sentence(runs, tmp_path, folders, flags, sentence
 
 def kinds(text):
     """The pieces of a text with their kinds, and its thought."""
-    found, starts = anatomy(text), [0]
+    found, starts = text_parts(text), [0]
     starts += [end for _, end in found["parts"]]
     pieces = [(kind, text[start:end]) for (kind, end), start in zip(found["parts"], starts, strict=False)]
     return pieces, found["thought"] and text[slice(*found["thought"])]
@@ -242,7 +245,7 @@ def test_the_address_filters_and_the_counts_are_shown(browser, page):
     ):
         browser.open(page, f"#{address}")
         assert browser.text("#count").startswith(f"{count} of 4 answers"), address
-    assert "No answer is like that" in browser.text("#answer")
+    assert "No answer matches these filters" in browser.text("#answer")
 
 
 def test_answers_that_the_page_has_not_are_counted_on_it(browser, runs, tmp_path):
@@ -308,7 +311,7 @@ def test_sections_stay_as_the_reader_left_them(browser, page):
 def test_writers_are_marked_by_characters_as_python_counts_them(browser, page):
     browser.open(page, "#run=turns")
     assert (browser.text(".thought .instruct"), browser.text(".thought .base")) == ("\U0001f600A", "B\U0001f601")
-    assert "the base model wrote it" in browser.text("#answer")
+    assert "written by the base model" in browser.text("#answer")
 
 
 def test_five_thousand_answers_are_listed_with_few_rows_in_the_page(browser, tmp_path):
@@ -326,6 +329,6 @@ def test_five_thousand_answers_are_listed_with_few_rows_in_the_page(browser, tmp
 
 
 def test_the_pages_script_can_stand_in_html():
-    script = (ROOT / "analysis" / "view_samples.js").read_text()
+    script = (ROOT / "analysis" / "page" / "answers.js").read_text()
     assert not re.search(r"</script|<!--|innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|http", script)
     assert not re.search("[<>&]", pack({"text": HOSTILE}))

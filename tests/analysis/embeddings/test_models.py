@@ -52,7 +52,7 @@ def test_numbers_that_are_not_finite_are_no_embedding(server, tmp_path, monkeypa
     monkeypatch.setattr(embedding_server, "numbers", lambda text: [0.5, None] if text == "text 1" else real(text))
     result = embed_by_api(tmp_path, server)
     assert (result.returncode, list(list_files(tmp_path, "embedded"))) == (1, [(7, 0)])
-    assert "no list of finite numbers: converted_question_7_sample_1.json" in result.stdout
+    assert "not a list of finite numbers: converted_question_7_sample_1.json" in result.stdout
 
 
 def test_what_a_server_refuses_for_now_is_asked_again(server, tmp_path):
@@ -109,7 +109,7 @@ def test_a_vllm_server_cuts_by_its_own_tokenizer_and_the_cut_texts_are_counted(s
     result = run_script(SCRIPT, *flags, **OFFLINE)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"model: any at {server.url}, its only model" in result.stdout
-    assert "longer than the model's 100 tokens, and cut there: 2 generated" in result.stdout
+    assert "longer than the model's 100 tokens and cut there: 2 generated" in result.stdout
     for index, size in enumerate((97, 98, 98, 98)):
         record = json.loads(embedded_path(tmp_path, 7, index).read_text())
         assert record["generated_embedding"] == pytest.approx(numbers(f"{index}" * size))
@@ -146,7 +146,7 @@ def test_texts_too_long_for_openai_are_cut_by_tiktoken_to_the_token(server, voca
     flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
     result = run_script(SCRIPT, *flags, **OFFLINE | {"OPENAI_BASE_URL": server.url})
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "longer than the model's 8,191 tokens, and cut there: 1 generated, 1 converted" in result.stdout
+    assert "longer than the model's 8,191 tokens and cut there: 1 generated, 1 converted" in result.stdout
     assert vector(tmp_path, 7, 0) == pytest.approx(numbers(fits))
     assert vector(tmp_path, 7, 1) == pytest.approx(numbers(encoding.encode(longer)[:OPENAI_TOKENS]))
     assert vector(tmp_path, 7, 2) == pytest.approx(numbers("short"))

@@ -1,9 +1,9 @@
-"""The paper's figures beside a run's, and verdicts by its checker's rules: on a run whose programs show its faults."""
+"""The paper's shares and its checker's rules, on a run whose programs show the checker's faults."""
 
 import pytest
 from scripts import write_converted
 
-from analysis.measures import paper_figures
+from analysis.measures import paper_figures, paper_rules
 from analysis.reading.answers import load_runs
 from hindsight.files.records import write_json
 
@@ -18,7 +18,7 @@ PROGRAMS = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run of two problems: the four programs, and for the second one an answer that could not be converted."""
+    """A run of two problems: four programs for the first, an unconverted answer to the second."""
     monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
     for index, (program, (reason, _)) in enumerate(PROGRAMS.items()):
         more = {"correctness": not reason, "correctness_reason": reason}
@@ -28,21 +28,21 @@ def run(tmp_path, monkeypatch):
     return load_runs(("merged",))
 
 
-def test_its_rules_call_broken_programs_correct_and_the_runs_files_stay(run, tmp_path):
+def test_the_papers_rules_accept_broken_programs_and_leave_the_runs_files_unchanged(run, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    verdicts = paper_figures.judge_by_the_papers_rules("merged")
+    verdicts = paper_rules.judge_by_the_papers_rules("merged")
     assert verdicts == {(0, index): theirs for index, (_, theirs) in enumerate(PROGRAMS.values())}
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
-    (row,) = paper_figures.compare_rules(run, {"merged": verdicts})
+    (row,) = paper_rules.compare_rules(run, {"merged": verdicts})
     assert row == {
         "run": "merged",
         "answers": 5,
-        paper_figures.BY_BOTH: 1,
-        paper_figures.BY_THE_PAPER: 2,
-        "which are": "syntax error 1, runtime error 1",
-        paper_figures.BY_OURS: 0,
+        paper_rules.BY_BOTH: 1,
+        paper_rules.ONLY_PAPER: 2,
+        "our verdicts on these": "syntax error 1, runtime error 1",
+        paper_rules.ONLY_OURS: 0,
     }
-    both = paper_figures.pass_at_k_by_both(run, {"merged": verdicts}, 1)["merged"]
+    both = paper_rules.pass_at_k_by_both(run, {"merged": verdicts}, 1)["merged"]
     assert both["ours"].mean == pytest.approx((1 / 4 + 0) / 2)
     assert both["the paper's"].mean == pytest.approx((3 / 4 + 0) / 2)
 
@@ -51,4 +51,4 @@ def test_shares_are_means_over_problems(run):
     shares = paper_figures.shares_by_alpha({0.7: run["merged"]})
     assert shares["correct"][0.7].mean == pytest.approx((1 / 4 + 0) / 2)
     assert shares["without code"][0.7].mean == pytest.approx((0 + 1) / 2)
-    assert shares.keys() == paper_figures.PAPER.keys()
+    assert shares.keys() == paper_figures.PUBLISHED.keys()

@@ -1,10 +1,10 @@
 "use strict";
-// The list of answers on the left, one of them on the right; which, and the filters, are in the address after the #.
-// What a model wrote goes into the page by textContent alone, so that nothing of it is ever read as HTML.
+// The list of answers is on the left, one answer on the right. The address after the # names the answer and the filters.
+// What a model wrote enters the page only by textContent, so none of it is ever read as HTML.
 
-const ROW_HEIGHT = 46;  // pixels, as the style says
-const KEPT_CHUNKS = 8;  // unpacked chunks that are kept
-const WAIT = 250;       // milliseconds after the last key before a search begins
+const ROW_HEIGHT = 46;  // pixels, as in the style
+const KEPT_CHUNKS = 8;  // unpacked chunks kept in memory
+const WAIT = 250;       // milliseconds between the last key and the search
 
 const byId = (id) => document.getElementById(id);
 const index = JSON.parse(byId("index").textContent);
@@ -15,9 +15,9 @@ const rows = index.rows.map(([run, problem, sample, verdict, tokens], number) =>
 const places = new Map(rows.map((row) => [address(row), row.number]));
 
 const state = { run: "", verdict: "", problem: "", search: "", answer: "", raw: "", side: "" };
-const opened = new Map();  // which folded sections are open, by their heading
-let shown = [];            // numbers of the rows that the filters leave
-let chosen = -1;           // number of the row on the right
+const opened = new Map();  // the folded sections that the reader opened or closed, by heading
+let shown = [];            // numbers of the rows that pass the filters
+let chosen = -1;           // number of the row shown on the right
 let found = { words: "", rows: null };
 
 function address(row) {
@@ -31,7 +31,7 @@ function element(tag, className, text) {
   return made;
 }
 
-// The answers, unpacked a chunk at a time
+// The answers, unpacked one chunk at a time
 
 const unpacked = new Map();
 
@@ -66,12 +66,12 @@ async function answerOf(row) {
 
 // Filters
 
-const isGood = (verdict) => verdict === "correct";
+const isCorrect = (verdict) => verdict === "correct";
 
 function passes(row) {
   return (!state.run || index.runs[row.run][0] === state.run)
     && (!state.problem || String(row.problem) === state.problem)
-    && (!state.verdict || row.verdict === state.verdict || (state.verdict === "not correct" && !isGood(row.verdict)))
+    && (!state.verdict || row.verdict === state.verdict || (state.verdict === "not correct" && !isCorrect(row.verdict)))
     && (!state.search || found.rows.has(row.number));
 }
 
@@ -96,7 +96,7 @@ async function search(words) {
 async function filter() {
   if (state.search && found.words !== state.search && !(await search(state.search))) return;
   shown = rows.filter(passes).map((row) => row.number);
-  const right = shown.filter((number) => isGood(rows[number].verdict)).length;
+  const right = shown.filter((number) => isCorrect(rows[number].verdict)).length;
   const number = (value) => value.toLocaleString("en");
   const missing = Object.entries(index.missing).filter(([, count]) => count).map(([why, count]) =>
     `; ${number(count)} more ${why}`);
@@ -108,7 +108,7 @@ async function filter() {
   document.documentElement.dataset.shown = shown.length;
 }
 
-// The list: only the rows in sight are in the page
+// The list: the page holds only the rows in sight
 
 function drawList() {
   const list = byId("list");
@@ -136,8 +136,8 @@ function drawRow(row, place) {
 }
 
 function verdictMark(verdict) {
-  const mark = isGood(verdict) ? "✓" : verdict.startsWith("not ") ? "–" : "✗";
-  return element("span", isGood(verdict) ? "correct" : mark === "✗" ? "incorrect" : "quiet", `${mark} ${verdict}`);
+  const mark = isCorrect(verdict) ? "✓" : verdict.startsWith("not ") ? "–" : "✗";
+  return element("span", isCorrect(verdict) ? "correct" : mark === "✗" ? "incorrect" : "quiet", `${mark} ${verdict}`);
 }
 
 function runName(number) {
@@ -166,7 +166,7 @@ function step(by) {
 
 async function showAnswer() {
   const number = chosen, main = byId("answer");
-  if (number < 0) return main.replaceChildren(element("p", "quiet", "No answer is like that."));
+  if (number < 0) return main.replaceChildren(element("p", "quiet", "No answer matches these filters."));
   const row = rows[number], siblings = index.runs.map((_, run) => siblingOf(row, run)).filter(Boolean);
   const columns = state.side ? siblings : [row];
   const answers = await Promise.all(columns.map(answerOf));
@@ -215,7 +215,7 @@ function answerSection(row, answer) {
   if (answer.converted && !state.raw) section.append(drawText(answer.converted, [], false));
   const raw = [...legend(answer), drawText(answer.raw, answer.segments, true)];
   if (state.raw || !answer.converted) section.append(...raw);
-  else if (answer.segments.length) section.append(folded("Raw answer", raw, "who wrote what", true));
+  else if (answer.segments.length) section.append(folded("Raw answer", raw, "by writer", true));
   section.append(folded("Record", [textBlock(answer.record)]));
   return section;
 }
@@ -237,7 +237,7 @@ function failedTest({ failed, passed }) {
 function legend({ segments }) {
   if (!segments.length) return [];
   const line = element("p", "quiet");
-  const rest = ": the base model wrote it; plain: the instruct model; grey: prompted";
+  const rest = ": written by the base model; plain: by the instruct model; grey: part of the prompt";
   line.append(element("span", "base", "underlined"), rest);
   return [line];
 }
@@ -245,7 +245,7 @@ function legend({ segments }) {
 function folded(heading, content, more = "", first = false) {
   const made = element("details"), name = element("summary", "", more ? `${heading}: ${more}` : heading);
   made.open = opened.has(heading) ? opened.get(heading) : first;
-  name.addEventListener("click", () => opened.set(heading, !made.open));  // what the reader did, and nothing else
+  name.addEventListener("click", () => opened.set(heading, !made.open));  // only what the reader did
   made.append(name, ...content);
   return made;
 }
@@ -256,7 +256,7 @@ function textBlock(text) {
   return block;
 }
 
-// A text by its parts. Offsets come as Python's, which counts an emoji as one character and JavaScript as two.
+// A text by its parts. Offsets count as Python does: an emoji is one character there and two in JavaScript.
 
 function drawText({ text, parts, thought }, segments, isRaw) {
   const points = Array.from(text), box = element("div", isRaw ? "raw" : "");
@@ -273,7 +273,7 @@ function drawText({ text, parts, thought }, segments, isRaw) {
 }
 
 function thoughtSection(inner, parts, thought) {
-  const cutOff = thought[1] === parts[parts.length - 1][1];  // there is nothing but the thought, so it is open
+  const cutOff = thought[1] === parts[parts.length - 1][1];  // the answer is only a thought, so it is open
   return folded("Thought", [inner], `${(thought[1] - thought[0]).toLocaleString("en")} characters`, cutOff);
 }
 
@@ -312,7 +312,7 @@ function writeByWriter(parent, { points, writers }, type, start, end) {
   if (place < end) put(end, writers.length ? "unwritten" : "", "");
 }
 
-// Characters that cannot be seen, or turn the text around, are written as their numbers.
+// Characters that are invisible or reverse the direction of text are shown as their code points.
 
 const UNSEEN = /([\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Cs})/u;
 
@@ -323,7 +323,7 @@ function writeVisibly(parent, text) {
   });
 }
 
-// Python's tokens: pairs of a kind and its length in characters, in one pass over the text
+// Python's tokens as pairs of kind and length in characters, in one pass over the text
 
 const KEYWORDS = new Set(("False None True and as assert async await break class continue def del elif else except "
   + "finally for from global if import in is lambda nonlocal not or pass raise return try while with yield").split(" "));
@@ -388,7 +388,7 @@ function fillChoices() {
   const runs = index.runs.map(([name], run) => option(name, `${runName(run)} (${count((row) => row.run === run)})`));
   byId("run").append(option("", "all runs"), ...runs);
   const verdicts = index.verdicts.map((name) => option(name, `${name} (${count((row) => row.verdict === name)})`));
-  const wrong = option("not correct", `not correct (${count((row) => !isGood(row.verdict))})`);
+  const wrong = option("not correct", `not correct (${count((row) => !isCorrect(row.verdict))})`);
   byId("verdict").append(option("", "all verdicts"), wrong, ...verdicts);
   byId("problem").append(option("", "all problems"));
   for (const [problem, title] of index.titles) byId("problem").append(option(problem, `${problem}: ${title}`));

@@ -1,4 +1,4 @@
-"""Programs without their formatting and choice of names, and how many different ones there are."""
+"""How many different programs there are, where layout, comments and the choice of names make no difference."""
 
 import ast
 import warnings
@@ -11,21 +11,22 @@ from scipy.special import entr  # -x log x, 0 at 0
 
 
 def distinct_programs(programs: Sequence[str]) -> float:
-    """The share of programs that differ after `normalise`: 1 when all do. Raises ValueError when there are none."""
-    return len(_frequencies(programs)) / len(programs)
+    """Different programs after `normalise` per program: 1 when all differ. Raises ValueError without programs."""
+    return len(_shares(programs)) / len(programs)
 
 
 def effective_programs(programs: Sequence[str]) -> float:
-    """The exponential of the entropy of the frequencies of normalised programs: 1 when all are one, n when none are.
+    """The exponential of the entropy of the shares of normalised programs: 1 when all are equal, n when all differ.
 
-    The Vendi score (`analysis.measures.diversity.vendi_score`) under the kernel "the same normalised program"; in ecology the
-    Hill number of order 1 (Hill 1973, "Diversity and Evenness"). Raises ValueError when there are none.
+    This is the Vendi score (`analysis.measures.embedding_diversity.vendi_score`) under the kernel "the same normalised
+    program"; in ecology, the Hill number of order 1 (Hill 1973, "Diversity and Evenness"). Raises ValueError without
+    programs.
     """
-    return float(np.exp(entr(_frequencies(programs)).sum()))
+    return float(np.exp(entr(_shares(programs)).sum()))
 
 
-def _frequencies(programs: Sequence[str]) -> np.ndarray:
-    """The shares of the different normalised programs, [different ones], which make 1."""
+def _shares(programs: Sequence[str]) -> np.ndarray:
+    """The share of each different normalised program, [different programs]; they sum to 1."""
     if not programs:
         raise ValueError("no programs")
     return np.array(list(Counter(map(normalise, programs)).values())) / len(programs)
@@ -33,23 +34,23 @@ def _frequencies(programs: Sequence[str]) -> np.ndarray:
 
 @lru_cache(4096)
 def normalise(program: str) -> str:
-    """A program without its formatting, its comments and its choice of names; one that does not parse, as it is.
+    """A program without layout and comments, with its own names replaced; one that does not parse is kept, stripped.
 
-    Names that the program gives (variables, arguments, functions, classes, aliases of imports) become v0, v1, ... in
-    the order in which they first stand in it. The same name in two functions counts as one; attributes, keywords of
-    calls and names of modules are kept.
+    Names that the program binds (variables, arguments, functions, classes, aliases of imports) become v0, v1, ... in
+    order of first appearance. The same name in two functions counts as one. Attributes, keywords of calls and names of
+    modules are kept.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in the program are no concern of ours
+            warnings.simplefilter("ignore")  # about invalid escapes in the program
             tree = ast.parse(program)
-        given = {name for node in ast.walk(tree) for name in _names_given(node)}
-        return ast.unparse(_Renamer(given).visit(tree))
+        bound = {name for node in ast.walk(tree) for name in _bound_names(node)}
+        return ast.unparse(_Renamer(bound).visit(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return program.strip()
 
 
-def _names_given(node: ast.AST) -> list[str]:
+def _bound_names(node: ast.AST) -> list[str]:
     """The names that a node of a program binds."""
     match node:
         case ast.Name(id=name, ctx=ast.Store()):
@@ -66,22 +67,22 @@ def _names_given(node: ast.AST) -> list[str]:
 
 
 class _Renamer(ast.NodeVisitor):
-    """Gives the given names their new ones, in the order of the source."""
+    """Renames the bound names, in order of first appearance."""
 
     FIELDS = ("id", "arg", "name", "asname", "rest")
 
-    def __init__(self, given: set[str]):
-        self._given = given
+    def __init__(self, bound: set[str]):
+        self._bound = bound
         self._new: dict[str, str] = {}
 
     def visit(self, node: ast.AST) -> ast.AST:
         fields = () if isinstance(node, ast.keyword) else self.FIELDS
         for field in fields:
             name = getattr(node, field, None)
-            if name in self._given and not (isinstance(node, ast.alias) and field == "name"):
+            if name in self._bound and not (isinstance(node, ast.alias) and field == "name"):
                 setattr(node, field, self._rename(name))
         if isinstance(node, ast.Global | ast.Nonlocal):
-            node.names = [self._rename(name) if name in self._given else name for name in node.names]
+            node.names = [self._rename(name) if name in self._bound else name for name in node.names]
         self.generic_visit(node)
         return node
 

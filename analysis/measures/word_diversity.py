@@ -1,20 +1,20 @@
-"""How alike texts are by their words: distinct n-grams, and self-BLEU."""
+"""How similar texts are in their words: distinct n-grams and self-BLEU."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from sacrebleu.metrics import BLEU
+from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
-ORDER = 4  # the longest n-grams of self-BLEU
+ORDER = 4  # longest n-grams of self-BLEU
 _TOKENIZE = BLEU(tokenize="intl").tokenizer
 
 
 def distinct_n(texts: Sequence[Sequence[str]], n: int) -> float:
-    """Different n-grams of all texts together, over the number of all their tokens; 0 when there are no tokens.
+    """Different n-grams in all texts together, per token; 0 without tokens.
 
     Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models", section 5: distinct-1
-    and distinct-2, scaled by the number of tokens. It falls as texts get more, so compare equal numbers of them.
+    and distinct-2, scaled by the number of tokens. More texts give lower values, so compare equal numbers of texts.
     """
     tokens = sum(map(len, texts))
     grams = {tuple(text[start : start + n]) for text in texts for start in range(len(text) - n + 1)}
@@ -22,16 +22,17 @@ def distinct_n(texts: Sequence[Sequence[str]], n: int) -> float:
 
 
 def self_bleu(texts: Sequence[str]) -> float:
-    """The mean BLEU of each text against all others as its references: from 0 to 1, when each is as another.
+    """The mean BLEU of each text with all others as references, from 0 to 1 (every text has an equal).
 
-    Zhu et al. 2018, "Texygen: A Benchmarking Platform for Text Generation Models", section on Self-BLEU; BLEU as
-    sacrebleu has it for one sentence (Post 2018): n-grams up to ORDER, as many orders as the text has, exponential
-    smoothing. Its tokenization is "intl", for code: every punctuation mark that is not between digits, and every sign,
-    is a token; the usual "13a" keeps x-y together, and reads &lt; as <. Indentation is no token. A text without tokens
-    scores 1 if another has none, else 0. It rises as texts get more. Raises ValueError for fewer than two.
+    Zhu et al. 2018, "Texygen: A Benchmarking Platform for Text Generation Models", section on Self-BLEU, with
+    sacrebleu's sentence BLEU (Post 2018): n-grams up to ORDER, only the orders that the text has, exponential
+    smoothing. The tokenization is "intl", which suits code: every symbol, and every punctuation mark that is not
+    between digits, is a token; the usual "13a" keeps x-y together and reads &lt; as <. Indentation is not a token. A
+    text without tokens scores 1 if another has none, else 0. More texts give higher values. Raises ValueError for
+    fewer than two.
 
-    Each score is `BLEU.sentence_score`'s to the last place, but n-grams are counted once for all texts and not once
-    for each pair, so that 100 texts cost ten times what 10 cost.
+    Each score equals `BLEU.sentence_score` to the last digit, but n-grams are counted once for all texts instead of
+    once per pair: 100 texts cost ten times as much as 10.
     """
     if len(texts) < 2:
         raise ValueError("self-BLEU needs two texts")
@@ -50,14 +51,13 @@ def self_bleu(texts: Sequence[str]) -> float:
 
 
 def _matches(lines: Sequence[str], order: int) -> list[int]:
-    """How many of each line's n-grams of an order the other lines have, each at most as often as one of them has it.
+    """The number of each line's n-grams of an order that another line has, each counted up to its count there.
 
-    The most and second most often that a line has an n-gram say what the others have: a line that has it most often
-    is left with the second.
+    The two largest counts of an n-gram in any line suffice: a line that has the largest is compared with the second.
     """
     counted = [extract_all_word_ngrams(line, order, order)[0] for line in lines]
-    most: Counter = Counter()
-    second: Counter = Counter()
+    most: Counter[tuple[str, ...]] = Counter()
+    second: Counter[tuple[str, ...]] = Counter()
     for grams in counted:
         for gram, count in grams.items():
             if count > most[gram]:

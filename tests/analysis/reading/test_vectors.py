@@ -1,0 +1,18 @@
+"""Embeddings of run folders as arrays."""
+
+from toy_answers import make_answer
+
+from analysis.reading import vectors
+from hindsight.files.records import write_json
+
+
+def test_embeddings_stay_with_their_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    for question, index, value in ((1, 0, 5.0), (1, 2, 6.0), (2, 0, 7.0)):
+        path = tmp_path / "r" / f"converted_question_{question}_sample_{index}_with_embeddings.json"
+        path.parent.mkdir(exist_ok=True)
+        write_json(path, {"converted_embedding": [value, 1.0]})
+    found = vectors.load_embeddings(tmp_path / "r")
+    assert vectors.stack_by_problem(found)[1].tolist() == [[5, 1], [6, 1]]
+    chosen, rows = vectors.embedded_answers([make_answer(1, index) for index in range(3)], found, 1)
+    assert ([a.sample_index for a in chosen], rows.tolist()) == ([0, 2], [[5, 1], [6, 1]])
