@@ -39,9 +39,9 @@ def fenced(code: str) -> str:
 def find_code_blocks(text: str) -> tuple[CodeBlock, ...]:
     """Fenced code blocks in order (CommonMark 4.5): backticks or tildes, closed by at least as many of the same.
 
-    A block that is not closed reaches to the end of the text. A backtick fence's info string has no backtick. Unlike
-    CommonMark's, an opening fence may stand as far in as a list has put it; its code is then set as far out, and its
-    closing fence stands less than four columns further in, as a fence within the code does not.
+    An unclosed block extends to the end of the text. The info string of a backtick fence has no backtick. Unlike
+    CommonMark's, an opening fence may be indented by a list. Its code is then dedented as much, and its closing fence
+    is indented less than four columns more; a fence indented further belongs to the code.
     """
     blocks: list[CodeBlock] = []
     opening = None
@@ -64,10 +64,10 @@ def find_code_blocks(text: str) -> tuple[CodeBlock, ...]:
 
 
 def final_block(blocks: Sequence[CodeBlock]) -> CodeBlock | None:
-    """The block that holds the program of a solution: the last one that says it is Python, or else the last one.
+    """The block that holds the program of a solution: the last one marked as Python, or else the last one.
 
-    What a program reads and prints is often shown in a block after it: data without a bracket, an equals sign or a
-    statement is no program, whatever its fence says, while there is another.
+    Answers often show a program's input and output in a block after it. So a block without a bracket, an equals sign
+    or a statement does not count as a program while there is another, even if its fence names Python.
     """
     code = [block for block in blocks if looks_like_code(block.code)]
     python = [block for block in code if block.language in PYTHON]

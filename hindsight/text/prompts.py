@@ -1,10 +1,10 @@
 """What the models are asked: the one place where prompts are written.
 
-The shape is the paper's: a system message asks for a long thought and then a solution in named sections, the user
+The form is the paper's: a system message asks for a long thought and then a solution in named sections, the user
 message names the kind of task and gives the question; a base model gets the same as a transcript whose thought is
 already open. The tags come from `hindsight.text.uniform_format`, so prompts, answers and datasets always agree.
 
-A user's own prompts are a Jinja file with up to three blocks; a block that is not there is as here:
+A user's own prompts are a Jinja file with up to three blocks; a missing block keeps the text of this module:
 
     {% block system %}You are a careful programmer.{% endblock %}
     {% block user %}{{ task }} {{ question }} {% if starter_code %}Code: {{ starter_code }}{% endif %}{% endblock %}
@@ -55,15 +55,15 @@ BLOCKS = ("system", "user", "transcript")
 
 
 def task_of(problem: dict[str, Any]) -> str:
-    """The sentence that says of which kind the task is: standard input or a function."""
+    """The sentence that names the kind of task: standard input or a function."""
     name = function_name(problem)
     return CALL_TASK.format(name=name) if name else STDIN_TASK
 
 
 def user_prompt(problem: dict[str, Any]) -> str:
-    """The task's kind, the question and, where there is one, the starter code.
+    """The kind of task, the question and, if there is one, the starter code.
 
-    `problem` is a row of `hindsight.problem_sets.problems.load_problems`, with or without its tests.
+    `problem` is a row of `hindsight.problem_sets.selection.load_problems`, with or without its tests.
     """
     parts = [task_of(problem), problem["question"].strip()]
     starter = (problem.get("starter_code") or "").rstrip()
@@ -85,7 +85,7 @@ def base_prompt(problem: dict[str, Any]) -> str:
 class Prompts:
     """The prompts of a run: these, or with a Jinja file the user's own blocks; with or without a system message.
 
-    Raises UserError when the file is not there, is no template, or uses a name that there is not.
+    Raises UserError when the file is missing, is no template, or uses an unknown name.
     """
 
     def __init__(self, file: str = "", system_prompt: bool = True):
@@ -98,7 +98,7 @@ class Prompts:
         return [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
 
     def transcript(self, problem: dict[str, Any]) -> str:
-        """The text that a base model goes on with."""
+        """The text that a base model continues."""
         system, user = self._system_and_user(problem)
         own = self._block("transcript", problem, system=system, user=user)
         if own is not None:
@@ -115,7 +115,7 @@ class Prompts:
         return SYSTEM_PROMPT if own is None else own, user_prompt(problem) if user is None else user
 
     def _block(self, name: str, problem: dict[str, Any], **more: str) -> str | None:
-        """A block of the user's file for a problem, None when the file does not have it."""
+        """A block of the user's file for a problem, None if the file lacks it."""
         if self._template is None or name not in self._template.blocks:
             return None
         values = {

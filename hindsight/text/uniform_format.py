@@ -1,4 +1,4 @@
-"""The uniform format of an answer, the tags that dialects have for it, and code blocks.
+"""The uniform format of an answer, and the tags of other dialects.
 
 The uniform format, exactly:
 
@@ -15,8 +15,8 @@ The uniform format, exactly:
     <end_of_solution>
 
 Dialects: `<think>` (DeepSeek-R1, Qwen), `[begin_of_thought]` and `<|begin_of_thought|>` (the paper's repository,
-SkyThought), `<|begin_of_slow_thought|>` (STILL-2), and the uniform tags, each with its end and, but for
-`<think>`, its solution tags. `hindsight.conversion.reader` reads them.
+SkyThought), `<|begin_of_slow_thought|>` (STILL-2), and the uniform tags, each with its end tag and, except
+`<think>`, solution tags. `hindsight.conversion.reader` reads them.
 """
 
 import re
@@ -42,8 +42,8 @@ _SPELLINGS = ["<think>", "</think>"] + [
     for edge in ("begin", "end")
     for what in ("slow_thought", "thought", "solution")
 ]
-CACHED = 32  # texts whose tags and blocks are known: an answer's parts are looked at several times
-_LEAST_CUT = 3  # characters that are taken for the beginning of a tag
+CACHED = 32  # texts whose tags and blocks are kept, as the same parts of an answer are read several times
+_LEAST_CUT = 3  # the fewest characters that count as the beginning of a tag
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class Tag:
     end: int
 
     def opens(self, what: str) -> bool:
-        """Whether it is the first tag of a section."""
+        """Whether it begins a section of that kind."""
         return (self.edge, self.what) == ("begin", what)
 
     def closes(self, what: str) -> bool:
-        """Whether it is the last tag of a section."""
+        """Whether it ends a section of that kind."""
         return (self.edge, self.what) == ("end", what)
 
 
 def render(thought: str, solution: str) -> str:
-    """The uniform format of a thought and a solution; blank space around each is dropped."""
+    """The uniform format of a thought and a solution, each without surrounding blank space."""
     return (
         f"{BEGIN_THOUGHT}\n\n{thought.strip()}\n\n{END_THOUGHT}\n\n"
         f"{BEGIN_SOLUTION}\n\n{solution.strip()}\n\n{END_SOLUTION}"
@@ -73,14 +73,14 @@ def render(thought: str, solution: str) -> str:
 
 
 def split_uniform(text: str) -> tuple[str, str] | None:
-    """The thought and the solution of a text in the uniform format, None for a text that is not in it."""
+    """The thought and the solution of a text in the uniform format, None for other texts."""
     match = _UNIFORM.fullmatch(text.strip())
     return (match["thought"], match["solution"]) if match else None
 
 
 @lru_cache(CACHED)
 def find_tags(text: str) -> tuple[Tag, ...]:
-    """Every tag of every dialect in a text, in order, wherever it stands."""
+    """Every tag of every dialect in a text, in order."""
     return tuple(Tag(*_kind(match), match.start(), match.end()) for match in TAG.finditer(text))
 
 

@@ -67,7 +67,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 
 def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
     code = (
-        "import itertools, pathlib, sys; from hindsight.files import records\n"
+        "import itertools, pathlib, sys; from hindsight.files import answer_files, records\n"
         "for i in itertools.count(): records.write_json("
         "answer_files.sample_path(pathlib.Path(sys.argv[1]), i % 7, 0), {'number': i, 'text': 'x' * 300_000})"
     )
@@ -77,6 +77,7 @@ def test_a_process_killed_while_it_writes_leaves_whole_files_or_none(tmp_path):
             path.unlink()
         process = subprocess.Popen([sys.executable, "-c", code, tmp_path], env=environment)
         while len(list(tmp_path.glob("question_*"))) < files:
+            assert process.poll() is None
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -1,9 +1,9 @@
-"""The uniform format's tags, code blocks as CommonMark has them and as lists set them in, the program of an answer."""
+"""Code blocks by CommonMark and in lists, and the program of an answer."""
 
 import pytest
 
 from hindsight.text.code_blocks import extract_code, find_code_blocks
-from hindsight.text.uniform_format import find_tags, render, thought_opening, without_cut_tag
+from hindsight.text.uniform_format import render
 
 
 def test_code_blocks_close_with_the_same_fence_at_least_as_long():
@@ -45,30 +45,3 @@ def test_what_a_program_prints_is_not_the_program():
 
 def test_a_program_whose_block_is_not_closed_ends_at_the_tag():
     assert extract_code("<begin_of_solution>\n```python\nx = 1\n<end_of_solution>") == "x = 1\n"
-
-
-def test_tags_of_every_dialect_are_found_where_they_stand():
-    text = "<think>a</think>[begin_of_solution]<|end_of_solution|><begin_of_slow_thought>"
-    found = [(tag.edge, tag.what) for tag in find_tags(text)]
-    assert found == [("begin", "thought"), ("end", "thought"), ("begin", "solution"), ("end", "solution"), *found[:1]]
-    assert "".join(text[tag.start : tag.end] for tag in find_tags(text)) == text.replace("a", "")
-
-
-@pytest.mark.parametrize("cut", ["<end_of_so", "<|end_of_thought|", "[end_of_solution", "</thi", "<th"])
-def test_a_tag_that_the_limit_cut_off_is_taken_away(cut):
-    assert without_cut_tag(f"Done.\n{cut}") == "Done.\n"
-
-
-@pytest.mark.parametrize("text", ["a < b", "x[e", "<end_of_solution>", "end_of_so", "1 <"])
-def test_what_is_no_beginning_of_a_tag_stays(text):
-    assert without_cut_tag(text) == text
-
-
-def test_only_a_tag_that_opens_a_thought_at_the_end_is_an_opening():
-    assert thought_opening("Assistant: <think>\n") == "<think>\n"
-    assert (
-        thought_opening("<think>\nHm")
-        == thought_opening("</think>\n")
-        == thought_opening("<begin_of_solution>\n")
-        == ""
-    )
