@@ -9,10 +9,9 @@ import pytest
 from scripts import run_script
 from word_models import CHAT, PROBLEM, make_checkpoints, plain_entropies
 
-from analysis.entropy import Reader, identity
+from analysis.entropy import Reader, Reading, identity
 from analysis.measures.next_token_entropy import load_checkpoint
 from hindsight.files.records import write_json
-from hindsight.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,17 +76,17 @@ def test_the_script_writes_means_by_alpha_and_goes_on_with_what_is_not_there(run
 
 def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_path):
     folder = shutil.copytree(checkpoints[1], tmp_path / "model")
-    same = {"max_tokens": 0, "batch_tokens": 64, "bin": 10, "device": ""}
+    same = Reading(max_tokens=0, batch_tokens=64, bin=10, device="")
     answers = [{"prompt": "a", "generated_text": "b"}]
     reader = Reader("alpha 0.5", (str(checkpoints[0]), str(folder), 0.5, "lerp"), 0.5)
-    first = identity(reader, answers, Settings(same))
-    assert identity(reader, [{**answers[0], "metadata": {}}], Settings({**same, "seed": 1})) == first
-    assert identity(reader, [{"prompt": "a", "generated_text": "c"}], Settings(same)) != first
-    assert identity(reader, answers, Settings({**same, "max_tokens": 5})) != first
-    assert identity(replace(reader, source=(*reader.source[:2], 0.6, "lerp")), answers, Settings(same)) != first
+    first = identity(reader, answers, same)
+    assert identity(reader, [{**answers[0], "metadata": {}}], same) == first
+    assert identity(reader, [{"prompt": "a", "generated_text": "c"}], same) != first
+    assert identity(reader, answers, replace(same, max_tokens=5)) != first
+    assert identity(replace(reader, source=(*reader.source[:2], 0.6, "lerp")), answers, same) != first
     with (folder / "model-00001-of-00002.safetensors").open("ab") as file:
         file.write(b"x")
-    assert identity(reader, answers, Settings(same)) != first
+    assert identity(reader, answers, same) != first
 
 
 def test_texts_of_a_file_are_read_each_a_problem_and_broken_lines_are_named(measure, checkpoints, tmp_path):
@@ -99,7 +98,7 @@ def test_texts_of_a_file_are_read_each_a_problem_and_broken_lines_are_named(meas
     assert result.returncode == 1, result.stderr
     for sentence in (
         "line 3 is not an object with prompt and generated_text",
-        "line 4: prompt is text or messages",
+        "line 4: expected prompt as text or messages",
         "line 5 is not JSON",
     ):
         assert sentence in result.stdout
