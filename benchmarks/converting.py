@@ -1,10 +1,10 @@
-"""How many raw answers a second rules convert, in how much memory; what an LLM's reply costs, cut against rewritten.
+"""Measures the converter: files per second and memory by rules, and tokens of an LLM's reply in both modes.
 
-The answers are made here: a thought of some hundred words, with a draft in it, and a program, in every dialect. The
-script runs as a user runs it; its time is its whole run. A reply's tokens are those of the right reply in each mode
-(both are proved to give the same two sections), by the tokenizer of all-MiniLM-L6-v2.
+The answers are generated: a thought of some hundred words with a draft in it, and a program, in every dialect. The
+script runs as a user runs it, and its whole run is timed. Replies are the correct ones (both modes give the same two
+sections); their tokens are counted by the tokenizer of all-MiniLM-L6-v2.
 
-    python -m benchmarks.converting [FILES]     # 100,000 take two minutes, and 1 GB
+    python -m benchmarks.converting [FILES]     # 100,000 files take two minutes and 1 GB
 """
 
 import json
@@ -18,14 +18,14 @@ from statistics import mean
 
 from analysis.embeddings.models import packaged_minilm
 from benchmarks.client import anonymous_mib
-from hindsight.conversion.proof import prove
+from hindsight.conversion.fidelity import FidelityLimits, check_fidelity
 from hindsight.conversion.replies import sections_of
-from hindsight.files.runs import read_run
+from hindsight.files.runs import RUN_FILE
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, ANSWERS = 20_000, 200
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.1  # between two measurements of memory
 TEXT = "so we read each line and take the largest of all sums that we have seen, wait, no, first sort them; then"
 DIALECTS = (
     (f"{BEGIN_THOUGHT}\n\n", f"\n\n{END_THOUGHT}\n\n{BEGIN_SOLUTION}\n\n", f"\n\n{END_SOLUTION}"),
@@ -38,20 +38,20 @@ DIALECTS = (
 
 
 def thought(chance: random.Random) -> str:
-    """Some hundred words in lines, with a draft of the program."""
+    """Some hundred words in lines, with a draft of the program among them."""
     lines = [" ".join(chance.choices(TEXT.split(), k=chance.randint(5, 20))) for _ in range(chance.randint(10, 50))]
     lines.insert(len(lines) // 2, program(chance, "draft"))
     return "\n".join(lines)
 
 
 def program(chance: random.Random, name: str) -> str:
-    """A program of some lines, in a code block."""
+    """A program of some lines in a code block."""
     steps = "\n".join(f"    total += values[{chance.randint(0, 9)}] * {chance.randint(2, 99)}" for _ in range(12))
     return f"```python\ndef {name}(values):\n    total = 0\n{steps}\n    return total\n\n\nprint({name}([1] * 10))\n```"
 
 
 def write_answers(folder: Path, count: int) -> int:
-    """Raw answers as files of a run; returns their bytes."""
+    """Writes raw answers as files of a run; returns their size in bytes."""
     chance, size = random.Random(0), 0
     question = "You are given ten integers on one line. Print what is asked. " * 10
     for number in range(count):
@@ -71,18 +71,18 @@ def write_answers(folder: Path, count: int) -> int:
 
 
 def memory_of(pid: int) -> int:
-    """Memory of a process and of its children, in MiB."""
+    """The memory of a process and its children, in MiB."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return sum([anonymous_mib(int(each)) for each in [str(pid), *children]])
 
 
 def memory_by_tenths(process: subprocess.Popen) -> list[int]:
-    """Waits for the end of a process; its memory with its children's, in MiB, at each tenth of the time."""
+    """Waits until a process ends; its memory and its children's, in MiB, at each tenth of the run."""
     memory = []
     while process.poll() is None:
         try:
             memory.append(memory_of(process.pid))
-        except (OSError, StopIteration):  # one has just ended
+        except (OSError, StopIteration):  # a process has just ended
             continue
         finally:
             time.sleep(LOOK_SECONDS)
@@ -90,7 +90,7 @@ def memory_by_tenths(process: subprocess.Popen) -> list[int]:
 
 
 def measure_rules(files: int) -> None:
-    """Runs the script on that many files, by rules alone."""
+    """Runs the script on so many files, by rules only."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
         size = write_answers(folder, files)
@@ -99,7 +99,7 @@ def measure_rules(files: int) -> None:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             memory = memory_by_tenths(process)
         seconds = time.monotonic() - begin
-        step = read_run(folder)["steps"]["format_converter.py"]
+        step = json.loads((folder / RUN_FILE).read_text())["steps"]["format_converter.py"]
     print(f"converter: format_converter.py by rules, {files:,} files of {size / files / 1000:.1f} kB")
     print(f"  {step['converted']:,} converted, {step['missing']} missing, by {len(step['rules'])} rules")
     print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
@@ -107,7 +107,7 @@ def measure_rules(files: int) -> None:
 
 
 def measure_replies(answers: int) -> None:
-    """Tokens of a right reply, cut and rewritten, about answers that no rule decides: two programs and no tags."""
+    """Counts the tokens of correct replies in both modes, on answers that no rule decides: two programs, no tags."""
     from transformers import AutoTokenizer  # a slow import that only this needs
 
     tokenizer, chance = AutoTokenizer.from_pretrained(packaged_minilm()), random.Random(1)
@@ -122,7 +122,7 @@ def measure_replies(answers: int) -> None:
         found = set()
         for mode, reply in (("cut", json.dumps(quotes)), ("rewrite", json.dumps(whole))):
             sections = sections_of(reply, answer, mode, structured=True)
-            prove(answer, sections, min_kept=1.0, max_new=0)
+            check_fidelity(answer, sections, FidelityLimits(min_kept=1.0, max_new=0))
             found.add(sections)
             counts[mode].append(len(tokenizer.tokenize(reply)))
         assert len(found) == 1

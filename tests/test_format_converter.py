@@ -73,6 +73,18 @@ def test_the_output_can_go_to_another_folder(run_folder, convert, tmp_path):
     assert list_files(folder, "converted") == {}
 
 
+def test_an_output_folder_takes_the_conversions_of_one_input_folder_only(run_folder, convert, tmp_path):
+    first, second, output = run_folder(PLAIN, name="first"), run_folder(PLAIN, PLAIN, name="second"), tmp_path / "out"
+    assert convert(first, "--output_dir", output).returncode == 0
+    result = convert(second, "--output_dir", output)
+    assert (result.returncode, len(converted(output))) == (2, 1)
+    assert result.stderr == (
+        f"format_converter.py: {output} holds conversions of {first}; give {second} another OUTPUT_DIR\n"
+    )
+    (tmp_path / "link").symlink_to(first)
+    assert convert(tmp_path / "link" / ".." / "first", "--output_dir", output).returncode == 0
+
+
 def test_converted_answers_are_not_converted_again(run_folder, convert):
     folder = run_folder(PLAIN, loose(1))
     convert(folder)
@@ -128,7 +140,7 @@ def test_a_broken_file_is_named_and_the_others_are_converted(run_folder, ask):
     assert (result.returncode, len(converted(folder))) == (1, 2)
     assert "2 failed: a broken file: " in result.stdout
     assert "question_1_sample_0.json is not whole JSON" in result.stdout
-    assert "its generated_text is no text" in result.stdout
+    assert "generated_text is not a text" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -136,11 +148,11 @@ def test_a_broken_file_is_named_and_the_others_are_converted(run_folder, ask):
     [
         (["--input_dir", "no/such/folder"], "there is no folder no/such/folder"),
         (["--rules", "last"], "RULES is first, only or never"),
-        (["--rules", "never"], "RULES never wants a reformatting model"),
+        (["--rules", "never"], "RULES never needs a reformatting model"),
         (["--llm_mode", "copy"], "LLM_MODE is cut or rewrite"),
         (["--budget", "5"], 'BUDGET is "5 USD"'),
         (["--min_kept", 2], "MIN_KEPT lies in [0, 1]"),
-        (["--batch"], "BATCH wants a reformatting model"),
+        (["--batch"], "BATCH needs a reformatting model"),
         (["--batch", "--cache", ""], "BATCH keeps its replies in CACHE"),
         (["--llm_model", "gpt-4o-mini"], "gpt-4o-mini needs OPENAI_API_KEY"),
         (["--llm_url", "http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),

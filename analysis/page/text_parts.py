@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hindsight.conversion.sections import structure
+from hindsight.conversion.sections import structure_tags
 from hindsight.text.code_blocks import PYTHON, CodeBlock, find_code_blocks
 
 
@@ -11,7 +11,7 @@ def text_parts(text: str) -> dict[str, Any]:
 
     Kinds are "text", "tag", "fence", "python" and "code" (of another language). Offsets count characters as Python does.
     """
-    tags = structure(text)
+    tags = structure_tags(text)
     marks = [(tag.start, tag.end, "tag") for tag in tags]
     for block in find_code_blocks(text):
         next_tag = next((tag.start for tag in tags if tag.start > block.start), block.end)

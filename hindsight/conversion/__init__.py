@@ -1,4 +1,4 @@
-"""Step 2: reading a raw answer (which text is the thought, which the program), by rules or by a model, with proof.
+"""Step 2: splits a raw answer into thought and solution, by rules or by a model, and checks that nothing changed.
 
 May import `problem_sets`, `text`, `files` and `servers`.
 """

@@ -1,170 +1,143 @@
-"""Asks a reformatting model about raw answers, and keeps of its replies what is proved to change nothing.
+"""Converts answers by a reformatting model, many requests at once, and keeps only faithful conversions.
 
-A reply that is not kept is asked for again, with what was wrong, in the same conversation. What was kept is never asked
-for twice, and what was not is not asked for again in the same run.
+A rejected reply is answered with what was wrong with it, and the model tries again in the same conversation. An
+accepted reply is never asked for twice, a failed one not again in the same run.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from hindsight.conversion.proof import NotKept, prove
-from hindsight.conversion.replies import sections_of
-from hindsight.conversion.reply_cache import ReplyCache, digest
-from hindsight.conversion.sections import Sections, is_program
-from hindsight.servers.budgets import Bill, OverBudget, Pace, estimate_tokens
-from hindsight.servers.client import ItemFailed, ModelServer
-from hindsight.servers.requests import ask_model, usage
-from hindsight.settings import Settings
-from hindsight.text.code_blocks import find_code_blocks
-from hindsight.text.prompts import reformat_again, reformat_messages, reformat_schema
+from tqdm import tqdm
 
-CUT_TOKENS = 512  # the most that three quotes may have
-QUOTE_TOKENS = 80  # that they have as a rule
-FORM_TOKENS = 200  # tags and the like, beyond the answer that a reply copies
-NO_SCHEMA = ("response_format", "json_schema", "structured", "guided")  # in a refusal: the server takes no schema
+from hindsight.conversion.conversions import AnswerFiles, Conversion, Key, RawAnswer
+from hindsight.conversion.fidelity import NotFaithful
+from hindsight.conversion.reformat_prompts import reformat_again
+from hindsight.conversion.reformat_request import Messages, ReformatOptions, ReformatRequest
+from hindsight.conversion.reply_cache import Reply, ReplyCache
+from hindsight.servers.budgets import Bill, OverBudget, RateLimiter
+from hindsight.servers.client import ItemFailed, ModelServer
+from hindsight.servers.job_queue import Failures, JobQueue
+from hindsight.servers.requests import ask_model, usage
+
+NO_SCHEMA = ("response_format", "json_schema", "structured", "guided")  # words of a server that refuses schemas
 
 
 @dataclass(frozen=True)
-class Question:
-    """A raw answer as a model is asked about it; settings are those of format_converter.py."""
+class ModelServerOptions:
+    """Where the reformatting model is served and how it is asked: settings of format_converter.py."""
 
-    answer: str
-    settings: Settings
+    llm_url: str
+    llm_model: str
+    server_deadline: float  # seconds
+    concurrency: int
 
-    @property
-    def key(self) -> str:
-        """A digest of what is asked and how: the name that its reply is kept by."""
-        mode, model = self.settings.llm_mode, self.settings.llm_model
-        return digest(reformat_messages(self.answer, mode, True), mode, model, self.settings.llm_temperature)
 
-    @property
-    def limit(self) -> int:
-        """The most tokens that a reply needs, a token being a byte at least, within the user's limit."""
-        cut = self.settings.llm_mode == "cut"
-        needed = CUT_TOKENS if cut else len(self.answer.encode("utf-8", "surrogatepass")) + FORM_TOKENS
-        return min(self.settings.llm_max_tokens, needed)
+async def convert_by_model(
+    keys: list[Key], files: AnswerFiles, reformatter: "Reformatter", server: ModelServerOptions, failures: Failures
+) -> str:
+    """Converts the answers and writes them; those that fail are added to `failures`.
 
-    @property
-    def estimate(self) -> tuple[int, int]:
-        """Tokens of the prompt and of the reply, about."""
-        text = "".join(message["content"] for message in self.messages(structured=True))
-        reply = QUOTE_TOKENS if self.settings.llm_mode == "cut" else estimate_tokens(self.answer)
-        return estimate_tokens(text), min(self.limit, reply)
+    Returns why answers are left if the server stayed away, else an empty text.
+    """
 
-    def messages(self, structured: bool) -> list[dict[str, str]]:
-        return reformat_messages(self.answer, self.settings.llm_mode, structured)
+    async def convert(key: Key, model_server: ModelServer) -> tuple[RawAnswer, Conversion]:
+        answer = files.read(key)
+        return answer, await reformatter.convert(answer.text, model_server)
 
-    def body(self, messages: list[dict[str, str]], structured: bool) -> dict[str, Any]:
-        """The request, for /chat/completions."""
-        request = {
-            "model": self.settings.llm_model,
-            "messages": messages,
-            "temperature": self.settings.llm_temperature,
-            "max_completion_tokens": self.limit,
-        }
-        return request | ({"response_format": reformat_schema(self.settings.llm_mode)} if structured else {})
-
-    def prove(self, reply: str, structured: bool, finish: str = "stop") -> tuple[Sections, dict[str, Any]]:
-        """What a reply makes of the answer, and the proof's figures. Raises NotKept."""
-        if finish != "stop":
-            raise NotKept(f"the reply ended with finish reason {finish!r}")
-        sections = sections_of(reply, self.answer, self.settings.llm_mode, structured)
-        if not sections.solution:
-            raise NotKept("the solution is empty")
-        figures = prove(self.answer, sections, self.settings.min_kept, self.settings.max_new)
-        if figures["code"] == "none" and any(is_program(block.code) for block in find_code_blocks(self.answer)):
-            raise NotKept("the solution has no program, the answer has one")
-        return sections, figures
-
-    def known(self, cache: ReplyCache) -> tuple[Sections, dict[str, Any]] | None:
-        """What a reply that was kept before makes of it, as `Reformatter.convert`; None where none holds now."""
-        kept = cache.get(self.key)
-        if kept is None:
-            return None
-        try:
-            sections, figures = self.prove(kept["reply"], kept["structured"])
-        except NotKept:
-            return None
-        return sections, self.conversion(kept, figures, known=True)
-
-    def conversion(self, kept: dict[str, Any], figures: dict[str, Any], known: bool) -> dict[str, Any]:
-        """How the answer was converted, for its file; `known`: the reply was paid for before."""
-        names = {"mode": "llm_mode", "model": "llm_model", "temperature": "llm_temperature"}
-        asked = {name: self.settings[setting] for name, setting in names.items()}
-        rest = {name: kept[name] for name in ("structured", "attempts", "usage")}
-        return {"how": "llm", **asked, "max_completion_tokens": self.limit, **rest, "known": known, **figures}
+    with tqdm(total=len(keys), unit="answer", desc="LLM") as bar:
+        reformatter.report = bar.write
+        address = server.llm_url, server.llm_model, server.server_deadline
+        async with ModelServer(*address, before_retry=reformatter.limiter.wait) as model_server:
+            queue = JobQueue([(model_server,)], server.concurrency, report=bar.write)
+            async with aclosing(queue.run(keys, convert)) as finished:
+                async for each in finished:
+                    if each.failure:
+                        failures.add(files.name(each.job), each.failure)
+                    else:
+                        files.write(*each.result)
+                    bar.set_postfix_str(f"${reformatter.bill.dollars:.4f}", refresh=False)
+                    bar.update()
+    return queue.gave_up
 
 
 class Reformatter:
-    """A reformatting model with its cache, its bill and its pace; `say` gets a sentence when it changes its way."""
+    """A reformatting model with its cache, bill and rate limit; `report` gets a sentence when schemas are refused."""
 
-    def __init__(self, settings: Settings, cache: ReplyCache, bill: Bill, pace: Pace, say: Callable[[str], None]):
-        self.settings, self.cache, self.bill, self.pace, self.say = settings, cache, bill, pace, say
-        self.structured = settings.structured_output
-        self._turns: dict[str, asyncio.Lock] = {}
+    def __init__(
+        self,
+        options: ReformatOptions,
+        cache: ReplyCache,
+        bill: Bill,
+        limiter: RateLimiter,
+        report: Callable[[str], None],
+    ):
+        self.options, self.cache, self.bill, self.limiter, self.report = options, cache, bill, limiter, report
+        self.structured = options.structured_output
+        self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, str] = {}
 
-    async def convert(self, answer: str, server: ModelServer) -> tuple[Sections, dict[str, Any]]:
-        """The sections of an answer, and how they were found. Raises ItemFailed when no reply can be kept, and what
-        `ModelServer.ask` does. The same answer is asked about by one caller, and the others wait.
+    async def convert(self, answer: str, server: ModelServer) -> Conversion:
+        """A raw answer's conversion. Raises ItemFailed if no reply is accepted, and what `ModelServer.ask` raises.
+
+        If the same answer is converted several times at once, one caller asks and the others wait for its reply.
         """
-        question = Question(answer, self.settings)
-        async with self._turns.setdefault(question.key, asyncio.Lock()):
+        request = ReformatRequest(answer, self.options)
+        async with self._locks.setdefault(request.key, asyncio.Lock()):
             try:
-                if question.key in self._failed:
-                    raise ItemFailed(self._failed[question.key])
-                return question.known(self.cache) or await self._ask(question, server)
+                if request.key in self._failed:
+                    raise ItemFailed(self._failed[request.key])
+                return request.from_cache(self.cache) or await self._ask(request, server)
             except ItemFailed as error:
-                self._failed[question.key] = str(error)
+                self._failed[request.key] = str(error)
                 raise
 
-    async def _ask(self, question: Question, server: ModelServer) -> tuple[Sections, dict[str, Any]]:
+    async def _ask(self, request: ReformatRequest, server: ModelServer) -> Conversion:
         structured = self.structured
-        messages, used, wrong = question.messages(structured), {"prompt_tokens": 0, "completion_tokens": 0}, ""
-        for attempt in range(1, self.settings.retries + 2):
+        messages, used, wrong = request.messages(structured), {"prompt_tokens": 0, "completion_tokens": 0}, ""
+        for attempt in range(1, self.options.retries + 2):
             try:
-                counted, choice = await self._request(question, messages, structured, server)
+                counted, choice = await self._request(request, messages, structured, server)
             except ItemFailed as error:
-                if structured and any(word in str(error) for word in NO_SCHEMA):
-                    self._no_schema(str(error))
-                    return await self._ask(question, server)
-                raise
+                if not structured or not any(word in str(error) for word in NO_SCHEMA):
+                    raise
+                self._without_schema(str(error))
+                return await self._ask(request, server)
             used = {name: count + counted.get(name, 0) for name, count in used.items()}
-            reply = choice["message"].get("content") or ""
+            reply = Reply(choice["message"].get("content") or "", structured, attempt, used)
             try:
-                sections, figures = question.prove(reply, structured, choice["finish_reason"])
-            except NotKept as error:
+                conversion = request.conversion(reply, known=False, finish_reason=choice["finish_reason"])
+            except NotFaithful as error:
                 wrong = str(error)
-                messages = messages + reformat_again(reply, wrong)
+                messages = messages + reformat_again(reply.reply, wrong)
                 continue
-            kept = {"reply": reply, "structured": structured, "attempts": attempt, "usage": used}
-            self.cache.put(question.key, kept)
-            return sections, question.conversion(kept, figures, known=False)
+            self.cache.put(request.key, reply)
+            return conversion
         raise ItemFailed(f"no conversion could be kept: {wrong}")
 
     async def _request(
-        self, question: Question, messages: list[dict[str, str]], structured: bool, server: ModelServer
+        self, request: ReformatRequest, messages: Messages, structured: bool, server: ModelServer
     ) -> tuple[dict[str, int], dict[str, Any]]:
-        """One request: its usage and its choice."""
-        prompt = estimate_tokens("".join(message["content"] for message in messages))
+        """One request within budget and rate limit: its usage and its choice."""
+        most = request.most_tokens(messages)
         try:
-            call = self.bill.reserve(prompt, question.limit)
+            reserved = self.bill.reserve(*most)
         except OverBudget as error:
             raise ItemFailed(str(error)) from None
         counted = None
         try:
-            entry = await self.pace.wait(prompt + question.limit)
-            body = question.body(messages, structured)
+            entry = await self.limiter.wait(sum(most))
+            body = request.body(messages, structured)
             answer, choice = await ask_model(server, body.pop("messages"), body)
             counted = usage(answer)
-            self.pace.settle(entry, sum(counted.values()) or int(entry[1]))
+            self.limiter.settle(entry, sum(counted.values()) or int(entry[1]))
             return counted, choice
         finally:
-            self.bill.settle(call, counted)
+            self.bill.settle(reserved, counted)
 
-    def _no_schema(self, reason: str) -> None:
+    def _without_schema(self, reason: str) -> None:
         if self.structured:
             self.structured = False
-            self.say(f"the server takes no JSON schema ({reason}); it is asked for tags instead")
+            self.report(f"the server takes no JSON schema ({reason}); it is asked for tags instead")

@@ -1,118 +1,110 @@
-"""Converting a folder's raw answers by rules, in several processes, and writing converted answers.
+"""Converts the answers of a run by rules, in several processes, and counts what the rules cannot decide.
 
-A rule's conversion is proved like a model's. A process reads, decides and writes a chunk of answers at a time, and
-gives back counts and the keys of what no rule could decide, so that memory does not grow with the texts.
+A process reads, converts and writes a chunk of answers and returns only counts and keys, so memory does not grow with
+the texts.
 """
 
 import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
-from hindsight.conversion.proof import NotKept, prove
-from hindsight.conversion.reader import by_convention, close_code, read
-from hindsight.conversion.sections import Sections, Unread
+from hindsight.conversion.conversions import AnswerFiles, Conversion, Key, RawAnswer
+from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fidelity
+from hindsight.conversion.last_block import split_at_last_block
+from hindsight.conversion.reader import read
+from hindsight.conversion.sections import Undecided, close_code_block
 from hindsight.errors import BrokenFile
-from hindsight.files import answer_files, records
 from hindsight.files.worker_processes import in_processes
-from hindsight.settings import Settings
-from hindsight.text.uniform_format import render
 
-Key = tuple[int, int]  # question_id, sample_index
 CHUNK = 64  # answers that a process gets at once
-FEW = 256  # answers for which no other process is started
+FEW = 256  # up to so many answers are converted in this process
+
+
+@dataclass(frozen=True)
+class RuleOptions:
+    """How rules convert. `rules`: "never" leaves every answer to the reformatting model, which `has_model` announces.
+
+    Without a model, an undecided answer is split at its last code block.
+    """
+
+    rules: str
+    has_model: bool
+    limits: FidelityLimits
 
 
 @dataclass
-class Outcome:
-    """What rules made of answers: conversions by rule, those that go to the LLM, those that failed, each with why."""
+class RuleCounts:
+    """What rules made of answers: conversions per rule, reasons of the others, keys left to a model, and failures."""
 
-    rules: Counter = field(default_factory=Counter)
-    reasons: Counter = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     undecided: list[Key] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)  # file name or message, reason
 
     def __len__(self) -> int:
         return sum(self.rules.values()) + len(self.undecided) + len(self.failed)
 
-    def add(self, other: "Outcome") -> None:
+    def add(self, other: "RuleCounts") -> None:
         self.rules.update(other.rules)
         self.reasons.update(other.reasons)
         self.undecided += other.undecided
         self.failed += other.failed
 
     def report(self) -> str:
-        """How many answers each rule has decided, and why none could decide the others, in lines."""
+        """Lines with the number of answers per rule, and per reason why no rule could decide."""
         lines = [f"rules decided {sum(self.rules.values())} answers, {sum(self.reasons.values())} not"]
         lines += [f"  {count:>8,}  {rule}" for rule, count in self.rules.most_common()]
         lines += [f"  {count:>8,}  undecided: {reason}" for reason, count in self.reasons.most_common()]
         return "\n".join(lines)
 
 
-def convert_by_rules(keys: list[Key], folder: Path, output: Path, settings: Settings) -> Outcome:
-    """Converts the answers of a folder that rules can decide, and writes them.
-
-    With a reformatting model in the settings, the others are its; without one, their last code block is the solution.
-    """
-    outcome, chunks = Outcome(), (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    workers = 1 if len(keys) <= FEW else settings.workers or os.cpu_count() or 1
-    work = partial(convert_chunk, folder=folder, output=output, settings=settings)
+def convert_by_rules(keys: list[Key], files: AnswerFiles, options: RuleOptions, workers: int) -> RuleCounts:
+    """Converts the answers that rules can decide and writes them. `workers` is the number of processes; 0: one a core."""
+    counts, chunks = RuleCounts(), (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+    workers = 1 if len(keys) <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=len(keys), unit="answer", desc="rules") as bar:
-        for part in in_processes(work, chunks, workers):
-            outcome.add(part)
+        for part in in_processes(partial(convert_chunk, files=files, options=options), chunks, workers):
+            counts.add(part)
             bar.update(len(part))
-    return outcome
+    return counts
 
 
-def convert_chunk(keys: list[Key], folder: Path, output: Path, settings: Settings) -> Outcome:
-    """The same for a few answers, in this process."""
-    outcome = Outcome()
+def convert_chunk(keys: list[Key], files: AnswerFiles, options: RuleOptions) -> RuleCounts:
+    """As `convert_by_rules`, in this process."""
+    counts = RuleCounts()
     for key in keys:
-        path = answer_files.sample_path(folder, *key)
         try:
-            record = records.read_record(path, ("generated_text",))
-            if not isinstance(record["generated_text"], str):
-                raise BrokenFile(f"{path}: its generated_text is no text")
-            if settings.rules == "never":
-                outcome.undecided.append(key)
+            answer = files.read(key)
+            if options.rules == "never":
+                counts.undecided.append(key)
                 continue
-            sections, figures = decide(record, settings)
+            conversion = convert_answer(answer, options)
         except BrokenFile as error:
-            outcome.failed.append((str(error), "a broken file"))
-        except (Unread, NotKept) as error:
-            outcome.reasons[str(error)] += 1
-            if settings.llm_model and not getattr(error, "lost", False):
-                outcome.undecided.append(key)
+            counts.failed.append((str(error), "a broken file"))
+        except (Undecided, NotFaithful) as error:
+            counts.reasons[str(error)] += 1
+            if options.has_model and not (isinstance(error, Undecided) and error.lost):
+                counts.undecided.append(key)
             else:
-                outcome.failed.append((path.name, str(error)))
+                counts.failed.append((files.name(key), str(error)))
         else:
-            outcome.rules[sections.rule] += 1
-            write_converted(output, key, record, sections, {"how": "rules", "rule": sections.rule, **figures})
-    return outcome
+            counts.rules[conversion.sections.rule] += 1
+            files.write(answer, conversion)
+    return counts
 
 
-def decide(record: dict[str, Any], settings: Settings) -> tuple[Sections, dict[str, Any]]:
-    """The sections of a raw answer by rules, and the proof's figures. Raises Unread or NotKept when none decides."""
-    text = record["generated_text"]
+def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:
+    """A raw answer's conversion by rules. Raises Undecided if no rule can split it, NotFaithful if the check fails."""
     try:
-        sections = read(text, finished=record.get("finish_reason") != "length")
-    except Unread as error:
-        sections = None if error.lost or settings.llm_model else by_convention(text)
+        sections = read(answer.text, answer.finished)
+    except Undecided as error:
+        sections = None if error.lost or options.has_model else split_at_last_block(answer.text)
         if sections is None:
             raise
-    sections = replace(sections, solution=close_code(sections.solution))
-    answer = text.rstrip().removesuffix(sections.left_out)
-    figures = prove(answer, sections, settings.min_kept, settings.max_new)
-    return sections, figures | ({"left_out": len(sections.left_out)} if sections.left_out else {})
-
-
-def write_converted(folder: Path, key: Key, record: dict[str, Any], sections: Sections, conversion: dict) -> None:
-    """Writes a converted answer: the raw one's keys and two more."""
-    numbers = dict(zip(("question_id", "sample_index"), key, strict=True))
-    text = render(sections.thought, sections.solution)
-    whole = {**numbers, **record, "converted_text": text, "conversion": conversion}
-    records.write_json(answer_files.converted_path(folder, *key), whole)
+    sections = replace(sections, solution=close_code_block(sections.solution))
+    text = answer.text.rstrip().removesuffix(sections.left_out)
+    details = {"how": "rules", "rule": sections.rule, **check_fidelity(text, sections, options.limits)}
+    return Conversion(sections, details | ({"left_out": len(sections.left_out)} if sections.left_out else {}))

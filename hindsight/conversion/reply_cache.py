@@ -1,46 +1,59 @@
-"""Replies of a reformatting model, kept by what was asked, so that the same text is never paid for twice.
+"""Accepted replies of a reformatting model, kept by request, so that no text is paid for twice.
 
-A folder with a file for each reply that was kept, named by a digest of the question and of all that shapes the reply:
+A folder with one file per reply, named by a digest of the request and of every setting that shapes the reply:
 
     runs/reformatted/9f/9f3c...e1.json      {"reply": "...", "structured": true, "attempts": 1, "usage": {...}}
 """
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hindsight.errors import BrokenFile
 from hindsight.files.records import read_record, write_json
 
-KEYS = ("reply", "structured", "attempts", "usage")
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply: its text, whether it is JSON, how many attempts it took, and the tokens of all of them."""
+
+    reply: str
+    structured: bool
+    attempts: int
+    usage: dict[str, int]
 
 
 class ReplyCache:
-    """The replies in a folder; several processes may use it at once. An empty name: nothing is kept."""
+    """The replies in a folder; several processes may share it. An empty name disables the cache."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder) if folder else None
 
-    def get(self, key: str) -> dict[str, Any] | None:
-        """A reply that was kept before, None when there is none, or its file is broken."""
-        if self.folder is None or not self._path(key).exists():
+    def get(self, key: str) -> Reply | None:
+        """The reply to a request, None if it is missing or its file is broken."""
+        path = self._path(key)
+        if path is None or not path.exists():
             return None
+        names = tuple(Reply.__dataclass_fields__)
         try:
-            return read_record(self._path(key), KEYS)
+            record = read_record(path, names)
         except BrokenFile:
             return None
+        return Reply(**{name: record[name] for name in names})
 
-    def put(self, key: str, kept: dict[str, Any]) -> None:
-        """Keeps a reply: the KEYS."""
-        if self.folder is not None:
-            self._path(key).parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path(key), kept)
+    def put(self, key: str, reply: Reply) -> None:
+        """Writes the reply to a request."""
+        path = self._path(key)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, asdict(reply))
 
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
+    def _path(self, key: str) -> Path | None:
+        return self.folder / key[:2] / f"{key}.json" if self.folder else None
 
 
 def digest(*parts: Any) -> str:
-    """The name of a question: a digest of a text and of the settings that shape the reply."""
+    """The key of a request: a digest of its text and of the settings that shape the reply."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

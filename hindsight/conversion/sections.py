@@ -1,11 +1,10 @@
-"""What the two parts of an answer are, when a tag in them is structure, and when a text is a program.
+"""Sections: the two parts of an answer, and which of its tags separate them.
 
-A *section* is a text in which every tag is only quoted. A tag is quoted in a closed code block, or with other text on
-both sides on its line; elsewhere it is structure.
+A tag is *quoted* if it stands in a closed code block or has other text on both sides in its line. Every other tag is a
+*structure tag*. A section is a text without structure tags.
 """
 
-import ast
-import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hindsight.text.code_blocks import CodeBlock, find_code_blocks
@@ -14,9 +13,10 @@ from hindsight.text.uniform_format import TAG, Tag, find_tags
 
 @dataclass(frozen=True)
 class Sections:
-    """The two parts of an answer, without their tags and without the blank space around them.
+    """Thought and solution of an answer, without tags and surrounding blank space.
 
-    `rule` says how they were found; `left_out` is what of the raw answer is in neither, beside tags and headings.
+    `rule` names how they were found; `left_out` is the end of the raw answer that belongs to neither: a base model's
+    next turn.
     """
 
     thought: str
@@ -25,57 +25,46 @@ class Sections:
     left_out: str = field(default="", compare=False)
 
 
-class Unread(Exception):
-    """An answer that no rule can decide; the message says why. `lost`: it has no end or no program, so nobody can."""
+class Undecided(Exception):
+    """No rule can split the answer; the message says why. `lost`: it has no end or no program, so no model can either."""
 
     def __init__(self, reason: str, lost: bool = False):
         super().__init__(reason)
         self.lost = lost
 
 
-def structure(text: str) -> list[Tag]:
-    """The tags of a text that are not quoted: outside of closed code blocks, at the start or the end of a line."""
+def structure_tags(text: str) -> list[Tag]:
+    """The tags of a text that are not quoted, in order."""
     tags = find_tags(text)
-    blocks = [block for block in find_code_blocks(text) if block.closed] if tags else []
-    return [tag for tag in tags if at_edge_of_line(text, tag) and not within(blocks, tag.start)]
+    blocks = closed_blocks(text) if tags else []
+    return [tag for tag in tags if at_edge_of_line(text, tag) and not in_a_block(blocks, tag.start)]
 
 
-def is_program(code: str) -> bool:
-    """Whether a text is Python that does something: imports, defines, reads or prints."""
-    tree = syntax_tree(code)
-    return tree is not None and any(
-        isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
-        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "input"))
-        for node in ast.walk(tree)
-    )
-
-
-def syntax_tree(code: str) -> ast.Module | None:
-    """The syntax tree of Python code, None when it has none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes in strings
-        try:
-            return ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-
-
-def dump(code: str) -> str | None:
-    """The syntax tree of Python code as text, without its layout and comments; None when it has none."""
-    tree = syntax_tree(code)
-    try:
-        return None if tree is None else ast.dump(tree)
-    except RecursionError:
-        return None
-
-
-def within(blocks: list[CodeBlock], place: int) -> bool:
-    """Whether a place in a text lies in one of the code blocks."""
-    return any(block.start <= place < block.end for block in blocks)
+def without_structure_tags(text: str) -> str:
+    """The text with a blank line in place of each structure tag and the blank space around it."""
+    for tag in reversed(structure_tags(text)):
+        text = text[: tag.start].rstrip() + "\n\n" + text[tag.end :].lstrip()
+    return text
 
 
 def at_edge_of_line(text: str, tag: Tag) -> bool:
-    """Whether nothing but blank space and other tags is before the tag on its line, or nothing after it."""
+    """Whether only blank space and other tags precede the tag in its line, or follow it."""
     start, end = text.rfind("\n", 0, tag.start) + 1, text.find("\n", tag.end)
     before, after = text[start : tag.start], text[tag.end : end if end >= 0 else len(text)]
     return not TAG.sub("", before).strip() or not TAG.sub("", after).strip()
+
+
+def closed_blocks(text: str) -> list[CodeBlock]:
+    """The code blocks of a text that have a closing fence."""
+    return [block for block in find_code_blocks(text) if block.closed]
+
+
+def in_a_block(blocks: Iterable[CodeBlock], place: int) -> bool:
+    """Whether an offset in the text lies in one of its code blocks."""
+    return any(block.start <= place < block.end for block in blocks)
+
+
+def close_code_block(solution: str) -> str:
+    """The solution with a closing fence if its last code block lacks one."""
+    blocks = find_code_blocks(solution)
+    return solution if not blocks or blocks[-1].closed else f"{solution.rstrip()}\n{blocks[-1].fence}"

@@ -1,4 +1,4 @@
-"""What an LLM's calls may cost: an estimate before, limits a minute and a budget meanwhile, the bill after."""
+"""The cost of calls to a model: estimates, rate limits, a budget and the bill."""
 
 import asyncio
 import re
@@ -6,36 +6,38 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from hindsight.errors import UserError, require
+from hindsight.errors import UserError
 
-BYTES_PER_TOKEN = 3  # of prose and code, rather too few: an estimate is rather too high
-MINUTE = 60.0
+BYTES_PER_TOKEN = 3  # a low figure for prose and code, so estimates are high
+MINUTE = 60.0  # seconds
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens that a text may have."""
+    """About how many tokens a text has."""
     return len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN + 1
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Dollars for a million tokens of prompts and of completions."""
+    """Dollars per million tokens of prompts and of completions."""
 
     prompt: float
     completion: float
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """The cost of the tokens, in dollars."""
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that calls may cost, in dollars or in tokens of both kinds."""
+    """The most that calls may cost; `unit` is "dollars" or "tokens", those of prompts and completions together."""
 
     amount: float
     unit: str
 
     def allows(self, dollars: float, tokens: int) -> bool:
+        """Whether such a bill is within the budget."""
         return (dollars if self.unit == "dollars" else tokens) <= self.amount
 
     def __str__(self) -> str:
@@ -43,34 +45,35 @@ class Budget:
 
 
 def read_budget(text: str) -> Budget | None:
-    """A budget as a user writes it: "$5", "5 USD", "200000 tokens"; empty: None. Raises UserError for anything else."""
+    """The budget of a text such as "$5", "5 USD" or "200000 tokens", None for an empty one. Raises UserError."""
     if not text.strip():
         return None
     match = re.fullmatch(r"\$?([\d_,]*\.?\d+) *(USD|dollars?|tokens?)?", text.strip(), re.IGNORECASE)
     unit = (match[2] or ("dollars" if text.strip().startswith("$") else "")).lower() if match else ""
-    require(bool(unit), f'BUDGET is "5 USD", "$5" or "200000 tokens", not {text!r}')
+    if not match or not unit:
+        raise UserError(f'BUDGET is "5 USD", "$5" or "200000 tokens", not {text!r}')
     return Budget(float(re.sub("[_,]", "", match[1])), "tokens" if unit.startswith("token") else "dollars")
 
 
 class OverBudget(UserError):
-    """A call that might cost more than is left of the budget."""
+    """A call that might cost more than the rest of the budget."""
 
 
-class Pace:
-    """Keeps requests and tokens within so many a minute, in any minute; 0: no limit.
+class RateLimiter:
+    """Keeps the requests and tokens of any minute within limits; 0: no limit.
 
-    A request counts from when it may go, its tokens as estimated until they are known. One that is larger than the
-    limit by itself goes alone.
+    A request counts from the moment it may go, with its estimated tokens until they are known. A request that exceeds
+    the token limit by itself waits until no other is in the minute.
     """
 
     def __init__(self, requests: int = 0, tokens: int = 0):
         self.requests, self.tokens = requests, tokens
-        self._window: deque[list[float]] = deque()  # [when it went, its tokens]
-        self._turn = asyncio.Lock()
+        self._window: deque[list[float]] = deque()  # [time in seconds, tokens] of each request of the last minute
+        self._waiting = asyncio.Lock()
 
     async def wait(self, tokens: int = 0) -> list[float]:
-        """Returns when a request of so many tokens may go; what it returns is for `settle`."""
-        async with self._turn:
+        """Returns when a request of so many tokens may go. The returned entry is for `settle`."""
+        async with self._waiting:
             while (pause := self._pause(tokens)) > 0:
                 await asyncio.sleep(pause)
             entry = [time.monotonic(), float(tokens)]
@@ -79,11 +82,11 @@ class Pace:
 
     @staticmethod
     def settle(entry: list[float], tokens: int) -> None:
-        """The tokens of a request as they were counted."""
+        """Replaces the estimated tokens of a request by the counted ones."""
         entry[1] = tokens
 
     def _pause(self, tokens: int) -> float:
-        """Seconds until the oldest request is out of the window, if there is no room in it."""
+        """Seconds until the oldest request leaves the window, 0 if the window has room."""
         now = time.monotonic()
         while self._window and self._window[0][0] <= now - MINUTE:
             self._window.popleft()
@@ -94,38 +97,39 @@ class Pace:
 
 @dataclass
 class Bill:
-    """What calls have cost so far, and what those under way may cost; with a budget, no call that might pass it."""
+    """The cost of the finished calls and of those under way; refuses calls that might exceed the budget."""
 
     prices: Prices
     budget: Budget | None = None
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    _set_aside: tuple[int, int] = (0, 0)
+    _reserved: tuple[int, int] = (0, 0)
 
     def reserve(self, prompt_tokens: int, completion_tokens: int) -> tuple[int, int]:
-        """Sets the most that a call may cost aside, for `settle`. Raises OverBudget when there is not so much left."""
-        prompt, completion = self._set_aside[0] + prompt_tokens, self._set_aside[1] + completion_tokens
-        in_all = (self.prompt_tokens + prompt, self.completion_tokens + completion)
-        if self.budget and not self.budget.allows(self.prices.cost(*in_all), sum(in_all)):
+        """Reserves the most tokens that a call may need, until `settle`. Raises OverBudget if the budget is too small."""
+        prompt, completion = self._reserved[0] + prompt_tokens, self._reserved[1] + completion_tokens
+        total = (self.prompt_tokens + prompt, self.completion_tokens + completion)
+        if self.budget and not self.budget.allows(self.prices.cost(*total), sum(total)):
             raise OverBudget(f"the budget of {self.budget} might not be enough for it")
-        self._set_aside = (prompt, completion)
+        self._reserved = (prompt, completion)
         return prompt_tokens, completion_tokens
 
     def settle(self, call: tuple[int, int], counted: dict[str, int] | None) -> None:
-        """The tokens of a call as the server counted them; {}: it did not count; None: it did not answer."""
-        self._set_aside = (self._set_aside[0] - call[0], self._set_aside[1] - call[1])
+        """Replaces a reservation by the counted tokens; {}: the server does not count; None: it did not answer."""
+        self._reserved = (self._reserved[0] - call[0], self._reserved[1] - call[1])
         if counted is not None:
             self.add(counted or {"prompt_tokens": call[0], "completion_tokens": call[1]})
 
     def add(self, counted: dict[str, int]) -> None:
-        """Adds the tokens of an answered request."""
+        """Adds the tokens of a request that was answered."""
         self.requests += 1
         self.prompt_tokens += counted["prompt_tokens"]
         self.completion_tokens += counted["completion_tokens"]
 
     @property
     def dollars(self) -> float:
+        """The cost of the finished calls."""
         return self.prices.cost(self.prompt_tokens, self.completion_tokens)
 
     def counts(self) -> dict[str, float]:

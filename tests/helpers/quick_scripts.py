@@ -16,7 +16,7 @@ from unittest import mock
 
 from scripts import ROOT
 
-from hindsight.conversion import batches
+from hindsight.conversion import batch_endpoint
 from hindsight.servers import budgets, client
 
 SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
@@ -101,7 +101,7 @@ def be_script(arguments: list[str], output: str) -> None:
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)
     client.FIRST_WAIT, client.LONGEST_WAIT = 0.01, 0.05
-    client.PROBE_SECONDS = batches.POLL_SECONDS = 0.05
+    client.PROBE_SECONDS = batch_endpoint.POLL_SECONDS = 0.05
     budgets.MINUTE = 1.0
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         os.environ.pop(name, None)

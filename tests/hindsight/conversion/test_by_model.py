@@ -79,8 +79,8 @@ def test_rules_never_asks_about_every_answer_and_only_asks_about_none(run_folder
     ("model", "cut_reason", "rewrite_reason"),
     [
         (fixes_a_bug, "no code block of the answer has both", "the program is not one of the answer's"),
-        (drops_the_thought, "thought_end stands not in the answer", "of the answer's words are kept"),
-        (adds_a_solution, "the reply", "words are not the answer's|the program is not one"),
+        (drops_the_thought, "thought_end occurs nowhere in the answer", "of the answer's words are kept"),
+        (adds_a_solution, "the reply", "words are not in the answer|the program is not one"),
         (answers_in_prose, "the reply", "the reply"),
         (goes_on_and_on, "finish reason 'length'", "finish reason 'length'"),
     ],
@@ -156,7 +156,7 @@ def test_the_same_text_is_paid_for_once_in_a_run_and_in_the_next(run_folder, ask
     assert sum(record["conversion"]["known"] for record in converted(folder)) == 19
     other = run_folder(loose(6), loose(5), name="other")
     result = ask(other)
-    assert "2 answers need the LLM, 0 questions are new" in result.stdout
+    assert "2 answers need the LLM, 0 requests are new" in result.stdout
     assert (texts(other), len(toy.requests)) == ([expected(6), expected(5)], 2)
 
 
@@ -186,7 +186,7 @@ def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(run_folder, ask, toy
     folder = run_folder(PLAIN, loose(1), loose(1), loose(2))
     result = ask(folder, "--dry_run")
     assert (result.returncode, toy.requests, len(converted(folder))) == (1, [], 1)
-    assert "3 answers need the LLM, 2 questions are new: about " in result.stdout
+    assert "3 answers need the LLM, 2 requests are new: about " in result.stdout
     assert "160 completion tokens, $0.000" in result.stdout
 
 

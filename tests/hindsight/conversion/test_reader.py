@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_answers import raw_answers
 
-from hindsight.conversion.reader import _headings, by_convention, close_code, is_plain, read
-from hindsight.conversion.sections import Sections, Unread, structure
+from hindsight.conversion.last_block import split_at_last_block
+from hindsight.conversion.reader import read
+from hindsight.conversion.sections import Sections, Undecided, close_code_block, structure_tags
+from hindsight.conversion.well_formed import has_heading, is_unambiguous
 from hindsight.text.code_blocks import extract_code
 from hindsight.text.uniform_format import TAG, render
 
@@ -42,7 +44,7 @@ HOSTILE = st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join)
 def quoted(text):
     """The text with words around each tag that would be structure: a section."""
     text = text.strip()
-    while found := structure(text):
+    while found := structure_tags(text):
         text = f"{text[: found[0].start]}a {text[found[0].start : found[0].end]} b{text[found[0].end :]}"
     return text
 
@@ -59,14 +61,14 @@ def written(dialect, thought, solution, gap):
 def reading(text, finished=True):
     try:
         return read(text, finished)
-    except Unread:
+    except Undecided:
         return None
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
 def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
-    if "headings" in dialect and (_headings(thought) or _headings(solution)):
+    if "headings" in dialect and (has_heading(thought) or has_heading(solution)):
         return
     assert reading(written(dialect, thought, solution, gap)) in (None, Sections(thought, solution))
 
@@ -81,7 +83,7 @@ def test_plain_words_with_a_program_are_always_read(dialect, thought, words, gap
 
 @settings(max_examples=1000, deadline=None)
 @given(HOSTILE, st.booleans())
-def test_whatever_an_answer_says_its_characters_stay_but_for_tags_and_headings(text, finished):
+def test_whatever_an_answer_says_its_characters_stay_but_for_tags_andhas_heading(text, finished):
     found = reading(text, finished)
     if found is None or found.rule.startswith("bare program"):
         return
@@ -101,7 +103,7 @@ def characters(text):
 @given(HOSTILE, HOSTILE)
 def test_what_rules_read_is_read_again_from_the_uniform_format(thought, solution):
     found = reading(render(thought, solution))
-    if found is not None and is_plain(found):
+    if found is not None and is_unambiguous(found):
         assert reading(render(found.thought, found.solution)) in (None, found)
 
 
@@ -114,7 +116,7 @@ def test_there_are_eighty_raw_answers():
 def test_a_raw_answer_is_read_as_a_person_would(case):
     try:
         found = read(case.text, case.finished)
-    except Unread as error:
+    except Undecided as error:
         assert {"lost" if error.lost else "asked": str(error)} == case.expected
         return
     assert found.rule == case.expected.get("rule"), case.expected
@@ -125,32 +127,32 @@ def test_a_raw_answer_is_read_as_a_person_would(case):
 
 
 def test_more_tags_than_anyone_would_write_are_refused():
-    with pytest.raises(Unread, match="more than 64 tags"):
+    with pytest.raises(Undecided, match="more than 64 tags"):
         read("<think></think>" * 40 + "x")
 
 
-def test_the_last_closed_block_is_the_solution_by_convention():
+def test_the_last_closed_block_is_the_solution_split_at_last_block():
     text = "Try\n```\na\n```\nbetter:\n```python\nb\n```\nDone."
-    assert by_convention(text) == Sections("Try\n```\na\n```\nbetter:", "```python\nb\n```\nDone.")
-    assert by_convention("<begin_of_slow_thought>\n\nhm\n\n```\nb()\n```").thought == "hm"
-    assert by_convention("```\nThree.\n```") is None
-    assert by_convention("```\nnever closed") is None
+    assert split_at_last_block(text) == Sections("Try\n```\na\n```\nbetter:", "```python\nb\n```\nDone.")
+    assert split_at_last_block("<begin_of_slow_thought>\n\nhm\n\n```\nb()\n```").thought == "hm"
+    assert split_at_last_block("```\nThree.\n```") is None
+    assert split_at_last_block("```\nnever closed") is None
 
 
 def test_by_convention_no_draft_of_a_thought_that_has_ended_is_the_solution():
     draft = "<think>\nDraft:\n```python\ndraft()\n```\n</think>\n\n"
-    assert by_convention(f"{draft}print(input())") == Sections(
+    assert split_at_last_block(f"{draft}print(input())") == Sections(
         "Draft:\n```python\ndraft()\n```", "```python\nprint(input())\n```"
     )
-    assert by_convention(f"{draft}I do not know.") is None
-    assert by_convention(f"{draft}```python\nprint(input())```\nDone.") is None
+    assert split_at_last_block(f"{draft}I do not know.") is None
+    assert split_at_last_block(f"{draft}```python\nprint(input())```\nDone.") is None
     solution = "```python\nprint(3)\n```\nOutput:\n```\n3 4"
-    assert by_convention(f"{draft}{solution}").solution == solution
+    assert split_at_last_block(f"{draft}{solution}").solution == solution
 
 
 @pytest.mark.parametrize("fence", ["```", "~~~~"])
 def test_an_open_code_block_is_closed_by_its_own_fence(fence):
-    solution = close_code(f"{fence}python\nprint(1)")
+    solution = close_code_block(f"{fence}python\nprint(1)")
     assert solution == f"{fence}python\nprint(1)\n{fence}"
     assert extract_code(render("", solution)) == "print(1)\n"
-    assert close_code(solution) == solution
+    assert close_code_block(solution) == solution

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hindsight.conversion.proof import NotKept, prove
+from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fidelity
+from hindsight.conversion.reformat_prompts import reformat_messages, reformat_schema
 from hindsight.conversion.replies import Quotes, cut, sections_of
 from hindsight.conversion.sections import Sections
-from hindsight.text.prompts import reformat_messages, reformat_schema
 
 DRAFT = "```python\nprint(1)\n```"
 FINAL = "```python\nn = int(input())\nprint(n + 1)\n```"
 ANSWER = f"We add one. First try:\n{DRAFT}\nNo, it has to read. Now I know.\nSo:\n{FINAL}\nThat is all."
+LIMITS = FidelityLimits(0.9, 10)
 QUOTES = Quotes("Now I know.", "n = int(input())", "print(n + 1)")
 
 
@@ -49,8 +50,8 @@ def test_what_follows_behind_another_code_block_is_left_out_and_counted_by_the_p
     answer = f"We add one.\n{FINAL}\nFor example:\n{DRAFT}\n" + "word " * 20
     found = cut(answer, Quotes("We add one.", "n = int(input())", "print(n + 1)"))
     assert found.solution == f"{FINAL}\n\nFor example:"
-    with pytest.raises(NotKept, match="only"):
-        prove(answer, found, 0.9, 10)
+    with pytest.raises(NotFaithful, match="only"):
+        check_fidelity(answer, found, LIMITS)
 
 
 def test_tags_that_are_structure_are_left_out():
@@ -67,14 +68,14 @@ def test_a_program_without_fences_gets_some():
     answer = "We add one.\nThe program:\nn = int(input())\nprint(n + 1)\nThat is all."
     found = cut(answer, Quotes("We add one.", "n = int(input())", "print(n + 1)"))
     assert found == Sections("We add one.", f"The program:\n\n{FINAL}\n\nThat is all.")
-    assert prove(answer, found, 0.9, 10)["code"] == "not in a code block"
+    assert check_fidelity(answer, found, LIMITS)["code"] == "not in a code block"
 
 
 def test_a_program_without_fences_is_found_beside_a_draft_that_has_some():
     answer = f"Draft:\n{DRAFT}\nNo. We add one.\n\nn = int(input())\nprint(n + 1)"
     found = cut(answer, replace(QUOTES, thought_end="We add one."))
     assert found == Sections(f"Draft:\n{DRAFT}\nNo. We add one.", FINAL)
-    assert prove(answer, found, 0.9, 10)["code"] == "not in a code block"
+    assert check_fidelity(answer, found, LIMITS)["code"] == "not in a code block"
 
 
 @pytest.mark.parametrize("end", ["print(n + 1)```\nThat is all.", "print(n + 1)\nThat is all."])
@@ -82,27 +83,27 @@ def test_a_program_whose_fence_does_not_close_it_gets_one(end):
     answer = f"We add one.\n```python\nn = int(input())\n{end}"
     found = cut(answer, Quotes("We add one.", "n = int(input())", "print(n + 1)"))
     assert found == Sections("We add one.", f"{FINAL}\n\nThat is all.")
-    assert prove(answer, found, 0.9, 10)["code"] == "in a broken code block"
+    assert check_fidelity(answer, found, LIMITS)["code"] == "in a broken code block"
 
 
 @pytest.mark.parametrize(
     ("quotes", "reason"),
     [
-        (Quotes("I know it.", "n = int(input())", "print(n + 1)"), "stands not in the answer"),
+        (Quotes("I know it.", "n = int(input())", "print(n + 1)"), "nowhere in the answer"),
         (Quotes("t", "n = int(input())", "print(n + 1)"), "in several places"),
-        (Quotes("That is all.", "n = int(input())", "print(n + 1)"), "only behind the code"),
+        (Quotes("That is all.", "n = int(input())", "print(n + 1)"), "only after the final program"),
         (Quotes("Now I know.", "n = int(input())", "print(n + 2)"), "no code block of the answer has both"),
         (Quotes("Now I know.", "n = ", "print(n + 1)"), "no code block of the answer has both"),
     ],
 )
 def test_quotes_that_do_not_say_one_place_are_refused(quotes, reason):
-    with pytest.raises(NotKept, match=reason):
+    with pytest.raises(NotFaithful, match=reason):
         cut(ANSWER, quotes)
 
 
 def test_lines_in_two_different_blocks_are_refused():
     answer = f"Try:\n{FINAL}\nOr:\n{FINAL.replace('n = int(input())', 'n = int(input())  ' + chr(10) + 'n += 0')}"
-    with pytest.raises(NotKept, match="several code blocks"):
+    with pytest.raises(NotFaithful, match="several code blocks"):
         cut(answer, Quotes("Try:", "n = int(input())", "print(n + 1)"))
     twice = f"Try:\n{FINAL}\nAgain, it is right:\n{FINAL}"
     assert cut(twice, Quotes("it is right:", "n = int(input())", "print(n + 1)")).solution == FINAL
@@ -117,7 +118,7 @@ def test_whatever_is_quoted_a_cut_adds_nothing_but_fences(before, after, quote, 
     answer = f"{before}\n{FINAL}\n{after}"
     try:
         found = cut(answer, Quotes(quote, line, "print(n + 1)"))
-    except NotKept:
+    except NotFaithful:
         return
     kept = (found.thought + found.solution).replace("```python", "").replace("```", "")
     rest = iter(answer)
@@ -130,7 +131,7 @@ def test_the_worked_example_is_a_reply_that_is_kept(mode, structured):
     *_, answer, reply, asked = reformat_messages(ANSWER, mode, structured)
     assert asked["content"] == ANSWER
     found = sections_of(reply["content"], answer["content"], mode, structured)
-    assert prove(answer["content"], found, 1.0, 0)["code"] == "equal"
+    assert check_fidelity(answer["content"], found, FidelityLimits(1.0, 0))["code"] == "equal"
     assert found.solution.startswith("Here is the program:\n")
     if structured:
         assert list(json.loads(reply["content"])) == reformat_schema(mode)["json_schema"]["schema"]["required"]
@@ -142,11 +143,11 @@ def test_the_worked_example_is_a_reply_that_is_kept(mode, structured):
         ("It adds one.", "rewrite", False, "not the two sections"),
         ("<think>a</think>b", "rewrite", False, "each between its tags"),
         ("It adds one.", "cut", False, "does not have each of <thought_end>"),
-        ("{", "cut", True, "not whole JSON"),
+        ("{", "cut", True, "not valid JSON"),
         ("[]", "cut", True, "not an object with the texts thought_end"),
         ('{"thought": "a", "solution": 1}', "rewrite", True, "not an object with the texts thought, solution"),
     ],
 )
 def test_a_reply_in_another_form_is_refused(reply, mode, structured, reason):
-    with pytest.raises(NotKept, match=reason):
+    with pytest.raises(NotFaithful, match=reason):
         sections_of(reply, ANSWER, mode, structured)

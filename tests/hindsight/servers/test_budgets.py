@@ -7,7 +7,7 @@ import pytest
 
 from hindsight.errors import UserError
 from hindsight.servers import budgets
-from hindsight.servers.budgets import Bill, Budget, OverBudget, Pace, Prices, read_budget
+from hindsight.servers.budgets import Bill, Budget, OverBudget, Prices, RateLimiter, read_budget
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def times(pace, *sizes):
 
 def test_no_minute_has_more_requests_than_may_be(monkeypatch):
     monkeypatch.setattr(budgets, "MINUTE", 0.3)
-    went = times(Pace(requests=3), *[1] * 8)
+    went = times(RateLimiter(requests=3), *[1] * 8)
     assert [round(moment / 0.3) for moment in went] == [0, 0, 0, 1, 1, 1, 2, 2]
     assert all(later - earlier >= 0.299 for earlier, later in zip(went, went[3:], strict=False))
 
 
 def test_no_minute_has_more_tokens_than_may_be_and_a_large_request_goes_alone(monkeypatch):
     monkeypatch.setattr(budgets, "MINUTE", 0.3)
-    went = times(Pace(tokens=100), 60, 40, 10, 500, 90)
+    went = times(RateLimiter(tokens=100), 60, 40, 10, 500, 90)
     assert [round(moment / 0.3) for moment in went] == [0, 0, 1, 2, 3]
 
 
@@ -87,7 +87,7 @@ def test_a_request_that_used_less_makes_room(monkeypatch):
     monkeypatch.setattr(budgets, "MINUTE", 5)
 
     async def run():
-        pace = Pace(tokens=100)
+        pace = RateLimiter(tokens=100)
         pace.settle(await pace.wait(90), 10)
         await asyncio.wait_for(pace.wait(90), 1)
 
@@ -95,4 +95,4 @@ def test_a_request_that_used_less_makes_room(monkeypatch):
 
 
 def test_without_limits_nobody_waits():
-    assert max(times(Pace(), *[10**9] * 1000)) < 1
+    assert max(times(RateLimiter(), *[10**9] * 1000)) < 1

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hindsight.conversion.proof import NotKept, common_words, compare_code, compare_words, prove
+from hindsight.conversion.fidelity import (
+    FidelityLimits,
+    NotFaithful,
+    check_fidelity,
+    common_length,
+    compare_code,
+    compare_words,
+)
 from hindsight.conversion.sections import Sections
 
 CODE = "```python\nn = int(input())\nprint(n + 1)\n```"
@@ -12,8 +19,8 @@ ANSWER = f"We add one to it.\nFirst 2, no, 1.\nSo:\n{CODE}\nThat is all."
 THOUGHT = "We add one to it.\nFirst 2, no, 1."
 
 
-def proof(thought, solution, answer=ANSWER):
-    return prove(answer, Sections(thought, solution), min_kept=0.9, max_new=2)
+def figures(thought, solution, answer=ANSWER):
+    return check_fidelity(answer, Sections(thought, solution), FidelityLimits(min_kept=0.9, max_new=2))
 
 
 def longest_common_subsequence(first, second):
@@ -30,11 +37,11 @@ def longest_common_subsequence(first, second):
 
 @given(st.lists(st.sampled_from("abc"), max_size=20), st.lists(st.sampled_from("abcd"), max_size=20))
 def test_common_words_are_the_longest_common_subsequence(first, second):
-    assert common_words(first, second) == longest_common_subsequence(first, second)
+    assert common_length(first, second) == longest_common_subsequence(first, second)
 
 
 def test_a_cut_keeps_everything():
-    assert proof(THOUGHT, f"So:\n{CODE}\nThat is all.") == {"kept": 1.0, "new": 0, "code": "equal"}
+    assert figures(THOUGHT, f"So:\n{CODE}\nThat is all.") == {"kept": 1.0, "new": 0, "code": "equal"}
 
 
 def test_a_new_fence_or_layout_is_no_change():
@@ -52,23 +59,23 @@ def test_a_solution_first_is_in_order_too():
     [
         ("We add one.", f"So:\n{CODE}", "only"),
         ("", f"So:\n{CODE}\nThat is all.", "only"),
-        (f"{THOUGHT} And so it is done.", f"So:\n{CODE}\nThat is all.", "5 words are not the answer's"),
+        (f"{THOUGHT} And so it is done.", f"So:\n{CODE}\nThat is all.", "5 words are not in the answer"),
         (THOUGHT, f"So:\n{CODE.replace('n + 1', 'n + 2')}\nThat is all.", "not one of the answer's"),
         (THOUGHT, f"So:\n{CODE.replace('n = int(input())', '')}\nThat is all.", "not one of the answer's"),
         (f"{THOUGHT}\n<end_of_slow_thought>\n<begin_of_solution>\nx", f"So:\n{CODE}\nThat is all.", "unreadable"),
     ],
 )
 def test_what_changes_the_answer_is_not_kept(thought, solution, reason):
-    with pytest.raises(NotKept, match=reason):
-        proof(thought, solution)
+    with pytest.raises(NotFaithful, match=reason):
+        figures(thought, solution)
 
 
 def test_a_program_that_is_in_no_code_block_is_found_line_by_line():
     answer = "The program:\n\nn = int(input())\nprint(n + 1)\n\nThat is all."
     assert compare_code(answer, CODE) == "not in a code block"
-    with pytest.raises(NotKept):
+    with pytest.raises(NotFaithful):
         compare_code(answer, CODE.replace("n + 1", "n + 2"))
-    with pytest.raises(NotKept):
+    with pytest.raises(NotFaithful):
         compare_code(answer.replace("print", "\nSo:\nprint"), CODE)
 
 
@@ -76,10 +83,10 @@ def test_a_program_that_is_in_no_code_block_is_found_line_by_line():
 def test_a_part_of_a_program_is_not_the_program(part):
     program = "n = int(input())\nprint(n + 1)"
     for answer in (f"The program:\n{program}\nThat is all.", f"So:\n```python\n{program}\nThat is all."):
-        with pytest.raises(NotKept):
+        with pytest.raises(NotFaithful):
             compare_code(answer, f"```python\n{part}\n```")
     inner = "The program:\n\ndef main():\n    n = int(input())\n    print(n + 1)\n\nThat is all."
-    with pytest.raises(NotKept):
+    with pytest.raises(NotFaithful):
         compare_code(inner, f"```python\n{program}\n```")
 
 
@@ -91,7 +98,7 @@ def test_a_program_in_no_code_block_is_found_beside_drafts_in_some():
 def test_a_program_in_a_block_that_swallows_words_is_its_beginning():
     answer = "So:\n```python\nn = int(input())\nprint(n + 1)\nThis adds one."
     assert compare_code(answer, CODE) == "in a broken code block"
-    with pytest.raises(NotKept):
+    with pytest.raises(NotFaithful):
         compare_code(answer, "```python\nprint(n + 1)\n```")
     assert compare_code("```python\nn = int(input())\nprint(n + 1)```", CODE) == "in a broken code block"
 
@@ -102,12 +109,12 @@ def test_a_block_that_is_left_open_before_does_not_hide_the_program():
 
 def test_code_that_is_no_python_is_compared_as_text():
     assert compare_code("```cpp\nint main() {}\n```", "```cpp\nint main() {}\n```") == "equal"
-    with pytest.raises(NotKept):
+    with pytest.raises(NotFaithful):
         compare_code("```cpp\nint main() {}\n```", "```cpp\nint main() { }\n```")
 
 
 def test_a_solution_without_a_program_is_marked_so():
-    assert proof(THOUGHT, "So: that is all.", f"{THOUGHT} So: that is all.")["code"] == "none"
+    assert figures(THOUGHT, "So: that is all.", f"{THOUGHT} So: that is all.")["code"] == "none"
 
 
 @pytest.mark.parametrize("code", ["(" * 5000, "x = '\0'", "\ud800", "1" * 5000, "\\"])

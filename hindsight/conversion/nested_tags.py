@@ -1,47 +1,51 @@
-"""Reads an answer whose tags are not as they should be: doubled, nested, unclosed, in another order, several thoughts.
+"""Reads an answer whose tags are flawed: doubled, nested, unclosed, out of order, several thoughts.
 
-Recursive descent over the tags that are structure:
+Recursive descent over the structure tags:
 
     answer   := (text | thought | solution)*
-    thought  := BEGIN+ (text | thought | solution)* END+      a missing END ends where a solution begins
-    solution := BEGIN+ text END+                              a missing END ends where a thought begins, or the text
+    thought  := BEGIN+ (text | thought | solution)* END+      a missing END is where a solution begins
+    solution := BEGIN+ text END+                              a missing END is where a thought begins, or the text ends
 
-An END without a BEGIN makes the text before it its section. Nothing but tags is lost: text outside of the sections goes
-to the thought before its end, else to the solution.
+An END without a BEGIN makes the text before it a section. Only tags are dropped: text outside of the sections joins the
+thought if it comes before the thought's end, else the solution.
 """
 
-from hindsight.conversion.sections import Sections, Unread, structure
+from dataclasses import replace
+
+from hindsight.conversion.sections import Sections, Undecided, structure_tags
+from hindsight.conversion.untagged import read_untagged
 from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.uniform_format import Tag
 
-Piece = tuple[str, str]  # "thought", "solution" or "text", and what it holds
+Piece = tuple[str, str]  # its kind ("thought", "solution", "text") and its content
 
 
-def read_flawed(text: str, finished: bool = True) -> Sections:
-    """The sections of an answer with tags; its solution is empty when its only thought does not end.
+def read_nested(text: str, finished: bool) -> Sections:
+    """The sections of an answer with structure tags; a thought that never ends is read as an answer without tags.
 
-    The rule names every flaw. Raises Unread when the pieces can be put together in several ways, or in none.
+    `rule` names every flaw. Raises Undecided if the pieces can be put together in several ways, or in none.
     """
     return _Descent(text).sections(finished)
 
 
 class _Descent:
     def __init__(self, text: str):
-        self.text, self.tags, self.next, self.place = text, structure(text), 0, 0
+        self.text, self.tags = text, structure_tags(text)
+        self.next, self.place = 0, 0  # index of the next tag, offset in the text
         self.flaws: list[str] = []
 
     def sections(self, finished: bool) -> Sections:
         pieces = [(kind, content) for kind, content in self._pieces() if content or kind != "text"]
         kinds = [kind for kind, _ in pieces]
         if kinds.count("solution") > 1:
-            raise Unread("it has several solutions")
+            raise Undecided("it has several solutions")
         if "solution" not in kinds:
             return self._without_solution(pieces, finished)
         place = kinds.index("solution")
         before, (_, solution), after = pieces[:place], pieces[place], pieces[place + 1 :]
         if "thought" in kinds[place:]:
             if before or "text" in kinds:
-                raise Unread("it has a thought after its solution")
+                raise Undecided("it has a thought after its solution")
             self._flaw("the other order")
             return self._found(after, solution)
         ends = [number for number, kind in enumerate(kinds[:place], 1) if kind == "thought"]
@@ -51,7 +55,7 @@ class _Descent:
         elif "text" in kinds:
             self._flaw("text outside of the sections")
         if any(find_code_blocks(content) for _, content in between + after):
-            raise Unread("it has code outside of its sections")
+            raise Undecided("it has code outside of its sections")
         return self._found(thoughts, "\n\n".join(content for _, content in [*between, ("solution", solution), *after]))
 
     def _without_solution(self, pieces: list[Piece], finished: bool) -> Sections:
@@ -59,17 +63,18 @@ class _Descent:
         if kinds[-1:] == ["text"] and "thought" in kinds and kinds[:-1] == ["thought"] * (len(kinds) - 1):
             return self._found(pieces[:-1], pieces[-1][1], "rest after the thought")
         if not finished:
-            raise Unread("it was cut off by length before its solution", lost=True)
+            raise Undecided("it was cut off by length before its solution", lost=True)
         if "no end of thought" in self.flaws and kinds == ["thought"]:
-            return Sections(pieces[0][1], "", ", ".join(self.flaws))
-        raise Unread("it has no solution")
+            sections = read_untagged(pieces[0][1], finished)
+            return replace(sections, rule=", ".join([sections.rule, *self.flaws]))
+        raise Undecided("it has no solution")
 
     def _found(self, thoughts: list[Piece], solution: str, rule: str = "sections") -> Sections:
         if [kind for kind, _ in thoughts].count("thought") > 1:
             self._flaw("several thoughts")
         thought = "\n\n".join(content for _, content in thoughts if content)
         if not solution:
-            raise Unread("its solution is empty")
+            raise Undecided("its solution is empty")
         return Sections(thought, solution, ", ".join([rule, *self.flaws]))
 
     def _pieces(self) -> list[Piece]:
@@ -87,11 +92,11 @@ class _Descent:
             _, content = pieces[-1]
             others = [kind for kind, earlier in pieces[:-1] if earlier or kind != "text"]
             if not content or others != (["thought"] if tag.what == "solution" else []):
-                raise Unread("it has an end of a section that does not begin")
+                raise Undecided("it has an end of a section that does not begin")
             pieces[-1] = (tag.what, content)
 
     def _section(self, what: str) -> str:
-        """A section from its first tag to after its last one; texts of what is nested in it are joined."""
+        """Reads a section up to its end tags; the texts nested in it are joined."""
         self._take_all("begin", what)
         parts = [self._text()]
         while (tag := self._peek()) is not None:
@@ -99,7 +104,7 @@ class _Descent:
                 self._take_all("end", what)
                 return "\n\n".join(part for part in parts if part)
             if tag.edge == "end":
-                raise Unread("its sections overlap")
+                raise Undecided("its sections overlap")
             if what == "solution" or (tag.what == "solution" and not self._ends_later(what)):
                 break
             self._flaw("nested sections")
@@ -108,14 +113,14 @@ class _Descent:
         return "\n\n".join(part for part in parts if part)
 
     def _ends_later(self, what: str) -> bool:
-        """Whether the section goes on behind the one that begins here: its end comes before it begins again."""
+        """Whether the section continues after the one that begins here: its end tag comes before its next begin tag."""
         for tag in self.tags[self.next + 1 :]:
             if tag.what == what:
                 return tag.edge == "end"
         return False
 
     def _take_all(self, edge: str, what: str) -> None:
-        """Takes a tag and its doubles: the same again with only blank space between."""
+        """Takes a tag and its doubles: the same tag again after only blank space."""
         self._take()
         while (
             (tag := self._peek())

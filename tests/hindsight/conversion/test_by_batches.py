@@ -10,6 +10,7 @@ from loose_answers import answers_in_prose, attempt_of, expected, fixes_a_bug, g
 from quick_scripts import CONVERTER
 from toy_batches import BatchServer
 
+from hindsight.conversion import batch_files
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 
@@ -152,12 +153,9 @@ def test_a_budget_limits_what_is_sent(convert, server, folder):
     assert "failed: the budget of 9,000 tokens might not be enough for it" in result.stdout
 
 
-def test_a_large_set_goes_in_several_batches(convert, server, folder, monkeypatch):
-    from hindsight.conversion import batches
-
-    monkeypatch.setattr(batches, "MOST_REQUESTS", 10)
-    made = batches.Batches(folder / "batches", server.url, 1, None, None, print, 1)
-    made._write_requests((str(number), {"messages": []}) for number in range(25))
+def test_a_large_set_is_split_into_several_batches(folder, monkeypatch):
+    monkeypatch.setattr(batch_files, "MOST_REQUESTS", 10)
+    batch_files.BatchFiles(folder / "batches").add((str(number), {"messages": []}) for number in range(25))
     sizes = [len(path.read_bytes().splitlines()) for path in sorted((folder / "batches").glob("*.requests.jsonl"))]
     assert sizes == [10, 10, 5]
 

@@ -1,0 +1,60 @@
+"""The raw answers that step 2 reads and the converted ones that it writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hindsight.conversion.sections import Sections
+from hindsight.errors import BrokenFile
+from hindsight.files.answer_files import converted_path, sample_path
+from hindsight.files.records import AnswerRecord, read_answer, write_json
+from hindsight.text.uniform_format import render
+
+Key = tuple[int, int]  # question_id, sample_index
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """A raw answer: its file's record, its text, and whether it was finished before the token limit."""
+
+    key: Key
+    record: AnswerRecord
+    text: str
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A raw answer's sections, and the `conversion` of its file: how they were found and the figures of the check."""
+
+    sections: Sections
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AnswerFiles:
+    """The answers of a run: raw ones in `source`, converted ones in `output`."""
+
+    source: Path
+    output: Path
+
+    def name(self, key: Key) -> str:
+        """The name of a raw answer's file."""
+        return sample_path(self.source, *key).name
+
+    def read(self, key: Key) -> RawAnswer:
+        """A raw answer. Raises BrokenFile if the file is not whole or its `generated_text` is not a text."""
+        path = sample_path(self.source, *key)
+        record = read_answer(path, ("generated_text",))
+        text = record.get("generated_text")
+        if not isinstance(text, str):
+            raise BrokenFile(f"{path}: generated_text is not a text")
+        return RawAnswer(key, record, text, finished=record.get("finish_reason") != "length")
+
+    def write(self, answer: RawAnswer, conversion: Conversion) -> None:
+        """Writes a converted answer: the keys of the raw one, `converted_text` and `conversion`."""
+        question_id, sample_index = answer.key
+        text = render(conversion.sections.thought, conversion.sections.solution)
+        numbers = {"question_id": question_id, "sample_index": sample_index}
+        converted = {**numbers, **answer.record, "converted_text": text, "conversion": conversion.details}
+        write_json(converted_path(self.output, *answer.key), converted)

@@ -1,0 +1,133 @@
+"""Checks that a conversion changed nothing: its sections hold the answer's words in order, and the answer's program.
+
+    check_fidelity(answer, sections, FidelityLimits(min_kept=0.9, max_new=10))
+    # {"kept": 0.993, "new": 2, "code": "equal"}
+
+`kept` is the share of the answer's words that the two sections hold in the same order, by the longest common
+subsequence; `new` is the number of other words in the sections. Words are separated by blank space; tags and fences do
+not count.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import dedent
+from typing import Any
+
+from hindsight.conversion.programs import block_code, code_lines, syntax_text, syntax_tree
+from hindsight.conversion.sections import Sections
+from hindsight.conversion.well_formed import is_unambiguous
+from hindsight.text.code_blocks import CodeBlock, final_block, find_code_blocks
+from hindsight.text.uniform_format import TAG
+
+_FENCE_WORD = re.compile(r"(?<!\S)(?:```|~~~)\S*")
+_OPENING_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w[^`\n]*$", re.MULTILINE)
+
+
+class NotFaithful(Exception):
+    """A conversion that changes the answer; the message is the reason, and is also shown to the reformatting model."""
+
+
+@dataclass(frozen=True)
+class FidelityLimits:
+    """The least share of the answer's words that a conversion keeps in order, and the most words that it may add."""
+
+    min_kept: float
+    max_new: int
+
+
+def check_fidelity(answer: str, sections: Sections, limits: FidelityLimits) -> dict[str, Any]:
+    """The figures of a faithful conversion, see the module; raises NotFaithful for any other.
+
+    `code` is "equal" if the program equals that of a code block of the answer, as a syntax tree or, if it cannot be
+    parsed, as text; "not in a code block" or "in a broken code block" if its lines are found whole there; "none".
+    """
+    if not is_unambiguous(sections):
+        raise NotFaithful("the sections hold tags that make them unreadable")
+    code = compare_code(answer, sections.solution)
+    kept, new = compare_words(answer, sections)
+    if kept < limits.min_kept:
+        raise NotFaithful(f"only {kept:.0%} of the answer's words are kept")
+    if new > limits.max_new:
+        raise NotFaithful(f"{new} words are not in the answer")
+    return {"kept": round(kept, 4), "new": new, "code": code}
+
+
+def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
+    """The share of the answer's words that the sections keep in order, and the number of other words in the sections.
+
+    The sections are compared in both orders, as an answer may begin with its solution.
+    """
+    whole, thought, solution = map(words_without_markup, (answer, sections.thought, sections.solution))
+    if whole == thought + solution:
+        return 1.0, 0
+    common = max(common_length(whole, thought + solution), common_length(whole, solution + thought))
+    return common / max(len(whole), 1), len(thought) + len(solution) - common
+
+
+def words_without_markup(text: str) -> list[str]:
+    """The words of a text, without tags and code fences."""
+    return _FENCE_WORD.sub(" ", TAG.sub(" ", text)).split()
+
+
+def common_length(first: list[str], second: list[str]) -> int:
+    """The length of the longest common subsequence, by bit operations on one bit per word of the first list.
+
+    Source: Hyyrö, Bit-parallel LCS-length computation revisited (2004). A zero bit in `row` is an increment in the row
+    of the dynamic programming matrix.
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << place
+    row = everything = (1 << len(first)) - 1
+    for word in second:
+        matches = row & places.get(word, 0)
+        row = (row + matches | row - matches) & everything
+    return len(first) - row.bit_count()
+
+
+def compare_code(answer: str, solution: str) -> str:
+    """Where the answer holds the solution's program, see `check_fidelity`. Raises NotFaithful if it does not."""
+    block = final_block(find_code_blocks(solution))
+    if block is None:
+        return "none"
+    program, blocks = block_code(block), find_code_blocks(answer)
+    codes = [block_code(each) for each in blocks]
+    if _is_among(program, codes) or _is_among(program, _codes_from_each_fence(answer)):
+        return "equal"
+    lines = code_lines(program)
+    if any(not syntax_tree(code) and _is_whole(lines, code_lines(code), anywhere=False) for code in codes):
+        return "in a broken code block"
+    if _is_whole(lines, code_lines(_outside(answer, blocks)), anywhere=True):
+        return "not in a code block"
+    raise NotFaithful("the program is not one of the answer's")
+
+
+def _is_among(program: str, codes: list[str]) -> bool:
+    if program.strip() in [code.strip() for code in codes]:
+        return True
+    tree = syntax_text(program) if codes else None
+    return tree is not None and any(syntax_text(code) == tree for code in codes)
+
+
+def _codes_from_each_fence(answer: str) -> list[str]:
+    """The code after every fence that names a language: an earlier unclosed fence can hide a block."""
+    return [block_code(find_code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
+
+
+def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:
+    """The answer with one line that cannot be code in place of each closed code block."""
+    for block in reversed([block for block in blocks if block.closed]):
+        answer = f"{answer[: block.start]}\n???\n{answer[block.end :]}"
+    return answer
+
+
+def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
+    """Whether the lines occur in a row in the text, or at its start, and are not part of a longer program there."""
+    wanted, stripped = [line.strip() for line in lines], [line.strip() for line in text]
+    size = len(wanted)
+    for start in range(len(text) - size + 1) if anywhere else [0] * (size <= len(text)):
+        if size and stripped[start : start + size] == wanted:
+            longer = [text[max(start - 1, 0) : start + size], text[start : start + size + 1]]
+            return not any(len(each) > size and syntax_tree(dedent("\n".join(each))) for each in longer)
+    return False
