@@ -184,6 +184,7 @@ def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path, pl
     assert (result.returncode, "1 of 2 answers" in result.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     (run / "converted_question_1_sample_1.json").write_text("{")
@@ -200,6 +201,7 @@ def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     assert numbers["curves"][0]["correct"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     first = plot(run, ks=(1,))[1]

@@ -1,5 +1,7 @@
 """pass@k, its differences, and merged models against their parents: values worked out by hand."""
 
+import random
+
 import pytest
 from toy_answers import make_answer, make_answers
 
@@ -18,6 +20,16 @@ def test_differences_are_paired_and_inside_their_interval():
     runs = {"a": one, "b": other}
     assert correctness.differences(runs, [("a", "b")], [1]) == {"a - b": found}
     assert list(correctness.differences(runs, [("a", "b")], (1, 5))) == ["a - b, pass@1", "a - b, pass@5"]
+
+
+def test_shuffled_answers_give_the_same_digits():
+    one, other = make_answers(*range(10), 3, 7), make_answers(*range(9, -1, -1), 1, 1)
+    means, differences = set(), set()
+    for seed in range(10):
+        ours, theirs = (random.Random(seed).sample(answers, len(answers)) for answers in (one, other))
+        means.add(correctness.pass_at_k(ours, [5])[5])
+        differences.add(correctness.pass_at_k_difference(ours, theirs, 5))
+    assert (len(means), len(differences)) == (1, 1)
 
 
 def test_the_merged_model_is_above_both_parents_below_both_or_neither():

@@ -1,4 +1,4 @@
-"""Several processes in one folder: no sample twice, none left out, nothing left locked; shards and later runs."""
+"""Several processes in one folder make each sample once and leave no locks; shards and later runs add up."""
 
 import collections
 import time
@@ -38,7 +38,7 @@ def wait_until(condition, seconds=30.0):
 
 
 def hold(folder, samples, line):
-    """In another process: claims samples, tells so, and keeps them until the line is closed."""
+    """In another process: locks samples, reports it, and holds the locks until the line is closed."""
     with SampleLocks(folder) as locks:
         line.send([locks.acquire(*sample) for sample in samples])
         line.poll(None)
@@ -46,7 +46,7 @@ def hold(folder, samples, line):
 
 @pytest.fixture
 def holder(tmp_path):
-    """Claims samples of tmp_path/run in another process: give it the samples; its process, and what lets them go."""
+    """Locks samples of tmp_path/run in another process; gives that process and a function that releases them."""
     started = []
 
     def begin(samples):
@@ -70,7 +70,7 @@ def holder(tmp_path):
         release()
 
 
-def test_a_sample_has_one_owner_until_it_is_given_back_or_the_owner_is_killed(tmp_path, holder):
+def test_a_lock_has_one_owner_until_it_is_released_or_the_owner_is_killed(tmp_path, holder):
     process, _ = holder([(7, 0), (7, 1)])
     with SampleLocks(tmp_path / "run") as locks:
         assert [locks.acquire(7, index) for index in range(3)] == [False, False, True]
@@ -84,7 +84,7 @@ def test_a_sample_has_one_owner_until_it_is_given_back_or_the_owner_is_killed(tm
         assert locks.acquire(7, 2)
 
 
-def test_samples_of_any_question_and_index_have_their_own_claim(tmp_path, holder):
+def test_each_sample_has_its_own_lock(tmp_path, holder):
     samples = [(0, 0), (0, (1 << 20) - 1), (1, 0), (10**9, 3), (2**40, 0)]
     holder(samples)
     with SampleLocks(tmp_path / "run") as locks:
@@ -124,7 +124,7 @@ def test_a_killed_process_leaves_nothing_locked(flags, toy, tmp_path):
     assert "another process" not in result.stdout
 
 
-def test_a_sample_that_another_process_holds_is_left_and_said(flags, toy, tmp_path, holder):
+def test_a_sample_locked_by_another_process_is_left_to_it_and_reported(flags, toy, tmp_path, holder):
     holder([(2, 0), (5, 1)])
     result = quick_scripts.run(tmp_path / "said", SINGLE, *flags)
     assert (result.returncode, there(tmp_path)) == (1, ALL - {(2, 0), (5, 1)})
@@ -132,7 +132,7 @@ def test_a_sample_that_another_process_holds_is_left_and_said(flags, toy, tmp_pa
     assert "2 samples were left to another process that works in this folder" in result.stdout
 
 
-def test_a_process_that_dies_while_another_works_has_its_samples_done_by_that_one(flags, toy, tmp_path, holder):
+def test_the_samples_of_a_killed_process_are_made_by_the_other(flags, toy, tmp_path, holder):
     toy.delay = 0.02
     process, _ = holder([(0, 0), (0, 1)])
     script = quick_scripts.start(tmp_path / "said", SINGLE, *flags)
@@ -160,7 +160,7 @@ def test_shards_give_the_whole_set_once(flags, toy, tmp_path, at_once):
     assert read_run(tmp_path / "run")["problems"]["count"] == 12
 
 
-def test_a_shard_that_there_is_not_is_refused(flags, tmp_path):
+def test_a_shard_out_of_range_is_refused(flags, tmp_path):
     for shard in (3, -1):
         result = quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--shards", 3, "--shard", shard)
         assert (result.returncode, "SHARD counts from 0" in result.stderr) == (2, True)
@@ -178,7 +178,7 @@ def test_ranges_of_problems_add_up_to_the_whole_set(flags, toy, tmp_path):
     assert everything(tmp_path / "run") == everything(tmp_path / "whole")
 
 
-def test_more_samples_later_are_those_that_more_samples_at_once_would_have_been(flags, toy, tmp_path):
+def test_adding_samples_later_gives_the_same_as_asking_for_all_at_once(flags, toy, tmp_path):
     quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--num_samples", 5, "--output_dir", tmp_path / "whole")
     quick_scripts.run(tmp_path / "said", SINGLE, *flags)
     toy.requests.clear()
