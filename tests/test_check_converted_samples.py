@@ -89,27 +89,28 @@ def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
 
 
 @pytest.mark.parametrize("metadata", [{}, {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0, "digest": "x"}}])
-def test_tests_that_cannot_be_found_are_said(tmp_path, metadata):
+def test_missing_tests_end_in_one_sentence(tmp_path, metadata):
     write_converted(tmp_path, 0, 0, "print(1)", metadata)
     result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert (result.returncode, len(result.stderr.strip().splitlines()[-1:])) == (2, 1)
     assert "question 0 names no problem set" in result.stderr or "no problem file gone.jsonl" in result.stderr
 
 
-def test_a_folder_without_samples_is_said(tmp_path):
+def test_a_folder_without_samples_ends_in_one_sentence(tmp_path):
     result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert (result.returncode, "has no converted files; run format_converter.py" in result.stderr) == (2, True)
 
 
-def test_killed_at_any_moment_it_goes_on_and_no_verdict_is_wrong(tmp_path):
+def test_after_a_kill_or_an_interrupt_it_resumes_and_no_verdict_is_wrong(tmp_path):
     for number in range(40):
         program = "print(input())" if number % 3 else "print('wrong')"
         write_converted(tmp_path, number, 0, program, ECHO)
     command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--workers", "2"]
-    for moment in range(4):
+    for kill, verdicts_before in ((signal.SIGINT, 3), (signal.SIGKILL, 9), (signal.SIGKILL, 16)):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.6 + 0.15 * moment)
-        process.send_signal(signal.SIGKILL if moment % 2 else signal.SIGINT)
+        while process.poll() is None and verdicts_so_far(tmp_path) < verdicts_before:
+            time.sleep(0.005)
+        process.send_signal(kill)
         process.wait()
     assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
     assert [correct for correct, _ in verdicts(tmp_path)] == [bool(number % 3) for number in range(40)]
@@ -156,7 +157,7 @@ def test_the_papers_rules_give_other_verdicts_and_do_not_mix_with_ours(tmp_path)
     assert (result.returncode, "reference_rules was False, is True" in result.stderr) == (2, True)
 
 
-def test_ctrl_c_stops_at_once_whatever_runs_and_leaves_no_process(tmp_path):
+def test_ctrl_c_stops_running_programs_and_leaves_no_process(tmp_path):
     for number in range(6):
         write_converted(tmp_path, number, 0, f"while {number + 1}: pass" if number else "print(input())", ECHO)
     command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--timeout", "300", "--workers", "2"]
@@ -165,11 +166,9 @@ def test_ctrl_c_stops_at_once_whatever_runs_and_leaves_no_process(tmp_path):
         time.sleep(0.05)
     started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    assert process.wait() == 130
-    assert time.monotonic() - begun < 10
-    assert "run again to resume" in process.stderr.read()
-    deadline = time.monotonic() + 10
+    assert process.wait(120) == 130, "it would otherwise run for 300 seconds"
+    assert "run again to go on" in process.stderr.read()
+    deadline = time.monotonic() + 60
     while any(is_alive(pid) for pid in started) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(started) >= 4
@@ -203,7 +202,7 @@ def is_alive(process):
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
 @pytest.mark.parametrize("kind", ["stdin", "call"])
 def test_real_programs_get_their_known_verdict_through_the_script(tmp_path, kind):
-    """Each fifth sample, without the slow ones; all of them are in test_judge.py."""
+    """Each fifth sample, without the slow ones; all of them are in test_taco.py."""
     problems = {problem["question_id"]: problem for problem in load_problems(str(TACO_REAL / f"{kind}_problems.jsonl"))}
     lines = (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()
     truth = {}

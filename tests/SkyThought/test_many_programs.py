@@ -1,6 +1,6 @@
-"""Step 3 on very many programs, a tenth of them hostile, and killed again and again.
+"""Step 3 on many programs, a tenth of them hostile, and killed again and again.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/test_many_programs.py     judges so many; without it 1,000
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     judges this many; the default is 1,000
 """
 
 import json
@@ -34,7 +34,8 @@ PLAIN = [
     ("print(int(input()) ** 2 // 0)", "runtime error: ZeroDivisionError"),
     ("raise SystemExit(3)", "runtime error: exit status 3"),
 ]
-KILLS = 20
+KILLS = 8
+ANSWERS_TO_KILL = 300
 
 
 def suitable_hostile_programs():
@@ -121,7 +122,7 @@ def left_over(temporary):
     return found
 
 
-def wait_until_nothing_is_left(temporary, seconds=20):
+def wait_until_nothing_is_left(temporary, seconds=120):
     deadline = time.monotonic() + seconds
     while (found := left_over(temporary)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -143,7 +144,8 @@ def start(run, temporary, *flags):
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_thousands_of_programs_get_their_verdicts_and_leave_nothing_behind(folders):
+@pytest.mark.slow
+def test_hundreds_of_programs_get_their_verdicts_and_leave_nothing_behind(folders):
     run, temporary = folders
     expected = write_programs(run, PROGRAMS)
     made = time.time_ns()
@@ -166,27 +168,28 @@ def test_thousands_of_programs_get_their_verdicts_and_leave_nothing_behind(folde
     assert statistics.median(zombies) == 0, "a child is a zombie until it is waited for, which is at once"
 
 
-def test_killed_at_twenty_random_moments_no_verdict_is_lost_or_wrong(folders):
+@pytest.mark.slow
+def test_killed_again_and_again_no_verdict_is_lost_or_wrong(folders):
     run, temporary = folders
     chance = random.Random(0)
     expected = {}
-    for number in range(600):
+    for number in range(ANSWERS_TO_KILL):
         source, reason = PLAIN[number % len(PLAIN)]
-        work = "" if "syntax" in reason else "sum(range(10**6))\n"
-        path = write_converted(run, number // 10, number % 10, f"{work}{source}\n# {number}", SQUARE)
+        path = write_converted(run, number // 10, number % 10, f"{source}\n# {number}", SQUARE)
         expected[path.name] = reason
-    known, grew = {}, 0
+    known, made = {}, time.time_ns()
     for _ in range(KILLS):
         process = start(run, temporary, "--workers", 2)
-        time.sleep(chance.uniform(0.3, 1.2))
+        wanted = len(known) + chance.randint(1, 20)
+        while process.poll() is None and judged(run, made) < wanted:
+            time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         process.wait()
         got = {name: reason for name, reason in reasons(run).items() if reason is not None}
         assert got.items() >= known.items(), "a verdict was lost"
         assert got.items() <= expected.items(), "a verdict is wrong"
-        grew += len(got) > len(known)
+        assert len(got) >= wanted
         known = got
     assert start(run, temporary, "--workers", 2).wait() == 0
     assert reasons(run) == expected
-    assert grew > KILLS // 4, "most kills came before there was anything to lose"
     assert wait_until_nothing_is_left(temporary) == []
