@@ -296,7 +296,8 @@ def sampled_with(folder, prompt_file, problems=2):
     for number in range(problems):
         problem = {"question": f"Print {number}.", "starter_code": ""}
         prompt = Prompts(str(prompt_file)).chat(problem)
-        write_converted(folder, number, 0, f"print({number})", problem, correctness=True, prompt=prompt)
+        program = f"print({number})  # {folder.name}"
+        write_converted(folder, number, 0, program, problem, correctness=True, prompt=prompt)
     return folder
 
 
@@ -306,14 +307,14 @@ def test_answers_sampled_with_other_prompts_than_their_rows_are_refused_unless_w
     usual, other = sampled_with(tmp_path / "usual", ""), sampled_with(tmp_path / "other", own)
     for flags in ([], ["--base"]):
         result, output = curate(usual, other, flags=flags)
-        assert (result.returncode, len(result.stderr.splitlines()[-1:])) == (2, 1)
+        assert result.returncode == 2
         assert f"{other} was sampled with the prompts of {own}, not the default prompts" in result.stderr
         assert "--other_prompts" in result.stderr and not output.exists()
     result, output = curate(other, flags=["--prompt_file", own])
     assert result.returncode == 0, result.stderr
     assert {row.prompt for row in read_rows(output / "hindsight.json")} == {"Do: Print 0.", "Do: Print 1."}
     assert "other_prompts" not in json.loads((output / "hindsight.report.json").read_text())["folders"][0]
-    result, output = curate(other, flags=["--other_prompts"], name="wanted")
+    result, output = curate(usual, other, flags=["--other_prompts"], name="wanted")
     assert result.returncode == 0, result.stderr
     assert not any(row.prompt.startswith("Do:") for row in read_rows(output / "wanted.json"))
     sentence = f"2 rows of {other} do not have the prompts that their answers were sampled with"
