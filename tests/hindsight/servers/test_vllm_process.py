@@ -1,13 +1,16 @@
-"""The server's settings that are chosen by the machine."""
+"""Starting a server: what is chosen by the machine, other commands that serve, and merges while a model loads."""
 
 import sys
 from pathlib import Path
 
+import pytest
+
+from hindsight.errors import UserError
 from hindsight.servers import vllm_process
-from hindsight.servers.vllm_process import ServeOptions, serve
+from hindsight.servers.vllm_process import ServeOptions, divide_threads, serve, start
 
 
-def test_float32_is_served_where_the_processor_has_no_bfloat16(monkeypatch):
+def test_a_processor_without_bfloat16_serves_float32(monkeypatch):
     monkeypatch.setattr(vllm_process, "_has_gpu", lambda: False)
     monkeypatch.setattr(vllm_process, "BFLOAT16", set())
     assert vllm_process.quickest_dtype() == "float32"
@@ -18,8 +21,8 @@ def test_float32_is_served_where_the_processor_has_no_bfloat16(monkeypatch):
     assert vllm_process.quickest_dtype() == "auto"
 
 
-def test_another_command_serves_where_one_is_given_and_its_log_is_kept(tmp_path):
-    """Here the command serves files: one of them answers as /v1/models does."""
+def test_a_given_command_replaces_vllm_and_its_log_is_kept(tmp_path):
+    """Here the command serves files, one of which answers requests of /v1/models."""
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / "models").write_text("{}")
     command = f"{sys.executable} -m http.server {{port}} --bind 127.0.0.1 --directory {{model}}"
@@ -27,3 +30,24 @@ def test_another_command_serves_where_one_is_given_and_its_log_is_kept(tmp_path)
         assert server.process.poll() is None and server.name == "files"
     assert server.process.poll() is not None
     assert "GET /v1/models" in (tmp_path / "server.log").read_text()
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, "6"), ({"OMP_NUM_THREADS": "4"}, "4")])
+def test_a_server_computes_with_all_cores_unless_the_environment_says_otherwise(monkeypatch, given, threads):
+    monkeypatch.setattr(vllm_process, "_has_gpu", lambda: False)
+    monkeypatch.setattr(vllm_process.os, "sched_getaffinity", lambda process: range(6))
+    monkeypatch.setattr(vllm_process.os, "environ", given)
+    assert vllm_process._environment(ServeOptions())["OMP_NUM_THREADS"] == threads
+    assert vllm_process._environment(ServeOptions(threads=3))["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(("parts", "threads"), [(1, 6), (2, 3), (4, 1), (7, 1)])
+def test_several_servers_share_the_cores_equally(monkeypatch, parts, threads):
+    monkeypatch.setattr(vllm_process.os, "sched_getaffinity", lambda process: range(6))
+    assert divide_threads(parts) == threads
+
+
+def test_a_merge_at_load_needs_the_installed_package(monkeypatch):
+    monkeypatch.setattr(vllm_process, "entry_points", lambda group: [])
+    with pytest.raises(UserError, match="only if this package is installed: pip install -e ."):
+        start("model", options=ServeOptions(merge={"base": "base", "alpha": 0.7}))
