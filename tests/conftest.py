@@ -19,7 +19,7 @@ from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, 
 START_DEADLINE = 600
 
 # Files whose tests start vLLM
-SERVERS = {"test_notebooks.py", "test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_loader.py"}
+SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_loader.py"}
 
 # A busy machine may take its time over an example: no test has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)

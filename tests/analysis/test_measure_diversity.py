@@ -1,18 +1,22 @@
 """analysis/measure_diversity.py as a user runs it."""
 
 import json
+import re
 
 import pytest
 from scripts import run_script, write_converted
 from toy_answers import PROBLEM
 
+from analysis import measure_diversity
 from analysis.measures import diversity
+from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, embedded_path
 from hindsight.files.records import write_json
+from hindsight.settings import read_settings
 
 
 def write_run(folder, programs, vectors=True, model="m"):
-    """Answers to problems 0, 1, ..., each with its programs; embeddings with as many axes as problems and programs."""
+    """A run folder with answers to the problems 0, 1, ..., one per program, and an embedding of two numbers each."""
     for question, group in enumerate(programs):
         for index, program in enumerate(group):
             write_converted(folder, question, index, program, PROBLEM)
@@ -32,6 +36,7 @@ def measure(*flags):
     return result
 
 
+@pytest.mark.slow
 def test_the_script_prints_and_writes_every_measure_and_difference(tmp_path):
     alike = write_run(tmp_path / "alike", [["print(1)", "print(1)"], ["print(2)", "print(2)"]])
     unlike = write_run(tmp_path / "unlike", [["print(1)", "print(2)"], ["print(2)", "print(3)"]])
@@ -51,6 +56,7 @@ def test_the_script_prints_and_writes_every_measure_and_difference(tmp_path):
     assert "effective programs" in (tmp_path / "out" / "d.svg").read_text()
 
 
+@pytest.mark.slow
 def test_without_embeddings_their_measures_are_left_out_and_the_command_is_shown(tmp_path):
     bare = write_run(tmp_path / "bare", [["print(1)", "print(2)"]], vectors=False)
     whole = write_run(tmp_path / "whole", [["print(1)", "print(1)"]])
@@ -79,6 +85,7 @@ def test_without_embeddings_their_measures_are_left_out_and_the_command_is_shown
 def test_bad_input_ends_in_one_sentence(tmp_path, flags, sentence):
     one = write_run(tmp_path / "one", [["a", "b"]])
     other = write_run(tmp_path / "other", [["a", "b"]], model="n")
-    result = measure("--input_dirs", one, other, "--output", tmp_path / "d", *flags)
-    assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
+    words = ["--input_dirs", str(one), str(other), "--output", str(tmp_path / "d"), *flags]
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        measure_diversity.main(read_settings(vars(measure_diversity), words))
     assert not list(tmp_path.glob("d.*"))

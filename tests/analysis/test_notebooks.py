@@ -1,22 +1,31 @@
-"""The notebooks as they are committed, and run top to bottom on the lab's runs."""
+"""The notebooks as they are committed, and each run once, top to bottom, on small runs that steps 2, 3 and 4 made."""
 
 import itertools
-import os
+import json
 import re
-from unittest import mock
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from scripts import ROOT
 
-from analysis import embed
-from analysis.reading.answers import RUNS
+import check_converted_samples
+import convert_to_data
+import format_converter
+from analysis.reading.run_folders import RUNS
+from hindsight.files.answer_files import embedded_path, list_files, sample_path
+from hindsight.files.records import write_json
+from hindsight.problem_sets.problems import without_tests
+from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import read_settings
+from hindsight.text.prompts import base_prompt, chat_messages
+from hindsight.text.uniform_format import render
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
-# The loop's runs, and those of the demo that stand for them where there is no LLaMA-Factory to make them
+PROBLEMS, SAMPLES = 4, 3
+CORRECT = {"base": (1, 0, 2, 0), "switching": (2, 1, 0, 1), "alpha_0.7": (3, 2, 1, 0), "instruct": (2, 3, 1, 1)}
+# Each of the loop's runs, and the run that stands for it here
 LOOP = {"start": "base", "finetuned": "instruct", "data": "data"}
 LOOP |= dict.fromkeys(("alpha_0.4", "alpha_0.7", "alpha_0.9"), "alpha_0.7")
 MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:home|root|tmp|work|mnt|usr|var|opt|Users)/\w")
@@ -39,25 +48,87 @@ def count_figures(notebook):
     return sum("image/png" in output.get("data", {}) for output in outputs(notebook))
 
 
-@pytest.fixture(scope="module")
-def embedded_runs(lab_runs):
-    with mock.patch.dict(os.environ, OPENAI_API_KEY="", OPENAI_BASE_URL=""):
-        for run in RUNS:
-            assert not embed.main(read_settings(vars(embed), ["--input_dir", str(lab_runs / run)]))
-    return lab_runs
+def step(script, *flags):
+    assert script.main(read_settings(vars(script), [str(flag) for flag in flags])) in (0, 1)
+
+
+def program_of(problem, sample, is_correct):
+    """One of the problem's solutions, a wrong program, or one that does not compile, which the paper's rules accept."""
+    solutions = json.loads(problem["solutions"])
+    return solutions[sample % len(solutions)] if is_correct else ("print(0)", "print(0", "print(1)")[sample]
+
+
+def write_raw_answers(folder, run, problems):
+    """Raw answers as steps 1a and 1b leave them; the last one to the last problem has no program."""
+    folder.mkdir()
+    for problem, correct in zip(problems, CORRECT[run], strict=True):
+        chat, transcript = chat_messages(problem), base_prompt(problem)
+        prompts = {"base": transcript, "switching": {"instruct": chat, "base": transcript}}
+        for sample in range(SAMPLES):
+            program = program_of(problem, sample, sample < correct)
+            text = render(f"Thought {sample} of {run}.", f"The program.\n\n```python\n{program}\n```")
+            if (problem["question_id"], sample) == (problems[-1]["question_id"], SAMPLES - 1):
+                text = "Nothing comes to my mind."
+            half = len(text) // 2
+            turns = [{"model": "instruct", "start": 9, "end": half}, {"model": "base", "start": half, "end": len(text)}]
+            record = {
+                "prompt": prompts.get(run, chat),
+                "generated_text": text,
+                **({"segments": turns} if run == "switching" else {}),
+                "generation_config": {"model": run, "seed": sample},
+                "finish_reason": "stop",
+                "usage": {"prompt_tokens": 100, "completion_tokens": len(text.split())},
+                "metadata": without_tests(problem),
+                "question_id": problem["question_id"],
+                "sample_index": sample,
+            }
+            write_json(sample_path(folder, problem["question_id"], sample), record)
+
+
+def write_embeddings(folder):
+    """Random embeddings beside the converted answers."""
+    chance = np.random.default_rng(0)
+    for key, path in list_files(folder, "converted").items():
+        vector = chance.normal(size=8).tolist()
+        write_json(embedded_path(folder, *key), {**json.loads(path.read_text()), "converted_embedding": vector})
 
 
 @pytest.fixture(scope="module")
-def loop_runs(lab_runs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loop")
-    for name, run in LOOP.items():
-        (folder / name).symlink_to(lab_runs / run)
+def runs(tmp_path_factory):
+    """The demo's runs in small, converted, checked and curated by the steps."""
+    folder = tmp_path_factory.mktemp("runs")
+    problems = load_problems("lab", "test")[:PROBLEMS]
+    for run in RUNS:
+        write_raw_answers(folder / run, run, problems)
+        step(format_converter, "--input_dir", folder / run, "--workers", 1)
+        step(check_converted_samples, "--input_dir", folder / run, "--workers", 1)
+        write_embeddings(folder / run)
+    step(
+        convert_to_data,
+        "--input_dirs",
+        folder / "instruct",
+        "--output_dir",
+        folder / "data",
+        "--cutoff_len",
+        0,
+        "--contamination",
+        0,
+    )
     return folder
 
 
+@pytest.fixture(scope="module")
+def loop_runs(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loop")
+    for name, run in LOOP.items():
+        (folder / name).symlink_to(runs / run)
+    return folder
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, embedded_runs, loop_runs, monkeypatch):
-    monkeypatch.setenv("HINDSIGHT_RUNS", str(embedded_runs))
+def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, runs, loop_runs, monkeypatch):
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(runs))
     monkeypatch.setenv("HINDSIGHT_LOOP", str(loop_runs))
     notebook = execute(read(name))
     assert count_figures(notebook) == FIGURES[name]
@@ -65,7 +136,7 @@ def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, embedded_runs, 
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_committed_notebook_shows_its_figures_and_nothing_of_a_machine(name):
+def test_a_committed_notebook_has_its_figures_and_no_path_of_a_machine(name):
     notebook = read(name)
     assert count_figures(notebook) == FIGURES[name]
     texts = [str(output.get("data", output)) for output in outputs(notebook)]
@@ -75,7 +146,7 @@ def test_a_committed_notebook_shows_its_figures_and_nothing_of_a_machine(name):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_question_stands_before_every_result_and_cells_are_short(name):
+def test_a_question_precedes_every_result_and_cells_are_short_and_without_logic(name):
     cells = read(name).cells
     for before, cell in itertools.pairwise(cells):
         if cell.cell_type == "code" and any(output.output_type == "execute_result" for output in cell.outputs):
@@ -84,12 +155,3 @@ def test_a_question_stands_before_every_result_and_cells_are_short(name):
     for cell in (cell for cell in cells if cell.cell_type == "code"):
         assert not re.search(r"^\s*(def|class|for|while|if) ", cell.source, re.MULTILINE)
         assert "import" in cell.source or len(cell.source.splitlines()) <= 6
-
-
-def test_a_notebook_without_its_runs_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
-    with pytest.raises(CellExecutionError) as caught:
-        execute(read("correctness"))
-    assert caught.value.ename == "UserError"
-    assert "there is no run 'base'" in caught.value.evalue
-    assert "make demo" in caught.value.evalue

@@ -1,4 +1,4 @@
-"""analysis/view_samples.py as a user runs it: what the file holds, and what Chromium shows of it where there is one."""
+"""analysis/view_samples.py as a user runs it: what the file holds, and what Chromium, if installed, shows of it."""
 
 import base64
 import json
@@ -10,12 +10,15 @@ import pytest
 from browser import CHROMIUM, Browser
 from scripts import ROOT, run_script
 
+from analysis import view_samples
 from analysis.page.page import pack
 from analysis.page.shown_record import prompt_parts
 from analysis.page.text_parts import text_parts
 from analysis.view_samples import model_of
+from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import write_json
+from hindsight.settings import read_settings
 from hindsight.text.uniform_format import render
 
 SCRIPT = "analysis/view_samples.py"
@@ -69,7 +72,7 @@ def read_page(path):
 
 @pytest.fixture
 def runs(tmp_path):
-    """A merged model's run with a right, a hostile and an unconverted answer, and a switching run of one answer."""
+    """A merged model's run with a correct, a hostile and an unconverted answer, and a switching run of one answer."""
     merged, switching = tmp_path / "merged", tmp_path / "turns"
     uniform = render("think", f"```python\n{PROGRAM}\n```")
     write_answer(merged, 2, 0, f"<think>{HOSTILE}", correctness=None)
@@ -118,7 +121,7 @@ def test_the_file_holds_what_the_records_hold(runs, tmp_path):
     assert answers[2]["segments"] == [[7, 9, "instruct", 2], [9, 11, "base", 1]]
 
 
-def test_the_same_answers_give_the_same_bytes_and_no_script_but_the_pages(runs, tmp_path):
+def test_the_same_answers_give_the_same_bytes_and_only_the_pages_own_script(runs, tmp_path):
     for name in ("one.html", "two.html"):
         assert view(runs, tmp_path / name).returncode == 0
     content = (tmp_path / "one.html").read_bytes()
@@ -136,7 +139,7 @@ def test_max_answers_are_the_first_of_each_run_and_the_others_are_counted(runs, 
     assert index["missing"] == {"left out by MAX_ANSWERS": 2, "in broken files": 0}
 
 
-def test_broken_files_are_named_and_the_others_shown(runs, tmp_path):
+def test_broken_files_are_reported_and_the_other_answers_shown(runs, tmp_path):
     sample_path(runs[0], 7, 0).write_text('{"generated_text": "cut of')
     write_answer(runs[0], 8, 0, None)
     result = view(runs, tmp_path / "page.html")
@@ -154,15 +157,15 @@ def test_broken_files_are_named_and_the_others_shown(runs, tmp_path):
         (("{empty}",), (), "has no answers"),
         (("{run}",), ("--max_answers", "-1"), "MAX_ANSWERS is at least 0, not -1"),
         (("{run}",), ("--output", "{empty}"), "is a folder; OUTPUT is the HTML file to write"),
-        (("{run}",), ("--alpha", "1"), "unrecognized arguments"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(runs, tmp_path, folders, flags, sentence):
     (tmp_path / "empty").mkdir()
     names = {"run": runs[0], "empty": tmp_path / "empty"}
     words = [[word.format(**names) for word in part] for part in (folders, flags)]
-    result = view(words[0], tmp_path / "page.html", *words[1])
-    assert (result.returncode, sentence in result.stderr, "Traceback" in result.stderr) == (2, True, False)
+    output = [] if "--output" in flags else ["--output", str(tmp_path / "page.html")]
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        view_samples.main(read_settings(vars(view_samples), ["--input_dirs", *words[0], *output, *words[1]]))
     assert not (tmp_path / "page.html").exists()
 
 
@@ -174,7 +177,7 @@ def kinds(text):
     return pieces, found["thought"] and text[slice(*found["thought"])]
 
 
-def test_parts_cover_the_text_and_the_thought_is_between_its_tags():
+def test_parts_cover_the_text_and_the_thought_lies_between_its_tags():
     assert kinds("<think>hm</think>\n```py\nx\n```\nend") == (
         [
             ("tag", "<think>"),
@@ -205,7 +208,7 @@ def test_prompts_of_every_form_become_texts_with_headings():
     assert prompt_parts(None) == []
 
 
-def test_a_run_is_named_by_its_alpha_or_else_its_models(tmp_path):
+def test_a_run_is_named_by_its_alpha_or_its_models(tmp_path):
     assert model_of(tmp_path) == ""
     write_json(tmp_path / "run.json", {"script": "x", "settings": {"merged_from": []}, "models": ["a", "b"]})
     assert model_of(tmp_path) == "a and b"
@@ -214,7 +217,7 @@ def test_a_run_is_named_by_its_alpha_or_else_its_models(tmp_path):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if CHROMIUM is None:
-        pytest.skip("there is no chromium on PATH")
+        pytest.skip("no chromium on PATH")
     with Browser(tmp_path_factory.mktemp("chromium")) as running:
         yield running
 
@@ -227,7 +230,7 @@ def page(runs, tmp_path, browser):
     return tmp_path / "page.html"
 
 
-def test_the_address_filters_and_the_counts_are_shown(browser, page):
+def test_the_address_sets_the_filters_and_the_page_shows_the_counts(browser, page):
     browser.open(page)
     assert browser.text("#count") == "4 of 4 answers, 1 correct"
     assert browser.evaluate("document.querySelectorAll('.row').length") == 4
@@ -248,7 +251,7 @@ def test_the_address_filters_and_the_counts_are_shown(browser, page):
     assert "No answer matches these filters" in browser.text("#answer")
 
 
-def test_answers_that_the_page_has_not_are_counted_on_it(browser, runs, tmp_path):
+def test_the_page_counts_the_answers_it_leaves_out(browser, runs, tmp_path):
     sample_path(runs[0], 7, 0).write_text("{")
     assert view(runs, tmp_path / "page.html", "--max_answers", 3).returncode == 0
     browser.open(tmp_path / "page.html")
@@ -258,7 +261,7 @@ def test_answers_that_the_page_has_not_are_counted_on_it(browser, runs, tmp_path
     assert browser.text("#count") == "4 of 4 answers, 1 correct; 1 more in broken files"
 
 
-def test_keys_go_on_and_back_and_the_address_follows(browser, page):
+def test_keys_step_through_the_answers_and_the_address_follows(browser, page):
     browser.open(page)
     browser.press("j")
     browser.until("document.documentElement.dataset.ready === 'merged/1/1'")
@@ -269,22 +272,22 @@ def test_keys_go_on_and_back_and_the_address_follows(browser, page):
     browser.until("document.documentElement.dataset.ready === 'turns/1/0'")
 
 
-def test_hostile_text_is_shown_as_text_and_none_of_it_runs(browser, page):
-    told = HOSTILE
+def test_hostile_text_is_shown_as_text_and_never_runs(browser, page):
+    shown = HOSTILE
     for character in "\u2028\u2029\0\ud83d\u202e":
-        told = told.replace(character, f"U+{ord(character):04X}")
+        shown = shown.replace(character, f"U+{ord(character):04X}")
     for address in ("", "&raw=yes", "&side=yes"):
         browser.open(page, f"#answer=merged/1/1{address}")
-        assert browser.text("#answer").count(told) >= 4
+        assert browser.text("#answer").count(shown) >= 4
         assert browser.evaluate("document.querySelectorAll('img, b, main script').length") == 0
     browser.open(page, "#answer=merged/2/0")
-    assert told in browser.text("#answer")
+    assert shown in browser.text("#answer")
     assert browser.evaluate("window.ran") is None
     assert browser.errors == []
     assert {request.split("#")[0] for request in browser.requests} <= {page.as_uri(), "about:blank"}
 
 
-def test_a_failing_test_and_a_folded_thought(browser, page):
+def test_a_failing_test_is_shown_and_the_thought_is_folded(browser, page):
     browser.open(page, "#answer=merged/1/1")
     assert browser.text(".failed p") == "Test 2 failed: wrong answer (1 passed)"
     assert browser.evaluate("[...document.querySelectorAll('.tests h3')].map((e) => e.textContent)") == [
@@ -296,8 +299,8 @@ def test_a_failing_test_and_a_folded_thought(browser, page):
     assert browser.evaluate("document.querySelector('.thought').closest('details').open") is False
 
 
-def test_sections_stay_as_the_reader_left_them(browser, page):
-    browser.open(page, "#answer=merged/2/0")  # cut off in its thought, which is open by itself
+def test_sections_stay_open_or_folded_as_the_reader_left_them(browser, page):
+    browser.open(page, "#answer=merged/2/0")  # cut off in its thought, which the page opens
     assert browser.evaluate("document.querySelector('.thought').closest('details').open") is True
     browser.press("k")
     browser.until("document.documentElement.dataset.ready === 'turns/1/0'")
@@ -308,16 +311,17 @@ def test_sections_stay_as_the_reader_left_them(browser, page):
     assert browser.evaluate("document.querySelector('.thought').closest('details').open") is True
 
 
-def test_writers_are_marked_by_characters_as_python_counts_them(browser, page):
+def test_turns_are_marked_at_offsets_counted_as_python_does(browser, page):
     browser.open(page, "#run=turns")
     assert (browser.text(".thought .instruct"), browser.text(".thought .base")) == ("\U0001f600A", "B\U0001f601")
     assert "written by the base model" in browser.text("#answer")
 
 
-def test_five_thousand_answers_are_listed_with_few_rows_in_the_page(browser, tmp_path):
+@pytest.mark.slow
+def test_a_list_of_five_thousand_answers_keeps_few_rows_in_the_page(browser, tmp_path):
     words, chance = [f"word{number}" for number in range(5000)], random.Random(0)
     for number in range(5000):
-        text = f"<think>{' '.join(chance.choices(words, k=900))}</think>"
+        text = f"<think>{' '.join(chance.choices(words, k=100))}</think>"
         converted_path(tmp_path, number // 10, number % 10).write_text(
             json.dumps({"generated_text": text, "converted_text": text, "correctness": True})
         )
@@ -328,7 +332,7 @@ def test_five_thousand_answers_are_listed_with_few_rows_in_the_page(browser, tmp
     assert 0 < browser.evaluate("document.querySelectorAll('.row').length") < 100
 
 
-def test_the_pages_script_can_stand_in_html():
+def test_the_pages_script_is_safe_inside_html():
     script = (ROOT / "analysis" / "page" / "answers.js").read_text()
     assert not re.search(r"</script|<!--|innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|http", script)
     assert not re.search("[<>&]", pack({"text": HOSTILE}))

