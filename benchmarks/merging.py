@@ -1,11 +1,12 @@
-"""Seconds and memory of `merge_models.py` beside `mergekit-yaml`, on a generated pair of about 2 GB each.
+"""Compares time and memory of `merge_models.py` and `mergekit-yaml`, on two generated checkpoints of 2 GB each.
 
-The shape is that of a Llama of 1 billion parameters (its embedding has 525 MB, more than is held in memory at once), in
-bfloat16, in shards of 500 MB; the fine-tuned one's weights are 4 % away. Every run is a process of its own, its start
-included; what it wrote is deleted before the next. The floor is a copy of one checkpoint, `cp`. Runs take turns; the
-figures are medians. mergekit makes an alpha a run, so a sweep is that many of its runs.
+The checkpoints have the shape of a Llama with 1 billion parameters, in bfloat16, in shards of 500 MB. Its embedding has
+525 MB, more than the merge holds in memory at once. The fine-tuned weights differ from the base's by 4 %. Each run is a
+separate process; its time includes its start, and its output is deleted before the next run. A copy of one checkpoint
+with `cp` shows the least possible time. The programs take turns, and the figures are medians. mergekit merges one alpha
+per run, so a sweep over four alphas is compared with four of its runs.
 
-    python -m benchmarks.merging            # 2 GB, three rounds: about ten minutes, 14 GB of disk
+    python -m benchmarks.merging            # 2 GB, three rounds: ten minutes, 14 GB of disk
     python -m benchmarks.merging 50 1       # 50 MB, one round
 """
 
@@ -32,7 +33,7 @@ SMALL = {"vocab_size": 8192, "hidden_size": 512, "intermediate_size": 2048, "num
 
 
 def shapes(config: dict) -> dict[str, tuple[int, ...]]:
-    """The tensors of a Llama with its head tied to its embedding."""
+    """The shape of each tensor of a Llama whose head is tied to its embedding."""
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     keys = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
     found = {"model.embed_tokens.weight": (config["vocab_size"], hidden)}
@@ -53,9 +54,9 @@ def shapes(config: dict) -> dict[str, tuple[int, ...]]:
 
 
 def make_pair(folder: Path, config: dict) -> None:
-    """Base and fine-tuned checkpoint: normal numbers, and the same with 4 % of others added.
+    """Writes a base checkpoint of normally distributed weights, and a fine-tuned one that differs from it by 4 %.
 
-    In a process of its own, whose memory would otherwise count as that of every program that is measured.
+    Runs in a separate process: a child starts as a copy of its parent, so this memory would count as the programs'.
     """
     import torch
     from transformers import LlamaConfig
@@ -81,33 +82,33 @@ def make_pair(folder: Path, config: dict) -> None:
             for shape in shard.values():
                 before = torch.randn(shape) * 0.02
                 after = before + torch.randn(shape) * 0.0008
-                base.write(before.bfloat16().view(torch.uint8).numpy())
-                finetuned.write(after.bfloat16().view(torch.uint8).numpy())
+                base.write(before.bfloat16().view(torch.uint8).numpy().data)
+                finetuned.write(after.bfloat16().view(torch.uint8).numpy().data)
         weight_map |= dict.fromkeys(shard, file)
     for target in folders:
         (target / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
 
 
 def run(*command: object) -> tuple[float, float]:
-    """Seconds of a command, and the most memory that it had, in MiB."""
+    """Runs a command; its seconds and its peak memory in MiB."""
     begun = time.perf_counter()
-    words = [str(word) for word in command]
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read().decode(errors="replace")
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, said[-2000:]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        assert process.returncode == 0, errors.read().decode(errors="replace")[-2000:]
     return time.perf_counter() - begun, usage.ru_maxrss / 1024
 
 
 def ours(output: Path, base: Path, finetuned: Path, method: str, *alphas: float) -> tuple[float, float]:
-    """`merge_models.py`."""
+    """Seconds and peak memory of `merge_models.py`."""
     flags = ["--base_model", base, "--finetuned_model", finetuned, "--output_dir", output, "--method", method]
     return run(sys.executable, "merge_models.py", *flags, "--max_shard_gb", SHARD / 1e9, "--alphas", *alphas)
 
 
 def mergekit(output: Path, base: Path, finetuned: Path, method: str) -> tuple[float, float]:
-    """`mergekit-yaml`, with its own defaults."""
+    """Seconds and peak memory of `mergekit-yaml` with its own defaults."""
     config = {"dtype": "bfloat16", "merge_method": method}
     if method == "slerp":
         models: list[dict] = [{"model": str(base)}, {"model": str(finetuned)}]
@@ -143,7 +144,7 @@ def main(megabytes: int = MEGABYTES, rounds: int = ROUNDS) -> None:
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
         for _ in range(rounds):
             for name, timed in runs.items():
-                os.sync()  # what the run before wrote is no work of this one
+                os.sync()  # so that this run does not wait for the last one's files
                 found[name].append(timed())
                 shutil.rmtree(output)
     seconds = {name: statistics.median(each[0] for each in figures) for name, figures in found.items()}
@@ -155,7 +156,7 @@ def main(megabytes: int = MEGABYTES, rounds: int = ROUNDS) -> None:
     for name, figures in found.items():
         other, times = against.get(name, ("", 0))
         ratio = f"   {seconds[name] / (times * seconds[other]):.2f} of {times} x {other}" if other else ""
-        print(f"  {name:20s} {seconds[name]:6.1f} s   at most {max(each[1] for each in figures):5.0f} MiB{ratio}")
+        print(f"  {name:20s} {seconds[name]:6.1f} s   peak {max(each[1] for each in figures):5.0f} MiB{ratio}")
 
 
 if __name__ == "__main__":

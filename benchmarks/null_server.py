@@ -1,4 +1,4 @@
-"""A server that answers every request at once with the same words, so that only its client's time is left to measure.
+"""A server without a model: it answers every request at once with the same text, to measure the client alone.
 
 python -m benchmarks.null_server PORT
 """
@@ -35,10 +35,14 @@ RESPONSES = {
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: answers each whole request by its path."""
+    """A client's connection; answers each request by its path, once all of it has arrived."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        self.transport, self.data = transport, b""
+    transport: asyncio.Transport
+    data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -53,7 +57,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Serves until the process ends."""
+    """Serves on a local port until the process ends."""
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 

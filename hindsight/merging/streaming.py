@@ -171,7 +171,8 @@ class PairMerger:
                     hashes[index].update(content)
                     self._progress(len(content))
                 tensors.append(torch.frombuffer(buffers[index], dtype=stored.dtype, count=count))
-            yield Chunk(begin, *tensors, buffers)
+            base, finetuned = tensors
+            yield Chunk(begin, base, finetuned, buffers)
 
     def _compare_and_merge(
         self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
