@@ -101,7 +101,7 @@ def compare_with_parents(
 
 
 def most_mixed_problem(runs: dict[str, list[Answer]]) -> int:
-    """The problem whose answers are most evenly split between correct and wrong; the first of several such.
+    """The problem whose answers are most evenly split between correct and wrong (the first of them).
 
     It has the largest sum over the runs of p (1 - p), where p is a run's share of correct samples.
     """

@@ -25,7 +25,7 @@ def load_curated(folder: Path, name: str = "hindsight") -> list[CuratedRow]:
     report, origins = folder / f"{name}.report.json", folder / f"{name}.sources.jsonl"
     missing = [path for path in (report, origins) if not path.exists()]
     if missing:
-        raise UserError(f"{missing[0]} does not exist; make it with `make demo` or convert_to_data.py")
+        raise UserError(f"{missing[0]} does not exist; make it with `make loop` or convert_to_data.py")
     try:
         files = json.loads(report.read_bytes())["files"].values()
         sources = [json.loads(line) for line in origins.read_bytes().splitlines()]

@@ -1,8 +1,9 @@
-"""The notebooks as they are committed, and each run once, top to bottom, on small runs that steps 2, 3 and 4 made."""
+"""The notebooks as committed, and each executed once on small runs that steps 2, 3 and 4 made of generated answers."""
 
 import itertools
 import json
 import re
+import sys
 
 import nbformat
 import numpy as np
@@ -14,6 +15,7 @@ import check_converted_samples
 import convert_to_data
 import format_converter
 from analysis.reading.run_folders import RUNS
+from hindsight.errors import UserError
 from hindsight.files.answer_files import embedded_path, list_files, sample_path
 from hindsight.files.records import write_json
 from hindsight.problem_sets.problems import without_tests
@@ -95,7 +97,7 @@ def write_embeddings(folder):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The demo's runs in small, converted, checked and curated by the steps."""
+    """Small runs like those of `make demo`, converted, checked and curated by the steps."""
     folder = tmp_path_factory.mktemp("runs")
     problems = load_problems("lab", "test")[:PROBLEMS]
     for run in RUNS:
@@ -103,22 +105,14 @@ def runs(tmp_path_factory):
         step(format_converter, "--input_dir", folder / run, "--workers", 1)
         step(check_converted_samples, "--input_dir", folder / run, "--workers", 1)
         write_embeddings(folder / run)
-    step(
-        convert_to_data,
-        "--input_dirs",
-        folder / "instruct",
-        "--output_dir",
-        folder / "data",
-        "--cutoff_len",
-        0,
-        "--contamination",
-        0,
-    )
+    flags = ("--cutoff_len", 0, "--contamination", 0)  # rows of any length, also of test problems
+    step(convert_to_data, "--input_dirs", folder / "instruct", "--output_dir", folder / "data", *flags)
     return folder
 
 
 @pytest.fixture(scope="module")
 def loop_runs(runs, tmp_path_factory):
+    """A folder like that of `make loop`."""
     folder = tmp_path_factory.mktemp("loop")
     for name, run in LOOP.items():
         (folder / name).symlink_to(runs / run)
@@ -136,7 +130,7 @@ def test_a_notebook_runs_top_to_bottom_and_has_its_figures(name, runs, loop_runs
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_committed_notebook_has_its_figures_and_no_path_of_a_machine(name):
+def test_a_committed_notebook_has_its_figures_and_no_machine_path(name):
     notebook = read(name)
     assert count_figures(notebook) == FIGURES[name]
     texts = [str(output.get("data", output)) for output in outputs(notebook)]
@@ -155,3 +149,19 @@ def test_a_question_precedes_every_result_and_cells_are_short_and_without_logic(
     for cell in (cell for cell in cells if cell.cell_type == "code"):
         assert not re.search(r"^\s*(def|class|for|while|if) ", cell.source, re.MULTILINE)
         assert "import" in cell.source or len(cell.source.splitlines()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [("correctness", "has no run 'base'"), ("finetuning_analysis", "data/hindsight.report.json does not exist")],
+)
+def test_a_notebook_without_its_runs_reports_what_is_missing(name, missing, tmp_path, monkeypatch):
+    """In this process: the cell with the imports, then the cell that reads the runs."""
+    monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
+    monkeypatch.setenv("HINDSIGHT_LOOP", str(tmp_path))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    imports, reading = [cell.source for cell in read(name).cells if cell.cell_type == "code"][:2]
+    names = {}
+    exec(imports.removeprefix("%matplotlib inline\n"), names)
+    with pytest.raises(UserError, match=f"{missing}; make it with `make (demo|loop)`"):
+        exec(reading, names)
