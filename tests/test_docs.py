@@ -96,6 +96,16 @@ def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
         assert named <= known, f"{page.name}: {named - known}"
 
 
+def test_the_journeys_name_functions_that_exist():
+    journeys = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Three journeys")[2].partition("\n## ")[0]
+    product = [*ROOT.glob("*.py"), *(ROOT / "hindsight").rglob("*.py"), *(ROOT / "SkyThought").rglob("*.py")]
+    source = "\n".join(path.read_text("utf-8") for path in product)
+    named = re.findall(r"^ {4,}((?:[\w.]+(?: -> |, )?)+)", journeys, re.MULTILINE)
+    for step in named:
+        for name in re.split(r" -> |, ", step.strip()):
+            assert re.search(rf"(?:def|class) {name.split('.')[-1]}\b", source), name
+
+
 def test_the_readme_is_a_path_of_at_most_160_lines():
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 160
 
