@@ -90,7 +90,14 @@ def test_every_file_that_a_page_names_exists():
 def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
     scripts = [*ROOT.glob("*.py"), *ROOT.glob("analysis/*.py"), ROOT / "SkyThought" / "audit_problems.py"]
     known = {name for script in scripts for name in constant_comments(script.read_text("utf-8"))}
-    known |= {"OPENAI_API_KEY", "OPENAI_BASE_URL", "VLLM_BATCH_INVARIANT", "HINDSIGHT_RUNS", "HINDSIGHT_LOOP"}
+    known |= {
+        "OMP_NUM_THREADS",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "VLLM_BATCH_INVARIANT",
+        "HINDSIGHT_RUNS",
+        "HINDSIGHT_LOOP",
+    }
     for page in PAGES:
         named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", page.read_text("utf-8")))
         assert named <= known, f"{page.name}: {named - known}"
