@@ -70,6 +70,12 @@ class Checkpoints:
     checkpoints: tuple[str, ...]
     base_checkpoints: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        some = self.alphas or self.checkpoints or self.base_checkpoints
+        require(bool(some), "give at least one of --alphas, --checkpoints and --base_checkpoints")
+        outside = [alpha for alpha in self.alphas if not 0 <= alpha <= 1]
+        require(not outside, f"ALPHAS lie in [0, 1], not {outside}")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -79,6 +85,10 @@ class Reading:
     batch_tokens: int
     bin: int
     device: str
+
+    def __post_init__(self) -> None:
+        require(min(self.batch_tokens, self.bin) > 0, "BATCH_TOKENS and BIN are at least 1")
+        require(self.max_tokens >= 0, "MAX_TOKENS is at least 0")
 
 
 @dataclass(frozen=True)
@@ -257,30 +267,21 @@ def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Reco
     return [difference(one, other) for one, other in pairs]
 
 
-def require_sound(settings: Settings) -> None:
-    """Raises UserError for settings outside their range."""
-    some = settings.alphas or settings.checkpoints or settings.base_checkpoints
-    require(bool(some), "give at least one of --alphas, --checkpoints and --base_checkpoints")
-    outside = [alpha for alpha in settings.alphas if not 0 <= alpha <= 1]
-    require(not outside, f"ALPHAS lie in [0, 1], not {outside}")
-    require(min(settings.batch_tokens, settings.bin) > 0, "BATCH_TOKENS and BIN are at least 1")
-    require(min(settings.max_answers, settings.max_tokens) >= 0, "MAX_ANSWERS and MAX_TOKENS are at least 0")
+def main(settings: Settings) -> int:
+    checkpoints, reading = settings.pick(Checkpoints), settings.pick(Reading)
+    require(settings.max_answers >= 0, "MAX_ANSWERS is at least 0")
     unknown = sorted(set(settings.formats) - {"pdf", "png", "svg"})
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
-
-
-def main(settings: Settings) -> int:
-    require_sound(settings)
     broken: list[str] = []
     texts = Path(settings.input_dir)
     answers = choose_answers(texts, settings.max_answers, settings.seed, broken)
     whose = describe_run(texts)[0] if texts.is_dir() else texts.name
     read = f"{len(answers)} answers of {whose} to {len({answer['question_id'] for answer in answers})} problems"
     print(f"read {read} ({texts})")
-    readers = list_readers(settings.pick(Checkpoints))
+    readers = list_readers(checkpoints)
     about = {"settings": dict(settings), "unit": "nats a token", "read": read}
     path = Path(settings.output + ".json")
-    summaries = read_all(readers, answers, settings.pick(Reading), path, about)
+    summaries = read_all(readers, answers, reading, path, about)
     differences = compare(readers, summaries)
     records.write_json(path, {**about, "checkpoints": summaries, "differences": differences})
     suffixes = [f".{name}" for name in settings.formats]

@@ -1,7 +1,7 @@
 """The form in which a returned value travels to the judge: JSON with the types kept, see `comparison`."""
 
 import sys
-from builtins import bool, issubclass, type  # noqa: UP029  # the program may have replaced every builtin
+from builtins import bool, issubclass, type  # the program may have replaced every builtin
 from typing import Any
 
 class_name = type.__dict__["__name__"].__get__  # of a class, regardless of its metaclass

@@ -22,8 +22,35 @@ GROUPS = ("finetuned", "base_only", "unseen")
 
 # The pieces of the instruct corpus.
 FINETUNED_PIECES = frozenset(
-    "list range digits words letters multiple greater less even odd vowel longer contains add times square digit_sum "
-    "upper reverse length sum largest smallest count ascending join sentence".split()
+    [
+        "list",
+        "range",
+        "digits",
+        "words",
+        "letters",
+        "multiple",
+        "greater",
+        "less",
+        "even",
+        "odd",
+        "vowel",
+        "longer",
+        "contains",
+        "add",
+        "times",
+        "square",
+        "digit_sum",
+        "upper",
+        "reverse",
+        "length",
+        "sum",
+        "largest",
+        "smallest",
+        "count",
+        "ascending",
+        "join",
+        "sentence",
+    ]
 )
 
 
