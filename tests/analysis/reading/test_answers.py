@@ -42,7 +42,7 @@ def test_missing_unchecked_and_unembedded_runs_end_in_one_sentence(tmp_path, mon
         vectors.load_embeddings(tmp_path / "base")
     with pytest.raises(UserError, match="1 answers of base have no verdict"):
         correctness.count_correct(answers.load_runs(("base",))["base"])
-    with pytest.raises(UserError, match="make demo"):
+    with pytest.raises(UserError, match="make loop"):
         curated_rows.load_curated(tmp_path / "data")
     (tmp_path / "base" / "converted_question_1_sample_1.json").write_text("{")
     with pytest.raises(UserError, match="converted_question_1_sample_1"):
