@@ -138,7 +138,7 @@ class Embedder:
         self.run, self.model, self.failures, self.written = run, model, failures, 0
 
     async def embed_all(self, batch_size: int, workers: int) -> None:
-        """Embeds all answers to do, `batch_size` at a time per worker, and writes each file once its texts are embedded."""
+        """Embeds the answers, `batch_size` at a time per worker; writes each file once its texts are embedded."""
         keys = iter(self.run.todo)
         with tqdm(total=len(self.run.todo), unit="answer", desc="embed") as bar:
 

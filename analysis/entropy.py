@@ -39,7 +39,7 @@ BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
 METHOD = "lerp"                          # lerp or slerp
-CHECKPOINTS = []                         # others, folders or Hub names; those of merge_models.py are placed by their alpha
+CHECKPOINTS = []                         # others, folders or Hub names; merges are placed by their alpha
 BASE_CHECKPOINTS = []                    # others, which read the base models' transcript instead of a chat
 
 INPUT_DIR = "runs/lab/instruct"  # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}

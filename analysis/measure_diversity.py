@@ -1,4 +1,4 @@
-"""Measures how diverse the answers of runs are, by every measure of analysis/measures/diversity.py, with 95 % intervals.
+"""Measures how diverse the answers of runs are, by the measures of analysis/measures/diversity.py, with intervals.
 
 Reads the raw and converted answers of the runs and the embeddings that analysis/embed.py made; without embeddings,
 their measures are left out. Compares only problems that every run answers, on equal numbers of answers. Prints each

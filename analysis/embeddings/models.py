@@ -1,6 +1,6 @@
 """Embedding models: one of sentence-transformers on this machine, or one behind the OpenAI protocol.
 
-A text longer than the model's limit is cut by the model's own tokenizer, its beginning is kept, and the cut is reported:
+The model's own tokenizer cuts a text that is longer than the model's limit. The beginning is kept, the cut reported:
 
 - sentence-transformers cuts to the model's `max_seq_length`;
 - a vLLM server cuts to its `max_model_len` on request (`truncate_prompt_tokens: -1`), and its /tokenize tells which
@@ -134,7 +134,7 @@ class ApiModel:
         return found
 
     async def _input(self, text: str) -> Input | ItemFailed | ServerAway:
-        """A text, cut if it is too long. A text with at most as many bytes as the limit has tokens is never too long."""
+        """A text, cut if it is too long. A text with no more bytes than the limit has tokens is never too long."""
         size = len(text.encode("utf-8", "surrogatepass")) + self._special
         if self.longest is None or size <= self.longest:
             return Input(text, False, size)
@@ -187,7 +187,7 @@ class ApiModel:
         return await self._embed(inputs[:middle]) + await self._embed(inputs[middle:])
 
     async def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The reply. Raises ItemFailed, TryAgain when every reply was broken, ServerAway when the server is given up."""
+        """The reply. Raises ItemFailed, TryAgain if every reply was broken, ServerAway if the server is given up."""
         error: TryAgain | ServerAway = ServerAway(self._server, self.gone, counts=False)
         for _ in range(ATTEMPTS):
             if self.gone:

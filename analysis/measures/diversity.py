@@ -117,8 +117,8 @@ def difference_table(measured: dict[str, RunDiversity], pairs: Sequence[tuple[st
 def estimate_over_all(problems: dict[int, np.ndarray], other: dict[int, np.ndarray] | None = None) -> Estimate:
     """The mean cosine of all pairs of a run's answers with its interval; with `other`, minus that of another run.
 
-    `problems` holds [answers, d] per problem, at least two answers each; `other` has the same problems. The bootstrap is
-    over problems, as everywhere (see `similarities_over_all`); both runs of a difference have the same draws.
+    `problems` holds [answers, d] per problem, at least two answers each; `other` has the same problems. The bootstrap
+    is over problems, as everywhere (see `similarities_over_all`); both runs of a difference have the same draws.
     """
     count, problems = len(problems), {question: problems[question] for question in in_order(problems)}
     weights = np.concatenate([np.ones((1, count)), draws(count)])

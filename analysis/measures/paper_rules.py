@@ -48,7 +48,7 @@ def with_verdicts(answers: Iterable[Answer], verdicts: Verdicts) -> list[Answer]
 
 
 def compare_rules(runs: dict[str, list[Answer]], verdicts: dict[str, Verdicts]) -> list[dict[str, Any]]:
-    """A table row per run: answers correct by both rules or by only one, and our verdicts on those only theirs accept."""
+    """A table row per run: answers correct by both rules or by one, and our verdicts on those only theirs accept."""
     rows = []
     for run, answers in runs.items():
         pairs = list(zip(answers, with_verdicts(answers, verdicts[run]), strict=True))

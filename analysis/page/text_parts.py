@@ -9,7 +9,7 @@ from hindsight.text.code_blocks import PYTHON, CodeBlock, find_code_blocks
 def text_parts(text: str) -> dict[str, Any]:
     """The parts of a text, as [kind, end] each, and `thought`: its start and end, or None without a thought.
 
-    Kinds are "text", "tag", "fence", "python" and "code" (of another language). Offsets count characters as Python does.
+    Kinds are "text", "tag", "fence", "python" and "code" (of another language). Offsets count characters.
     """
     tags = structure_tags(text)
     marks = [(tag.start, tag.end, "tag") for tag in tags]

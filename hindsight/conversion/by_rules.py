@@ -62,7 +62,7 @@ class RuleCounts:
 
 
 def convert_by_rules(keys: list[Key], files: AnswerFiles, options: RuleOptions, workers: int) -> RuleCounts:
-    """Converts the answers that rules can decide and writes them. `workers` is the number of processes; 0: one a core."""
+    """Converts and writes the answers that rules can decide. `workers` is the number of processes; 0: one per core."""
     counts, chunks = RuleCounts(), (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
     workers = 1 if len(keys) <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=len(keys), unit="answer", desc="rules") as bar:

@@ -26,7 +26,7 @@ class Sections:
 
 
 class Undecided(Exception):
-    """No rule can split the answer; the message says why. `lost`: it has no end or no program, so no model can either."""
+    """No rule can split the answer; the message says why. `lost`: no end or no program, so no model can either."""
 
     def __init__(self, reason: str, lost: bool = False):
         super().__init__(reason)

@@ -107,7 +107,7 @@ class Bill:
     _reserved: tuple[int, int] = (0, 0)
 
     def reserve(self, prompt_tokens: int, completion_tokens: int) -> tuple[int, int]:
-        """Reserves the most tokens that a call may need, until `settle`. Raises OverBudget if the budget is too small."""
+        """Reserves the most tokens that a call may need, until `settle`. Raises OverBudget if that is too many."""
         prompt, completion = self._reserved[0] + prompt_tokens, self._reserved[1] + completion_tokens
         total = (self.prompt_tokens + prompt, self.completion_tokens + completion)
         if self.budget and not self.budget.allows(self.prices.cost(*total), sum(total)):

@@ -1,6 +1,6 @@
 """Step 3 on many programs, a tenth of them hostile, and killed again and again.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     judges this many; the default is 1,000
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     judges this many (default 1,000)
 """
 
 import json

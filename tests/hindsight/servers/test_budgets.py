@@ -54,7 +54,7 @@ def test_calls_under_way_count_against_the_budget():
 
 
 def times(limiter, monkeypatch, *sizes):
-    """The minutes at which requests of these sizes may go if all arrive at once, by a clock that only sleeping moves."""
+    """The minutes at which requests of these sizes may go if all arrive at once; only sleeping moves the clock."""
     clock = [0.0]
 
     async def sleep(seconds):
