@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import run_script
+from scripts import run_in_process, run_script
 from word_models import CHAT, PROBLEM, make_checkpoints, plain_entropies
 
+from analysis import entropy
 from analysis.entropy import Reader, Reading, identity
 from analysis.measures.next_token_entropy import load_checkpoint
 from hindsight.files.records import write_json
@@ -23,7 +24,7 @@ def checkpoints(tmp_path_factory):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run folder of three whole answers to two problems, and one that is not whole."""
+    """A run folder with three complete answers to two problems and one truncated file."""
     folder = tmp_path / "run"
     folder.mkdir()
     for name, text in {"1_sample_0": "a b c", "1_sample_1": "print ( a ) " * 100, "2_sample_0": "world"}.items():
@@ -34,20 +35,21 @@ def run(tmp_path):
 
 @pytest.fixture
 def measure(tmp_path, checkpoints):
-    """Runs the script; returns its result and what it wrote."""
+    """Runs the script in this process or its own; returns its result and what it wrote."""
 
-    def call(*flags):
-        pair = ("--base_model", checkpoints[0], "--finetuned_model", checkpoints[1])
-        result = run_script("analysis/entropy.py", *pair, "--output", tmp_path / "out" / "e", "--device", "cpu", *flags)
+    def call(*flags, own_process=False):
+        more = ("--base_model", checkpoints[0], "--finetuned_model", checkpoints[1], "--device", "cpu")
+        flags = (*more, "--output", tmp_path / "out" / "e", *flags)
+        result = run_script("analysis/entropy.py", *flags) if own_process else run_in_process(entropy, *flags)
         path = tmp_path / "out" / "e.json"
         return result, json.loads(path.read_text()) if path.exists() else None
 
     return call
 
 
-def test_the_script_writes_means_by_alpha_and_goes_on_with_what_is_not_there(run, measure, checkpoints, tmp_path):
+def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(run, measure, checkpoints, tmp_path):
     base, finetuned, merged = checkpoints
-    result, first = measure("--input_dir", run, "--alphas", 0, 0.7)
+    result, first = measure("--input_dir", run, "--alphas", 0, 0.7, own_process=True)
     assert result.returncode == 1, result.stderr
     assert "question_2_sample_1.json is not whole JSON" in result.stdout
     more = ("--alphas", 0, 0.7, 1, "--checkpoints", merged, base, "--base_checkpoints", finetuned)
@@ -58,13 +60,15 @@ def test_the_script_writes_means_by_alpha_and_goes_on_with_what_is_not_there(run
     assert found["checkpoints"][:2] == first["checkpoints"]
     model, tokenizer = load_checkpoint(finetuned)
     texts = ["a b c", "print ( a ) " * 100, "world"]
-    pairs = [(tokenizer.encode("user hello assistant"), tokenizer.encode(text)[:297]) for text in texts]  # 300 at most
+    pairs = [
+        (tokenizer.encode("user hello assistant"), tokenizer.encode(text)[:297]) for text in texts
+    ]  # cut to 300 tokens
     expected = np.concatenate([plain_entropies(model, *pair) for pair in pairs]).mean()
     assert by_label["alpha 1"]["mean"] == pytest.approx(expected, abs=1e-4)
     assert (by_label["alpha 1"]["tokens"], by_label["alpha 1"]["cut_answers"]) == (3 + 297 + 1, 1)
     assert by_label["alpha_0.7"]["alpha"] == 0.7
     assert by_label["alpha_0.7"]["mean"] == by_label["alpha 0.7"]["mean"]
-    assert by_label["base"]["mean"] != by_label["alpha 0"]["mean"]  # has no template, so it reads the transcript
+    assert by_label["base"]["mean"] != by_label["alpha 0"]["mean"]  # without a template, it reads the transcript
     assert [(each["one"], each["other"]) for each in found["differences"]] == [
         ("alpha 0.7", "alpha 0"),
         ("alpha 1", "alpha 0.7"),
@@ -89,7 +93,7 @@ def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_pa
     assert identity(reader, answers, same) != first
 
 
-def test_texts_of_a_file_are_read_each_a_problem_and_broken_lines_are_named(measure, checkpoints, tmp_path):
+def test_each_line_of_a_file_counts_as_a_problem_and_broken_lines_are_reported(measure, checkpoints, tmp_path):
     path = tmp_path / "texts.jsonl"
     lines = [{"prompt": CHAT, "generated_text": "a b"}, {"prompt": "", "generated_text": "a b c"}, {"prompt": "a"}]
     lines += [{"prompt": 5, "generated_text": "a"}]
@@ -129,7 +133,7 @@ def test_bad_input_ends_in_one_sentence(run, measure, flags, sentence):
     assert "Traceback" not in result.stderr
 
 
-def test_another_scripts_file_is_not_written_over(run, measure, tmp_path):
+def test_a_file_of_another_script_is_not_overwritten(run, measure, tmp_path):
     write_json(tmp_path / "out.json", {"ks": [1]})
     result, _ = measure("--input_dir", run, "--alphas", 1, "--output", tmp_path / "out")
     assert (result.returncode, "this script did not write it" in result.stderr) == (2, True)

@@ -8,20 +8,17 @@ import zlib
 
 import pytest
 from browser import CHROMIUM, Browser
-from scripts import ROOT, run_script
+from scripts import ROOT, run_in_process, run_script
 
 from analysis import view_samples
 from analysis.page.page import pack
 from analysis.page.shown_record import prompt_parts
 from analysis.page.text_parts import text_parts
 from analysis.view_samples import model_of
-from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import write_json
-from hindsight.settings import read_settings
 from hindsight.text.uniform_format import render
 
-SCRIPT = "analysis/view_samples.py"
 HOSTILE = (
     "</script><script>window.ran = 1</script><img src=x onerror='window.ran = 1'><!-- {{script}} &lt; "
     "one\u2028two\u2029 nul\0 half\ud83d \U0001f600 \u202ebackwards"
@@ -49,7 +46,7 @@ def write_answer(folder, question_id, sample_index, text, converted=None, **more
 
 
 def view(folders, output, *flags):
-    return run_script(SCRIPT, "--input_dirs", *folders, "--output", output, *flags)
+    return run_in_process(view_samples, "--input_dirs", *folders, "--output", output, *flags)
 
 
 def read_page(path):
@@ -122,8 +119,9 @@ def test_the_file_holds_what_the_records_hold(runs, tmp_path):
 
 
 def test_the_same_answers_give_the_same_bytes_and_only_the_pages_own_script(runs, tmp_path):
-    for name in ("one.html", "two.html"):
-        assert view(runs, tmp_path / name).returncode == 0
+    flags = ("--input_dirs", *runs, "--output", tmp_path / "one.html")
+    assert run_script("analysis/view_samples.py", *flags).returncode == 0
+    assert view(runs, tmp_path / "two.html").returncode == 0
     content = (tmp_path / "one.html").read_bytes()
     assert content == (tmp_path / "two.html").read_bytes()
     assert content.count(b"</script>") == content.count(b"<script") == 3
@@ -163,9 +161,8 @@ def test_bad_input_ends_in_one_sentence(runs, tmp_path, folders, flags, sentence
     (tmp_path / "empty").mkdir()
     names = {"run": runs[0], "empty": tmp_path / "empty"}
     words = [[word.format(**names) for word in part] for part in (folders, flags)]
-    output = [] if "--output" in flags else ["--output", str(tmp_path / "page.html")]
-    with pytest.raises(UserError, match=re.escape(sentence)):
-        view_samples.main(read_settings(vars(view_samples), ["--input_dirs", *words[0], *output, *words[1]]))
+    result = view(words[0], tmp_path / "page.html", *words[1])
+    assert (result.returncode, sentence in result.stderr, "Traceback" in result.stderr) == (2, True, False)
     assert not (tmp_path / "page.html").exists()
 
 

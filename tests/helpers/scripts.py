@@ -1,11 +1,15 @@
-"""Running a script as a user would, and writing what the step before would have written."""
+"""Runs a script as a user would, and writes what the step before it would have written."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
+from hindsight import settings
 from hindsight.files import answer_files
 from hindsight.text.uniform_format import render
 
@@ -14,7 +18,7 @@ TACO_REAL = ROOT.parent / "shared" / "taco_real"
 
 
 def run_script(script, *flags, cwd=ROOT, **environment):
-    """A script by subprocess, as a user runs it; its output is text."""
+    """Runs a script in a subprocess, as a user does; its output is text."""
     return subprocess.run(
         [sys.executable, ROOT / script, *map(str, flags)],
         cwd=cwd,
@@ -24,8 +28,18 @@ def run_script(script, *flags, cwd=ROOT, **environment):
     )
 
 
+def run_in_process(module, *flags):
+    """The same from flags to exit status, in this process: without the wait for the script's imports."""
+    arguments, output, errors = [module.__file__, *map(str, flags)], io.StringIO(), io.StringIO()
+    with chdir(ROOT), mock.patch("sys.argv", arguments), redirect_stdout(output), redirect_stderr(errors):
+        try:
+            settings.run_script(module.main, vars(module))
+        except SystemExit as ended:
+            return subprocess.CompletedProcess(arguments, ended.code, output.getvalue(), errors.getvalue())
+
+
 def write_converted(folder, question_id, sample_index, program, problem, **more):
-    """A converted answer with a program, as step 2 leaves it; the problem's tests lie in its metadata."""
+    """A converted answer with a program, as step 2 writes it; its metadata holds the problem with its tests."""
     text = render("hm", f"```python\n{program}\n```")
     record = {
         "prompt": "",
