@@ -1,7 +1,7 @@
 """Measures next-token entropy along existing answers, in nats per token: by alpha, and by position in the answer.
 
-Every checkpoint reads the same answers, from a run folder or a file; the entropy before each token says how undecided
-the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights that
+Every checkpoint reads the same answers, from a run folder or a file; the entropy before each token measures how
+uncertain the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights that
 merge_models.py would write. All of them, including alpha 0, read with the fine-tuned model's tokenizer and chat
 template. Other CHECKPOINTS read with their own; BASE_CHECKPOINTS read step 1a's transcript instead of a chat. A prompt
 that was sent as text is read as it was sent. The token that ends an answer is left out.
@@ -22,13 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # Python searches the script's folder, and our packages are one folder up
+if __name__ == "__main__":  # Python looks for modules beside a script; ours are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from tqdm import tqdm
 
-from analysis.measures.entropy_summary import difference, draw, summarise
+from analysis.measures.entropy_summary import difference, summarise
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files, records
 from hindsight.pass_at_k.labels import describe_run
@@ -40,17 +40,17 @@ FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the 
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
 METHOD = "lerp"                          # lerp or slerp
 CHECKPOINTS = []                         # others, folders or Hub names; merges are placed by their alpha
-BASE_CHECKPOINTS = []                    # others, which read the base models' transcript instead of a chat
+BASE_CHECKPOINTS = []                    # others that read the base models' transcript instead of a chat
 
 INPUT_DIR = "runs/lab/instruct"  # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
-OUTPUT = "runs/lab/entropy"      # the files' name without .json, .pdf and .png
+OUTPUT = "runs/lab/entropy"      # the path without .json, .pdf and .png
 FORMATS = ["pdf", "png"]         # pictures: pdf, png, svg
 
 MAX_ANSWERS = 200     # answers to read, chosen at random; 0: all
-MAX_TOKENS = 0        # longest prompt with answer, in tokens; the rest is cut; 0: the checkpoint's context
-BATCH_TOKENS = 16384  # tokens per batch, with prompts and padding; fewer take less memory
+MAX_TOKENS = 0        # longest prompt and answer together, in tokens; the rest is cut; 0: the checkpoint's context
+BATCH_TOKENS = 16384  # tokens per batch, with prompts and padding; fewer need less memory
 BIN = 10              # tokens per point of the picture; for long answers 200
-DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda where there is one
+DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda if available
 SEED = 0              # for the choice of answers
 # fmt: on
 
@@ -60,8 +60,29 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Options:
+    """The answers to read, and the files to write."""
+
+    input_dir: str
+    max_answers: int
+    seed: int
+    output: str
+    formats: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require(self.max_answers >= 0, "MAX_ANSWERS is at least 0")
+        unknown = sorted(set(self.formats) - {"pdf", "png", "svg"})
+        require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
+
+    @property
+    def suffixes(self) -> list[str]:
+        """The suffixes of the pictures."""
+        return [f".{name}" for name in self.formats]
+
+
+@dataclass(frozen=True)
 class Checkpoints:
-    """What reads: the alphas of a merge, other checkpoints, and base checkpoints."""
+    """The checkpoints that read: the alphas of a merge, other checkpoints, and base checkpoints."""
 
     base_model: str
     finetuned_model: str
@@ -109,7 +130,7 @@ class Reader:
 def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[Record]:
     """Up to `most` answers of a run folder or a .jsonl file, chosen at random.
 
-    Adds a sentence to `broken` for each unreadable one. Raises UserError if none can be read.
+    Adds a sentence to `broken` for each unreadable one. Raises UserError when none can be read.
     """
     if path.suffix == ".jsonl":
         require(path.is_file(), f"there is no file {path}")
@@ -146,7 +167,7 @@ def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record
 def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
     """Whether a model can read the prompt and the answer; adds a sentence to `broken` if not."""
     prompt = record["prompt"]
-    if isinstance(prompt, dict):  # a switching answer has both models'
+    if isinstance(prompt, dict):  # a switching answer has the prompts of both models
         prompt = prompt.get("instruct")
     fits = isinstance(prompt, str | list) and isinstance(record["generated_text"], str)
     if not fits:
@@ -154,22 +175,22 @@ def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
     return fits
 
 
-def list_readers(settings: Checkpoints) -> list[Reader]:
+def list_readers(options: Checkpoints) -> list[Reader]:
     """The checkpoints that read, in order. Raises UserError for one that is missing or cannot be merged."""
     from hindsight.merging.arithmetic import METHODS
     from hindsight.merging.checkpoints import open_checkpoint
     from hindsight.merging.plan import plan_merge
 
-    require(settings.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {settings.method!r}")
-    readers, pair = [], (settings.base_model, settings.finetuned_model)
-    if settings.alphas:
+    require(options.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {options.method!r}")
+    readers, pair = [], (options.base_model, options.finetuned_model)
+    if options.alphas:
         plan = plan_merge(open_checkpoint(pair[0]), open_checkpoint(pair[1]))
         size = sum(each.leading.size for each in plan.pairs)
         print(f"merging in memory, {size / 1e9:.3g} GB per alpha, one after another; no merged weights are written")
         print("".join(f"note: {note}\n" for note in plan.notes), end="")
-    for alpha in sorted(set(settings.alphas)):
-        readers.append(Reader(f"alpha {alpha:.12g}", (*pair, alpha, settings.method), alpha))
-    others = [(name, False) for name in settings.checkpoints] + [(name, True) for name in settings.base_checkpoints]
+    for alpha in sorted(set(options.alphas)):
+        readers.append(Reader(f"alpha {alpha:.12g}", (*pair, alpha, options.method), alpha))
+    others = [(name, False) for name in options.checkpoints] + [(name, True) for name in options.base_checkpoints]
     ends = [Path(name).name for name in {name for name, _ in others}]
     for name, transcript in dict.fromkeys(others):
         label = name if ends.count(Path(name).name) > 1 else Path(name).name
@@ -178,7 +199,7 @@ def list_readers(settings: Checkpoints) -> list[Reader]:
 
 
 def alpha_of(name: str) -> float | None:
-    """The alpha of a checkpoint that merge_models.py wrote, by its own record; None for another."""
+    """The alpha that merge_models.py recorded in a checkpoint; None for another checkpoint."""
     from hindsight.merging.checkpoints import resolve_checkpoint
     from hindsight.merging.report import MERGE_FILE
 
@@ -190,7 +211,7 @@ def alpha_of(name: str) -> float | None:
 
 
 def identity(reader: Reader, answers: Sequence[Record], reading: Reading) -> Record:
-    """What makes two readings the same: texts, checkpoints (by their files' sizes and times), settings."""
+    """What must be equal for a reading to be reused: texts, checkpoints (sizes and times of their files), settings."""
     from hindsight.merging.checkpoints import resolve_checkpoint
 
     folders = {name: resolve_checkpoint(name) for name in reader.names}
@@ -259,7 +280,7 @@ def read_all(
 
 
 def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Record]:
-    """The difference of each merged alpha to the one before, and of the last to the first."""
+    """The difference between each merged alpha and the one before, and between the last and the first."""
     merged = [summary for reader, summary in zip(readers, summaries, strict=True) if isinstance(reader.source, tuple)]
     pairs = list(zip(merged[1:], merged, strict=False))
     if len(pairs) > 1:
@@ -267,36 +288,44 @@ def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Reco
     return [difference(one, other) for one, other in pairs]
 
 
+def draw(summaries: Sequence[Record], size: int, read: str, options: Options) -> None:
+    """Saves the picture as OUTPUT in each format."""
+    from analysis.display.entropy_figure import save_summary  # here, so that bad input is reported before a slow import
+
+    save_summary(summaries, size, read, Path(options.output), options.suffixes)
+
+
+def table(summaries: Sequence[Record], differences: Sequence[Record]) -> str:
+    """A line per checkpoint, and the difference between the last alpha and the first."""
+    width = max(len(summary["label"]) for summary in summaries)
+    lines = [
+        f"{each['label']:{width}}  {each['mean']:.4f} [{each['low']:.4f}, {each['high']:.4f}] nats per token, "
+        f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut"
+        for each in summaries
+    ]
+    for each in differences[-1:]:
+        interval = f"{each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]"
+        lines.append(f"{each['one']} minus {each['other']}: {interval}")
+    return "\n".join(lines)
+
+
 def main(settings: Settings) -> int:
-    checkpoints, reading = settings.pick(Checkpoints), settings.pick(Reading)
-    require(settings.max_answers >= 0, "MAX_ANSWERS is at least 0")
-    unknown = sorted(set(settings.formats) - {"pdf", "png", "svg"})
-    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
+    options, reading, checkpoints = settings.pick(Options), settings.pick(Reading), settings.pick(Checkpoints)
     broken: list[str] = []
-    texts = Path(settings.input_dir)
-    answers = choose_answers(texts, settings.max_answers, settings.seed, broken)
-    whose = describe_run(texts)[0] if texts.is_dir() else texts.name
-    read = f"{len(answers)} answers of {whose} to {len({answer['question_id'] for answer in answers})} problems"
+    texts, path = Path(options.input_dir), Path(f"{options.output}.json")
+    answers = choose_answers(texts, options.max_answers, options.seed, broken)
+    run = describe_run(texts)[0] if texts.is_dir() else texts.name
+    read = f"{len(answers)} answers of {run} to {len({answer['question_id'] for answer in answers})} problems"
     print(f"read {read} ({texts})")
     readers = list_readers(checkpoints)
-    about = {"settings": dict(settings), "unit": "nats a token", "read": read}
-    path = Path(settings.output + ".json")
+    about = {"settings": dict(settings), "unit": "nats per token", "read": read}
     summaries = read_all(readers, answers, reading, path, about)
     differences = compare(readers, summaries)
     records.write_json(path, {**about, "checkpoints": summaries, "differences": differences})
-    suffixes = [f".{name}" for name in settings.formats]
-    draw(summaries, settings.bin, read, Path(settings.output), suffixes)
-    width = max(len(summary["label"]) for summary in summaries)
-    for each in summaries:
-        print(
-            f"{each['label']:{width}}  {each['mean']:.4f} [{each['low']:.4f}, {each['high']:.4f}] nats a token, "
-            f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut"
-        )
-    for each in differences[-1:]:
-        print(f"{each['one']} against {each['other']}: {each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]")
-    for sentence in broken:
-        print(sentence)
-    print(f"picture: {', '.join(settings.output + suffix for suffix in suffixes)}; numbers: {path}")
+    draw(summaries, reading.bin, read, options)
+    print("\n".join([table(summaries, differences), *broken]))
+    pictures = ", ".join(options.output + suffix for suffix in options.suffixes)
+    print(f"picture: {pictures}; numbers: {path}")
     return 1 if broken else 0
 
 

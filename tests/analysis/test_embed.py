@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 import time
 
 import numpy as np
@@ -20,7 +19,7 @@ from embedding_server import (
     vector,
     write_answer,
 )
-from scripts import run_script
+from scripts import run_in_process, run_script
 
 from analysis import embed
 from analysis.measures.embedding_diversity import pairwise_similarities
@@ -29,7 +28,6 @@ from hindsight.curation.selection import answer_distances
 from hindsight.errors import UserError
 from hindsight.files.answer_files import converted_path, embedded_path, list_files
 from hindsight.files.records import write_json
-from hindsight.settings import read_settings
 from hindsight.text.uniform_format import render
 
 TEXTS = (
@@ -45,8 +43,16 @@ def server():
         yield running
 
 
+@pytest.fixture
+def offline(monkeypatch):
+    """This process has no key and does not ask the Hub."""
+    for name, value in OFFLINE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
 @pytest.mark.slow
-def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(tmp_path):
+def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(offline, tmp_path):
     for index, text in enumerate(TEXTS):
         write_answer(tmp_path, 1, index, text)
     result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
@@ -63,19 +69,19 @@ def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(tmp_pat
     assert step["settings"]["embedding_model"] == "all-MiniLM-L6-v2"
 
     before = {path: path.stat().st_mtime_ns for path in list_files(tmp_path, "embedded").values()}
-    again = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    again = run_in_process(embed, "--input_dir", tmp_path)
     assert (again.returncode, "3 embedded before" in again.stdout) == (0, True)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.slow
-def test_a_broken_file_is_reported_the_others_are_embedded_and_cut_texts_are_counted(tmp_path):
+def test_a_broken_file_is_reported_the_others_are_embedded_and_cut_texts_are_counted(offline, tmp_path):
     write_answer(tmp_path, 1, 0, TEXTS[0])
     write_answer(tmp_path, 1, 1, "word " * 400, converted=TEXTS[1])
     write_answer(tmp_path, 1, 2, "word " * 400)
     converted_path(tmp_path, 2, 0).write_text('{"generated_text": "cut of')
     write_json(converted_path(tmp_path, 3, 0), {"generated_text": None, "converted_text": "x"})
-    result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    result = run_in_process(embed, "--input_dir", tmp_path)
     assert result.returncode == 1
     assert "3 embedded by all-MiniLM-L6-v2, 2 not" in result.stdout
     assert "longer than the model's 256 tokens and cut there: 2 generated, 1 converted" in result.stdout
@@ -140,12 +146,10 @@ def test_another_model_is_refused_or_embeds_everything_again(server, tmp_path):
         (("--budget", "much"), "BUDGET is"),
     ],
 )
-def test_bad_input_ends_in_one_sentence(tmp_path, monkeypatch, flags, sentence):
+def test_bad_input_ends_in_one_sentence(offline, tmp_path, flags, sentence):
     write_answer(tmp_path, 1, 0, "text")
-    for name, value in OFFLINE.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=re.escape(sentence)):
-        embed.main(read_settings(vars(embed), ["--input_dir", str(tmp_path), *flags]))
+    result = run_in_process(embed, "--input_dir", tmp_path, *flags)
+    assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
     assert not list_files(tmp_path, "embedded")
     assert not (tmp_path / "run.json").exists()
 

@@ -47,6 +47,7 @@ def measure(tmp_path, checkpoints):
     return call
 
 
+@pytest.mark.slow
 def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(run, measure, checkpoints, tmp_path):
     base, finetuned, merged = checkpoints
     result, first = measure("--input_dir", run, "--alphas", 0, 0.7, own_process=True)

@@ -1,4 +1,4 @@
-"""What entropies along answers come to: means over tokens, by problem and by position, worked out by hand."""
+"""Summaries of entropies along answers: means over tokens, by problem and by position, worked out by hand."""
 
 import math
 
@@ -10,7 +10,7 @@ from analysis.measures.entropy_summary import by_problem, difference, mean_by_po
 from hindsight.errors import UserError
 
 
-def test_the_mean_is_over_tokens_and_that_of_answers_over_answers():
+def test_the_mean_is_over_tokens_and_the_mean_of_answers_over_answers():
     answers = [{"question_id": question, "sample_index": 0} for question in (7, 7, 8, 9)]
     entropies = [np.array([1.0, 2.0]), np.array([6.0]), np.array([4.0, 4.0, 4.0]), np.array([])]
     found = summarise("x", answers, entropies, 2)
@@ -22,17 +22,17 @@ def test_the_mean_is_over_tokens_and_that_of_answers_over_answers():
     assert found["high"] == pytest.approx(4)
     with pytest.raises(UserError, match="no answer has a token"):
         summarise("x", answers, [np.array([])] * 4, 2)
-    with pytest.raises(UserError, match="logits that are no numbers"):
+    with pytest.raises(UserError, match="logits of x are not finite"):
         summarise("x", answers[:1], [np.array([math.nan])], 2)
 
 
-def test_by_position_it_ends_where_too_few_problems_reach(monkeypatch):
+def test_means_by_position_end_where_too_few_problems_reach(monkeypatch):
     entropies, problems = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0]), np.array([5.0])], ["p", "q", "p"]
     monkeypatch.setattr(entropy_summary, "FEWEST", 1)
     first, second = mean_by_position(entropies, problems, 2)
     assert (first["start"], first["mean"], first["answers"]) == (0, 11 / 4, 3)
     assert second == {"start": 2, "mean": 3.5, "low": 3.5, "high": 3.5, "answers": 1}
-    monkeypatch.setattr(entropy_summary, "FEWEST", 5)  # of two problems both must reach
+    monkeypatch.setattr(entropy_summary, "FEWEST", 5)  # of two problems, both must reach
     assert len(mean_by_position(entropies, problems, 2)) == 1
 
 
@@ -45,7 +45,7 @@ def test_a_difference_is_paired_by_tokens():
     assert found == {"one": "one", "other": "other", "mean": 0.25, "low": 0.25, "high": 0.25}
 
 
-def test_sums_are_by_problem_and_problems_without_tokens_count_not():
+def test_sums_are_by_problem_and_problems_without_tokens_do_not_count():
     assert by_problem(["b", "a", "b"], [1, 2, 3]).tolist() == [2, 4]
     found = mean_of(np.array([4.0, 0.0]), np.array([2.0, 0.0]))
     assert found == {"mean": 2, "low": 2, "high": 2}
