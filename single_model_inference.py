@@ -62,7 +62,7 @@ DRY_RUN = False               # only check the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other settings
 # fmt: on
 
-# Settings that may change between two calls that write into one folder: they do not change what an answer is.
+# Settings that may differ between two calls that write into one folder, because they do not affect the answers.
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
 MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_urls")
 # The same for the settings of the model that MODEL does not name.
@@ -74,7 +74,7 @@ OF_THE_OTHER_MODEL = {
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the model is asked for an answer, and its parents if it is a merged model."""
+    """The settings of a request, and the parents of a merged model."""
 
     model: str
     temperature: float
@@ -106,7 +106,7 @@ class Sampling:
 
 
 async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling) -> dict[str, Any]:
-    """Asks a base model to continue a transcript; the answer starts with the thought tag at the transcript's end."""
+    """Asks a base model to continue a transcript; its answer includes the thought tag that ends the transcript."""
     prompt = prompts.transcript(sample.problem)
     request = {
         **sampling.request(sample),
@@ -149,7 +149,7 @@ async def answer_with_instruct(
 
 
 def whole_text(message: dict[str, Any]) -> str:
-    """A message's text; a thought that the server's reasoning parser has split off is put back in front of it."""
+    """A message's text, preceded by the thought if the server's reasoning parser has split it off."""
     thought = message.get("reasoning") or message.get("reasoning_content")
     text = message.get("content") or ""
     return f"<think>\n{thought}\n</think>\n\n{text}" if thought else text

@@ -1,8 +1,8 @@
 """Step 1b: a base and an instruct model take turns in one answer.
 
-One model writes P tokens, the other K tokens, and so on until a model ends the answer or it has TOTAL_NEW_TOKENS.
-Reads problems and asks two vLLM servers, which may be one server; writes the same files as single_model_inference.py,
-with each turn's author and place in `segments`.
+The instruct model writes P tokens and the base model K tokens, in turn, until one of them ends the answer or the answer
+has TOTAL_NEW_TOKENS. Reads problems and asks two vLLM servers, which may be the same one; writes the same files as
+single_model_inference.py, and in `segments` which model wrote which part.
 
     python switching_inference.py --output_dir runs/lab/switching
 """
@@ -69,11 +69,11 @@ DRY_RUN = False               # only check the servers and show the prompts
 ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other settings
 # fmt: on
 
-# Settings that may change between two calls that write into one folder: they do not change what an answer is.
+# Settings that may differ between two calls that write into one folder, because they do not affect the answers.
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
 MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_model_urls", "instruct_model_urls")
 ROLES = ("instruct", "base")
-KEPT_PROMPTS = 1024  # problems whose prompts' token ids are remembered: a problem's samples follow one another
+KEPT_PROMPTS = 1024  # problems whose token ids are kept for their next samples
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Switching:
         self._prompts: OrderedDict[int, asyncio.Future[dict[str, Any]]] = OrderedDict()
 
     async def find_vocabulary(self, instruct: ModelServer, base: ModelServer, problem: Problem) -> str:
-        """Finds out whether turns can be joined as tokens; a sentence on it."""
+        """Finds out whether turns can be joined as tokens; a sentence that reports it."""
         texts = [self.prompts.transcript(problem), str(problem["question"])]
         try:
             self.vocabulary = await find_shared_vocabulary(("instruct", instruct), ("base", base), texts)
@@ -114,7 +114,7 @@ class Switching:
         return f"the two tokenizers agree: turns are joined as tokens{more}"
 
     async def answer(self, sample: Sample, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
-        """A sample's record. An answer that fails for now keeps its turns, and another try resumes after them."""
+        """A sample's record. If a turn fails, the earlier turns are kept, and the next attempt resumes after them."""
         order = self.order(sample)
         answer = self._unfinished.pop(sample.name, None)
         answer = answer or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
@@ -165,7 +165,7 @@ class Switching:
             raise
 
     async def _render(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
-        """Renders the chat template once per problem; no part of the answer goes through the template."""
+        """Renders the chat template once per problem; the answer itself never goes through the template."""
         opening = self.prompts.thought_opening(problem)
         chat = await tokenize(instruct, self.prompts.chat(problem))
         if self.vocabulary:

@@ -1,8 +1,8 @@
 """Measures the converter: files per second and memory by rules, and tokens of an LLM's reply in both modes.
 
-The answers are generated: a thought of some hundred words with a draft in it, and a program, in every dialect. The
-script runs as a user runs it, and its whole run is timed. Replies are the correct ones (both modes give the same two
-sections); their tokens are counted by the tokenizer of all-MiniLM-L6-v2.
+The answers are generated, in every dialect: a thought of some hundred words with a draft in it, and a program. The
+script runs as a user runs it, and the time includes its start. The replies are correct ones, so both modes give the
+same two sections; the tokenizer of all-MiniLM-L6-v2 counts their tokens.
 
     python -m benchmarks.converting [FILES]     # 100,000 files take two minutes and 1 GB
 """
@@ -25,7 +25,7 @@ from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOL
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES, ANSWERS = 20_000, 200
-LOOK_SECONDS = 0.1  # between two measurements of memory
+POLL_SECONDS = 0.1  # between two measurements of memory
 TEXT = "so we read each line and take the largest of all sums that we have seen, wait, no, first sort them; then"
 DIALECTS = (
     (f"{BEGIN_THOUGHT}\n\n", f"\n\n{END_THOUGHT}\n\n{BEGIN_SOLUTION}\n\n", f"\n\n{END_SOLUTION}"),
@@ -38,7 +38,7 @@ DIALECTS = (
 
 
 def thought(chance: random.Random) -> str:
-    """Some hundred words in lines, with a draft of the program among them."""
+    """Lines of some hundred words, with a draft of the program among them."""
     lines = [" ".join(chance.choices(TEXT.split(), k=chance.randint(5, 20))) for _ in range(chance.randint(10, 50))]
     lines.insert(len(lines) // 2, program(chance, "draft"))
     return "\n".join(lines)
@@ -85,12 +85,12 @@ def memory_by_tenths(process: subprocess.Popen) -> list[int]:
         except (OSError, StopIteration):  # a process has just ended
             continue
         finally:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     return [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
 
 
 def measure_rules(files: int) -> None:
-    """Runs the script on so many files, by rules only."""
+    """Prints the time and memory of the script, by rules only, for this number of files."""
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
         size = write_answers(folder, files)
@@ -102,13 +102,13 @@ def measure_rules(files: int) -> None:
         step = json.loads((folder / RUN_FILE).read_text())["steps"]["format_converter.py"]
     print(f"converter: format_converter.py by rules, {files:,} files of {size / files / 1000:.1f} kB")
     print(f"  {step['converted']:,} converted, {step['missing']} missing, by {len(step['rules'])} rules")
-    print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
+    print(f"  {files / seconds:,.0f} files per second, {seconds:.1f} s in total")
     print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
 
 
 def measure_replies(answers: int) -> None:
-    """Counts the tokens of correct replies in both modes, on answers that no rule decides: two programs, no tags."""
-    from transformers import AutoTokenizer  # a slow import that only this needs
+    """Prints the tokens of correct replies in both modes, to answers that no rule can split: two programs, no tags."""
+    from transformers import AutoTokenizer  # slow to import, and needed only here
 
     tokenizer, chance = AutoTokenizer.from_pretrained(packaged_minilm()), random.Random(1)
     counts: dict[str, list[int]] = {"cut": [], "rewrite": []}

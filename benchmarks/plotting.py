@@ -1,10 +1,10 @@
-"""Seconds of `pass_at_k_plot.py` over six runs of many checked answers, the first time and again, and its memory.
+"""Measures time and memory of `pass_at_k_plot.py` for six runs of many checked answers, without and with its caches.
 
-The answers are made here, 100 to a problem, of 12 kB: a raw and a converted file each, as runs have them. The script
-runs as a user runs it; its time is its whole run. New files may still be on their way to the disk, so it
-runs twice without its caches, and the second time counts.
+The answers are generated: 100 per problem, each with a raw and a converted file of 12 kB, as in real runs. The script
+runs as a user runs it, and its time includes its start. It runs twice without caches, and the second run counts,
+because new files may still be on their way to the disk during the first.
 
-    python -m benchmarks.plotting [PROBLEMS]     # 1,000, as by default: 600,000 answers, minutes to make, 10 GB
+    python -m benchmarks.plotting [PROBLEMS]     # default 1,000: 600,000 answers, 10 GB, some minutes to generate
 """
 
 import json
@@ -24,7 +24,7 @@ PROBLEMS, SAMPLES, RUNS = 1_000, 100, 6
 
 
 def write_run(folder: Path, problems: int, ease: float) -> None:
-    """A run folder of checked answers; `ease` of them are correct."""
+    """Writes a run folder of checked answers; `ease` is the share of correct ones, from 0 to 1."""
     chance = random.Random(ease)
     folder.mkdir()
     for question in range(problems):
@@ -46,7 +46,7 @@ def write_run(folder: Path, problems: int, ease: float) -> None:
 
 
 def plot(folders: list[Path], output: Path) -> tuple[float, list[int]]:
-    """The seconds of one run of the script, and its memory by tenths of it."""
+    """Runs the script; its seconds, and its memory in MiB at each tenth of the run."""
     ks = ["--ks", "1", "2", "5", "10", "20", "50", "100"]
     command = [sys.executable, ROOT / "pass_at_k_plot.py", "--output", output, *ks, "--input_dirs", *folders]
     begin = time.monotonic()
@@ -69,7 +69,7 @@ def main(problems: int = PROBLEMS) -> None:
         again, _ = plot(folders, Path(parent) / "curves")
     answers = RUNS * problems * SAMPLES
     print(f"plotting: pass_at_k_plot.py, {RUNS} runs of {problems:,} x {SAMPLES} answers of {size / 1000:.1f} kB")
-    print(f"  {first:.1f} s, {answers / first:,.0f} answers a second; again, from the caches: {again:.1f} s")
+    print(f"  {first:.1f} s, {answers / first:,.0f} answers per second; with its caches: {again:.1f} s")
     print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
 
 

@@ -29,8 +29,12 @@ hypothesis.settings.load_profile("patient")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that start vLLM come first: with two processes they are one's work, and the longest."""
+    """Marks the tests that use the lab's servers; tests that start vLLM come first, because they take longest."""
+    for item in items:
+        if "lab_servers" in item.fixturenames:
+            item.add_marker(pytest.mark.server)
     items.sort(key=lambda item: item.path.name not in SERVERS)
 
 

@@ -198,7 +198,7 @@ def test_your_own_model_and_problems_work_as_the_docs_say(tmp_path):
     ("benchmark", "figures"),
     [
         (("judging", "--quick"), [r"ratio +\d+\.\d"]),
-        (("converting", "600"), [r"600 converted, 0 missing", r"\d+ files a second", r"ratio +0\.0\d"]),
+        (("converting", "600"), [r"600 converted, 0 missing", r"\d+ files per second", r"ratio +0\.0\d"]),
         (("client", "20"), [r"200 samples written, 0 missing", r"CPU time per sample +\d+\.\d\d ms"]),
     ],
     ids=lambda value: value[0],

@@ -146,6 +146,7 @@ def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_p
         assert extract_code(record["converted_text"]).strip() in record["generated_text"]
 
 
+@pytest.mark.server
 def test_a_server_that_cannot_start_says_why(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="vLLM ended with status"), serve(tmp_path, deadline=120):
@@ -165,6 +166,7 @@ def processes_of(group):
     return [int(pid) for pid, pgid, state in rows if int(pgid) == group and not state.startswith("Z")]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("processes", [1, 3])
 def test_a_server_and_its_children_end_with_the_process_that_started_them(processes):
     """Killed when the server itself has just begun, and when its engine's processes are there too."""
@@ -175,7 +177,7 @@ def test_a_server_and_its_children_end_with_the_process_that_started_them(proces
     command = [sys.executable, "-c", code, ROOT, ROOT / "lab" / "models" / "base"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         group = int(parent.stdout.readline())
-        while len(processes_of(group)) < processes:
+        while len(processes_of(group)) < processes and parent.poll() is None:
             time.sleep(0.1)
         parent.kill()
     until = time.monotonic() + 60

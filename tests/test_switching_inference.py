@@ -1,4 +1,4 @@
-"""Step 1b against the toy server, whose tokens are bytes: turns, joints, limits and who wrote what."""
+"""Step 1b with the toy server, whose tokens are bytes: turns, their boundaries, limits and authors."""
 
 import json
 
@@ -11,37 +11,33 @@ from hindsight.files.answer_files import list_files
 OPENING = "<begin_of_slow_thought>\n\n"
 
 
-def script_of(texts):
-    """An answer function by which each model goes on with its own letters, whatever is there."""
-
-    def answer(request):
-        return texts[request["model"]] * 100
-
-    return answer
+def repeat(texts):
+    """An answer function by which each model repeats its own text."""
+    return lambda request: texts[request["model"]] * 100
 
 
 @pytest.fixture
 def switch(toy, tmp_path):
-    toy.answer = script_of({"lab-instruct": "i", "lab-base": "b"})
+    toy.answer = repeat({"lab-instruct": "i", "lab-base": "b"})
 
     def run(*flags):
         common = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
         common += ["--end_idx", 1, "--num_samples", 1]
-        result = quick_scripts.run(tmp_path / "said", SWITCHING, *common, *flags)
+        result = quick_scripts.run(tmp_path / "output", SWITCHING, *common, *flags)
         files = list_files(tmp_path / "run", "sample") if (tmp_path / "run").exists() else {}
         return result, [json.loads(path.read_text()) for path in files.values()]
 
     return run
 
 
-def test_the_instruct_model_starts_and_turns_have_p_and_k_tokens_up_to_the_total(switch):
+def test_the_instruct_model_starts_and_turns_have_p_and_k_tokens_until_the_limit(switch):
     result, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
     assert result.returncode == 0, result.stderr
     assert record["generated_text"] == OPENING + "iiibbiiibbii"
     assert (record["finish_reason"], record["usage"]["completion_tokens"]) == ("length", 12)
 
 
-def test_segments_say_who_wrote_which_characters(switch):
+def test_segments_record_which_model_wrote_which_characters(switch):
     _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
     text, end = record["generated_text"], len(OPENING)
     for segment in record["segments"]:
@@ -52,7 +48,7 @@ def test_segments_say_who_wrote_which_characters(switch):
     assert end == len(text)
 
 
-def test_every_turn_continues_the_tokens_that_are_there(switch, toy):
+def test_every_turn_continues_the_tokens_of_the_earlier_turns(switch, toy):
     switch("--k", 2, "--p", 3, "--total_new_tokens", 12)
     answers = []
     for request in toy.requests:
@@ -69,21 +65,21 @@ def test_a_model_that_ends_ends_the_answer(switch, toy):
     assert record["finish_reason"] == "stop"
 
 
-def test_a_stop_string_over_a_joint_ends_the_answer_and_is_kept(switch, toy):
-    toy.answer = script_of({"lab-instruct": "x<end_of_", "lab-base": "solution>\nUser: more"})
+def test_a_stop_string_that_spans_two_turns_ends_the_answer_and_is_kept(switch, toy):
+    toy.answer = repeat({"lab-instruct": "x<end_of_", "lab-base": "solution>\nUser: more"})
     _, (record,) = switch("--p", 9, "--k", 15, "--total_new_tokens", 100)
     assert record["generated_text"] == OPENING + "x<end_of_solution>"
     assert (record["finish_reason"], record["segments"][-1]["end"]) == ("stop", len(record["generated_text"]))
 
 
-def test_a_character_whose_bytes_lie_on_both_sides_of_a_joint_is_whole(switch, toy):
+def test_a_character_whose_bytes_lie_in_two_turns_is_whole(switch, toy):
     target = "naïve 数学 \U0001f600!" * 3
 
-    def go_on(request):
+    def continue_target(request):
         written = bytes(request["prompt"]).split(OPENING.encode())[-1]
         return target.encode()[len(written) :]
 
-    toy.answer = go_on
+    toy.answer = continue_target
     _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 500)
     assert record["generated_text"] == OPENING + target
     ends = [segment["end"] for segment in record["segments"]]
@@ -92,7 +88,7 @@ def test_a_character_whose_bytes_lie_on_both_sides_of_a_joint_is_whole(switch, t
     assert ends[-1] == len(record["generated_text"])
 
 
-def test_models_with_other_tokenizers_are_joined_by_text_and_it_is_said(switch, toy):
+def test_turns_of_models_with_different_tokenizers_are_joined_as_text(switch, toy):
     toy.shift = {"lab-base": 1}
     _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 8)
     assert record["generated_text"] == OPENING + "iiibbiii"
@@ -100,21 +96,22 @@ def test_models_with_other_tokenizers_are_joined_by_text_and_it_is_said(switch, 
     assert toy.requests[1]["prompt"].endswith(OPENING + "iii")
 
 
-def test_a_run_killed_at_twenty_moments_and_started_again_is_the_run_that_was_not(switch, toy, tmp_path):
+@pytest.mark.slow
+def test_a_run_killed_ten_times_and_resumed_equals_an_undisturbed_run(switch, toy, tmp_path):
     toy.answer = lambda request: f"{request['seed']} " * 9
     flags = ["--end_idx", 20, "--num_samples", 5, "--k", "2-9", "--p", "geometric 9", "--first", "random"]
     flags += ["--total_new_tokens", 40, "--concurrency", 4]
     switch(*flags, "--output_dir", tmp_path / "whole")
     toy.delay, killed = 0.005, tmp_path / "killed"
     urls = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", killed]
-    quick_scripts.kill_at_moments(tmp_path / "said", toy, SWITCHING, *urls, *flags, most=40)
+    quick_scripts.kill_at_moments(tmp_path / "output", toy, SWITCHING, *urls, *flags, kills=10, most=40)
     assert 0 < len(list_files(killed, "sample")) < 100
     result, _ = switch(*flags, "--output_dir", killed)
     assert result.returncode == 0
     assert quick_scripts.everything(killed) == quick_scripts.everything(tmp_path / "whole")
 
 
-def test_what_was_sent_is_recorded_per_model(switch, toy):
+def test_the_settings_that_were_sent_are_recorded_for_each_model(switch, toy):
     _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 5)
     config = record["generation_config"]
     for request, role in zip(toy.requests, ("instruct", "base"), strict=True):

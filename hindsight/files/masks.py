@@ -5,8 +5,8 @@
      "counts": {"solutions agree": 77, "solutions disagree": 2, "no solution passes": 1},
      "problems": {"3": {"class": "solutions disagree", "tests": 8, "verdicts": {"correct": 3, "wrong answer": 5}, ...}}}
 
-Steps 3, 4 and 5 leave out the problems whose class is in `MASKED`. Only that and `origin` are read here, so a mask can
-be edited or written by hand.
+Steps 3, 4 and 5 leave out the problems whose class is in `MASKED`. Only `class` and `origin` are read, so a mask can be
+edited or written by hand.
 """
 
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ from hindsight.problem_sets.local_files import file_digest
 from hindsight.problem_sets.problem_set import LAB_FILE
 
 AGREE = "solutions agree"  # the problem is sound and kept
-NO_PASS = "no solution passes"  # the tests or the statement are wrong
-DISAGREE = "solutions disagree"  # several answers are accepted: a special judge is needed
-MALFORMED = "tests malformed"  # or missing
-NO_SOLUTIONS = "no solutions"  # it cannot be audited, so it is kept
+NO_PASS = "no solution passes"  # the tests or the statement must be wrong
+DISAGREE = "solutions disagree"  # several answers are right, so the problem needs a special judge
+MALFORMED = "tests malformed"  # or there are no tests
+NO_SOLUTIONS = "no solutions"  # the problem cannot be audited and is kept
 MASKED = (NO_PASS, DISAGREE, MALFORMED)
 CLASSES = (AGREE, *MASKED, NO_SOLUTIONS)
 
@@ -40,21 +40,21 @@ class Mask:
     origin: dict[str, Any]
 
     def keep(self, files: Files, folder: Path, problems: str = "") -> Files:
-        """A run folder's answer files without those of masked problems. Raises UserError as `require_same` does."""
+        """The answer files of a run folder, except those of masked problems. Raises what `require_same` raises."""
         self.require_same(folder, problems)
         return {key: path for key, path in files.items() if key[0] not in self.reasons}
 
     def describe(self, files: Iterable[tuple[int, int]]) -> str:
-        """How many problems and answers of a run, by question and sample, the mask leaves out, and why."""
+        """How many of a run's problems and answers the mask leaves out, and why; `files`: (question, sample)."""
         masked = [question for question, _ in files if question in self.reasons]
         reasons = [self.reasons[question] for question in set(masked)]
         why = ", ".join(f"{reason}: {reasons.count(reason)}" for reason in MASKED if reason in reasons)
         return f"the mask leaves out {len(set(masked))} problems ({why or 'none'}) with {len(masked)} answers"
 
     def require_same(self, folder: Path, problems: str = "") -> None:
-        """Raises UserError when mask and folder record different problem sets.
+        """Raises UserError if the mask and the folder record different problem sets.
 
-        `problems`: the problem set with the tests, if it is not the one that the folder's answers name.
+        `problems`: the problem set with the tests, if it differs from the one recorded in the answers.
         """
         if not self.reasons:
             return
@@ -79,7 +79,7 @@ def read_mask(path: str) -> Mask:
     if not path:
         return Mask("", {}, {})
     if not Path(path).is_file():
-        raise UserError(f"there is no mask {path}; SkyThought/audit_problems.py makes one, when it has gone to its end")
+        raise UserError(f"there is no mask {path}; SkyThought/audit_problems.py writes it at the end of its run")
     try:
         content = read_record(Path(path), ("origin", "problems"))
         classes = {int(question): entry["class"] for question, entry in content["problems"].items()}
@@ -93,7 +93,7 @@ def read_mask(path: str) -> Mask:
 
 
 def _origin(folder: Path, problems: str) -> dict[str, Any]:
-    """The problem set that a run folder's answers are judged by, as far as it is recorded."""
+    """The problem set whose tests judge a run folder's answers, as far as it is recorded."""
     run = read_run(folder) or {"steps": {}}
     judged = run["steps"].get("check_converted_samples.py") or {}
     problems = problems or judged.get("settings", {}).get("problems")

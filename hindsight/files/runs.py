@@ -1,7 +1,7 @@
-"""`run.json`, once a folder: which script made it, with which settings, models, problems and versions, and when.
+"""`run.json`, one per folder: which script made it, with which settings, models, problems and versions, and when.
 
-The script that sampled the folder has the top level; each later step that works in the folder has an entry under
-`steps`. A converter that writes to another folder starts that one's `run.json` with the top level of its input's.
+The top level describes the script that sampled the folder; each later step in the folder has an entry under `steps`. If
+the converter writes to another folder, the `run.json` there gets the top level of the input folder's.
 """
 
 import datetime
@@ -41,12 +41,12 @@ class RunEntry:
 
 
 def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any) -> RunEntry:
-    """The run that a sampling script makes in a folder, which is created if it is missing.
+    """Starts or resumes a sampling script's run in a folder, and creates the folder if it is missing.
 
-    `may_differ` names the settings that may change between two calls that write into one folder, as they do not change
-    what an answer is; `facts` (models, problems) are recorded too. Raises UserError when the folder holds another
-    script's run, or the same script's with another value of any other setting, unless the setting
-    `allow_other_settings` is true: then the old entry is kept under `earlier`.
+    `may_differ` names the settings that may differ between two calls that write into one folder, because they do not
+    affect the answers; `facts` (models, problems) are recorded too. Raises UserError if the folder holds a run of
+    another script, or of this script with another value of any other setting. If the setting `allow_other_settings` is
+    true, other values are accepted, and the old entry is kept under `earlier`.
     """
     content = _open_folder(folder)
     if content["script"] not in (None, script):
@@ -58,9 +58,9 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
 def open_step(
     folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], source: Path | None = None, **facts: Any
 ) -> RunEntry:
-    """The entry of a later step in a folder; `source` is the run folder that it reads, if that is another one.
+    """Starts or resumes a later step's entry in a folder; `source`: the folder that the step reads, if it is another.
 
-    Refuses other settings as `open_run` does.
+    Raises UserError for other settings, as `open_run` does.
     """
     content = _open_folder(folder)
     if content["script"] is None and source is not None:
@@ -70,7 +70,7 @@ def open_step(
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """The folder's `run.json`, None if it is missing. Raises UserError when it is broken."""
+    """The folder's `run.json`; None if it is missing. Raises UserError if it is broken."""
     path = folder / RUN_FILE
     if not path.exists():
         return None
@@ -81,15 +81,15 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 
 
 def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
-    """The converted answers of a run folder, as `answer_files.list_files`; none if the converter could convert none.
+    """The converted answers of a run folder, as `answer_files.list_files`; empty if the converter could convert none.
 
-    Raises UserError when the folder is missing, or has none because the converter has not run.
+    Raises UserError if the folder is missing, or has no converted answers because the converter has not run.
     """
     return list_files(folder, "converted") if _was_converted(folder) else require_files(folder, "converted")
 
 
 def existing_converted(folder: Path) -> dict[int, int]:
-    """The same as `answer_files.existing_samples` gives them: a few bytes per problem."""
+    """The converted answers of a run folder, in the compact form of `answer_files.existing_samples`."""
     return (
         existing_samples(folder, "converted")
         if _was_converted(folder)
@@ -98,7 +98,7 @@ def existing_converted(folder: Path) -> dict[int, int]:
 
 
 def require_converted(folder: Path) -> None:
-    """Raises UserError as `converted_files` does."""
+    """Raises what `converted_files` raises."""
     if not _was_converted(folder):
         require_existing_samples(folder, "converted")
 
@@ -143,7 +143,7 @@ def _entry(
         f"{name} was {before.get(name)!r}, is {now[name]!r}"
         for name in now
         if name not in (*may_differ, "allow_other_settings")
-        and (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version did not have was off
+        and (before.get(name) or None) != (now[name] or None)  # a setting that an earlier version lacked was off
     ]
     if _version(earlier) != _version(facts):
         differing.append(f"the problem set was {_version(earlier)}, is {_version(facts)}")
@@ -159,7 +159,7 @@ def _entry(
 
 
 def _version(entry: dict[str, Any]) -> str | None:
-    """The digest or revision of the problem set that an entry names, if it names one."""
+    """The digest or revision of the problem set that an entry records, if any."""
     problems = entry.get("problems") or {}
     return problems.get("digest") or problems.get("revision")
 

@@ -1,4 +1,4 @@
-"""What an answer counts as: the reasons of a verdict, and the one rule that everything which counts answers goes by.
+"""What an answer counts as: the reasons of a verdict, and the one rule for every count of answers.
 
 counts_as({"converted_text": "...", "correctness": True})                                      # Outcome.CORRECT
 counts_as({"converted_text": "...", "correctness": False, "correctness_reason": "no code"})    # Outcome.NO_CODE
@@ -43,7 +43,7 @@ class Outcome(StrEnum):
     NO_CODE = NO_CODE  # converted, without a program: wrong
     NOT_CONVERTED = "not converted"  # step 2 could not convert it: wrong
     NOT_JUDGED = NOT_JUDGED  # step 3 could not judge it: neither right nor wrong, so not in the sample
-    UNCHECKED = "not checked"  # step 3 has not run on it: nothing may be counted yet
+    UNCHECKED = "not checked"  # step 3 has not checked it, so it may not be counted yet
 
     @property
     def is_sample(self) -> bool:
@@ -52,7 +52,7 @@ class Outcome(StrEnum):
 
 
 def outcome_of(converted: bool, checked: bool, correctness: bool | None, reason: str | None) -> Outcome:
-    """The rule. `checked`: whether step 3 has written a verdict, which is `correctness` and `reason`."""
+    """The rule. `checked`: whether step 3 has written a verdict, that is `correctness` and `reason`."""
     if not converted:
         return Outcome.NOT_CONVERTED
     if not checked:
@@ -65,7 +65,7 @@ def outcome_of(converted: bool, checked: bool, correctness: bool | None, reason:
 
 
 def counts_as(record: Mapping[str, Any]) -> Outcome:
-    """What an answer counts as, by its record: that of a raw file or of a converted one."""
+    """What the answer in a record counts as; the record may be that of a raw or of a converted file."""
     verdict = record.get("correctness"), record.get("correctness_reason")
     return outcome_of("converted_text" in record, "correctness" in record, *verdict)
 
@@ -78,5 +78,5 @@ def verdict_in_full(record: Mapping[str, Any]) -> str:
 
 
 def verdict_name(record: Mapping[str, Any]) -> str:
-    """The verdict in words without its particulars: "correct", a reason ("runtime error"), or the outcome."""
+    """The verdict in words, without details: "correct", a reason ("runtime error"), or the outcome."""
     return verdict_in_full(record).split(":")[0]

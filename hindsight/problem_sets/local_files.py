@@ -15,7 +15,7 @@ def file_digest(path: Path) -> str:
 
 
 class JsonLines:
-    """Rows of a JSONL file by number, each read from its place when asked for."""
+    """Rows of a JSONL file by number, each read from the file when it is needed."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -44,7 +44,7 @@ class JsonLines:
 
 
 def file_rows(path: Path) -> Any:
-    """The rows of a file, by number. Raises UserError when it cannot be read."""
+    """The rows of a file, by number. Raises UserError if it cannot be read."""
     return JsonLines(path) if path.suffix in (".jsonl", ".json") else _arrow_rows(path)
 
 
@@ -57,5 +57,5 @@ def _arrow_rows(path: Path) -> Any:
         raise UserError(f"{path} is neither .jsonl, .parquet nor .arrow")
     try:
         return datasets.load_dataset(kind, data_files=str(path), split="train")
-    except Exception as error:  # datasets wraps every fault of a data file in its own and pyarrow's classes
+    except Exception as error:  # `datasets` raises its own errors and pyarrow's
         raise UserError(f"{path} cannot be read as {kind}: {error.__cause__ or error}") from None

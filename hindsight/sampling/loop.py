@@ -1,7 +1,7 @@
 """The loop of the two sampling scripts: asks for every missing sample and gives each answer to its script to write.
 
-The script writes each answer in the event loop, between requests. Writing in threads makes the client slower, not
-faster: on a quick disk handing a record to a thread costs more than writing it.
+The script writes each answer in the event loop, between requests. Threads would make the client slower: with a fast
+disk, handing a record to a thread costs more than writing it.
 """
 
 import gc
@@ -36,14 +36,14 @@ class SamplingLoop:
     ) -> AsyncGenerator[tuple[Sample, dict[str, Any]], None]:
         """Yields each sample with its record, for the caller to write; `answer(sample, *servers)` makes a record.
 
-        Use it with `contextlib.aclosing`, so that all requests end before the servers are closed. Samples of other
-        processes in the folder are locked by these, and skipped.
+        Use it with `contextlib.aclosing`, so that all requests end before the servers are closed. Skips samples that
+        other processes are making in the same folder.
         """
         total = len(self.missing)
         if not total:
             return
         gc.collect()
-        gc.freeze()  # the collector need not look again and again at the objects that exist by now
+        gc.freeze()  # the collector skips all objects that exist by now
         with SampleLocks(self.missing.folder) as locks, tqdm(total=total, unit="sample", smoothing=0.05) as bar:
             queue = JobQueue(self.routes, self.concurrency, bar.write)
             progress = Progress(bar, self.failures, self.concurrency * len(self.routes))

@@ -1,4 +1,4 @@
-"""The live line of a sampling run, its estimate of the time left, and the counts that `run.json` records."""
+"""The progress bar of a sampling run, its estimate of the time left, and the counts that `run.json` records."""
 
 import time
 from typing import Any
@@ -7,11 +7,11 @@ from tqdm import tqdm
 
 from hindsight.servers.job_queue import Failures
 
-ESTIMATE_SECONDS = 60  # after which the time left is estimated once
+ESTIMATE_SECONDS = 60  # after this time, the time left is estimated once
 
 
 class Progress:
-    """Done, failed, tokens per second, mean length, share cut off by length. `at_once`: answers in flight."""
+    """Shows failures, tokens per second, mean length and the share cut off by length. `at_once`: answers in flight."""
 
     def __init__(self, bar: tqdm, failures: Failures, at_once: int):
         self.bar, self.failures, self.at_once = bar, failures, at_once
@@ -30,7 +30,7 @@ class Progress:
         self.cut += record["finish_reason"] == "length"
 
     def step(self) -> None:
-        """Shows that one more sample is written or has failed."""
+        """Moves the bar by one sample, written or failed."""
         seconds = time.monotonic() - self._started
         written = max(self.written, 1)
         self.bar.set_postfix_str(

@@ -15,7 +15,7 @@ from hindsight.problem_sets.selection import Problems, select_problems
 
 @dataclass(frozen=True)
 class ProblemChoice:
-    """The problems of a run, and the shard of them that this process samples; the scripts' settings of these names."""
+    """The problems of a run, and the shard that this process samples: the scripts' settings of the same names."""
 
     problems: str
     split: str
@@ -28,7 +28,7 @@ class ProblemChoice:
     def __post_init__(self) -> None:
         require(self.shards > 0, f"SHARDS is at least 1, not {self.shards}")
         in_range = 0 <= self.shard < self.shards
-        require(in_range, f"SHARD counts from 0, so with SHARDS = {self.shards} it is less, not {self.shard}")
+        require(in_range, f"SHARD is at least 0 and less than SHARDS, {self.shards}, not {self.shard}")
 
     def select(self) -> Problems:
         """The problems of all shards. Raises UserError if none is left."""
@@ -75,7 +75,7 @@ def sample_seed(seed: int, question_id: int, sample_index: int) -> int:
 
 @dataclass(frozen=True)
 class SampleCount:
-    """How many samples a run makes per problem, and the seed of the run; the scripts' settings of these names."""
+    """How many samples a run makes per problem, and the run's seed: the scripts' settings of the same names."""
 
     num_samples: int
     seed: int
@@ -87,8 +87,8 @@ class SampleCount:
 class MissingSamples:
     """The samples of a run folder that have no file. Memory holds a few bytes per problem, not per sample.
 
-    `broken` lists the files that end in their middle; `with_others` the samples (number of the problem, sample index)
-    that another process was making when this one came to them.
+    `broken` lists incomplete files; `with_others` lists the samples, as (number of the problem, sample index), that
+    another process was making when this one reached them.
     """
 
     def __init__(self, folder: Path, problems: Problems, wanted: SampleCount):
@@ -134,12 +134,12 @@ class MissingSamples:
                 self.with_others.append((number, index))
 
     def count_again(self) -> int:
-        """The number of samples that have no file now, no matter which process made the others."""
+        """The number of samples that have no file now; other processes may have written some."""
         self._existing = existing_samples(self.folder, "sample")
         return len(self)
 
     def _lock(self, locks: SampleLocks, question_id: int, index: int) -> bool:
-        """Whether this process makes the sample: no other holds it, and none has written it since this one started."""
+        """Locks a sample; False if another process holds it, or has written it since this one started."""
         if not locks.acquire(question_id, index):
             return False
         if not sample_path(self.folder, question_id, index).exists():

@@ -1,8 +1,8 @@
 """Two models writing one answer in turns, each continuing what both have written.
 
-If the models share a vocabulary, the answer is a sequence of token ids that goes to the servers and comes back as it is
-(vLLM's `return_token_ids`): nothing is tokenized twice, and a server's prefix cache holds everything except the other
-model's last turn. Otherwise the answer goes to the servers as text.
+If the models share a vocabulary, the servers get and return the answer as token ids (vLLM's `return_token_ids`). Then
+no text is tokenized twice, and a server's prefix cache holds everything except the other model's last turn. Otherwise
+the servers get the answer as text.
 """
 
 import random
@@ -16,7 +16,7 @@ from hindsight.sampling.vocabulary import SharedVocabulary
 from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, TryAgain
 from hindsight.servers.requests import detokenize, first_choice
 
-REPLACEMENT = "\ufffd"  # stands for bytes that are not a whole character yet
+REPLACEMENT = "\ufffd"  # stands for the bytes of an incomplete character
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ async def write_in_turns(
 
 
 async def _ask_for_turn(server: ModelServer, request: dict[str, Any]) -> dict[str, Any]:
-    """The reply for one turn; a broken one is asked for again with the same seed, so that no earlier turn is lost."""
+    """The reply for one turn. Repeats the request after a broken reply, so that no earlier turn is lost."""
     for tried in range(ATTEMPTS):
         try:
             reply = await server.ask("/completions", request)
@@ -158,7 +158,7 @@ def _add_turn(
         raise ItemFailed(f"{model.server.url} sends no token ids: the turns need vLLM's return_token_ids")
     ids = ids or []
     if not by_tokens and choice["finish_reason"] == "length":
-        text = text.rstrip(REPLACEMENT)  # the first bytes of a character, which the other model cannot continue
+        text = text.rstrip(REPLACEMENT)  # an incomplete character, which the other model cannot continue
     tokens = usage.get("completion_tokens") or len(ids)
     answer.text += text
     answer.ids += ids

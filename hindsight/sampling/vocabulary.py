@@ -1,4 +1,4 @@
-"""The vocabulary that two models share, if their tokenizers agree: one model's token ids are then the other's input.
+"""The vocabulary that two models share: if their tokenizers agree, one model's token ids can be the other's input.
 
 A few ids may still stand for different texts: DeepSeek-R1's distilled Llama has `<think>` where Llama has a reserved
 token. Such an id reaches the other model as the ids of its text.
@@ -11,8 +11,8 @@ from hindsight.servers.client import ItemFailed, ModelServer, TryAgain
 from hindsight.servers.requests import detokenize, tokenize
 
 PROBE = "def f(x):\n\treturn 'ünï 数 \U0001f600'  # 12345\n\n```\n<begin_of_solution>  </think>"
-IDS_PER_REQUEST = 4096  # whose texts are compared at once
-MOST_DIFFERING = 256  # ids with different texts in two vocabularies that still count as shared
+IDS_PER_REQUEST = 4096  # ids whose texts are compared by one request
+MOST_DIFFERING = 256  # ids that may have different texts in a shared vocabulary
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Budget:
     unit: str
 
     def allows(self, dollars: float, tokens: int) -> bool:
-        """Whether such a bill is within the budget."""
+        """Whether a bill of this size is within the budget."""
         return (dollars if self.unit == "dollars" else tokens) <= self.amount
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Budget:
 
 
 def read_budget(text: str) -> Budget | None:
-    """The budget of a text such as "$5", "5 USD" or "200000 tokens", None for an empty one. Raises UserError."""
+    """Reads "$5", "5 USD" or "200000 tokens"; None for an empty text. Raises UserError for anything else."""
     if not text.strip():
         return None
     match = re.fullmatch(r"\$?([\d_,]*\.?\d+) *(USD|dollars?|tokens?)?", text.strip(), re.IGNORECASE)
@@ -56,14 +56,14 @@ def read_budget(text: str) -> Budget | None:
 
 
 class OverBudget(UserError):
-    """A call that might cost more than the rest of the budget."""
+    """A call might cost more than the rest of the budget."""
 
 
 class RateLimiter:
     """Keeps the requests and tokens of any minute within limits; 0: no limit.
 
-    A request counts from the moment it may go, with its estimated tokens until they are known. A request that exceeds
-    the token limit by itself waits until no other is in the minute.
+    A request counts from its start, with its estimated tokens until `settle` corrects them. A request that exceeds the
+    token limit by itself waits until there was no other request for a minute.
     """
 
     def __init__(self, requests: int = 0, tokens: int = 0):
@@ -72,7 +72,7 @@ class RateLimiter:
         self._waiting = asyncio.Lock()
 
     async def wait(self, tokens: int = 0) -> list[float]:
-        """Returns when a request of so many tokens may go. The returned entry is for `settle`."""
+        """Waits until a request with this number of tokens may start; the returned entry is for `settle`."""
         async with self._waiting:
             while (pause := self._pause(tokens)) > 0:
                 await asyncio.sleep(pause)
@@ -82,7 +82,7 @@ class RateLimiter:
 
     @staticmethod
     def settle(entry: list[float], tokens: int) -> None:
-        """Replaces the estimated tokens of a request by the counted ones."""
+        """Replaces a request's estimated tokens with the counted ones."""
         entry[1] = tokens
 
     def _pause(self, tokens: int) -> float:
@@ -97,7 +97,7 @@ class RateLimiter:
 
 @dataclass
 class Bill:
-    """The cost of the finished calls and of those under way; refuses calls that might exceed the budget."""
+    """The cost of finished and unfinished calls; refuses calls that might exceed the budget."""
 
     prices: Prices
     budget: Budget | None = None
@@ -116,13 +116,13 @@ class Bill:
         return prompt_tokens, completion_tokens
 
     def settle(self, call: tuple[int, int], counted: dict[str, int] | None) -> None:
-        """Replaces a reservation by the counted tokens; {}: the server does not count; None: it did not answer."""
+        """Replaces a reservation with the counted tokens; {}: the server does not count; None: it did not answer."""
         self._reserved = (self._reserved[0] - call[0], self._reserved[1] - call[1])
         if counted is not None:
             self.add(counted or {"prompt_tokens": call[0], "completion_tokens": call[1]})
 
     def add(self, counted: dict[str, int]) -> None:
-        """Adds the tokens of a request that was answered."""
+        """Adds the tokens of an answered request."""
         self.requests += 1
         self.prompt_tokens += counted["prompt_tokens"]
         self.completion_tokens += counted["completion_tokens"]

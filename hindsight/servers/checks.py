@@ -11,7 +11,7 @@ from hindsight.servers.requests import Prompt, ask_model, count_tokens, detokeni
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
 TEMPLATE_TOKENS = 256  # assumed to be the most that a chat template adds to a prompt
 SEED_TOKENS = 48  # length of the answers that show whether a server honours seeds
-BYTES_PER_TOKEN = 3  # of a prompt, where the server does not count
+BYTES_PER_TOKEN = 3  # assumed of prompts if the server does not count tokens
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ the answer itself was broken.
 
 The official library resolves the server's address and the credentials (`openai.AsyncOpenAI`: address, key,
 organisation, project, by argument or environment). The requests themselves use aiohttp: the library's own transport
-costs the client more than a millisecond of CPU time per request, four times as much, and the client would limit a run
-that gets many short answers at once.
+costs more than a millisecond of CPU time per request, four times as much, so that the client would slow down a run with
+many short answers.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ import openai
 
 from hindsight.errors import UserError
 
-RETRIES = 4  # of one request, with back-off
+RETRIES = 4  # per request, with back-off
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
-LONGEST_RETRY_AFTER = 60.0  # seconds; a longer Retry-After is not waited for within one request
-ATTEMPTS = 5  # per item that takes its server down or gets broken answers, each with these retries
+LONGEST_RETRY_AFTER = 60.0  # seconds; the client ignores a longer Retry-After between two retries
+ATTEMPTS = 5  # per item that takes its server down or gets broken answers; each attempt has these retries
 PROBE_SECONDS = 2.0  # between two probes of a server that is away
 IDLE_SECONDS = 4.0  # how long an idle connection is kept; vLLM closes it after 5
 PROBE_TIMEOUT = 20.0  # seconds that one probe, or opening a connection, may take
-REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: ask again later
+REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: try again later
 RETRY_AT_ONCE = (408, 409, 429)  # and every status from 500 on
 NO_CONNECTION = (aiohttp.ClientError, OSError)
 PROBE_ERRORS = (*NO_CONNECTION, ValueError)
@@ -80,7 +80,8 @@ def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     headers = {"Authorization": f"Bearer {key}"} | {
         name: value
         for name, value in library.default_headers.items()
-        if isinstance(value, str) and not name.lower().startswith(("x-stainless", "user-agent"))  # about the library
+        if isinstance(value, str)
+        and not name.lower().startswith(("x-stainless", "user-agent"))  # these describe the library
     }
     return str(library.base_url).rstrip("/"), aiohttp.ClientSession(
         headers=headers,
@@ -144,7 +145,7 @@ class ModelServer:
         return reply
 
     async def _post(self, url: str, body: bytes) -> bytes:
-        """The body of a reply, after RETRIES at most. Raises Refused and the errors of NO_CONNECTION."""
+        """The body of a reply, after at most RETRIES retries. Raises Refused and the errors of NO_CONNECTION."""
         for tried in range(RETRIES + 1):
             retry_after = 0.0
             try:

@@ -1,7 +1,7 @@
-"""Many jobs at once on servers that fail: every job is done, or fails and is reported.
+"""Runs many jobs at once on servers that may fail: every job is done, or fails and is reported.
 
-A job that got a broken answer, or whose server went away, is tried again, up to ATTEMPTS times where the job itself may
-be the cause. A server that does not answer gets no job until it does.
+A job that got a broken answer or lost its server is tried again, up to ATTEMPTS times if the job itself may be the
+cause. A server that does not answer gets no jobs until it answers again.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Finished(Generic[Job]):
     failure: str = ""
 
 
-# A finished job and what its worker waits for: the caller has handled it. None: no worker is left.
+# A finished job, and the future that tells its worker that the caller has handled it; None: no worker is left.
 _FinishedJobs = asyncio.Queue[tuple[Finished, asyncio.Future[None]] | None]
 
 
@@ -130,7 +130,7 @@ class JobQueue:
             jobs.done()
 
     async def _is_up(self, route: Route, ended: asyncio.Event) -> bool:
-        """Waits for the route's servers, so that no job is tried while one is away; False: one is given up."""
+        """Waits until all servers of the route answer; False: one of them is given up."""
         for server in route:
             if server.away_since is None:
                 self._reported.pop(server, None)
@@ -144,9 +144,9 @@ class JobQueue:
 
 
 class _Jobs(Generic[Job]):
-    """Jobs in order, each taken when a place is free; those to be tried again come first.
+    """The jobs in order, each taken when a place is free; jobs to be tried again come first.
 
-    `ended` is set when no job is left and none can come back.
+    `ended` is set when no job is left and no running job can come back.
     """
 
     def __init__(self, source: Iterable[Job]):
@@ -155,7 +155,7 @@ class _Jobs(Generic[Job]):
         self._change, self.ended = asyncio.Event(), asyncio.Event()
 
     def take(self) -> tuple[Job, int] | None:
-        """A job and how often it was tried; None if there is none now."""
+        """A job and how often it was tried; None if no job is waiting."""
         job = self._again.popleft() if self._again else next(((job, 0) for job in self._source), None)
         if job is not None:
             self._running += 1

@@ -8,7 +8,7 @@ from typing import Any
 from hindsight.servers.client import ModelServer, TryAgain
 
 FINISH_REASONS = ("stop", "length")
-NEXT_WORD = "A"  # stands for the word that an answer begins with
+NEXT_WORD = "A"  # stands for the first word of an answer
 Prompt = list[dict[str, str]] | str
 
 
@@ -36,10 +36,10 @@ async def tokenize(server: ModelServer, prompt: Prompt, special: bool = True) ->
 
 
 async def tokenize_open(server: ModelServer, text: str, special: bool = True) -> list[int]:
-    """Token ids of a text that a model will continue, split the way they are when a word follows.
+    """Token ids of a text that a model will continue, split as they would be before another word.
 
-    Many tokenizers make one token of two line ends at the end of a text but two tokens in front of a word, and a model
-    has hardly ever seen the former. (This is the prompt boundary problem; see "token healing" in guidance.)
+    Many tokenizers turn two line ends into one token at the end of a text but into two tokens before a word, and models
+    have rarely seen the former before an answer. (The prompt boundary problem; see "token healing" in guidance.)
     """
     followed, word = await tokenize(server, text + NEXT_WORD, special), await tokenize(server, NEXT_WORD, special=False)
     return followed[:-1] if followed[-1:] == word else await tokenize(server, text, special)

@@ -1,4 +1,4 @@
-"""Seeds of samples, the live line of a run and its estimate of the time left."""
+"""Seeds of samples, the progress bar of a run and its estimate of the time left."""
 
 import hashlib
 import itertools
@@ -17,7 +17,7 @@ CUT = {"finish_reason": "length", "usage": {"completion_tokens": 90}}
 
 
 class Bar:
-    """The part of tqdm that Progress uses, and what it was given."""
+    """The part of tqdm that Progress uses; keeps what it was given."""
 
     def __init__(self, total):
         self.total, self.n, self.postfix, self.written = total, 0, "", []
@@ -40,19 +40,19 @@ def clock(monkeypatch):
     return now
 
 
-def test_no_two_samples_problems_or_runs_share_a_seed():
+def test_samples_of_different_runs_problems_and_indices_have_different_seeds():
     seeds = {sample_seed(*each) for each in itertools.product(range(3), range(100), range(20))}
     assert len(seeds) == 6000
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-def test_seeds_stay_those_of_earlier_runs():
+def test_seeds_are_those_of_earlier_versions():
     """The first 31 bits of SHA-256 of the run's seed, the question's id and the sample's index."""
     expected = int(hashlib.sha256(b"0 12 3").hexdigest()[:8], 16) // 2
     assert sample_seed(0, 12, 3) == expected
 
 
-def test_the_live_line_counts_written_failed_and_cut_off_samples(clock):
+def test_the_progress_bar_counts_written_failed_and_cut_off_samples(clock):
     bar, failures = Bar(4), Failures()
     progress = Progress(bar, failures, at_once=4)
     clock.append(2.0)
@@ -74,7 +74,7 @@ def test_after_a_minute_the_time_left_is_estimated_once(clock):
     assert bar.written == ["8 samples in 70 s: about 2 h 25 min left"]  # 992 more at 70 / 8 s each: 8,680 s
 
 
-def test_the_estimate_waits_until_as_many_answers_have_come_as_are_in_flight(clock):
+def test_the_estimate_waits_until_as_many_answers_are_finished_as_are_in_flight(clock):
     bar = Bar(1000)
     progress = Progress(bar, Failures(), at_once=3)
     for second in (100.0, 110.0, 120.0):
@@ -85,11 +85,11 @@ def test_the_estimate_waits_until_as_many_answers_have_come_as_are_in_flight(clo
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(3, "3 s"), (59.6 * 60, "1 h 0 min"), (12 * 60, "12 min"), (12_000, "3 h 20 min"), (190_800, "2 d 5 h")],
 )
-def test_a_duration_is_given_in_the_units_a_person_would_use(seconds, said):
-    assert duration(seconds) == said
+def test_a_duration_is_given_in_the_units_a_person_would_use(seconds, text):
+    assert duration(seconds) == text
 
 
 @given(st.floats(0, 1e7))

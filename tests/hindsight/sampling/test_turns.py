@@ -1,4 +1,4 @@
-"""Turn lengths, and the vocabulary that two models share: all ids, all except a few that are translated, or none."""
+"""Turn lengths, and the vocabulary of two models: the same, the same except for a few translated ids, or different."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ def test_a_turns_length_is_a_number_a_range_or_geometric(text, length):
 
 
 @pytest.mark.parametrize("text", ["", "0", "0-5", "9-3", "-4", "ten", "geometric", "geometric 0", "3.5", "1-2-3"])
-def test_what_is_no_length_is_refused_with_the_three_forms(text):
+def test_a_malformed_length_is_refused_and_the_three_forms_are_named(text):
     with pytest.raises(UserError, match='"50" tokens, "20-80" or "geometric 50"'):
         parse_turn_length(text)
 
@@ -37,14 +37,14 @@ def lengths(text, count=4000):
     return [parse_turn_length(text).draw(chance) for _ in range(count)]
 
 
-def test_a_uniform_length_takes_every_value_between_its_ends_alike():
+def test_a_uniform_length_takes_every_value_of_its_range_equally_often():
     found = lengths("3-6")
     assert set(found) == {3, 4, 5, 6}
     assert all(abs(found.count(each) - 1000) < 120 for each in (3, 4, 5, 6))
 
 
-def test_a_geometric_length_has_its_mean_and_forgets_how_long_it_is():
-    """P(length > n) is (1 - 1 / mean)^n: half of what is longer than 0 tokens is longer than 3 at mean 5: 0.8^3."""
+def test_a_geometric_length_has_its_mean_and_no_memory():
+    """P(length > n) = (1 - 1 / mean)^n, so at mean 5 the probability of more than 3 tokens is 0.8^3."""
     found = lengths("geometric 5")
     assert (min(found), abs(statistics.mean(found) - 5) < 0.3) == (1, True)
     assert abs(sum(each > 3 for each in found) / len(found) - 0.8**3) < 0.03
@@ -67,7 +67,7 @@ def test_one_vocabulary_needs_no_translation(toy):
     assert found.translate([104, 105], "base") == [104, 105]
 
 
-def test_an_id_with_two_texts_reaches_the_other_model_as_its_text(toy):
+def test_an_id_with_different_texts_reaches_the_other_model_as_the_ids_of_its_text(toy):
     """The instruct model has <think> where the base model has another token, like DeepSeek-R1's distilled Llama."""
     toy.special = {"lab-instruct": {300: "<think>"}, "lab-base": {300: "<|reserved_9|>"}}
     found = shared_vocabulary(toy)
@@ -75,12 +75,12 @@ def test_an_id_with_two_texts_reaches_the_other_model_as_its_text(toy):
     assert found.translate([300], "instruct") == list(b"<|reserved_9|>")
 
 
-def test_different_ids_for_the_same_text_are_no_shared_vocabulary(toy):
+def test_models_that_give_a_text_different_ids_share_no_vocabulary(toy):
     toy.shift = {"lab-base": 1}
     assert shared_vocabulary(toy) is None
 
 
-def test_a_text_that_only_one_tokenizer_splits_is_found_in_the_prompts(toy):
+def test_the_prompts_can_show_that_only_one_tokenizer_splits_a_text(toy):
     toy.special = {"lab-instruct": {300: "def main"}}
     assert shared_vocabulary(toy) is not None
     assert shared_vocabulary(toy, "write def main first") is None

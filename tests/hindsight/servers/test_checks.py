@@ -1,4 +1,4 @@
-"""What is said before a run, and what stops it: servers, models, context, seeds, the size of the run, dry runs."""
+"""What is reported before a run, and what stops it: servers, models, context, seeds, the size of the run, dry runs."""
 
 import json
 import threading
@@ -16,35 +16,35 @@ from hindsight.text.prompts import Prompts
 
 
 def sizes(problems):
-    """Bytes of the chat prompts, which are the toy's tokens."""
+    """Bytes of the chat prompts: a token of the toy server is a byte."""
     chats = [Prompts().chat(problem) for problem in problems]
     return [sum(len(message["content"].encode()) for message in chat) for chat in chats]
 
 
-def test_a_server_that_is_still_starting_is_waited_for(sample, toy, tmp_path):
+def test_the_run_waits_for_a_server_that_is_still_starting(sample, toy, tmp_path):
     toy.stop()
-    threading.Timer(2.0, toy.start).start()
+    threading.Timer(1.0, toy.start).start()
     result = sample("--wait_for_server", 30)
     assert (result.returncode, len(list_files(tmp_path / "run", "sample"))) == (0, 6)
 
 
-def test_a_server_that_does_not_come_is_given_up_at_the_deadline(sample, toy, tmp_path):
+def test_a_server_that_does_not_start_is_given_up_after_the_wait(sample, toy, tmp_path):
     toy.stop()
-    begun = time.monotonic()
-    result = sample("--wait_for_server", 2)
+    begin = time.monotonic()
+    result = sample("--wait_for_server", 1)
     assert (result.returncode, f"no server answers at {toy.url}" in result.stderr) == (2, True)
-    assert 2 <= time.monotonic() - begun < 10
+    assert time.monotonic() - begin >= 1
     assert not (tmp_path / "run").exists()
 
 
-def test_each_of_several_servers_has_to_be_there_with_the_model(sample, toy, tmp_path):
+def test_each_of_several_servers_must_serve_the_model(sample, toy, tmp_path):
     with ToyServer(models=("other",)) as other:
         result = sample("--base_urls", toy.url, other.url)
     assert (result.returncode, f"{other.url} has no model 'lab-instruct'; it has other" in result.stderr) == (2, True)
     assert not (tmp_path / "run").exists()
 
 
-def test_what_is_found_is_said_and_recorded(sample, toy, tmp_path):
+def test_findings_are_printed_and_recorded(sample, toy, tmp_path):
     toy.context, problems = 5000, load_problems("lab", "test")[:3]
     mean = sum(sizes(problems)) / 3
     result = sample("--max_tokens", 100)
@@ -69,7 +69,7 @@ def test_prompts_that_do_not_fit_are_counted_exactly(sample, toy):
     assert (result.returncode, "4 samples written, 2 missing" in result.stdout) == (1, True)
 
 
-def test_no_prompt_that_fits_stops_before_anything_is_asked(sample, toy, tmp_path):
+def test_a_run_in_which_no_prompt_fits_stops_before_its_first_request(sample, toy, tmp_path):
     toy.context = 100
     result = sample()
     assert (result.returncode, "no prompt fits: the prompts have up to" in result.stderr) == (2, True)
@@ -83,27 +83,27 @@ def test_no_prompt_that_fits_stops_before_anything_is_asked(sample, toy, tmp_pat
         (None, "one seed gave two texts, so samples cannot be reproduced"),
     ],
 )
-def test_a_server_that_ignores_seeds_is_said(sample, toy, answer, sentence):
+def test_a_server_that_ignores_seeds_is_reported(sample, toy, answer, sentence):
     toy.answer = lambda request: answer or f"text {time.monotonic_ns()}"
     assert f"instruct: the server ignores seeds: {sentence}" in sample().stdout
 
 
-def test_a_server_without_vllms_endpoints_is_no_obstacle_to_one_model(sample, toy, tmp_path):
+def test_one_model_needs_no_endpoints_of_vllm(sample, toy, tmp_path):
     toy.tokenizer_fault = lambda request: "not json"
     result = sample()
     assert (result.returncode, "instruct: prompts are not measured" in result.stdout) == (0, True)
     assert len(list_files(tmp_path / "run", "sample")) == 6
 
 
-def test_switching_needs_them_and_says_so(toy, tmp_path):
+def test_switching_needs_the_endpoints_of_vllm_and_reports_it(toy, tmp_path):
     toy.tokenizer_fault = lambda request: "not json"
     flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
-    result = quick_scripts.run(tmp_path / "said", SWITCHING, *flags, "--end_idx", 1)
+    result = quick_scripts.run(tmp_path / "output", SWITCHING, *flags, "--end_idx", 1)
     assert (result.returncode, "switching needs vLLM's /tokenize and /detokenize" in result.stderr) == (2, True)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_dry_run_shows_a_whole_prompt_of_each_kind_and_makes_nothing(sample, toy, tmp_path):
+def test_a_dry_run_shows_a_whole_prompt_of_each_kind_and_writes_nothing(sample, toy, tmp_path):
     rows = [
         {"question": "Read and add.", "input_output": '{"inputs": ["1"], "outputs": ["1"]}'},
         {"question": "Read and add again.", "input_output": '{"inputs": ["1"], "outputs": ["1"]}'},
@@ -121,16 +121,16 @@ def test_a_dry_run_shows_a_whole_prompt_of_each_kind_and_makes_nothing(sample, t
     assert "6 samples to make" in result.stdout
 
 
-def test_a_dry_run_of_switching_shows_both_models_prompts_and_how_they_are_joined(toy, tmp_path):
+def test_a_dry_run_of_switching_shows_the_prompts_of_both_models_and_how_turns_are_joined(toy, tmp_path):
     flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]
-    result = quick_scripts.run(tmp_path / "said", SWITCHING, *flags, "--dry_run")
+    result = quick_scripts.run(tmp_path / "output", SWITCHING, *flags, "--dry_run")
     assert (result.returncode, toy.requests, (tmp_path / "run").exists()) == (0, [], False)
     assert "the two tokenizers agree: turns are joined as tokens" in result.stdout
     assert "----- instruct (lab-instruct)" in result.stdout
     assert "Assistant: <begin_of_slow_thought>" in result.stdout.split("----- base (lab-base)")[1]
 
 
-def test_the_live_line_says_what_is_done_failed_and_cut_off(sample, toy):
+def test_the_progress_bar_counts_finished_failed_and_cut_off_samples(sample, toy):
     asked = []
     toy.finish, toy.fault = "length", lambda request: asked.append(request) or (400 if len(asked) == 1 else None)
     last = sample().stderr.replace("\r", "\n").strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What a server's refusals say, how long they ask to wait, how failures are counted, and how a server is addressed."""
+"""Refusals and the waits they ask for, counts of failures, and the address and headers of requests."""
 
 import asyncio
 import time
@@ -23,13 +23,13 @@ DATE = "%a, %d %b %Y %H:%M:%S GMT"
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
     ],
 )
-def test_a_server_says_in_seconds_how_long_it_wants_to_be_left_alone(headers, seconds):
+def test_retry_after_may_be_a_number_of_seconds(headers, seconds):
     assert Refused(429, b"", headers).retry_after == seconds
 
 
-def test_or_by_a_date():
+def test_retry_after_may_be_a_date():
     date = time.strftime(DATE, time.gmtime(time.time() + 30))
-    assert Refused(503, b"", {"retry-after": date}).retry_after == pytest.approx(30, abs=2)
+    assert Refused(503, b"", {"retry-after": date}).retry_after == pytest.approx(30, abs=10)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_or_by_a_date():
         (b"[1]", "status 400: [1]"),
     ],
 )
-def test_a_refusal_says_what_the_server_said(body, sentence):
+def test_a_refusal_has_the_first_line_of_the_servers_message(body, sentence):
     assert str(Refused(400, body, {})) == sentence
 
 
-def test_failures_are_counted_by_reason_whatever_their_numbers_and_the_first_are_named():
+def test_failures_that_differ_only_in_numbers_are_one_reason_and_the_first_five_are_named():
     failures = Failures()
     for number in range(7):
         failures.add(f"question {number}", f"status 400: the prompt has {number} tokens")
@@ -61,7 +61,7 @@ def test_failures_are_counted_by_reason_whatever_their_numbers_and_the_first_are
     assert second == "1 failed: no choices: question 9"
 
 
-def addressed(url):
+def address_and_headers(url):
     async def make():
         address, made = open_session(url)
         await made.close()
@@ -70,18 +70,18 @@ def addressed(url):
     return asyncio.run(make())
 
 
-def test_an_address_is_the_given_one_or_the_environments_or_openais(monkeypatch):
+def test_the_address_is_the_given_one_else_that_of_the_environment_else_openais(monkeypatch):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    assert addressed("http://one:8000/v1/")[0] == "http://one:8000/v1"
-    assert addressed("")[0] == "https://api.openai.com/v1"
+    assert address_and_headers("http://one:8000/v1/")[0] == "http://one:8000/v1"
+    assert address_and_headers("")[0] == "https://api.openai.com/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://two/v1")
-    assert addressed("")[0] == "http://two/v1"
+    assert address_and_headers("")[0] == "http://two/v1"
 
 
-def test_a_server_is_told_the_key_and_the_organisation_and_nothing_of_this_machine(monkeypatch):
+def test_requests_carry_the_key_and_the_organisation_and_nothing_about_this_machine(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     monkeypatch.setenv("OPENAI_ORG_ID", "lab")
-    headers = addressed("http://one/v1")[1]
+    headers = address_and_headers("http://one/v1")[1]
     assert headers == {
         "Accept": "application/json",
         "Content-Type": "application/json",
@@ -89,4 +89,4 @@ def test_a_server_is_told_the_key_and_the_organisation_and_nothing_of_this_machi
         "OpenAI-Organization": "lab",
     }
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert addressed("http://one/v1")[1]["Authorization"] == "Bearer none"
+    assert address_and_headers("http://one/v1")[1]["Authorization"] == "Bearer none"

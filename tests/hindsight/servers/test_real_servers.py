@@ -1,4 +1,4 @@
-"""The sampling scripts on real vLLM servers of the lab's models: seeds, and switching token for token."""
+"""The sampling scripts with real vLLM servers of the lab's models: seeds, and switching compared token by token."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
 GREEDY = ["--base_temperature", 0, "--instruct_temperature", 0, "--num_samples", 1, "--logprobs", 1]
 PROBLEMS = 12
 MODELS = ROOT / "lab" / "models"
-# The base model's transcript in the words of the lab's chat template, so that both roles get the same tokens.
+# The base model's transcript, written like the lab's chat template, so that both roles get the same tokens.
 ONE_PROMPT = """{% block transcript %}<|im_start|>system
 {{ system }}<|im_end|>
 <|im_start|>user
@@ -24,7 +24,7 @@ ONE_PROMPT = """{% block transcript %}<|im_start|>system
 
 
 def sample(script, folder, *flags):
-    """Runs a script and gives the records it wrote."""
+    """Runs a script; the records it wrote."""
     result = run_script(script, *flags, "--output_dir", folder)
     assert result.returncode == 0, result.stdout + result.stderr
     return [read_record(path) for path in list_files(folder, "sample").values()]
@@ -37,7 +37,7 @@ def own_answers(lab_servers, tmp_path_factory):
     return sample(SINGLE, tmp_path_factory.mktemp("own") / "run", *flags)
 
 
-def test_the_same_seed_gives_the_same_text_and_another_another(lab_servers, tmp_path):
+def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab_servers, tmp_path):
     flags = ["--base_urls", lab_servers["instruct"], "--end_idx", 8, "--num_samples", 2, "--instruct_temperature", 1]
     runs = [
         sample(SINGLE, tmp_path / name, *flags, *seed)
@@ -45,47 +45,47 @@ def test_the_same_seed_gives_the_same_text_and_another_another(lab_servers, tmp_
     ]
     one, two, three = ([record["generated_text"] for record in records] for records in runs)
     assert one == two
-    assert sum(a != b for a, b in zip(one, three, strict=True)) > 4, "the model is sure of the rest"
+    assert sum(a != b for a, b in zip(one, three, strict=True)) > 4, "the model is certain of the rest"
     assert {record["generation_config"]["seed"] for record in runs[0]}.isdisjoint(
         record["generation_config"]["seed"] for record in runs[2]
     )
 
 
-def same_but_for_the_opening(switched, own):
-    """Whether a switching answer is the model's own, after the tag that switching opens the thought with."""
+def same_after_the_opening(switched, own):
+    """Whether a switching answer equals the model's own answer after the opening tag, which switching adds itself."""
     tokenizer = AutoTokenizer.from_pretrained(MODELS / "instruct")
     opening = own["token_ids"][: -len(switched["token_ids"])]
     assert tokenizer.decode(opening) == "<begin_of_slow_thought>\n\n"
     return opening + switched["token_ids"] == own["token_ids"]
 
 
-def test_turns_without_end_give_the_instruct_models_own_answer_token_for_token(lab_servers, own_answers, tmp_path):
+def test_a_single_endless_turn_gives_the_instruct_models_own_answer_token_by_token(lab_servers, own_answers, tmp_path):
     flags = ["--base_model_urls", lab_servers["base"], "--instruct_model_urls", lab_servers["instruct"]]
     flags += ["--k", 1_000_000, "--p", 1_000_000, *GREEDY, "--end_idx", PROBLEMS, "--stop"]
     switched = sample(SWITCHING, tmp_path / "run", *flags)
     assert len(switched) == len(own_answers) == PROBLEMS
     for one, own in zip(switched, own_answers, strict=True):
-        assert same_but_for_the_opening(one, own)
+        assert same_after_the_opening(one, own)
         assert [segment["model"] for segment in one["segments"]] == ["instruct"]
 
 
 @pytest.mark.parametrize(
     ("k", "p", "first"), [("1", "1", "base"), ("3", "7", "instruct"), ("2-9", "geometric 5", "random")]
 )
-def test_one_model_in_both_roles_gives_its_own_answer_token_for_token(lab_servers, own_answers, tmp_path, k, p, first):
+def test_one_model_in_both_roles_gives_its_own_answer_token_by_token(lab_servers, own_answers, tmp_path, k, p, first):
     url, prompts = lab_servers["instruct"], tmp_path / "prompts.jinja"
     prompts.write_text(ONE_PROMPT)
     flags = ["--base_model_urls", url, "--instruct_model_urls", url, "--base_model", "lab-instruct", *GREEDY]
     flags += ["--k", k, "--p", p, "--first", first, "--prompt_file", prompts, "--end_idx", PROBLEMS, "--stop"]
     switched = sample(SWITCHING, tmp_path / "run", *flags)
     for one, own in zip(switched, own_answers, strict=True):
-        assert same_but_for_the_opening(one, own)
+        assert same_after_the_opening(one, own)
         assert (one["finish_reason"], len(one["segments"]) > 3) == (own["finish_reason"], True)
         assert one["segments"][-1]["end_token"] == len(one["token_ids"]) == len(one["logprobs"])
 
 
 def log_probabilities(role, prompt, ids):
-    """Of each token after a prompt of ids, as transformers computes them with the lab's model."""
+    """The log-probability of each token after a prompt, computed with transformers and the lab's model."""
     model = AutoModelForCausalLM.from_pretrained(MODELS / role, dtype=torch.float32)
     with torch.no_grad():
         logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
@@ -110,7 +110,7 @@ def test_log_probabilities_are_those_of_the_model_that_wrote_the_token(lab_serve
         assert max(abs(a - b) for a, b in zip(own, other, strict=True)) > 1, "the two models differ more than that"
 
 
-def test_a_prompt_longer_than_the_context_stops_the_run_with_the_numbers(lab_servers, tmp_path):
+def test_prompts_longer_than_the_context_stop_the_run_and_their_length_is_reported(lab_servers, tmp_path):
     flags = ["--base_urls", lab_servers["instruct"], "--end_idx", 1, "--num_samples", 2, "--max_tokens", 100_000]
     result = run_script(SINGLE, *flags, "--output_dir", tmp_path / "run")
     assert (result.returncode, (tmp_path / "run").exists()) == (2, False)
@@ -118,7 +118,7 @@ def test_a_prompt_longer_than_the_context_stops_the_run_with_the_numbers(lab_ser
     assert "beside 100000 new tokens in a context of 1024" in result.stderr
 
 
-def test_a_dry_run_shows_the_prompt_with_the_chat_template_and_asks_for_no_sample(lab_servers, tmp_path):
+def test_a_dry_run_shows_the_prompt_with_the_chat_template_and_requests_no_sample(lab_servers, tmp_path):
     result = run_script(SINGLE, "--base_urls", lab_servers["instruct"], "--dry_run", "--output_dir", tmp_path / "run")
     assert (result.returncode, (tmp_path / "run").exists()) == (0, False)
     assert "<|im_start|>system\nYou solve programming problems." in result.stdout
