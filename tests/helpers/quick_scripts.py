@@ -1,6 +1,6 @@
-"""The scripts that speak to servers, as real processes, without the wait for their imports: forked from one with them.
+"""Runs scripts as real processes that start at once: each is forked from a process that has imported the scripts.
 
-The client's back-off and the looks at a server that is away are short in them, as tests do not wait.
+In these processes, the client's back-off and the pauses between probes of a server are short.
 """
 
 import multiprocessing
@@ -27,7 +27,7 @@ CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") fo
 
 
 class Started:
-    """A script that runs; its output goes to two files beside `output`."""
+    """A running script; its output goes to the files `output`.out and `output`.err."""
 
     def __init__(self, output: Path, script: str, flags: tuple):
         self.output, self.arguments = output, [str(ROOT / script), *map(str, flags)]
@@ -43,12 +43,12 @@ class Started:
         return self.process.is_alive()
 
     def said(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         path = self.output.with_suffix(".out")
         return path.read_text() if path.exists() else ""
 
     def signal(self, number: int) -> None:
-        """Sends a signal and waits for the end."""
+        """Sends a signal and waits until the script ends."""
         os.kill(self.process.pid, number)
         self.process.join(30)
 
@@ -58,7 +58,7 @@ class Started:
         self.process.join()
 
     def wait(self, seconds: float = 60.0) -> CompletedProcess:
-        """Its end. A traceback or a connection left open fails the test, as does a script that does not end."""
+        """Waits until the script ends; fails if it does not, or leaves a traceback or an open connection."""
         self.process.join(seconds)
         if self.alive:
             self.kill()
@@ -69,7 +69,7 @@ class Started:
 
 
 def start(output: Path, script: str, *flags: object) -> Started:
-    """Begins a script; `output` names the files for what it says."""
+    """Starts a script; `output` names the files for its output."""
     return Started(output, script, flags)
 
 
@@ -79,7 +79,7 @@ def run(output: Path, script: str, *flags: object, seconds: float = 60.0) -> Com
 
 
 def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 20, most: int = 14) -> None:
-    """Starts a script again and again, and kills it up to `most` requests later: it starts, asks, writes or renames."""
+    """Starts a script `kills` times and kills it after 0 to `most` requests: while it starts, asks or writes."""
     chance = random.Random(0)
     for _ in range(kills):
         process = start(output, script, *flags)
@@ -91,12 +91,12 @@ def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int =
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """The bytes of a run folder's files by name, hidden ones too; run.json tells when it was made, so not that."""
+    """The bytes of a run folder's files by name, hidden ones too; without run.json, which holds times."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "run.json"}
 
 
 def be_script(arguments: list[str], output: str) -> None:
-    """In the new process: the script, as Python would run it."""
+    """Runs the script in the new process, as Python would."""
     for number, suffix in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)

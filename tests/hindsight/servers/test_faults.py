@@ -245,6 +245,7 @@ def mixed(request, number):
     return kinds[chance[1] % len(kinds)] if chance[0] < 256 / 5 else None
 
 
+@pytest.mark.slow
 def test_all_faults_mixed_over_500_samples_leave_no_trace(check, toy):
     outage = Outage(toy, after=250, seconds=0.5)
     both = lambda request, number: outage(request, number) or mixed(request, number)  # noqa: E731
@@ -256,6 +257,7 @@ def test_all_faults_mixed_over_500_samples_leave_no_trace(check, toy):
 MANY = ["--end_idx", 50, "--num_samples", 10, "--concurrency", 32]
 
 
+@pytest.mark.slow
 def test_all_faults_mixed_over_100_switching_answers_leave_no_trace(toy, tmp_path):
     toy.answer = lambda request: f"{request['seed']} " * 20
     common = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--end_idx", 10, "--concurrency", 16]
