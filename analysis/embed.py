@@ -95,7 +95,7 @@ class ModelOptions:
 
     @property
     def place(self) -> str:
-        """Where the model runs, in words."""
+        """A phrase that says where the model runs."""
         return f"at {self.embedding_url}" if self.embedding_url else "on this machine"
 
 
@@ -167,7 +167,7 @@ class Embedder:
             await self.finish(answer)
 
     async def embed_new(self, texts: list[str]) -> None:
-        """Embeds the texts that no file has and no other worker embeds; until then, `places` has a future for each."""
+        """Embeds the texts that no file has and no other worker embeds; meanwhile, `places` has a future for each."""
         new = {digest(text): text for text in texts if digest(text) not in self.run.places}
         if not new:
             return
@@ -228,7 +228,7 @@ def remarks_on(model: LocalModel | ApiModel, run: EmbeddedRun) -> list[str]:
 
 
 def describe(run: EmbeddedRun, choice: ModelOptions, why: str) -> str:
-    """The model and what there is to embed; for a model behind a server, about what it costs."""
+    """The model and the number of answers to embed; for a model behind a server, also an estimate of the cost."""
     done = run.answers - len(run.todo)
     lines = [
         f"model: {choice.embedding_model} {choice.place}, {why}",

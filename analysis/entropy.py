@@ -1,8 +1,8 @@
 """Measures next-token entropy along existing answers, in nats per token: by alpha, and by position in the answer.
 
 Every checkpoint reads the same answers, from a run folder or a file; the entropy before each token measures how
-uncertain the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights that
-merge_models.py would write. All of them, including alpha 0, read with the fine-tuned model's tokenizer and chat
+uncertain the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights
+that merge_models.py would write. All of them, including alpha 0, read with the fine-tuned model's tokenizer and chat
 template. Other CHECKPOINTS read with their own; BASE_CHECKPOINTS read step 1a's transcript instead of a chat. A prompt
 that was sent as text is read as it was sent. The token that ends an answer is left out.
 

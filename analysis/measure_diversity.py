@@ -35,7 +35,7 @@ from hindsight.settings import Settings, run_script
 # fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 LABELS = []                    # a name for each of INPUT_DIRS; empty: the alpha or model in its run.json
-OUTPUT = "runs/lab/diversity"  # the files' name without .pdf, .png and .json
+OUTPUT = "runs/lab/diversity"  # the path without .pdf, .png and .json
 WHAT = "converted"             # texts whose embeddings are compared: converted, generated or code
 FORMATS = ["pdf", "png"]       # pictures: pdf, png, svg
 WIDTH = 6.9                    # width of the picture in inches: 6.9 is two columns of a paper, 3.3 one
@@ -46,7 +46,7 @@ Estimates = dict[str, dict[str, Estimate]]  # by run and measure
 
 @dataclass(frozen=True)
 class Options:
-    """The settings, as the script uses them."""
+    """The settings of the script, checked."""
 
     input_dirs: tuple[str, ...]
     labels: tuple[str, ...]
@@ -106,7 +106,7 @@ def require_one_embedding_model(runs: Sequence[LabelledRun]) -> None:
 
 
 def remarks(runs: Sequence[LabelledRun], measured: dict[str, RunDiversity]) -> list[str]:
-    """Sentences on what the measures rest on and what is left out."""
+    """Sentences on the number of answers behind the measures, and on measures that are left out."""
     sentences = []
     for run in runs:
         counts = measured[run.label].counts
@@ -148,7 +148,7 @@ def differences(measured: dict[str, RunDiversity]) -> dict[str, Estimates]:
 def as_json(
     runs: Sequence[LabelledRun], measured: dict[str, RunDiversity], estimates: Estimates, found: dict[str, Estimates]
 ) -> dict[str, Any]:
-    """The numbers for the JSON file, with what they rest on."""
+    """The numbers for the JSON file, with the number of answers behind them."""
     return {
         "measures": MEASURES,
         "runs": [
@@ -172,7 +172,7 @@ def as_json(
 
 
 def draw(runs: Sequence[LabelledRun], estimates: Estimates, options: Options) -> None:
-    """The picture, as OUTPUT in each format."""
+    """Saves the picture as OUTPUT in each format."""
     from matplotlib import rc_context  # here, so that bad input is reported before this slow import
 
     from analysis.display.diversity_figures import draw_measures

@@ -35,7 +35,7 @@ MAX_ANSWERS = 0                   # answers per run, the first by problem and sa
 
 @dataclass(frozen=True)
 class Options:
-    """The settings, as the script uses them."""
+    """The settings of the script, checked."""
 
     input_dirs: tuple[str, ...]
     output: str
@@ -82,7 +82,7 @@ def find_runs(folders: tuple[str, ...], most: int) -> list[RunFolder]:
 
 
 def model_of(folder: Path) -> str:
-    """What wrote a run's answers, by its run.json: the alpha of a merged model, else the names of the models."""
+    """The alpha of the merged model that wrote a run, else the names of its models, from its run.json."""
     run = read_run(folder) or {}
     merged = run.get("settings", {}).get("merged_from")
     return f"alpha {merged[2]}" if merged and len(merged) == 3 else " and ".join(run.get("models") or [])

@@ -1,6 +1,6 @@
 """Answers as HTML for the notebooks: side by side, or with the two writers of a switching answer marked.
 
-What colour shows, bold type shows too, since pages that render notebooks may drop colours.
+Bold type marks the same characters as the background, because sites that render notebooks may drop colours.
 """
 
 import html
@@ -13,7 +13,7 @@ BASE_STYLE = "background: #F5D9A8; color: #000000"  # a light shade of switching
 
 
 def side_by_side(answers: list[Answer]) -> str:
-    """Answers beside each other, each under its run and verdict."""
+    """Answers side by side, each under its run and verdict."""
     names = [html.escape(f"{answer.run}: {answer.verdict}") for answer in answers]
     heads = "".join(f"<th style='text-align: left'>{name}</th>" for name in names)
     cells = "".join(f"<td style='{CELL}'><pre style='{WRAP}'>{html.escape(a.text)}</pre></td>" for a in answers)
@@ -21,7 +21,7 @@ def side_by_side(answers: list[Answer]) -> str:
 
 
 def by_writer(answer: Answer) -> str:
-    """A switching answer with the base model's turns in bold on a coloured ground."""
+    """A switching answer with the base model's turns in bold on a coloured background."""
     parts, end = [], 0
     for segment in answer.segments:
         parts.append(html.escape(answer.text[end : segment["start"]]))

@@ -144,9 +144,10 @@ def _rule_marker(place: int, color: Any) -> dict[str, Any]:
 
 
 def draw_parents(rows: Iterable[dict[str, Any]], label: str) -> Figure:
-    """The merged model's share correct against the better and the worse parent's; a circle per group of equal problems.
+    """The merged model's share correct against the better and the worse parent's.
 
-    `rows` are those of `analysis.measures.correctness.compare_with_parents`.
+    A circle is a group of problems with equal shares. `rows` are those of
+    `analysis.measures.correctness.compare_with_parents`.
     """
     rows = list(rows)
     figure, panels = new_figure(7.5, 3.8, columns=2)

@@ -18,7 +18,7 @@ PANEL_WIDTH, PANEL_MARGIN = 1.65, 0.62  # inches: width of a measure's panel; he
 
 
 def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Figure:
-    """A panel per entry with a density per run, by kernels of Scott's width, and a tick at the run's mean."""
+    """A panel per entry with a density per run, by kernels of Scott's width, and a tick at each run's mean."""
     figure, axes = new_figure(3.6 * len(panels) + 1.2, 3, columns=len(panels))
     for one, (title, samples) in zip(axes, panels.items(), strict=True):
         ends = min(sample.min() for sample in samples.values()), max(sample.max() for sample in samples.values())
@@ -41,7 +41,7 @@ def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Fig
 def draw_measures(
     estimates: dict[str, dict[str, Estimate]], styles: dict[str, dict[str, Any]] | None = None, width: float = 8.5
 ) -> Figure:
-    """A panel per measure of diversity with each run's estimate and interval; an arrow points to the more diverse.
+    """A panel per measure of diversity with each run's estimate and interval; an arrow points towards more diversity.
 
     styles: the colour and marker of each run, by default those of its name; width: of the figure, in inches.
     """
@@ -76,7 +76,7 @@ def _draw_measure(axes: Axes, name: str, estimates: dict[str, Estimate], styles:
 
 
 def draw_map(points: dict[str, np.ndarray], correct: dict[str, Sequence[bool]], shares: np.ndarray) -> Figure:
-    """Answers as circles in a plane, [n, 2] by run: filled where they are correct, else hollow.
+    """Answers as circles in a plane, [n, 2] by run: filled if correct, else hollow.
 
     Answers of a run at the same place are one circle with an area in proportion. Circles of later runs are smaller, so
     answers of several runs at one place show as rings. `shares` are the components' shares of the variance.

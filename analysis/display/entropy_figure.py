@@ -67,7 +67,7 @@ def save_summary(summaries: Sequence[Record], size: int, read: str, output: Path
 
 
 def _draw_alphas(axes: Any, summaries: Sequence[Record], styles: dict[str, dict]) -> None:
-    """Means by alpha with their intervals, hollow for merged folders; a horizontal line for a checkpoint without alpha."""
+    """Means by alpha with their intervals, hollow for merged folders; a level line for a checkpoint without alpha."""
     in_memory = [each for each in summaries if isinstance(each["read"]["source"], list)]
     axes.plot([each["alpha"] for each in in_memory], [each["mean"] for each in in_memory], color="0.6", linewidth=0.8)
     for each in summaries:

@@ -20,7 +20,7 @@ def draw_counts(counts: Iterable[int], xlabel: str, ylabel: str) -> Figure:
 
 
 def draw_histogram(values: dict[str, Sequence[float]], xlabel: str, ylabel: str) -> Figure:
-    """Histograms of several samples over the same bins, as outlines, each as shares of its sample."""
+    """Histograms of several samples over the same bins, drawn as outlines; heights are shares of a sample."""
     figure, (axes,) = new_figure(5.5, 2.8)
     bins = np.histogram_bin_edges(np.concatenate([np.asarray(sample) for sample in values.values()]), 30)
     for number, (run, sample) in enumerate(values.items()):

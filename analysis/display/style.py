@@ -1,4 +1,4 @@
-"""How the notebooks' figures look. A run has the same colour and marker in all of them and in pass_at_k_plot.py's."""
+"""The style of the notebooks' figures. A run has one colour and marker in all of them and in pass_at_k_plot.py's."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,17 +17,17 @@ DPI = 100
 
 
 def style_of(label: str, number: int = 0) -> dict[str, Any]:
-    """Colour, line and marker of a run by its name, or by `number` for a name that is not known."""
+    """Colour, line and marker of a run by its name, or by `number` for an unknown name."""
     return line_style(alpha_in(label), NUMBERS.get(label, number + 3))
 
 
 def color_of(label: str, number: int = 0) -> Any:
-    """A run's colour by its name, or by `number` for a name that is not known."""
+    """A run's colour by its name, or by `number` for an unknown name."""
     return style_of(label, number)["color"]
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of that size in inches with a row of plain axes."""
+    """A figure of the given size, in inches, with a row of plain axes."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     panels = list(figure.subplots(1, columns, squeeze=False)[0])
     for axes in panels:
@@ -42,7 +42,7 @@ def add_legend(axes: Axes) -> None:
 
 
 def add_label(axes: Axes, text: str, place: tuple[float, float], points: int = 3, **more: Any) -> None:
-    """A small text centred so many points above a place."""
+    """A small text, centred `points` above a place."""
     axes.annotate(text, place, (0, points), textcoords="offset points", ha="center", fontsize="x-small", **more)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def markdown_table(rows: Iterable[dict[str, Any]]) -> str:
-    """Rows as a table: the keys of the first are the head, floats get three decimals."""
+    """Rows as a table: the keys of the first row are the heads; floats have three decimals."""
     rows = list(rows)
     heads = list(rows[0]) if rows else []
     lines = [heads, ["---"] * len(heads), *([_cell(row[head]) for head in heads] for row in rows)]

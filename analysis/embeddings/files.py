@@ -31,7 +31,7 @@ from hindsight.text.code_blocks import extract_code
 
 SOURCES = {"generated": "generated_text", "converted": "converted_text", "code": "converted_text"}
 Key = tuple[int, int]  # question_id, sample_index
-# An embedding's line in a file as records.write_json writes it: without them, a file is read ten times as fast
+# An embedding's line in a file as records.write_json writes it; a file without these lines is parsed ten times as fast
 _VECTOR = re.compile(rb'^(  "\w+_embedding": )\[.*\]', re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ class EmbeddedRun:
     """The embeddings of some kinds, by one model, in a run folder.
 
     After `scan`: `todo` has the answers that lack an embedding, `other_models` the answers embedded by other models,
-    by model, and `tokens` about how many tokens are to be embedded. `places` has where the embedding of a text is, by
+    by model, and `tokens` an estimate of the tokens to embed. `places` has the place of a text's embedding, by
     the text's digest. `embedded` and `cut` count the texts by kind in all files, also of kinds that were not requested;
     `without_program` counts answers whose code embedding is null.
     """
@@ -151,7 +151,7 @@ class EmbeddedRun:
         return Embedding(np.array(record[name], dtype=np.float32), place.kind in record.get("embedding_cut", []))
 
     def _read_stored(self, key: Key) -> dict[str, Any]:
-        """The file with an answer's embeddings, emptied of their numbers; {} without a readable one by this model."""
+        """The file with an answer's embeddings, without the numbers; {} if missing, broken or by another model."""
         try:
             content = answer_files.embedded_path(self.folder, *key).read_bytes()
             before = json.loads(_VECTOR.sub(rb"\1[]", content))
@@ -164,7 +164,7 @@ class EmbeddedRun:
         return before
 
     def _count(self, answer: AnswerEmbeddings, stored: dict[str, bool], cut: set[str]) -> None:
-        """Counts embeddings of an answer that are in its file, or are about to be."""
+        """Counts embeddings of an answer that are in its file, or are about to be written."""
         for kind, is_vector in stored.items():
             text = text_of(answer.record, kind)
             if is_vector and text is not None:

@@ -41,8 +41,8 @@ Watch = Callable[[Iterable], Iterable]
 class RunDiversity:
     """The measures of one run.
 
-    values: each measure by problem, except OVER_ALL; stacked: embeddings by problem, [answers, d]; counts: the answers
-    that the measures of texts, programs and embeddings rest on.
+    values: each measure by problem, except OVER_ALL; stacked: embeddings by problem, [answers, d]; counts: the number
+    of answers behind the measures of texts, programs and embeddings.
     """
 
     values: dict[str, Values]
@@ -84,7 +84,7 @@ def measure_runs(
 
 
 def match_answers(runs: dict[str, list[Answer]]) -> dict[str, list[Answer]]:
-    """The first answers of each run to each problem, as many as the run with the fewest has; none where it has one."""
+    """The first answers of each run to each problem, as many as the run with the fewest (at least 2)."""
     groups = {run: by_problem(answers) for run, answers in runs.items()}
     common = sorted(set.intersection(*(set(problems) for problems in groups.values())))
     fewest = {question: min(len(problems[question]) for problems in groups.values()) for question in common}

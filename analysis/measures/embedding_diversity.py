@@ -48,8 +48,8 @@ def vendi_score(embeddings: np.ndarray) -> float:
     """The effective number of different rows of an [n, d] array, under the cosine kernel: from 1 to n.
 
     The exponential of the entropy of the eigenvalues of K / n, where K holds the cosines of all rows (Friedman and
-    Dieng 2023, "The Vendi Score", TMLR, definition 3.1). They are the squared singular values of the unit rows over n, so
-    none is negative. Raises ValueError for a row of zeros.
+    Dieng 2023, "The Vendi Score", TMLR, definition 3.1). They are the squared singular values of the unit rows over n,
+    so none is negative. Raises ValueError for a row of zeros.
     """
     sizes = np.linalg.svd(unit_rows(embeddings), compute_uv=False)
     return float(np.exp(entr(sizes**2 / len(embeddings)).sum()))

@@ -45,8 +45,8 @@ def summarise(label: str, answers: Sequence[Record], entropies: Sequence[np.ndar
     """The summary of one checkpoint: means in nats, each with its 95 % interval.
 
     `entropies` holds one array of [tokens] per answer. `mean` is over all tokens, `mean_of_answers` over the answers'
-    own means, `by_position` over each `size` positions; a row of `by_answer` is question_id, sample_index, tokens, mean.
-    Raises UserError when there are no tokens or an entropy is not finite.
+    own means, `by_position` over each `size` positions; a row of `by_answer` is question_id, sample_index, tokens and
+    mean. Raises UserError when there are no tokens or an entropy is not finite.
     """
     rows = [(answer, values) for answer, values in zip(answers, entropies, strict=True) if len(values)]
     require(bool(rows), f"no answer has a token within the longest text that {label} reads; raise --max_tokens")

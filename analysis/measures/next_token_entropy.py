@@ -162,7 +162,7 @@ def answer_entropies(
 
 @torch.inference_mode()
 def _read_batch(model: PreTrainedModel, pairs: list[TokenPair]) -> list[np.ndarray]:
-    """The same for one batch, padded on the right.
+    """The entropies of one batch, padded on the right.
 
     The model reads a slice of positions at a time, with the cached keys and values of earlier slices, like a server's
     chunked prefill. At most LOGITS logits exist at once, or those of one position, for texts of any length.

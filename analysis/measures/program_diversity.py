@@ -1,4 +1,4 @@
-"""How many different programs there are, where layout, comments and the choice of names make no difference."""
+"""The number of different programs, ignoring layout, comments and the choice of names."""
 
 import ast
 import warnings

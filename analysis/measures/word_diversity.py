@@ -22,14 +22,14 @@ def distinct_n(texts: Sequence[Sequence[str]], n: int) -> float:
 
 
 def self_bleu(texts: Sequence[str]) -> float:
-    """The mean BLEU of each text with all others as references, from 0 to 1 (every text has an equal).
+    """The mean BLEU of each text with all others as references, from 0 to 1 (each text equals another).
 
     Zhu et al. 2018, "Texygen: A Benchmarking Platform for Text Generation Models", section on Self-BLEU, with
     sacrebleu's sentence BLEU (Post 2018): n-grams up to ORDER, only the orders that the text has, exponential
     smoothing. The tokenization is "intl", which suits code: every symbol, and every punctuation mark that is not
     between digits, is a token; the usual "13a" keeps x-y together and reads &lt; as <. Indentation is not a token. A
-    text without tokens scores 1 if another has none, else 0. More texts give higher values. Raises ValueError for
-    fewer than two.
+    text without tokens scores 1 if another text has none either, else 0. More texts give higher
+    values. Raises ValueError for fewer than two.
 
     Each score equals `BLEU.sentence_score` to the last digit, but n-grams are counted once for all texts instead of
     once per pair: 100 texts cost ten times as much as 10.

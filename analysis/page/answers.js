@@ -3,7 +3,7 @@
 // What a model wrote enters the page only by textContent, so none of it is ever read as HTML.
 
 const ROW_HEIGHT = 46;  // pixels, as in the style
-const KEPT_CHUNKS = 8;  // unpacked chunks kept in memory
+const KEPT_CHUNKS = 8;  // most unpacked chunks in memory
 const WAIT = 250;       // milliseconds between the last key and the search
 
 const byId = (id) => document.getElementById(id);
@@ -103,12 +103,12 @@ async function filter() {
   byId("count").textContent =
     `${number(shown.length)} of ${number(rows.length)} answers, ${number(right)} correct${missing.join("")}`;
   byId("rows").style.height = `${shown.length * ROW_HEIGHT}px`;
-  const asked = places.get(state.answer);
-  await choose(shown.includes(asked) ? asked : shown.length ? shown[0] : -1);
+  const requested = places.get(state.answer);
+  await choose(shown.includes(requested) ? requested : shown.length ? shown[0] : -1);
   document.documentElement.dataset.shown = shown.length;
 }
 
-// The list: the page holds only the rows in sight
+// The list: the page contains only the visible rows
 
 function drawList() {
   const list = byId("list");
@@ -245,7 +245,7 @@ function legend({ segments }) {
 function folded(heading, content, more = "", first = false) {
   const made = element("details"), name = element("summary", "", more ? `${heading}: ${more}` : heading);
   made.open = opened.has(heading) ? opened.get(heading) : first;
-  name.addEventListener("click", () => opened.set(heading, !made.open));  // only what the reader did
+  name.addEventListener("click", () => opened.set(heading, !made.open));  // remembers only the reader's own clicks
   made.append(name, ...content);
   return made;
 }
@@ -256,7 +256,7 @@ function textBlock(text) {
   return block;
 }
 
-// A text by its parts. Offsets count as Python does: an emoji is one character there and two in JavaScript.
+// A text by its parts. Offsets count characters as Python does: an emoji is one, but two in JavaScript.
 
 function drawText({ text, parts, thought }, segments, isRaw) {
   const points = Array.from(text), box = element("div", isRaw ? "raw" : "");
@@ -273,7 +273,7 @@ function drawText({ text, parts, thought }, segments, isRaw) {
 }
 
 function thoughtSection(inner, parts, thought) {
-  const cutOff = thought[1] === parts[parts.length - 1][1];  // the answer is only a thought, so it is open
+  const cutOff = thought[1] === parts[parts.length - 1][1];  // the answer ends within its thought, so the thought is shown
   return folded("Thought", [inner], `${(thought[1] - thought[0]).toLocaleString("en")} characters`, cutOff);
 }
 

@@ -19,7 +19,7 @@ CHUNK = 400_000  # characters of answers that are packed and unpacked together
 
 @dataclass
 class Page:
-    """What the page holds.
+    """The contents of the page.
 
     runs: name and model of each run; rows: the list, [run, question id, sample index, verdict, tokens] each, where run
     and verdict are numbers; chunks: the packed answers, of which `starts` has each chunk's first row; missing: the
@@ -38,7 +38,7 @@ class Page:
     _size: int = 0
 
     def add(self, run: int, record: Mapping[str, Any]) -> None:
-        """Adds an answer of the run with that number."""
+        """Adds an answer of the run with the given number."""
         question_id, question = record["question_id"], question_of(record)
         self.titles.setdefault(question_id, title_of(question))
         verdict = self.verdicts.setdefault(verdict_name(record), len(self.verdicts))
@@ -82,7 +82,7 @@ class Page:
 
 
 def pack(value: Any) -> str:
-    """JSON as the base64 of its zlib stream: none of its characters means anything in HTML."""
+    """JSON as the base64 of its zlib stream: none of its characters has a meaning in HTML."""
     return base64.b64encode(zlib.compress(json.dumps(value).encode("ascii"))).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""What the page shows of an answer's record. All values become text here, so numbers keep their digits."""
+"""The parts of an answer's record that the page shows. All values become text here, so numbers keep their digits."""
 
 import json
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any
 from analysis.page.text_parts import text_parts
 
 TITLE = 80  # longest title of a problem, in characters
-# Keys left out of the record as text: shown elsewhere, or with a number per token or test
+# Keys left out of the record as text: shown elsewhere, or lists with an entry per token or test
 SHOWN_ELSEWHERE = ("prompt", "generated_text", "converted_text", "segments", "test_results", "token_ids", "logprobs")
-# Keys left out of the problem: shown elsewhere, or as large as megabytes
+# Keys left out of the problem: shown elsewhere, or megabytes long
 PROBLEM_LEFT_OUT = ("question", "input_output", "solutions")
 
 
@@ -34,7 +34,7 @@ def shown_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def segments_of(record: Mapping[str, Any]) -> list[list[Any]]:
-    """Who wrote which characters of a switching answer: start, end, model, tokens."""
+    """The turns of a switching answer: start, end, model, tokens."""
     return [[each["start"], each["end"], each["model"], each.get("tokens")] for each in record.get("segments") or []]
 
 
@@ -58,7 +58,7 @@ def facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_text(value: Any) -> str:
-    """A text as it is, anything else as JSON."""
+    """A text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -74,7 +74,7 @@ def title_of(question: str) -> str:
 
 
 def tokens_of(record: Mapping[str, Any]) -> int | None:
-    """The answer's length, where the server reported it."""
+    """The length of the answer, if the server reported it."""
     return (record.get("usage") or {}).get("completion_tokens")
 
 
