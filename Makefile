@@ -52,7 +52,7 @@ test-train: setup .venv-train/installed
 setup: $(VENV)/installed
 
 serve: setup
-	$(BIN)/python -m hindsight.servers.vllm_process --model $(MODEL) --name "$(NAME)" --port $(PORT)
+	$(BIN)/python -m hindsight.serving --model $(MODEL) --name "$(NAME)" --port $(PORT)
 
 reproduce: setup
 	$(BIN)/python -m lab.study.reproduce

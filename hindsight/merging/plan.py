@@ -67,10 +67,7 @@ def plan_merge(base: Checkpoint, finetuned: Checkpoint, config_from: str = "fine
 
 
 def require_mergeable(base: str, finetuned: str) -> None:
-    """Raises UserError if two checkpoints, each a folder or a Hub name, cannot be merged.
-
-    `hindsight.servers` calls this by the entry point `hindsight.merge_checks` before it starts a server that merges.
-    """
+    """Raises UserError if two checkpoints, each a folder or a Hub name, cannot be merged."""
     plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
 
 

