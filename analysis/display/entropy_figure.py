@@ -62,7 +62,7 @@ def save_summary(summaries: Sequence[Record], size: int, read: str, output: Path
             axes.grid(alpha=0.3, linewidth=0.4)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("next-token entropy, nats")
-        figure.suptitle(f"read by each: {read}", fontsize=8)
+        figure.suptitle(f"{read}, read by each checkpoint", fontsize=8)
         save_figure(figure, output, suffixes)
 
 
