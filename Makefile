@@ -44,10 +44,10 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server and not train"
 
 test-train: setup .venv-train/installed
-	$(BIN)/python -m pytest tests/SkyThought/train
+	LLAMAFACTORY_CLI=$(CURDIR)/.venv-train/bin/llamafactory-cli $(BIN)/python -m pytest -m train
 
 setup: $(VENV)/installed
 

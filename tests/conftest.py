@@ -1,6 +1,7 @@
 """Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server, step 2."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +20,14 @@ from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, 
 START_DEADLINE = 600
 
 # Files whose tests start vLLM
-SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_loader.py"}
+SERVERS = {
+    "test_pipeline.py",
+    "test_docs.py",
+    "test_real_servers.py",
+    "test_loader.py",
+    "test_loop.py",
+    "test_study.py",
+}
 
 # A busy machine may take its time over an example: no test has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -31,10 +39,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks the tests that use the lab's servers; tests that start vLLM come first, because they take longest."""
+    """Marks the tests that use the lab's servers; tests that start vLLM come first, because they take longest.
+
+    Skips the tests that need LLaMA-Factory where its environment is missing.
+    """
+    no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
     for item in items:
         if "lab_servers" in item.fixturenames:
             item.add_marker(pytest.mark.server)
+        if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
+            item.add_marker(no_factory)
     items.sort(key=lambda item: item.path.name not in SERVERS)
 
 

@@ -91,7 +91,7 @@ def wait_until(condition, seconds):
 
 @pytest.mark.server
 @pytest.mark.slow
-@pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
+@pytest.mark.train
 def test_a_killed_loop_leaves_no_server_and_resumes(settings):
     """It is killed while its first server starts; the second run completes; a third one repeats nothing."""
     runs = Path(settings["RUNS"])

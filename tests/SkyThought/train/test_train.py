@@ -3,7 +3,7 @@ The check finds a dataset that LLaMA-Factory would read otherwise than step 4 me
 
 The tests that train need LLaMA-Factory, which has an environment of its own (SkyThought/train/README.md):
 
-    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/test_train.py
+    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/SkyThought/train/test_train.py
 """
 
 import json
@@ -30,7 +30,6 @@ RUNS = ("lab_cpu.yaml", *FULL, *LORA)
 LAB = TRAIN / "lab_cpu.yaml"
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 CLI = os.environ.get("LLAMAFACTORY_CLI")
-needs_llamafactory = pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
 PROBLEMS = 12  # the dataset of these tests holds the lab's own solution of so many
 
 
@@ -150,7 +149,7 @@ def test_the_deepspeed_settings_are_there_and_save_whole_weights(name):
     assert stage_3["stage"] == 3 and stage_3["stage3_gather_16bit_weights_on_model_save"]
 
 
-@needs_llamafactory
+@pytest.mark.train
 def test_every_key_is_one_that_llamafactory_knows():
     python = Path(CLI).with_name("python")
     code = (
@@ -164,7 +163,7 @@ def test_every_key_is_one_that_llamafactory_knows():
         assert set(read_yaml(name)) <= known, name
 
 
-@needs_llamafactory
+@pytest.mark.train
 def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merges(dataset, tmp_path):
     tuned = tmp_path / "finetuned"
     here = (f"dataset_dir={dataset}", f"output_dir={tuned}", "max_steps=3")
@@ -185,7 +184,7 @@ def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merg
     assert_merges_halfway(tuned, tmp_path / "merged")
 
 
-@needs_llamafactory
+@pytest.mark.train
 @pytest.mark.parametrize("name", LORA)
 def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path, name):
     """The large models' files, with the lab's for theirs; its output layer is its input layer, and has no copy."""
@@ -213,7 +212,7 @@ def own_dataset(dataset, tmp_path):
     return Path(shutil.copytree(dataset, tmp_path / "data"))
 
 
-@needs_llamafactory
+@pytest.mark.train
 @pytest.mark.parametrize("form", ["sharegpt", "jsonl", "parquet"])
 def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tmp_path, form):
     rows = read_json(dataset / "hindsight.json")
@@ -226,7 +225,7 @@ def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tm
     assert f" tokens\n{answer}<|im_end|>\n" in learnt
 
 
-@needs_llamafactory
+@pytest.mark.train
 @pytest.mark.parametrize("template", ["chatml", "llama3"])
 def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, template):
     """With the lab's vocabulary and the tokens of Llama 3's template, which every model of that kind has as tokens."""
@@ -248,7 +247,7 @@ def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, tem
         assert said in printed and f"{sum(lengths):,} in all" in printed
 
 
-@needs_llamafactory
+@pytest.mark.train
 def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_them(own_dataset):
     here = (LAB, f"dataset_dir={own_dataset}")
     held_out = len(read_json(own_dataset / "hindsight_validation.json"))
@@ -268,7 +267,7 @@ TURNED_ROUND = {"tags": {"role_tag": "from", "content_tag": "value", "user_tag":
 OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
 
 
-@needs_llamafactory
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("entry", "word", "status", "sentence"),
     [
@@ -290,7 +289,7 @@ def test_the_check_finds_what_would_be_read_otherwise(own_dataset, entry, word, 
     assert found == status and sentence in printed, printed
 
 
-@needs_llamafactory
+@pytest.mark.train
 def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
     """One row has tags of its own, which the entry in dataset_info.json does not name."""
     rows = read_json(own_dataset / "hindsight.json")
@@ -300,7 +299,7 @@ def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
     assert status == 1 and f"has {len(rows)} rows, of which LLaMA-Factory keeps {len(rows) - 1}" in printed, printed
 
 
-@needs_llamafactory
+@pytest.mark.train
 @pytest.mark.parametrize("words", [[], ["none_such.yaml"], [LAB, "max_steps"], [LAB, "dataset_dir=none_such"]])
 def test_the_check_wants_settings_and_a_dataset(words):
     status, printed = check_dataset(*words)

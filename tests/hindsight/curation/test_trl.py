@@ -2,7 +2,7 @@
 
 TRL comes with LLaMA-Factory (SkyThought/train/README.md):
 
-    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/test_trl.py
+    LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/hindsight/curation/test_trl.py
 """
 
 import json
@@ -17,7 +17,7 @@ from hindsight.curation.row_files import read_rows
 
 CLI = os.environ.get("LLAMAFACTORY_CLI")
 BASE_MODEL = ROOT / "lab" / "models" / "base"
-pytestmark = pytest.mark.skipif(not CLI, reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
+pytestmark = pytest.mark.train
 
 TRAIN = """
 import json, sys
