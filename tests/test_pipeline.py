@@ -18,7 +18,7 @@ from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.servers.vllm_process import ServeOptions, serve, start
 from hindsight.text.code_blocks import extract_code
-from lab import demo
+from lab import demo, pipeline
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
 
@@ -27,7 +27,8 @@ def records_of(folder, kind):
     return [read_record(path) for path in list_files(folder, kind).values()]
 
 
-def test_every_run_has_every_sample_with_the_keys_of_the_contract(lab_runs):
+@pytest.mark.server
+def test_every_run_has_every_sample_with_its_keys(lab_runs):
     keys = {"prompt", "generated_text", "metadata", "question_id", "sample_index", "generation_config"}
     for run in RUNS:
         records = records_of(lab_runs / run, "sample")
@@ -39,6 +40,7 @@ def test_every_run_has_every_sample_with_the_keys_of_the_contract(lab_runs):
             assert "solutions" not in record["metadata"]
 
 
+@pytest.mark.server
 def test_every_converted_answer_has_a_verdict_and_the_instruct_model_solves_something(lab_runs):
     for run in RUNS:
         for record in records_of(lab_runs / run, "converted"):
@@ -48,6 +50,7 @@ def test_every_converted_answer_has_a_verdict_and_the_instruct_model_solves_some
     assert any(record["correctness"] for record in records_of(lab_runs / "instruct", "converted"))
 
 
+@pytest.mark.server
 def test_a_switching_answer_is_its_segments_in_turn(lab_runs):
     for record in records_of(lab_runs / "switching", "sample"):
         assert record["generation_config"]["joined_by"] == "tokens"
@@ -63,6 +66,7 @@ def test_a_switching_answer_is_its_segments_in_turn(lab_runs):
         assert sum(segment["tokens"] for segment in record["segments"]) == record["usage"]["completion_tokens"]
 
 
+@pytest.mark.server
 def test_the_demo_ends_with_the_folder_the_table_and_the_picture(lab_runs):
     text = (lab_runs / "demo.txt").read_text()
     tail = text[text.rindex("pass_at_k_plot.py") :]
@@ -72,6 +76,7 @@ def test_the_demo_ends_with_the_folder_the_table_and_the_picture(lab_runs):
     assert (lab_runs / "pass_at_k.png").stat().st_size > 10_000
 
 
+@pytest.mark.server
 def test_the_dataset_holds_the_merged_models_different_correct_answers_to_training_problems(lab_runs):
     report = json.loads((lab_runs / "data" / "hindsight.report.json").read_text())
     rows = [row.answer for file in report["files"].values() for row in read_rows(lab_runs / "data" / file["name"])]
@@ -81,6 +86,7 @@ def test_the_dataset_holds_the_merged_models_different_correct_answers_to_traini
     assert sum(counts[0] for counts in report["counts"].values()) == report["folders"][0]["answers"]
 
 
+@pytest.mark.server
 def test_the_judge_passes_every_row_of_the_dataset_again(lab_runs, tmp_path):
     report = json.loads((lab_runs / "data" / "hindsight.report.json").read_text())
     rows = [row for file in report["files"].values() for row in read_rows(lab_runs / "data" / file["name"])]
@@ -94,6 +100,7 @@ def test_the_judge_passes_every_row_of_the_dataset_again(lab_runs, tmp_path):
     assert (result.returncode, f"{len(rows)} of {len(rows)} correct" in result.stdout) == (0, True), result.stdout
 
 
+@pytest.mark.server
 def test_run_files_hold_every_step(lab_runs):
     for run in RUNS:
         content = read_run(lab_runs / run)
@@ -102,7 +109,8 @@ def test_run_files_hold_every_step(lab_runs):
         assert content["problems"]["count"] == 16
 
 
-def test_a_second_demo_makes_nothing_again(lab_runs):
+@pytest.mark.server
+def test_a_second_demo_repeats_nothing(lab_runs):
     before = {path: path.stat().st_mtime_ns for path in lab_runs.glob("*/*question*.json")}
     flags = ["--runs_dir", lab_runs, "--end_idx", "16", "--num_samples", "4"]
     result = subprocess.run([sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True)
@@ -111,24 +119,47 @@ def test_a_second_demo_makes_nothing_again(lab_runs):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-@pytest.mark.parametrize("running", [{}, {"base": "http://base/v1"}])
-def test_the_demo_starts_the_servers_that_are_not_running_each_with_its_part_of_the_cores(running, monkeypatch):
-    """And ends those, and only those. The servers here are names; a real one is started for the merged model."""
+@pytest.mark.parametrize("running", ["", "http://base/v1"])
+def test_the_demo_starts_and_ends_only_the_missing_servers_each_with_its_share_of_the_cores(
+    running, monkeypatch, tmp_path
+):
+    """The servers here are names, and the steps are recorded; `lab_runs` starts a real one for the merged model."""
     events = []
     monkeypatch.setattr(demo, "divide_threads", lambda parts: 6 // parts)
-    monkeypatch.setattr(demo, "start", lambda *model, threads: Mock(url=f"http://{model[1]}:{threads}", model=model))
-    monkeypatch.setattr(demo, "wait_until_up", lambda server, deadline: events.append(("up", *server.model)))
-    monkeypatch.setattr(demo, "stop", lambda server: events.append(("stop", *server.model)))
-    with demo.serving({"base": "folder", "instruct": "other"}, running, 60) as addresses:
-        assert addresses == [running.get("base", "http://base:3"), "http://instruct:3"]
-        own = [("up", "folder", "base")] * (not running) + [("up", "other", "instruct")]
-        assert events == own
-    assert events == own + [("stop", *model) for _, *model in own]
+    monkeypatch.setattr(pipeline, "start", lambda _, name, options: Mock(url=f"{name}:{options.threads}", model=name))
+    monkeypatch.setattr(pipeline, "wait_until_up", lambda server, deadline: events.append(("up", server.model)))
+    monkeypatch.setattr(pipeline, "stop", lambda server: events.append(("stop", server.model)))
+    monkeypatch.setattr(pipeline, "run_step", lambda script, *flags, **_: events.append((script, flags[-2:-6:-2])))
+    (tmp_path / "instruct").mkdir()
+    (tmp_path / "instruct" / "question_0_sample_0.json").touch()  # this run is complete
+    options = demo.DemoOptions(0.7, num_samples=1, end_idx=1, base_url=running, instruct_url="", start_deadline=60)
+    demo.sample_parents(tmp_path, options)
+    started = ["lab-base"] * (not running) + ["lab-instruct"]
+    steps = [("single_model_inference.py", ("--output_dir", "--base_urls"))]
+    steps += [("switching_inference.py", ("--output_dir", "--instruct_model_urls"))]
+    up, stopped = ([(event, name) for name in started] for event in ("up", "stop"))
+    assert events == [*up, *steps, *stopped]
 
 
+@pytest.mark.parametrize(
+    ("status", "may_fail", "ends"), [(0, False, False), (1, True, False), (1, False, True), (2, True, True)]
+)
+def test_a_step_ends_the_pipeline_unless_it_may_leave_items_out(status, may_fail, ends, tmp_path):
+    script, log = tmp_path / "step.py", tmp_path / "log.txt"
+    script.write_text(f"print('some items failed')\nraise SystemExit({status})")
+    if ends:
+        with pytest.raises(UserError, match=f"step.py ended with status {status}; see {log}"):
+            pipeline.run_step(str(script), may_fail=may_fail, log=log)
+    else:
+        assert pipeline.run_step(str(script), may_fail=may_fail, log=log) == status
+    assert log.read_text() == "some items failed\n"
+
+
+@pytest.mark.server
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["cut", "rewrite"])
-def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_path, mode):
-    """The lab's instruct model was never taught to reformat, but vLLM holds it to the JSON schema."""
+def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab_servers, tmp_path, mode):
+    """The lab's instruct model was never taught to reformat, but vLLM enforces the JSON schema."""
     program = "```python\nprint(input())\n```"
     for number in range(6):
         text = f"Try {number}.\n{program}\nNo, shorter:\n{program}"
@@ -147,7 +178,8 @@ def test_what_a_real_model_reformats_is_kept_only_if_it_holds(lab_servers, tmp_p
 
 
 @pytest.mark.server
-def test_a_server_that_cannot_start_says_why(tmp_path):
+@pytest.mark.slow
+def test_a_server_that_cannot_start_reports_why(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="vLLM ended with status"), serve(tmp_path, deadline=120):
         pass
@@ -160,16 +192,17 @@ def test_a_port_in_use_is_refused_before_anything_starts(toy):
 
 
 def processes_of(group):
-    """The process ids of a process group, zombies left out."""
+    """The process ids of a process group, except zombies."""
     lines = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
     rows = [line.split() for line in lines]
     return [int(pid) for pid, pgid, state in rows if int(pgid) == group and not state.startswith("Z")]
 
 
 @pytest.mark.server
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3])
 def test_a_server_and_its_children_end_with_the_process_that_started_them(processes):
-    """Killed when the server itself has just begun, and when its engine's processes are there too."""
+    """It is killed once when only the server runs, and once when its engine's processes run too."""
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import start\n"
         "server = start(sys.argv[2], 'm'); print(server.process.pid, flush=True); time.sleep(600)"
