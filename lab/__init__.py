@@ -1,1 +1,1 @@
-"""A world small enough for the repository: problems, two models trained on it from scratch, and runs of the pipeline."""
+"""A world small enough for the repository: problems, two models trained on it from scratch, the demo, the study."""

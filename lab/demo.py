@@ -1,7 +1,7 @@
 """The whole pipeline on the lab, as `make demo` runs it: serve, sample, merge, convert, check, curate, plot.
 
-Each step is the script that a user runs, and its command is printed. The folders are the scripts' defaults. Run it again
-after a stop: it resumes with whatever is missing.
+Each step is the script that a user runs, and its command is printed. The folders are the scripts' defaults. Run it
+again after a stop: it resumes with whatever is missing.
 
     python -m lab.demo
 """

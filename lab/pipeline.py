@@ -1,14 +1,15 @@
 """Serve, sample, convert, check: the steps of one run, for the demo, the study and the loop alike.
 
-Each step is the script that a user runs, in its own process. Everything resumes: no server is started for a run that has
-all of its answers, and each step skips what exists. As a script it makes one run of one model:
+Each step is the script that a user runs, in its own process. Everything resumes: no server is started for a run that
+has all of its answers, and each step skips what exists. As a script it makes one run of one model:
 
     python -m lab.pipeline --checkpoint lab/models/instruct --num_samples 2 --end_idx 3 --output_dir runs/try
 
 In Python:
 
     models = [ServedModel("lab-base", Path("lab/models/base"))]
-    run = SamplingRun(Path("runs/try"), 900, "single_model_inference.py", ("--model", "base"), {"--base_urls": "lab-base"})
+    flags, addresses = ("--model", "base"), {"--base_urls": "lab-base"}
+    run = SamplingRun(Path("runs/try"), 3000, "single_model_inference.py", flags, addresses)
     sample_runs(models, [run])
     convert_and_check(run.folder)
 """

@@ -1,4 +1,4 @@
-"""The runs of the study: a setting with a training seed, where its answers lie, which models it needs, how to sample it."""
+"""The runs of the study: a setting with a training seed, its folder, its models, and how to sample it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""Measures the lab's claim: samples every setting of `lab.study.settings_grid` by the repository's scripts, and reports.
+"""Measures the lab's claim: samples all settings of `lab.study.settings_grid` by the repository's scripts.
 
-For each training seed it serves the two models with vLLM, merged ones by the load-time merge, so no merged checkpoint is
-written; samples, converts and checks each setting's answers (steps 1 to 3); measures them (`lab.study.measure`), and
+For each training seed it serves the two models with vLLM, merged ones by the load-time merge, so no merged checkpoint
+is written; samples, converts and checks each setting's answers (steps 1 to 3); measures them (`lab.study.measure`), and
 draws the figures and tables of `lab.study.report`. The models of seed 0 are the lab's; those of other seeds and the
 shorter fine-tunings are trained first. Run it again after a stop: it resumes with whatever is missing.
 

@@ -87,7 +87,7 @@ class Results:
         return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(mask.sum()))
 
     def best_alpha(self, by_alpha: dict[float, np.ndarray]) -> tuple[float, float, float]:
-        """The alpha with the largest mean of [problems], and the 5 % and 95 % quantiles of that alpha over resamples."""
+        """The alpha with the largest mean of [problems], and its 5 % and 95 % quantiles over resamples."""
         alphas, everything = sorted(by_alpha), np.ones(len(self.problems), bool)
         table = np.stack([self._by_family(by_alpha[alpha], everything) for alpha in alphas], axis=1)
         resampled = draws(len(table)) @ table

@@ -1,11 +1,11 @@
 """The texts that the lab's models learn: a broad, noisy base corpus and a narrow, clean instruct corpus.
 
 The base corpus resembles text from the web. It has every piece of the world, all wordings and both idioms, as short
-documents, transcripts and chats. One author in ten is careful and does what is asked, apart from rare slips. The others
-have `HABITS`, the same for every family: they leave the program out, print the remaining items and forget the reduction,
-forget the last step, or write about something else. The base model therefore knows all pieces, but its usual answer is
-not what was asked, and no lower temperature brings the careful author out. (If every choice were a separate random slip,
-a lower temperature would: the most likely answer would be the correct one.)
+documents, transcripts and chats. One author in ten is careful and does what is asked, apart from rare slips. The
+others have `HABITS`, the same for every family: they leave the program out, print the remaining items and forget the
+reduction, forget the last step, or write about something else. The base model therefore knows all pieces, but
+its usual answer is not what was asked, and no lower temperature brings the careful author out. (If every choice were a
+separate random slip, a lower temperature would: the most likely answer would be the correct one.)
 
 The instruct corpus resembles hand-made fine-tuning data: chats only, plain wordings, one idiom, no mistakes, and only
 the pieces in `lab.world.pipelines.FINETUNED_PIECES`. Both corpora hold only pipelines of the pool "train".

@@ -1,8 +1,8 @@
 """Trains the lab's base model from scratch, and from it the instruct model. Takes minutes on two CPU cores.
 
 Learns the corpora of `lab.training.corpus`; writes two checkpoints, `base` and `instruct`, in bfloat16 with their
-tokenizer. An existing checkpoint is kept, so a killed run resumes with the next one; `--again` trains both again. Seed 0
-makes the lab's own pair; other seeds write into subfolders, `seed_1` and so on.
+tokenizer. An existing checkpoint is kept, so a killed run resumes with the next one; `--again` trains both again. Seed
+0 makes the lab's own pair; other seeds write into subfolders, `seed_1` and so on.
 
 Everything is computed in float32: the fastest dtype on processors without bfloat16 instructions, and the same on all.
 

@@ -7,7 +7,7 @@ difficulties and functions alternate, so the first problems of a split are of al
 Write a development set, for choices that must not depend on the test problems, into its own file:
 
     python -m lab.world.make_problems
-    python -m lab.world.make_problems --test_problems 0 --train_problems 0 --dev_problems 150 --output_file runs/lab/dev.jsonl
+    python -m lab.world.make_problems --test_problems 0 --train_problems 0 --dev_problems 150 --output_file dev.jsonl
 """
 
 import json

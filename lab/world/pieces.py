@@ -1,8 +1,8 @@
 """What a piece of a pipeline is: a source of items, a step (filter or map) or a reduction, in English and in Python.
 
-Item types keep pipelines sensible: "int", "char", "word", and "CHAR", "WORD" for upper-case text, which no filter takes.
-Each piece has several wordings for statements (`statement_wordings`) and for thoughts (`thought_wordings`); the first of
-each is the plain one, the only one in the instruct corpus. In the code `{k}` is the step's parameter (a number or a
+Item types keep pipelines sensible: "int", "char", "word", and "CHAR", "WORD" for upper-case text, which no filter
+takes. Each piece has wordings for statements (`statement_wordings`) and thoughts (`thought_wordings`); the first
+of each is the plain one, the only one in the instruct corpus. In the code `{k}` is the step's parameter (a number or a
 letter), `x` an item, `a` the list of items from the source and `b` the list after the steps.
 """
 

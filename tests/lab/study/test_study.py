@@ -71,7 +71,7 @@ def test_a_converted_answer_without_a_verdict_is_refused():
 
 @pytest.fixture
 def output(tmp_path):
-    """Measured runs of all settings for two seeds: 40 problems, two per family; the pass rate depends on the setting."""
+    """Measured runs of all settings for two seeds: 40 problems, two per family; each setting has its pass rate."""
     chance = np.random.default_rng(0)
     for seed in (0, 1):
         for setting in list_settings(everything=True):

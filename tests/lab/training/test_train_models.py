@@ -27,7 +27,7 @@ def test_muon_makes_a_matrix_orthogonal():
 
 
 def test_a_step_of_muon_goes_against_the_gradient_as_far_as_one_of_adamw():
-    """The entries of an orthogonal n x n matrix have root mean square 1 / sqrt(n); Muon makes that 0.2 times the rate."""
+    """The entries of an orthogonal n x n matrix have root mean square 1 / sqrt(n); Muon makes it 0.2 * rate."""
     matrix = torch.nn.Parameter(torch.zeros(16, 16))
     gradient = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1))).Q
     matrix.grad = gradient.clone()
