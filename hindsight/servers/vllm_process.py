@@ -104,8 +104,8 @@ def serve(
 def start(model: str | Path, name: str = "", options: ServeOptions = ServeOptions()) -> VllmProcess:
     """Starts the server's process and returns at once; the caller calls `wait_until_up` and `stop`.
 
-    Raises UserError if the port is in use, since another server would then answer in this one's place. It does not check
-    a merge: a server that cannot merge ends, and its log says why.
+    Raises UserError if the port is in use, since another server would then answer in this one's place. A merge is not
+    checked: a server that cannot merge ends, and its log says why.
     """
     port = free_port(options.port)
     name = name or default_name(model)
