@@ -14,7 +14,7 @@ The rows are read from the files by this script too, by the two forms that step 
     {"system": "...", "conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
     {"messages": [{"role": "system", "content": "..."}, {"role": "user", ...}, {"role": "assistant", ...}]}
 
-Exit status: 0 all is as meant, 1 something is not (what, and in which row, is said), 2 bad usage or input.
+Exit status: 0 all rows are read as meant; 1 a row is not (it is named, with the difference); 2 bad usage or input.
 """
 
 import contextlib
