@@ -14,6 +14,8 @@ from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.selection import load_problems
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 SCRIPT = "check_converted_samples.py"
 CRASHES = 716  # a real problem with a traceback as an expected output, file names and line numbers included
 ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
@@ -167,7 +169,7 @@ def test_ctrl_c_stops_running_programs_and_leaves_no_process(tmp_path):
     started = descendants(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 130, "it would otherwise run for 300 seconds"
-    assert "run again to go on" in process.stderr.read()
+    assert "run again to resume" in process.stderr.read()
     deadline = time.monotonic() + 60
     while any(is_alive(pid) for pid in started) and time.monotonic() < deadline:
         time.sleep(0.05)

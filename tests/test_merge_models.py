@@ -14,6 +14,8 @@ from scripts import ROOT, run_script
 
 from hindsight.merging.arithmetic import merge_tensors
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 
 def merge(base, finetuned, folder, *flags):
     models = ["--base_model", base, "--finetuned_model", finetuned, "--output_dir", folder]

@@ -7,6 +7,8 @@ from scripts import run_script
 
 from hindsight.files.answer_files import list_files
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 PROBLEM = {
     "question": "Read two integers and print their sum.",
     "solutions": "[]",

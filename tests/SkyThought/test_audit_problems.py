@@ -12,6 +12,8 @@ from scripts import ROOT, TACO_REAL, run_script
 from hindsight.files.masks import read_mask
 from SkyThought.audit_problems import classify, solutions
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 SCRIPT = "SkyThought/audit_problems.py"
 CRASHES = 716  # a real problem with a traceback as an expected output
 RIGHT, SAME = "print(int(input()) * 2)", "n = int(input())\nprint(n + n)"

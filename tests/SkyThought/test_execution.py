@@ -17,6 +17,8 @@ from judging import judged, reason, running
 
 from SkyThought.taco import TACOTaskHandler
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 
 @pytest.fixture(scope="module")
 def judge():

@@ -9,6 +9,8 @@ from SkyThought.machine_lock import MachineLock
 from SkyThought.problem_tests import make_tests
 from SkyThought.taco import TACOTaskHandler
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 BURN = "import time\nend = float(input())\nwhile time.process_time() < end: pass\nprint('done')"
 SLOW_UNTIL = (
     "import time\nend = 0.7 if time.time() < float(input()) else 0.1\n"

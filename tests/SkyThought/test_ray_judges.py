@@ -10,6 +10,8 @@ import time
 import pytest
 from scripts import ROOT, run_script, write_converted
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 SCRIPT = "check_converted_samples.py"
 ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
 DOUBLE = {"question": "?", "input_output": json.dumps({"fn_name": "double", "inputs": [[2]], "outputs": [4]})}

@@ -30,6 +30,8 @@ from hindsight.files.answer_files import converted_path, embedded_path, list_fil
 from hindsight.files.records import write_json
 from hindsight.text.uniform_format import render
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 TEXTS = (
     "The sum of two numbers: a, b = map(int, input().split()); print(a + b)",
     "The sum of two integers: a, b = map(int, input().split()); print(a + b)",

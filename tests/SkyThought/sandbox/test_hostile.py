@@ -21,6 +21,8 @@ from hindsight.errors import UserError
 from SkyThought.problem_tests import make_tests
 from SkyThought.taco import TACOTaskHandler
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 LAYERS = {
     "all": ("namespaces", "landlock", "seccomp"),
     "landlock": ("landlock", "seccomp"),

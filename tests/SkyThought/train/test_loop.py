@@ -19,6 +19,8 @@ from hindsight.files.answer_files import list_files
 from hindsight.servers.vllm_process import free_port
 from hindsight.settings import constant_comments
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 LOOP = ROOT / "SkyThought" / "train" / "loop.sh"
 SOURCE = LOOP.read_text().replace("\\\n", " ")
 CLI = os.environ.get("LLAMAFACTORY_CLI")

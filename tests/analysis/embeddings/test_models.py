@@ -19,6 +19,8 @@ from scripts import run_script
 from analysis.embeddings.models import MOST_TOKENS, OPENAI_TOKENS, Input, requests_of
 from hindsight.files.answer_files import embedded_path, list_files
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 NO_VOCABULARY = {"TIKTOKEN_CACHE_DIR": "/nowhere", "HTTPS_PROXY": "http://127.0.0.1:9"}
 # The name of cl100k_base in tiktoken's cache, and its place in packages on PyPI
 CL100K = "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"

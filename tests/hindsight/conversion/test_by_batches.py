@@ -14,6 +14,8 @@ from hindsight.conversion import batch_files
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 
 @pytest.fixture
 def server():

@@ -9,6 +9,8 @@ import pytest
 from datasets import load_dataset
 from scripts import run_script, write_converted
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 PROBLEMS = [{"question": f"Problem {number}", "starter_code": ""} for number in range(8)]
 
 

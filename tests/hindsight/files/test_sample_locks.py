@@ -11,6 +11,8 @@ from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 from hindsight.files.sample_locks import SampleLocks
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 ALL = {(question, index) for question in range(12) for index in range(3)}
 
 

@@ -21,6 +21,8 @@ from hindsight.merging.merge_folder import MergeFolder
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import MERGE_FILE, REPORT_FILE, distances_by_layer, layer_and_part
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 EVERY_KIND = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

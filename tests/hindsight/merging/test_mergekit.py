@@ -7,6 +7,8 @@ from mergekit.merge import MergeOptions, run_merge
 from pico import merge_into, pair, state
 from scripts import ROOT
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 ALPHA = 0.7
 
 

@@ -19,6 +19,8 @@ from toy_server import ToyServer
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 BROKEN = ("dropped", "half headers", "cut", "not json", "html", "list", "empty", "unfinished", "abort")
 STATUSES = (408, 409, 429, 500, 502, 503, 504)
 FEW = ["--end_idx", 3, "--num_samples", 2]

@@ -23,6 +23,8 @@ from lab.world import make_problems
 from lab.world.pipelines import FINETUNED_PIECES, GROUPS
 from SkyThought.taco import TACOTaskHandler
 
+pytestmark = pytest.mark.slow  # together they take over ten seconds
+
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / "lab" / "models"
 BASE_DOCUMENTS_READ, INSTRUCT_DOCUMENTS_READ = 40_000, 3_000  # at least as many as training reads
