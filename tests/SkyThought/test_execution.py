@@ -152,9 +152,10 @@ def test_expected_outputs_never_enter_the_processes_behind_the_judge(function):
         inputs = [["clarinet"]] if function else "clarinet"
         assert reason(judge, right, inputs, ["sword" + "fish"], function) == ""
         verdict = pool.submit(reason, judge, program, inputs, ["sword" + "fish"], function)
-        time.sleep(0.5)
-        found = {word: [memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)]
-                 for word in (b"saxophone", b"clarinet", b"sword" + b"fish")}  # fmt: skip
+        found: dict[bytes, list[bool]] = {b"saxophone": []}
+        while not any(found[b"saxophone"]) and not verdict.done():  # until the program runs
+            found = {word: [memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)]
+                     for word in (b"saxophone", b"clarinet", b"sword" + b"fish")}  # fmt: skip
         assert verdict.result() == "wrong answer"
     assert len(found[b"saxophone"]) >= 3
     assert any(found[b"saxophone"])
