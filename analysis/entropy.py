@@ -178,13 +178,12 @@ def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
 def list_readers(options: Checkpoints) -> list[Reader]:
     """The checkpoints that read, in order. Raises UserError for one that is missing or cannot be merged."""
     from hindsight.merging.arithmetic import METHODS
-    from hindsight.merging.checkpoints import open_checkpoint
     from hindsight.merging.plan import plan_merge
 
     require(options.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {options.method!r}")
     readers, pair = [], (options.base_model, options.finetuned_model)
     if options.alphas:
-        plan = plan_merge(open_checkpoint(pair[0]), open_checkpoint(pair[1]))
+        plan = plan_merge(*pair)
         size = sum(each.leading.size for each in plan.pairs)
         print(f"merging in memory, {size / 1e9:.3g} GB per alpha, one after another; no merged weights are written")
         print("".join(f"note: {note}\n" for note in plan.notes), end="")

@@ -76,17 +76,20 @@ def memory_of(pid: int) -> int:
     return sum([anonymous_mib(int(each)) for each in [str(pid), *children]])
 
 
-def memory_by_tenths(process: subprocess.Popen) -> list[int]:
-    """Waits until a process ends; its memory and its children's, in MiB, at each tenth of the run."""
-    memory = []
-    while process.poll() is None:
-        try:
-            memory.append(memory_of(process.pid))
-        except (OSError, StopIteration):  # a process has just ended
-            continue
-        finally:
-            time.sleep(POLL_SECONDS)
-    return [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
+def run_measured(script: str, *flags: object) -> tuple[float, list[int]]:
+    """Runs a script; its seconds, and its memory and its children's, in MiB, at each tenth of the run."""
+    begin, memory = time.monotonic(), []
+    command = [sys.executable, str(ROOT / script), *map(str, flags)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            try:
+                memory.append(memory_of(process.pid))
+            except (OSError, StopIteration):  # a process has just ended
+                continue
+            finally:
+                time.sleep(POLL_SECONDS)
+    assert process.returncode in (0, 1), command
+    return time.monotonic() - begin, [memory[len(memory) * tenth // 10] for tenth in range(10)] + memory[-1:]
 
 
 def measure_rules(files: int) -> None:
@@ -94,11 +97,7 @@ def measure_rules(files: int) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
         size = write_answers(folder, files)
-        command = [sys.executable, ROOT / "format_converter.py", "--input_dir", folder, "--rules", "only"]
-        begin = time.monotonic()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            memory = memory_by_tenths(process)
-        seconds = time.monotonic() - begin
+        seconds, memory = run_measured("format_converter.py", "--input_dir", folder, "--rules", "only")
         step = json.loads((folder / RUN_FILE).read_text())["steps"]["format_converter.py"]
     print(f"converter: format_converter.py by rules, {files:,} files of {size / files / 1000:.1f} kB")
     print(f"  {step['converted']:,} converted, {step['missing']} missing, by {len(step['rules'])} rules")

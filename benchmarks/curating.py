@@ -9,16 +9,13 @@ runs it; its time is its whole run.
 
 import json
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.converting import memory_by_tenths, program, thought
+from benchmarks.converting import ROOT, program, run_measured, thought
 from hindsight.text.uniform_format import render
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES, SAMPLES = 100_000, 10
 
 
@@ -56,13 +53,9 @@ def main(files: int = FILES) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder, data = Path(parent), Path(parent) / "data"
         size = write_answers(folder, files)
-        command = [sys.executable, ROOT / "convert_to_data.py", "--input_dirs", folder, "--output_dir", data]
-        command += ["--test_problems", folder / "tests.jsonl", "--tokenizer", ROOT / "lab" / "models" / "base"]
-        command += ["--cutoff_len", 4096, "--max_samples", files]
-        begin = time.monotonic()
-        with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            memory = memory_by_tenths(process)
-        seconds = time.monotonic() - begin
+        flags = ["--input_dirs", folder, "--output_dir", data, "--test_problems", folder / "tests.jsonl"]
+        flags += ["--tokenizer", ROOT / "lab" / "models" / "base", "--cutoff_len", 4096, "--max_samples", files]
+        seconds, memory = run_measured("convert_to_data.py", *flags)
         counts = json.loads((data / "hindsight.report.json").read_text())["counts"]
     print(f"curating: convert_to_data.py, {files:,} files of {size / files / 1000:.1f} kB, every filter on")
     print("  " + ", ".join(f"{number:,} {name}" for name, (number,) in counts.items()))

@@ -9,17 +9,14 @@ because new files may still be on their way to the disk during the first.
 
 import json
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.converting import memory_by_tenths, program, thought
+from benchmarks.converting import program, run_measured, thought
 from hindsight.pass_at_k.counts_cache import CACHE
 from hindsight.text.uniform_format import render
 
-ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS, SAMPLES, RUNS = 1_000, 100, 6
 
 
@@ -45,28 +42,18 @@ def write_run(folder: Path, problems: int, ease: float) -> None:
             (folder / f"converted_{name}").write_text(json.dumps({**checked, **verdict}))
 
 
-def plot(folders: list[Path], output: Path) -> tuple[float, list[int]]:
-    """Runs the script; its seconds, and its memory in MiB at each tenth of the run."""
-    ks = ["--ks", "1", "2", "5", "10", "20", "50", "100"]
-    command = [sys.executable, ROOT / "pass_at_k_plot.py", "--output", output, *ks, "--input_dirs", *folders]
-    begin = time.monotonic()
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        memory = memory_by_tenths(process)
-    assert process.returncode == 0
-    return time.monotonic() - begin, memory
-
-
 def main(problems: int = PROBLEMS) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folders = [Path(parent) / f"run_{number}" for number in range(RUNS)]
         for number, folder in enumerate(folders):
             write_run(folder, problems, (number + 1) / (RUNS + 2))
         size = next(folders[0].glob("converted_*")).stat().st_size
+        flags = ["--output", Path(parent) / "curves", "--ks", 1, 2, 5, 10, 20, 50, 100, "--input_dirs", *folders]
         for _ in range(2):
             for folder in folders:
                 (folder / CACHE).unlink(missing_ok=True)
-            first, memory = plot(folders, Path(parent) / "curves")
-        again, _ = plot(folders, Path(parent) / "curves")
+            first, memory = run_measured("pass_at_k_plot.py", *flags)
+        again, _ = run_measured("pass_at_k_plot.py", *flags)
     answers = RUNS * problems * SAMPLES
     print(f"plotting: pass_at_k_plot.py, {RUNS} runs of {problems:,} x {SAMPLES} answers of {size / 1000:.1f} kB")
     print(f"  {first:.1f} s, {answers / first:,.0f} answers per second; with its caches: {again:.1f} s")

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from hindsight.errors import UserError
-from hindsight.merging.checkpoints import open_checkpoint, resolve_checkpoint
+from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
 from hindsight.merging.safetensors_files import TensorReader
@@ -77,7 +77,7 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
     merge = Merge(*source) if isinstance(source, tuple) else None
     try:
         if merge:
-            plan = plan_merge(open_checkpoint(merge.base), open_checkpoint(merge.finetuned))
+            plan = plan_merge(merge.base, merge.finetuned)
             folder, model = plan.finetuned.folder, _merged_model(plan, merge)
         else:
             folder = resolve_checkpoint(str(source))

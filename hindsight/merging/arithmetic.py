@@ -13,9 +13,10 @@ uses a fused multiply-add on processors that have one: after rounding to bfloat1
 the last bit, and no others.) Tensors are processed in blocks whose float32 copies fit in the processor's cache.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ BLOCK = 1 << 18  # elements processed at once
 PIECE = 1 << 22  # elements that one thread processes, a multiple of BLOCK
 ROW = 1 << 12  # elements per dot product, few enough for BLAS to use one thread
 SMALLEST_SINE = 1e-4  # near 180 degrees, a smaller sine would leave the weights fewer digits than float32 has
+
+BlockSums = tuple[float, float, float]  # base_square, cross and square of a `Comparison`
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,23 @@ class Comparison:
     cross: float
     square: float
 
+    @classmethod
+    def total(cls, parts: Iterable[BlockSums]) -> "Comparison":
+        """The comparison of a whole from its parts; `math.fsum` rounds once, so their order does not matter."""
+        columns = list(zip(*parts, strict=True)) or [(), (), ()]
+        return cls(*(math.fsum(column) if all(map(math.isfinite, column)) else math.nan for column in columns))
+
     @property
     def base_norm(self) -> float:
-        """The Euclidean (Frobenius) norm of the base's tensor."""
+        """Euclidean (Frobenius), as are all norms here."""
         return math.sqrt(self.base_square)
 
     @property
     def finetuned_norm(self) -> float:
-        """The norm of the fine-tuned tensor."""
         return self.norm(0.0, 1.0)
 
     @property
     def distance(self) -> float:
-        """The norm of the difference."""
         return math.sqrt(self.square)
 
     @property
@@ -75,7 +82,6 @@ class Comparison:
 
     @property
     def cosine(self) -> float:
-        """The cosine of the angle; nan if one tensor is zero."""
         return math.cos(self.angle)
 
     @property
@@ -112,63 +118,33 @@ class Comparison:
         return both**2 * self.base_square + 2 * both * w1 * self.cross + w1**2 * self.square
 
 
-@dataclass
-class ComparisonSums:
-    """The three sums of a `Comparison` while a tensor is read: one number per block, added exactly at the end."""
-
-    base_squares: list[float] = field(default_factory=list)
-    crosses: list[float] = field(default_factory=list)
-    squares: list[float] = field(default_factory=list)
-
-    def add(self, base: np.ndarray, difference: np.ndarray) -> None:
-        """Adds a one-dimensional float64 block."""
-        self.base_squares.append(_dot(base, base))
-        self.crosses.append(_dot(base, difference))
-        self.squares.append(_dot(difference, difference))
-
-    def extend(self, other: "ComparisonSums") -> None:
-        """Adds the sums of other blocks."""
-        self.base_squares += other.base_squares
-        self.crosses += other.crosses
-        self.squares += other.squares
-
-    def compare(self) -> Comparison:
-        """The comparison. `math.fsum` rounds once, so the order of the blocks does not matter."""
-        return Comparison(*(_exact_sum(each) for each in (self.base_squares, self.crosses, self.squares)))
-
-
-def _dot(one: np.ndarray, other: np.ndarray) -> float:
-    whole = len(one) - len(one) % ROW
-    rows = np.vecdot(one[:whole].reshape(-1, ROW), other[:whole].reshape(-1, ROW))
-    return float(rows.sum() + np.vecdot(one[whole:], other[whole:]))
-
-
-def _exact_sum(numbers: list[float]) -> float:
-    return math.fsum(numbers) if all(map(math.isfinite, numbers)) else math.nan
-
-
 def compare(base: torch.Tensor, finetuned: torch.Tensor, run: Callable = map) -> Comparison:
     """Compares two floating-point tensors of the same shape and any dtypes. Raises ValueError if the shapes differ.
 
     `run` is `map`, or the `map` of a thread pool.
     """
     _require_same_shape(base, finetuned)
-    sums = ComparisonSums()
-    for part in run(comparison_sums, base.flatten().split(PIECE), finetuned.flatten().split(PIECE)):
-        sums.extend(part)
-    return sums.compare()
+    parts = run(comparison_sums, base.flatten().split(PIECE), finetuned.flatten().split(PIECE))
+    return Comparison.total(itertools.chain.from_iterable(parts))
 
 
-def comparison_sums(base: torch.Tensor, finetuned: torch.Tensor) -> ComparisonSums:
-    """The sums over two one-dimensional tensors of the same length."""
-    sums, room = ComparisonSums(), torch.empty(2, min(BLOCK, len(base)), dtype=torch.float64)
+def comparison_sums(base: torch.Tensor, finetuned: torch.Tensor) -> list[BlockSums]:
+    """The three sums of a `Comparison`, for each block of two one-dimensional tensors of the same length."""
+    sums, room = [], torch.empty(2, min(BLOCK, len(base)), dtype=torch.float64)
     with np.errstate(all="ignore"):  # a NaN or an infinity is found later, in the sums
         for base_block, finetuned_block in zip(base.split(BLOCK), finetuned.split(BLOCK), strict=True):
             one, difference = room[:, : len(base_block)]
             one.copy_(base_block)
             difference.copy_(finetuned_block).sub_(one)
-            sums.add(one.numpy(), difference.numpy())
+            before, change = one.numpy(), difference.numpy()
+            sums.append((_dot(before, before), _dot(before, change), _dot(change, change)))
     return sums
+
+
+def _dot(one: np.ndarray, other: np.ndarray) -> float:
+    whole = len(one) - len(one) % ROW
+    rows = np.vecdot(one[:whole].reshape(-1, ROW), other[:whole].reshape(-1, ROW))
+    return float(rows.sum() + np.vecdot(one[whole:], other[whole:]))
 
 
 def weighted_sums(

@@ -4,14 +4,14 @@ A checkpoint is one `model.safetensors`, or several files listed in `model.safet
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from hindsight.errors import UserError
+from hindsight.errors import BrokenFile, UserError
+from hindsight.files.records import read_record
 from hindsight.merging.safetensors_files import StoredTensor, TensorReader, read_header
 
 INDEX = "model.safetensors.index.json"
@@ -104,12 +104,10 @@ def vocabulary(folder: Path) -> dict[int, str] | None:
         return None
     content = _read_json(path)
     vocab = (content.get("model") or {}).get("vocab") or {}
-    tokens: Iterable[tuple[int, str]]
-    if isinstance(vocab, dict):
-        tokens = ((index, token) for token, index in vocab.items())
-    else:  # a Unigram model has pairs of token and score
-        tokens = ((index, token) for index, (token, _) in enumerate(vocab))
-    return dict(tokens) | {token["id"]: token["content"] for token in content.get("added_tokens") or []}
+    if not isinstance(vocab, dict):  # a Unigram model has pairs of token and score
+        vocab = {token: index for index, (token, _) in enumerate(vocab)}
+    tokens = {index: token for token, index in vocab.items()}
+    return tokens | {token["id"]: token["content"] for token in content.get("added_tokens") or []}
 
 
 def _weight_map(folder: Path) -> dict[str, Path]:
@@ -133,9 +131,6 @@ def _weight_map(folder: Path) -> dict[str, Path]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, expected an object")
-    return content
+        return read_record(path)
+    except BrokenFile as error:
+        raise UserError(str(error)) from None

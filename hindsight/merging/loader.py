@@ -22,7 +22,6 @@ from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from hindsight.errors import UserError, require
 from hindsight.merging.arithmetic import METHODS
-from hindsight.merging.checkpoints import open_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
 
@@ -52,8 +51,7 @@ class MergedModelLoader(DefaultModelLoader):
     ) -> Generator[tuple[str, torch.Tensor], None, None]:
         """Every tensor of the fine-tuned model, merged."""
         name = f"{model_config.model}@{model_config.revision}" if model_config.revision else model_config.model
-        cache = self.load_config.download_dir
-        plan = plan_merge(open_checkpoint(self.base, cache), open_checkpoint(name, cache))
+        plan = plan_merge(self.base, name, cache=self.load_config.download_dir)
         pairs = {pair.name: pair for pair in plan.pairs}
         _require_loadable(plan)
         with pair_merging(self.alpha, self.method) as merge:

@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hindsight.errors import UserError, require
+from hindsight.errors import require
 from hindsight.merging.arithmetic import METHODS
-from hindsight.merging.checkpoints import open_checkpoint
 from hindsight.merging.merge_folder import MergeFolder, Shard, divide_into_shards
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import write_report
@@ -65,7 +64,7 @@ def merge_checkpoints(
     UserError if the two cannot be merged, if a folder holds something else, or if the disk is too small.
     """
     output_dir = Path(output_dir)
-    plan = plan_merge(open_checkpoint(base), open_checkpoint(finetuned), options.config_from)
+    plan = plan_merge(base, finetuned, options.config_from)
     for note in plan.notes:
         say(f"note: {note}")
     settings = {key: asdict(options)[key] for key in ("method", "config_from", "max_shard_gb")}
@@ -75,14 +74,14 @@ def merge_checkpoints(
     paths = [folder.path for folder in folders]
     require(len(set(paths)) == len(paths), f"ALPHAS are too close to be told apart: {list(options.alphas)}")
     missing = [folder for folder in folders if not folder.is_complete()]
-    for path in (folder.path for folder in folders if folder not in missing):
-        say(f"{path} already exists")
+    for folder in folders:
+        if folder not in missing:
+            say(f"{folder.path} already exists")
     if missing:
         shards = divide_into_shards(plan.pairs, options.max_shard_gb)
         with contextlib.ExitStack() as locks:
             for folder in missing:
                 locks.enter_context(folder.locked())
-            _require_space(output_dir, shards, missing)
             _merge_shards(shards, missing, options, progress)
             for folder in missing:
                 folder.finish(shards)
@@ -92,7 +91,7 @@ def merge_checkpoints(
 
 def compare_checkpoints(base: str | Path, finetuned: str | Path) -> list[TensorReport]:
     """The distance of two checkpoints, tensor by tensor; writes nothing. Raises UserError if they cannot be merged."""
-    plan = plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
+    plan = plan_merge(base, finetuned)
     with PairMerger(_free_cores(), "lerp") as merger:
         pending = [merger.merge(pair, [], []) for pair in plan.pairs]
         return [report() for report in pending]
@@ -103,27 +102,23 @@ def _free_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def _require_space(output_dir: Path, shards: Sequence[Shard], folders: Sequence[MergeFolder]) -> None:
-    needed = sum(shard.size for shard in shards for folder in folders if not folder.has(shard))
-    free = shutil.disk_usage(output_dir).free
-    if needed > free:
-        raise UserError(f"{output_dir} has {free / 1e6:,.0f} MB free, the merge needs {needed / 1e6:,.0f} MB")
-
-
 def _merge_shards(
     shards: Sequence[Shard],
     folders: Sequence[MergeFolder],
     options: MergeOptions,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Writes the missing shards, each into all folders that lack it."""
+    """Writes the missing shards, each into all folders that lack it. Raises UserError if the disk is too small."""
     lacking = [(shard, [folder for folder in folders if not folder.has(shard)]) for shard in shards]
-    lacking = [(shard, without) for shard, without in lacking if without]
-    total = sum(pair.base.size + pair.finetuned.size for shard, _ in lacking for pair in shard.pairs)
-    workers = options.workers or _free_cores()
-    with PairMerger(workers, options.method, lambda size: progress(size, total)) as merger:
+    needed = sum(shard.size * len(without) for shard, without in lacking)
+    parent = folders[0].path.parent
+    free = shutil.disk_usage(parent).free
+    require(needed <= free, f"{parent} has {free / 1e6:,.0f} MB free, the merge needs {needed / 1e6:,.0f} MB")
+    total = sum(pair.base.size + pair.finetuned.size for shard, without in lacking if without for pair in shard.pairs)
+    with PairMerger(options.workers or _free_cores(), options.method, lambda size: progress(size, total)) as merger:
         for shard, without in lacking:
-            _merge_shard(merger, shard, without)
+            if without:
+                _merge_shard(merger, shard, without)
 
 
 def _merge_shard(merger: PairMerger, shard: Shard, folders: Sequence[MergeFolder]) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class MergeFolder:
     def add(self, shard: Shard, reports: Sequence[TensorReport]) -> None:
         """Renames a shard that is complete, and writes its tensors' reports."""
         self.being_written(shard).rename(self.partial / shard.file)
-        write_json(self.partial / shard.reports_file, {"tensors": [report.to_json() for report in reports]})
+        write_json(self.partial / shard.reports_file, {"tensors": [asdict(report) for report in reports]})
 
     def finish(self, shards: Sequence[Shard]) -> None:
         """Adds everything except the weights, and renames the folder."""

@@ -7,6 +7,7 @@ resolved here, each reported by a sentence in `notes`. All other differences rai
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
@@ -47,8 +48,14 @@ class MergePlan:
     notes: list[str]
 
 
-def plan_merge(base: Checkpoint, finetuned: Checkpoint, config_from: str = "finetuned") -> MergePlan:
-    """Pairs the tensors of two checkpoints. Raises UserError, with the tensor and both shapes, if it cannot."""
+def plan_merge(
+    base_name: str | Path, finetuned_name: str | Path, config_from: str = "finetuned", cache: str | None = None
+) -> MergePlan:
+    """Pairs the tensors of two checkpoints, each a folder or a Hub name (downloaded into `cache`, or the usual one).
+
+    Raises UserError, with the tensor and both shapes, if they cannot be merged.
+    """
+    base, finetuned = open_checkpoint(base_name, cache), open_checkpoint(finetuned_name, cache)
     _require_one_architecture(base, finetuned)
     notes = _config_notes(base, finetuned) + _token_notes(base, finetuned)
     sides, untied, head_notes = _resolve_heads(base, finetuned)
@@ -64,11 +71,6 @@ def plan_merge(base: Checkpoint, finetuned: Checkpoint, config_from: str = "fine
     notes += head_notes + dropped_notes + _dtype_notes(pairs, leading)
     config = _with_own_head(leading.config) if untied else dict(leading.config)
     return MergePlan(base, finetuned, leading, pairs, config, notes)
-
-
-def require_mergeable(base: str, finetuned: str) -> None:
-    """Raises UserError if two checkpoints, each a folder or a Hub name, cannot be merged."""
-    plan_merge(open_checkpoint(base), open_checkpoint(finetuned))
 
 
 Sides = tuple[Checkpoint, Checkpoint]  # base and fine-tuned checkpoint, with the tensors to be merged

@@ -7,6 +7,7 @@ checkpoint has a `README.md`, its model card.
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,7 @@ def distances_by_layer(comparisons: Mapping[str, Comparison]) -> dict[str, dict[
 
 def combine(comparisons: Iterable[Comparison]) -> Comparison:
     """The comparison of several tensors as one long vector."""
-    parts = list(comparisons)
-    return Comparison(*(math.fsum(getattr(part, key) for part in parts) for key in ("base_square", "cross", "square")))
+    return Comparison.total(astuple(each) for each in comparisons)
 
 
 def relative_distance(comparison: Comparison) -> float:
@@ -106,23 +106,21 @@ def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figur
     return figure
 
 
-def write_report(output_dir: Path, folders: Iterable[Path]) -> dict[str, Any]:
-    """Writes the report and its picture for merges of one pair by one method, and returns the report.
+def write_report(output_dir: Path, folders: Iterable[Path]) -> None:
+    """Writes the report and its picture for merges of one pair by one method.
 
     It covers the given folders, and every other `alpha_A` in the output folder that differs from them only in alpha.
     """
     given = [read_record(folder / MERGE_FILE) for folder in folders]
     others = [read_record(path) for path in sorted(output_dir.glob(f"alpha_*/{MERGE_FILE}"))]
     alphas = sorted({made["alpha"] for made in given + others if _kind(made) == _kind(given[0])})
-    report = describe(given[0], alphas)
-    write_json(output_dir / REPORT_FILE, report)
+    write_json(output_dir / REPORT_FILE, describe(given[0], alphas))
     comparisons = _comparisons(given[0]["tensors"])
     if comparisons:
         figure = draw_distances(distances_by_layer(comparisons))
         temporary = output_dir / f".{PICTURE_FILE}"
         figure.savefig(temporary, format="png", dpi=150)
         temporary.replace(output_dir / PICTURE_FILE)
-    return report
 
 
 def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:

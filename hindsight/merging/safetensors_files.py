@@ -12,7 +12,6 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import torch
@@ -109,7 +108,7 @@ def header_bytes(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> 
 
 
 class TensorReader:
-    """Reads bytes of tensors, and keeps their files open until `close`."""
+    """Reads bytes of tensors, in a `with` statement: the files stay open until its end."""
 
     def __init__(self) -> None:
         self._files: dict[Path, int] = {}
@@ -117,13 +116,7 @@ class TensorReader:
     def __enter__(self) -> "TensorReader":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the files."""
+    def __exit__(self, *exception: object) -> None:
         while self._files:
             os.close(self._files.popitem()[1])
 

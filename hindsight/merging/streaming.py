@@ -6,18 +6,19 @@ known, or reads the tensor a second time if it does not fit in the buffers.
 """
 
 import hashlib
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
 from hindsight.errors import UserError
-from hindsight.merging.arithmetic import Comparison, ComparisonSums, comparison_sums, weighted_sums
+from hindsight.merging.arithmetic import BlockSums, Comparison, comparison_sums, weighted_sums
 from hindsight.merging.plan import TensorPair
 from hindsight.merging.safetensors_files import CHUNK, StoredTensor, TensorReader, TensorWriter
 
@@ -41,10 +42,6 @@ class TensorReport:
     base_digest: str
     finetuned_digest: str
     comparison: Comparison | None  # None if nothing was averaged
-
-    def to_json(self) -> dict[str, Any]:
-        """The tensor's row in `merge.json`."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,10 @@ class ChunkWorkers:
             raise self._failure
         return buffers
 
-    def start(self, work: Callable[[Chunk], ComparisonSums], chunk: Chunk, keep: bool = False) -> Future:
+    def start(self, work: Callable[[Chunk], list[BlockSums]], chunk: Chunk, keep: bool = False) -> Future:
         """Starts work on a chunk; its buffers are free afterwards, unless they are to be kept."""
 
-        def run() -> ComparisonSums:
+        def run() -> list[BlockSums]:
             try:
                 return work(chunk)
             except BaseException as error:
@@ -89,14 +86,10 @@ class ChunkWorkers:
 
         return self._pool.submit(run)
 
-    def stop(self, failure: BaseException) -> None:
-        """Starts no more work, and returns when running work has ended."""
+    def finish(self, failure: BaseException | None) -> None:
+        """Returns when all work has ended, or with a failure, when running work has."""
         self._failure = self._failure or failure
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def close(self) -> None:
-        """Waits for all work."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=failure is not None)
 
 
 class PairMerger:
@@ -114,14 +107,13 @@ class PairMerger:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self.stop(*exception)
-        self._workers.close()
-        self._reader.close()
+        self._workers.finish(exception[1])
+        self._reader.__exit__(*exception)
 
     def stop(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        """Starts no more work, and returns when running work has ended, if there was an exception."""
+        """After an exception: starts no more work, and returns when running work has ended."""
         if error:
-            self._workers.stop(error)
+            self._workers.finish(error)
 
     def merge(
         self, pair: TensorPair, alphas: Sequence[float], writers: Sequence[TensorWriter]
@@ -132,18 +124,15 @@ class PairMerger:
         differ; both raise OSError from the disk.
         """
         hashes = hashlib.sha256(), hashlib.sha256()
-        if not pair.averaged:
-            work = self._process(pair, hashes, partial(_copy_if_equal, pair, writers))
-        elif self._method == "lerp":
-            weights = [(1 - alpha, alpha) for alpha in alphas]
-            work = self._process(pair, hashes, partial(self._compare_and_merge, pair, weights, writers))
-        else:
+        if pair.averaged and self._method == "slerp":
             work = self._merge_by_slerp(pair, hashes, alphas, writers)
+        else:
+            weights = [(1 - alpha, alpha) for alpha in alphas]
+            merge = self._compare_and_merge if pair.averaged else _copy_if_equal
+            merge_chunk = partial(merge, pair, weights, writers)
+            work = [self._workers.start(merge_chunk, chunk) for chunk in self._chunks(pair, hashes)]
         self._copy_rest(pair, hashes, writers)
         return lambda: _report(pair, hashes, [each.result() for each in work])
-
-    def _process(self, pair: TensorPair, hashes: Hashes, work: Callable[[Chunk], ComparisonSums]) -> list[Future]:
-        return [self._workers.start(work, chunk) for chunk in self._chunks(pair, hashes)]
 
     def _merge_by_slerp(
         self, pair: TensorPair, hashes: Hashes, alphas: Sequence[float], writers: Sequence[TensorWriter]
@@ -176,14 +165,14 @@ class PairMerger:
 
     def _compare_and_merge(
         self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
-    ) -> ComparisonSums:
+    ) -> list[BlockSums]:
         sums = _compare(chunk)
         self._merge_chunk(pair, weights, writers, chunk)
         return sums
 
     def _merge_chunk(
         self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
-    ) -> ComparisonSums:
+    ) -> list[BlockSums]:
         """Writes a chunk's weighted sums; there is nothing to add to the comparison."""
         dtype, scratch = pair.leading.dtype, self._thread_scratch(len(writers))
         for start in range(0, len(chunk.base), WRITTEN):
@@ -194,7 +183,7 @@ class PairMerger:
             for writer, buffer in zip(writers, scratch, strict=True):
                 content = memoryview(buffer)[: len(base) * dtype.itemsize]
                 writer.write(pair.name, (chunk.begin + start) * dtype.itemsize, content)
-        return ComparisonSums()
+        return []
 
     def _thread_scratch(self, count: int) -> list[bytearray]:
         """This thread's memory for merged numbers, one buffer per file."""
@@ -218,11 +207,13 @@ def _elements_per_chunk(pair: TensorPair) -> int:
     return CHUNK // max(pair.base.dtype.itemsize, pair.finetuned.dtype.itemsize)
 
 
-def _compare(chunk: Chunk) -> ComparisonSums:
+def _compare(chunk: Chunk) -> list[BlockSums]:
     return comparison_sums(chunk.base, chunk.finetuned)
 
 
-def _copy_if_equal(pair: TensorPair, writers: Sequence[TensorWriter], chunk: Chunk) -> ComparisonSums:
+def _copy_if_equal(
+    pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
+) -> list[BlockSums]:
     """Copies elements that cannot be averaged. Raises UserError if the two tensors differ."""
     if not torch.equal(chunk.base, chunk.finetuned):
         raise UserError(f"{pair.name} differs, and tensors of {chunk.base.dtype} cannot be averaged")
@@ -230,22 +221,19 @@ def _copy_if_equal(pair: TensorPair, writers: Sequence[TensorWriter], chunk: Chu
     content = leading.view(torch.uint8).numpy().data
     for writer in writers:
         writer.write(pair.name, chunk.begin * pair.leading.dtype.itemsize, content)
-    return ComparisonSums()
+    return []
 
 
-def _finite_comparison(pair: TensorPair, parts: Sequence[ComparisonSums]) -> Comparison:
+def _finite_comparison(pair: TensorPair, parts: Sequence[list[BlockSums]]) -> Comparison:
     """The comparison of a whole tensor. Raises UserError if it has a NaN or an infinity."""
-    sums = ComparisonSums()
-    for part in parts:
-        sums.extend(part)
-    comparison = sums.compare()
+    comparison = Comparison.total(itertools.chain.from_iterable(parts))
     if comparison.broken:
         tensor: StoredTensor = pair.base if comparison.broken == "base" else pair.finetuned
         raise UserError(f"{pair.name} in {tensor.file} has a NaN or an infinity")
     return comparison
 
 
-def _report(pair: TensorPair, hashes: Hashes, parts: Sequence[ComparisonSums]) -> TensorReport:
+def _report(pair: TensorPair, hashes: Hashes, parts: Sequence[list[BlockSums]]) -> TensorReport:
     return TensorReport(
         name=pair.name,
         shape=pair.leading.shape,

@@ -232,7 +232,7 @@ def test_an_existing_merge_is_recognised_by_its_weights(tmp_path):
 def test_a_merge_that_another_process_makes_is_refused(tmp_path):
     base, finetuned = pair(tmp_path)
     folder = tmp_path / "out" / "alpha_0.5"
-    folder = MergeFolder(folder, plan_merge(open_checkpoint(base), open_checkpoint(finetuned)), 0.5, {})
+    folder = MergeFolder(folder, plan_merge(base, finetuned), 0.5, {})
     with folder.locked(), pytest.raises(UserError, match="another process is making"):
         merge_into(base, finetuned, tmp_path / "out", [0.5])
 

@@ -7,7 +7,6 @@ import torch
 from pico import merge_into, save, state
 
 from hindsight.errors import UserError
-from hindsight.merging.checkpoints import open_checkpoint
 from hindsight.merging.plan import plan_merge
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -21,10 +20,6 @@ def tokenizer(folder, tokens, added=()):
     vocab = {token: index for index, token in enumerate(tokens)}
     extra = [{"id": len(tokens) + index, "content": token} for index, token in enumerate(added)]
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocab}, "added_tokens": extra}))
-
-
-def plan(base, finetuned, config_from="finetuned"):
-    return plan_merge(open_checkpoint(base), open_checkpoint(finetuned), config_from)
 
 
 def merged(tmp_path, base, finetuned, alpha=0.5, **options):
@@ -73,7 +68,7 @@ def test_a_missing_head_counts_as_tied_only_if_the_config_says_it(tmp_path):
     base = save(tmp_path / "base", {EMBEDDING: numbers(3)}, tie_word_embeddings=False)
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: numbers(3), HEAD: numbers(3)}, tie_word_embeddings=False)
     with pytest.raises(UserError, match=r"lacks 1 tensors of .*, the first is lm_head.weight \[3, 2\]"):
-        plan(base, finetuned)
+        plan_merge(base, finetuned)
 
 
 @pytest.mark.parametrize(("config_from", "dtype"), [("base", torch.float32), ("finetuned", torch.bfloat16)])
@@ -107,7 +102,7 @@ def test_different_tokens_are_named(tmp_path):
     base, finetuned = save(tmp_path / "base", {"w": numbers(2)}), save(tmp_path / "finetuned", {"w": numbers(2)})
     tokenizer(base, ["a", "b", "c", "<reserved>"])
     tokenizer(finetuned, ["a", "b", "c", "<think>"], added=["</think>"])
-    notes = "\n".join(plan(base, finetuned).notes)
+    notes = "\n".join(plan_merge(base, finetuned).notes)
     assert "1 tokens have different names in the two tokenizers: 3 '<reserved>' and '<think>'" in notes
     assert f"1 tokens exist only in {finetuned}: 4 '</think>'" in notes
 
@@ -117,13 +112,13 @@ def test_another_vocabulary_is_refused(tmp_path):
     tokenizer(base, ["a", "b", "c"])
     tokenizer(finetuned, ["c", "a", "b"])
     with pytest.raises(UserError, match="different vocabularies .3 of 3 tokens differ"):
-        plan(base, finetuned)
+        plan_merge(base, finetuned)
 
 
 def test_different_settings_are_named(tmp_path):
     base = save(tmp_path / "base", {"w": numbers(2)}, rope_theta=1e4)
     finetuned = save(tmp_path / "finetuned", {"w": numbers(2)}, rope_theta=1e6, transformers_version="5")
-    assert plan(base, finetuned).notes[0] == "the configs differ: rope_theta 10000.0 and 1000000.0"
+    assert plan_merge(base, finetuned).notes[0] == "the configs differ: rope_theta 10000.0 and 1000000.0"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +138,7 @@ def test_checkpoints_that_cannot_be_merged_are_refused_with_the_tensor_named(tmp
     base = save(tmp_path / "base", {"w": numbers(2)}, architectures=["A"])
     finetuned = save(tmp_path / "finetuned", tensors, **{"architectures": ["A"], **config})
     with pytest.raises(UserError, match=sentence):
-        plan(base, finetuned)
+        plan_merge(base, finetuned)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
