@@ -61,13 +61,6 @@ OVERWRITE = False     # true: replace a dataset made of other answers or with ot
 # fmt: on
 
 
-def read_folders(input_dirs: Sequence[str]) -> list[Path]:
-    """The run folders. Raises UserError if there are none, or one is named twice."""
-    require(bool(input_dirs), "INPUT_DIRS names no folder")
-    require(len(set(map(Path, input_dirs))) == len(input_dirs), "INPUT_DIRS names a folder twice")
-    return [Path(folder) for folder in input_dirs]
-
-
 def read_shares(words: Sequence[str], folders: int) -> tuple[float, ...]:
     """SHARES as numbers. Raises UserError unless they are empty, or one per folder that divide the rows."""
     try:
@@ -107,7 +100,9 @@ def print_report(report: dict[str, Any], output: Path) -> None:
 
 
 def main(settings: Settings) -> int:
-    folders = read_folders(settings.input_dirs)
+    folders = [Path(folder) for folder in settings.input_dirs]
+    require(bool(folders), "INPUT_DIRS names no folder")
+    require(len(set(folders)) == len(folders), "INPUT_DIRS names a folder twice")
     rows, filters = settings.pick(RowOptions), settings.pick(FilterOptions)
     selection = settings.pick(SelectionOptions, shares=read_shares(settings.shares, len(folders)))
     dataset = settings.pick(DatasetOptions, settings=dict(settings))

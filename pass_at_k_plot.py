@@ -51,15 +51,6 @@ WORKERS = 0                           # processes that read answers; 0: one per 
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What is plotted: folders, files or patterns, each with its label and panel."""
-
-    input_dirs: tuple[str, ...]
-    labels: tuple[str, ...]
-    panels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Counting:
     """How answers are counted."""
 
@@ -70,14 +61,12 @@ class Counting:
     workers: int
 
 
-def find_inputs(inputs: Inputs) -> list[tuple[Path, str, str]]:
+def find_inputs(names: Sequence[str], labels: Sequence[str], panels: Sequence[str]) -> list[tuple[Path, str, str]]:
     """The folders and files that INPUT_DIRS names, each with its given label, or "", and panel."""
-    names = inputs.input_dirs
-    for setting, given in (("labels", inputs.labels), ("panels", inputs.panels)):
+    for setting, given in (("labels", labels), ("panels", panels)):
         require(not given or len(given) == len(names), f"{len(given)} {setting} for {len(names)} of INPUT_DIRS")
-    labels, panels = (given or ("",) * len(names) for given in (inputs.labels, inputs.panels))
     found = []
-    for name, label, panel in zip(names, labels, panels, strict=True):
+    for name, label, panel in zip(names, labels or [""] * len(names), panels or [""] * len(names), strict=True):
         paths = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
         several = len(paths) > 1 and label
         found += [(path, f"{label} {path.name}" if several else label, panel) for path in paths]
@@ -173,14 +162,6 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
         return {str(k): float(number) for k, number in zip(curve.ks, numbers, strict=True)}
 
     counts = curve.counts
-    numbers = {
-        "samples": counts.samples,
-        "correct": counts.correct,
-        "unconverted": counts.of(Outcome.NOT_CONVERTED),
-        "no_code": counts.of(Outcome.NO_CODE),
-        "cut_off": counts.cut_off,
-        "not_judged": counts.of(Outcome.NOT_JUDGED),
-    }
     return {
         "label": curve.run.label,
         "folder": str(path),
@@ -190,7 +171,12 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
         "low": by_k(curve.low),
         "high": by_k(curve.high),
         "problems": len(curve.values),
-        **{name: int(number.sum()) for name, number in numbers.items()},
+        "samples": int(counts.samples.sum()),
+        "correct": int(counts.correct.sum()),
+        "unconverted": int(counts.of(Outcome.NOT_CONVERTED).sum()),
+        "no_code": int(counts.of(Outcome.NO_CODE).sum()),
+        "cut_off": int(counts.cut_off.sum()),
+        "not_judged": int(counts.of(Outcome.NOT_JUDGED).sum()),
         "too_few_samples": list(curve.too_few),
         "left_out": counts.left_out,
     }
@@ -233,7 +219,7 @@ def main(settings: Settings) -> int:
     require(settings.status in STATUSES, f"STATUS is plus or base, not {settings.status!r}")
     unknown = set(settings.formats) - {"pdf", "png", "svg"}
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
-    inputs = find_inputs(settings.pick(Inputs))
+    inputs = find_inputs(settings.input_dirs, settings.labels, settings.panels)
     counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask))
     curves = [read_curve(*each, counting) for each in inputs]
     found, output = differences(curves), Path(settings.output)

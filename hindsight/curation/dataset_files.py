@@ -17,12 +17,13 @@ from tqdm import tqdm
 from hindsight.curation.candidates import Candidates
 from hindsight.curation.dataset_card import describe_folder, write_card
 from hindsight.curation.filters import FILTERS
-from hindsight.curation.row_files import SUFFIXES, RowFile, dataset_entry
+from hindsight.curation.row_files import SUFFIXES, WRITERS, RowWriter, dataset_entry
 from hindsight.curation.selection import OTHER_PROBLEM, OTHER_ROWS, ROW
 from hindsight.curation.training_rows import RowOptions, make_row
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
 from hindsight.files.runs import versions
+from hindsight.problem_sets.local_files import file_digest
 from hindsight.text.prompts import Prompts
 
 MAY_DIFFER = ("output_dir", "workers", "overwrite", "push_to_hub")  # settings that do not change the data
@@ -103,9 +104,10 @@ def _write_data_files(
     try:
         with _temporary(sources).open("w", encoding="utf-8") as lines:
             for split, path in by_split.items():
-                file = RowFile(_temporary(path), options.format, row_options.base)
+                file = WRITERS[options.format](_temporary(path), row_options.base)
                 rows = _write_rows(candidates, splits[split], split, file, lines, row_options)
-                files[split] = {"name": path.name, **rows, "digest": file.close()}
+                file.close()
+                files[split] = {"name": path.name, **rows, "digest": file_digest(_temporary(path))}
         require_same_data(options, files)
         for path in paths:
             _temporary(path).replace(path)
@@ -116,7 +118,7 @@ def _write_data_files(
 
 
 def _write_rows(
-    candidates: Candidates, numbers: list[int], split: str, file: RowFile, sources: TextIO, options: RowOptions
+    candidates: Candidates, numbers: list[int], split: str, file: RowWriter, sources: TextIO, options: RowOptions
 ) -> dict[str, int]:
     """Writes the rows of a split, and a line per row to the file of sources; returns what the report counts."""
     prompts = Prompts(options.prompt_file)

@@ -6,6 +6,7 @@ answers with one another, and the mask, are in `candidates`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ class AnswerFilter:
         if options.contamination and (options.test_problems or options.benchmarks):
             texts = read_benchmarks(options.test_problems, options.test_split, options.benchmarks)
             self.benchmarks = BenchmarkTexts(texts, options.ngram)
-        self._nearest: tuple[str, tuple[float, str]] = ("", (0.0, ""))
+            self._nearest = lru_cache(1)(self.benchmarks.nearest)  # answers come problem by problem
 
     def __call__(self, record: Mapping[str, Any], path: Path) -> Passed | LeftOut:
         """Raises BrokenFile for an answer that cannot become a row, UserError as `refuse_other_prompts` does."""
@@ -108,9 +109,10 @@ class AnswerFilter:
             return LeftOut(CUT_OFF)
         if self.options.drop_empty_thought and not sections[0]:
             return LeftOut(EMPTY_THOUGHT)
-        similar = self._nearest_benchmark(record["metadata"]["question"])
-        if self.benchmarks and similar[0] >= self.options.contamination:
-            return LeftOut(CONTAMINATED, similar)
+        if self.benchmarks:
+            similar = self._nearest(record["metadata"]["question"])
+            if similar[0] >= self.options.contamination:
+                return LeftOut(CONTAMINATED, similar)
         length = self.count_tokens(row) if self.count_tokens else len(answer)
         if self.count_tokens and length > self.options.cutoff_len:
             return LeftOut(TOO_LONG)
@@ -123,12 +125,6 @@ class AnswerFilter:
         text = xxhash.xxh3_64_intdigest(" ".join(answer.split()).encode())
         minhash = signature(answer) if self.options.near_duplicates else None
         return Passed(problem_hash(record["metadata"]), text, length, other_prompts, minhash)
-
-    def _nearest_benchmark(self, question: str) -> tuple[float, str]:
-        """The most similar test problem. Answers come problem by problem, so the last problem's result is kept."""
-        if self.benchmarks and self._nearest[0] != question:
-            self._nearest = question, self.benchmarks.nearest(question)
-        return self._nearest[1]
 
 
 def _verdict_filter(record: Mapping[str, Any], path: Path) -> str:

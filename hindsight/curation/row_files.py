@@ -10,43 +10,23 @@ chat: in sharegpt its system message is empty, in the others it is TRL's {"promp
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from hindsight.curation.training_rows import TrainingRow
 from hindsight.errors import UserError
-from hindsight.problem_sets.local_files import file_digest
 
 SUFFIXES = {"sharegpt": ".json", "jsonl": ".jsonl", "parquet": ".parquet"}
 BATCH = 1000  # rows written to a Parquet file at once
 
 
 class RowWriter(Protocol):
-    """Writes rows to a file in one format."""
+    """Writes rows to a new file in one format."""
 
-    def add(self, row: TrainingRow) -> None:
-        """Adds a row."""
-
-    def close(self) -> None:
-        """Completes the file."""
-
-
-class RowFile:
-    """A new file of rows in one of the formats of SUFFIXES."""
-
-    def __init__(self, path: Path, form: str, base: bool):
-        self._path = path
-        writers = {"sharegpt": _ShareGptWriter, "jsonl": _JsonLinesWriter, "parquet": _ParquetWriter}
-        self._writer: RowWriter = writers[form](path, base)
-
-    def add(self, row: TrainingRow) -> None:
-        """Adds a row."""
-        self._writer.add(row)
-
-    def close(self) -> str:
-        """Completes the file and returns its digest."""
-        self._writer.close()
-        return file_digest(self._path)
+    def __init__(self, path: Path, base: bool): ...
+    def add(self, row: TrainingRow) -> None: ...
+    def close(self) -> None: ...
 
 
 class _JsonLinesWriter:
@@ -80,12 +60,12 @@ class _ParquetWriter:
         import pyarrow
         import pyarrow.parquet
 
-        self._arrow, self._base, self._rows = pyarrow, base, []
+        self._base, self._rows = base, []
         text = pyarrow.string()
         message = pyarrow.struct([("role", text), ("content", text)])
         fields = [("prompt", text), ("completion", text)] if base else [("messages", pyarrow.list_(message))]
-        self._schema = pyarrow.schema(fields)
-        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+        self._writer = pyarrow.parquet.ParquetWriter(path, pyarrow.schema(fields))
+        self._table = partial(pyarrow.Table.from_pylist, schema=self._writer.schema)
 
     def add(self, row: TrainingRow) -> None:
         self._rows.append(_columns(row, self._base))
@@ -97,8 +77,15 @@ class _ParquetWriter:
         self._writer.close()
 
     def _write(self) -> None:
-        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._writer.write_table(self._table(self._rows))
         self._rows = []
+
+
+WRITERS: dict[str, type[RowWriter]] = {
+    "sharegpt": _ShareGptWriter,
+    "jsonl": _JsonLinesWriter,
+    "parquet": _ParquetWriter,
+}
 
 
 def _columns(row: TrainingRow, base: bool) -> dict[str, Any]:
