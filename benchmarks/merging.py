@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = 2000
 ROUNDS = 3
-SHARD = 500e6
+SHARD = 500_000_000
 ALPHA, SWEEP = 0.7, (0.3, 0.5, 0.7, 0.9)
 SHAPE = {"vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 12,
          "num_attention_heads": 32, "num_key_value_heads": 8, "tie_word_embeddings": True}  # fmt: skip
@@ -32,61 +32,21 @@ SMALL = {"vocab_size": 8192, "hidden_size": 512, "intermediate_size": 2048, "num
          "num_attention_heads": 8, "num_key_value_heads": 8, "tie_word_embeddings": True}  # fmt: skip
 
 
-def shapes(config: dict) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a Llama whose head is tied to its embedding."""
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    keys = hidden // config["num_attention_heads"] * config["num_key_value_heads"]
-    found = {"model.embed_tokens.weight": (config["vocab_size"], hidden)}
-    for layer in range(config["num_hidden_layers"]):
-        of_layer = {
-            "self_attn.q_proj": (hidden, hidden),
-            "self_attn.k_proj": (keys, hidden),
-            "self_attn.v_proj": (keys, hidden),
-            "self_attn.o_proj": (hidden, hidden),
-            "mlp.gate_proj": (inner, hidden),
-            "mlp.up_proj": (inner, hidden),
-            "mlp.down_proj": (hidden, inner),
-            "input_layernorm": (hidden,),
-            "post_attention_layernorm": (hidden,),
-        }
-        found |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in of_layer.items()}
-    return found | {"model.norm.weight": (hidden,)}
-
-
 def make_pair(folder: Path, config: dict) -> None:
-    """Writes a base checkpoint of normally distributed weights, and a fine-tuned one that differs from it by 4 %.
+    """Writes a base checkpoint with its weights drawn at random, and a fine-tuned one that differs from it by 4 %.
 
     Runs in a separate process: a child starts as a copy of its parent, so this memory would count as the programs'.
     """
     import torch
-    from transformers import LlamaConfig
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    from hindsight.merging.safetensors_files import header_bytes
-
-    folders = folder / "base", folder / "finetuned"
-    shards: list[dict[str, tuple[int, ...]]] = [{}]
-    for name, shape in shapes(config).items():
-        if sum(2 * torch.Size(each).numel() for each in shards[-1].values()) > SHARD * 0.9:
-            shards.append({})
-        shards[-1][name] = shape
-    for target in folders:
-        target.mkdir()
-        LlamaConfig(**config, architectures=["LlamaForCausalLM"], dtype="bfloat16").save_pretrained(target)
-    weight_map = {}
-    for number, shard in enumerate(shards, 1):
-        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
-        header, _ = header_bytes({name: (torch.bfloat16, shape) for name, shape in shard.items()})
-        with (folders[0] / file).open("wb") as base, (folders[1] / file).open("wb") as finetuned:
-            base.write(header)
-            finetuned.write(header)
-            for shape in shard.values():
-                before = torch.randn(shape) * 0.02
-                after = before + torch.randn(shape) * 0.0008
-                base.write(before.bfloat16().view(torch.uint8).numpy().data)
-                finetuned.write(after.bfloat16().view(torch.uint8).numpy().data)
-        weight_map |= dict.fromkeys(shard, file)
-    for target in folders:
-        (target / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    torch.set_default_dtype(torch.bfloat16)
+    model = LlamaForCausalLM(LlamaConfig(**config))
+    model.save_pretrained(folder / "base", max_shard_size=SHARD)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights += 0.0008 * torch.randn_like(weights)
+    model.save_pretrained(folder / "finetuned", max_shard_size=SHARD)
 
 
 def run(*command: object) -> tuple[float, float]:

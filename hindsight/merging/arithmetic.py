@@ -1,16 +1,12 @@
 """Merging two tensors: how far apart they are, the two weights, the weighted sum.
 
-LERP is the line `merged = (1 - alpha) * base + alpha * finetuned`: alpha 0 is the base, 1 the fine-tuned model
-(Veselovsky et al., "Hindsight Merging", UAI 2025). SLERP is the arc between the two, with each tensor taken as one
-long vector (Shoemake 1985, "Animating Rotation with Quaternion Curves"). Both are weighted sums,
-
-    merged = w0 * base + w1 * finetuned
-
-computed in float32 (float64 if an input is float64). Each product and the sum are rounded to nearest even, and the
-result is rounded to the output's dtype. A product is never fused with the sum. LERP therefore gives the same bits on
-every machine, and both methods give the same bits with any number of threads and any sharding. (mergekit's `linear`
-uses a fused multiply-add on processors that have one: after rounding to bfloat16 about 5 numbers in 100,000 differ in
-the last bit, and no others.) Tensors are processed in blocks whose float32 copies fit in the processor's cache.
+LERP is the line `merged = (1 - alpha) * base + alpha * finetuned` (Veselovsky et al., "Hindsight Merging", UAI 2025).
+SLERP is the arc between the two, with each tensor taken as one long vector (Shoemake 1985, "Animating Rotation with
+Quaternion Curves"). Both are weighted sums `w0 * base + w1 * finetuned`, computed in float32 (float64 if an input is
+float64). Each product and the sum are rounded to nearest even, never fused, and the result is rounded to the output's
+dtype. LERP therefore gives the same bits on every machine, and both methods do with any threads and any sharding.
+(mergekit's `linear` fuses on processors that can: in bfloat16 about 5 numbers in 100,000 differ in the last bit.)
+Tensors are processed in blocks whose float32 copies fit in the processor's cache.
 """
 
 import itertools
@@ -35,8 +31,7 @@ class Comparison:
     """Distance, angle and norms of two tensors of one shape, from three float64 sums over their elements.
 
     With d = finetuned - base, `base_square` is the sum of base², `cross` of base * d, `square` of d². All other figures
-    follow from these without cancellation, even for nearly equal tensors, for which the usual formula of the cosine
-    loses all digits of the angle.
+    follow without cancellation, even for nearly equal tensors, where the usual formula of the cosine loses all digits.
     """
 
     base_square: float
@@ -86,11 +81,10 @@ class Comparison:
 
     @property
     def has_arc(self) -> bool:
-        """Whether SLERP's weights are defined, and accurate to float32's digits.
+        """Whether SLERP's weights are defined, and accurate to float32's digits; otherwise SLERP takes the line.
 
-        SLERP takes the line if a tensor is zero, if both have the same direction (the arc's limit is the line), or if
-        they have opposite directions (no arc is the shortest). Small angles need no such exception:
-        sin(alpha t) / sin(t) keeps its digits down to the smallest t.
+        There is no arc if a tensor is zero or both have the same or opposite directions. Small angles need no
+        exception: sin(alpha t) / sin(t) keeps its digits down to the smallest t.
         """
         angle = self.angle
         return angle > 0 and (angle < 1 or math.sin(angle) > SMALLEST_SINE)

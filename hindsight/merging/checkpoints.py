@@ -1,7 +1,4 @@
-"""Checkpoint folders: their tensors, config and vocabulary, where to find them, and the digest of their weights.
-
-A checkpoint is one `model.safetensors`, or several files listed in `model.safetensors.index.json`.
-"""
+"""Checkpoint folders: their tensors, config and vocabulary, where to find them, and the digest of their weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -84,10 +81,9 @@ def resolve_checkpoint(name: str, cache: str | None = None) -> Path:
 
 
 def checkpoint_digest(checkpoint: Checkpoint, known: Mapping[str, str] = MappingProxyType({})) -> str:
-    """A digest of a checkpoint's weights that does not depend on the sharding.
+    """The SHA-256 of the sorted lines `name dtype [shape] SHA-256`, one per tensor, whatever the sharding.
 
-    It is the SHA-256 of the sorted lines `name dtype [shape] SHA-256`, one per tensor. `known` has the SHA-256 of
-    tensors that need not be read.
+    `known` has the SHA-256 of tensors that need not be read.
     """
     with TensorReader() as reader:
         lines = sorted(

@@ -21,8 +21,8 @@ PairMerge = Callable[[TensorPair, torch.Tensor], torch.Tensor]
 def pair_merging(alpha: float, method: str = "lerp") -> Iterator[PairMerge]:
     """Yields a function that merges pairs at one alpha, by several threads.
 
-    The function takes a pair and the fine-tuned model's tensor, on any device, and returns the merged tensor on the
-    CPU. It reads the base model's tensor from its file, and raises UserError if the two cannot be merged.
+    The function takes a pair and the fine-tuned model's tensor, on any device, reads the base's from its file, and
+    returns the merged tensor on the CPU. It raises UserError if the two cannot be merged.
     """
     threads = min(THREADS, len(os.sched_getaffinity(0)))
     with (

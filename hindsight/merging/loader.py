@@ -4,9 +4,8 @@
         --model-loader-extra-config '{"base": "BASE", "alpha": 0.7, "method": "lerp"}'
 
 vLLM finds this module by the entry point `vllm.general_plugins` of the installed package (`pip install -e .`). vLLM's
-own loader reads the fine-tuned model and hands each tensor to the layers, which shard and cast it. Before that, the
-tensor is merged by the same code as in a merged checkpoint, so the weights have the same bits. Every worker of a
-tensor-parallel server reads both checkpoints.
+own loader reads the fine-tuned model; before the layers shard and cast a tensor, it is merged, with the same bits as in
+a merged checkpoint. Every worker of a tensor-parallel server reads both checkpoints.
 """
 
 import copy

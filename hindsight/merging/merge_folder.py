@@ -34,7 +34,7 @@ class Shard:
 
     @property
     def size(self) -> int:
-        """The size of its tensors in bytes."""
+        """Of its tensors, in bytes."""
         return sum(pair.leading.size for pair in self.pairs)
 
     @property
@@ -67,7 +67,6 @@ class MergeFolder:
 
     @property
     def partial(self) -> Path:
-        """The folder in which the merge is made."""
         return self.path.with_name(f".{self.path.name}.partial")
 
     @cached_property
@@ -122,7 +121,6 @@ class MergeFolder:
             yield
 
     def has(self, shard: Shard) -> bool:
-        """Whether the shard is complete."""
         return (self.partial / shard.reports_file).exists() and (self.partial / shard.file).exists()
 
     def being_written(self, shard: Shard) -> Path:

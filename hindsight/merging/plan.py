@@ -1,8 +1,8 @@
 """Which tensors of two checkpoints are merged with each other, and which checkpoints cannot be merged.
 
-The merged model gets the config and tokenizer of the *leading* model, which is the fine-tuned one by default. It also
-gets the leading model's dtypes and vocabulary length. Differences that are common between a model and its fine-tune are
-resolved here, each reported by a sentence in `notes`. All other differences raise UserError, which names the tensor.
+The merged model gets config, tokenizer, dtypes and vocabulary length of the *leading* model, by default the fine-tuned
+one. Differences that are common between a model and its fine-tune are resolved here, each reported by a sentence in
+`notes`. All other differences raise UserError, which names the tensor.
 """
 
 from collections.abc import Sequence

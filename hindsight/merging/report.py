@@ -1,7 +1,6 @@
-"""Reports about merges: the distance between a fine-tuned model and its base, tensor by tensor, and model cards.
+"""Reports about merges, beside the merged checkpoints, and the model card (`README.md`) of each checkpoint.
 
-`merge_report.json` and `merge_report.png` are written beside the merged checkpoints and help to choose an alpha. Each
-checkpoint has a `README.md`, its model card.
+`merge_report.json` and `merge_report.png` have the distance between a fine-tuned model and its base, tensor by tensor.
 """
 
 import math

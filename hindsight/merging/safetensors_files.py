@@ -48,7 +48,6 @@ class StoredTensor:
 
     @property
     def size(self) -> int:
-        """The size in bytes."""
         return self.elements * self.dtype.itemsize
 
 
@@ -93,7 +92,7 @@ def _parse_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def header_bytes(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[bytes, dict[str, int]]:
+def _header_bytes(tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]) -> tuple[bytes, dict[str, int]]:
     """The first bytes of a safetensors file with these tensors, and the offset of each tensor in the file."""
     places: dict[str, int] = {}
     entries: dict[str, dict[str, Any]] = {"__metadata__": {"format": "pt"}}
@@ -132,7 +131,6 @@ class TensorReader:
             done += count
 
     def read_whole(self, tensor: StoredTensor) -> torch.Tensor:
-        """The tensor in memory."""
         if not tensor.size:
             return torch.empty(tensor.shape, dtype=tensor.dtype)
         content = bytearray(tensor.size)
@@ -140,7 +138,7 @@ class TensorReader:
         return torch.frombuffer(content, dtype=tensor.dtype).reshape(tensor.shape)
 
     def digest(self, tensor: StoredTensor) -> str:
-        """The SHA-256 of the tensor's bytes."""
+        """SHA-256."""
         sha = hashlib.sha256()
         for offset in range(0, tensor.size, CHUNK):
             content = memoryview(bytearray(min(CHUNK, tensor.size - offset)))
@@ -153,7 +151,7 @@ class TensorWriter:
     """Writes a safetensors file: its header at once, then any bytes of any tensor, in any order."""
 
     def __init__(self, path: Path, tensors: Mapping[str, tuple[torch.dtype, tuple[int, ...]]]):
-        header, self._places = header_bytes(tensors)
+        header, self._places = _header_bytes(tensors)
         self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         self._write_all(header, 0)
