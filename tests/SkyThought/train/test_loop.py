@@ -36,25 +36,27 @@ SMALL = {
 
 
 def calls():
-    """Each line that calls one of our scripts, with the script; `answer` hands its flags on to `lab.pipeline`."""
+    """Each line that calls one of our scripts, with the script; `answer` passes its flags on to `lab.pipeline`."""
     for line in SOURCE.splitlines():
-        script = re.search(r"\b([a-z_]+\.py)\b|-m ([a-z_.]+)\b", line.split("#")[0])
+        line = re.split(r"(?:^|\s)#", line)[0]
+        script = re.search(r"\b([a-z_]+\.py)\b|-m ([a-z_.]+)\b", line)
         if script and "--" in line:
             yield script[1] or f"{script[2].replace('.', '/')}.py", line
-        elif line.strip().startswith("answer "):
+        elif line.strip().startswith(("answer ", "ON_TEST=")):
             yield "lab/pipeline.py", line
 
 
 @pytest.mark.parametrize(("script", "line"), list(calls()))
 def test_every_flag_in_the_loop_exists(script, line):
     known = {f"--{name.lower()}" for name in constant_comments((ROOT / script).read_text())}
-    assert set(re.findall(r"--[a-z_]+", line.split("#")[0])) <= known
+    assert set(re.findall(r"--[a-z_]+", line)) <= known
 
 
-def test_the_loop_is_valid_bash_and_calls_every_step():
+def test_the_scripts_are_valid_bash_and_the_loop_calls_every_step():
     steps = {"lab/world/make_problems.py", "merge_models.py", "lab/pipeline.py", "convert_to_data.py"}
     assert {script for script, _ in calls()} == {*steps, "pass_at_k_plot.py"}
-    subprocess.run(["bash", "-n", LOOP], check=True)
+    for script in LOOP.parent.glob("*.sh"):
+        subprocess.run(["bash", "-n", script], check=True)
 
 
 def test_a_missing_problem_file_ends_the_loop_before_a_server_starts(tmp_path):
@@ -62,6 +64,70 @@ def test_a_missing_problem_file_ends_the_loop_before_a_server_starts(tmp_path):
     result = subprocess.run(["bash", LOOP], env={**os.environ, **settings}, capture_output=True, text=True)
     assert result.returncode != 0 and "there is no problem file" in result.stderr
     assert not list(tmp_path.rglob("server.log"))
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """A stand-in for LLaMA-Factory that writes down its arguments, and writes what training and export leave."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    cli = folder / "llamafactory-cli"
+    cli.write_text(
+        f"""#!/usr/bin/env bash
+echo "$@" >> {tmp_path}/calls
+for word in "$@"; do case $word in
+    output_dir=*) mkdir -p "${{word#*=}}"; touch "${{word#*=}}/train_results.json" ;;
+    export_dir=*) mkdir -p "${{word#*=}}" ;;
+esac; done
+"""
+    )
+    (folder / "python").write_text(f'#!/usr/bin/env bash\necho check "${{@:2}}" >> {tmp_path}/calls\n')
+    for script in folder.iterdir():
+        script.chmod(0o755)
+    return cli
+
+
+def finetune(trainer, *words, **settings):
+    environment = {**os.environ, "LLAMAFACTORY": str(trainer), **settings}
+    subprocess.run(["bash", LOOP.with_name("finetune.sh"), *words], env=environment, check=True, capture_output=True)
+    calls = trainer.parents[1] / "calls"
+    lines = calls.read_text().splitlines() if calls.exists() else []
+    calls.unlink(missing_ok=True)
+    return lines
+
+
+def test_finetuning_checks_the_dataset_first_and_passes_settings_on(trainer):
+    assert finetune(trainer, "a.yaml", "max_steps=3") == ["check a.yaml max_steps=3", "train a.yaml max_steps=3"]
+
+
+def test_a_finished_training_is_not_repeated_and_half_written_weights_go(trainer, tmp_path):
+    output = tmp_path / "finetuned"
+    output.mkdir()
+    (output / "model.safetensors").write_text("half")
+    words = ("a.yaml", f"output_dir={output}")
+    assert finetune(trainer, "a.yaml", OUTPUT=str(output)) == [
+        f"{step} {' '.join(words)}" for step in ("check", "train")
+    ]
+    assert not list(output.glob("*.safetensors"))
+    assert finetune(trainer, "a.yaml", OUTPUT=str(output)) == []
+
+
+def test_weights_stay_when_the_training_saved_on_the_way(trainer, tmp_path):
+    weights = tmp_path / "finetuned" / "model.safetensors"
+    (tmp_path / "finetuned" / "checkpoint-2").mkdir(parents=True)
+    weights.write_text("whole")
+    finetune(trainer, "a.yaml", OUTPUT=str(weights.parent))
+    assert weights.exists()
+
+
+def test_an_adapter_becomes_a_whole_checkpoint(trainer, tmp_path):
+    calls = finetune(trainer, "a.yaml", "model_name_or_path=b", OUTPUT=f"{tmp_path}/whole", EXPORT="export.yaml")
+    adapter, part = tmp_path / "adapter", tmp_path / "whole.part"
+    assert calls[1:] == [
+        f"train a.yaml model_name_or_path=b output_dir={adapter}",
+        f"export export.yaml model_name_or_path=b adapter_name_or_path={adapter} export_dir={part}",
+    ]
+    assert (tmp_path / "whole").is_dir()
 
 
 @pytest.fixture(scope="module")
