@@ -34,7 +34,7 @@ from hindsight.errors import UserError, require
 from hindsight.files.answer_files import existing_samples, require_existing_samples, sample_keys
 from hindsight.files.runs import open_step, read_run
 from hindsight.servers.budgets import Bill, Prices, RateLimiter, read_budget
-from hindsight.servers.client import only_model, require_model
+from hindsight.servers.client import served_model
 from hindsight.servers.job_queue import Failures
 from hindsight.settings import Settings, run_script
 
@@ -118,14 +118,12 @@ def find_model(choice: ModelChoice) -> tuple[str, str]:
     url = choice.llm_url or os.environ.get("OPENAI_BASE_URL", "")
     key = bool(url or os.environ.get("OPENAI_API_KEY"))
     require(key, f"{choice.llm_model} needs OPENAI_API_KEY, or a server by --llm_url or OPENAI_BASE_URL")
-    model = choice.llm_model or asyncio.run(only_model(url))
-    asyncio.run(require_model(url, model))
-    return model, url
+    return asyncio.run(served_model(url, choice.llm_model)), url
 
 
 def require_one_input(files: AnswerFiles) -> None:
     """Raises UserError if the output folder holds conversions of another input folder."""
-    step = (read_run(files.output) or {"steps": {}})["steps"].get(Path(__file__).name)
+    step = read_run(files.output)["steps"].get(Path(__file__).name)
     if step is None or not existing_samples(files.output, "converted"):
         return
     earlier = Path(step["settings"]["input_dir"])

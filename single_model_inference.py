@@ -7,19 +7,16 @@ run.json. A sample that has a file is not sampled again, so a killed run resumes
 """
 
 import asyncio
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.files.records import write_json
 from hindsight.files.runs import open_run
-from hindsight.problem_sets.selection import describe
-from hindsight.sampling.loop import SamplingLoop
+from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
-from hindsight.servers.checks import PromptedModel, check_models, example_prompts
+from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.requests import ask_model, usage
 from hindsight.settings import Settings, run_script
@@ -163,29 +160,18 @@ async def _main(settings: Settings) -> int:
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     answer = partial(answer_with_base if role == "base" else answer_with_instruct, prompts=prompts, sampling=sampling)
 
-    choice = settings.pick(ProblemChoice)
-    problems = choice.select()
-    missing = MissingSamples(folder, choice.of_shard(problems), settings.pick(SampleCount))
+    missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
     print(missing)
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
         models = [PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat)]
-        loop = SamplingLoop(missing, [(server,) for server in servers], settings.concurrency)
-        findings: list[str] = []
-        if missing or settings.dry_run:
-            checked = await check_models(models, missing.problems, settings.max_tokens, settings.wait_for_server)
-            findings = checked.sentences
-            print(*findings, missing.estimate(settings.max_tokens, checked.prompt_tokens), sep="\n")
+        loop = SamplingLoop(missing, models, [(server,) for server in servers], settings.pick(RunLimits))
+        async for sentence in loop.check():
+            print(sentence)
         if settings.dry_run:
-            async for text in example_prompts(models, missing.problems):
-                print(text)
             return 0
         may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]
-        facts = {"models": [model], "problems": describe(problems), "checked": findings}
-        entry = open_run(folder, Path(__file__).name, settings, may_differ, **facts)
-        async with aclosing(loop.answers(answer)) as answers:
-            async for sample, record in answers:
-                write_json(sample.path(folder), record)
-    entry.close(**loop.counts())
+        entry = open_run(folder, Path(__file__).name, settings, may_differ, **loop.facts())
+        await loop.write_answers(answer, entry)
     print(*loop.report(), sep="\n")
     return 1 if loop.still_missing else 0
 

@@ -10,21 +10,18 @@ single_model_inference.py, and in `segments` which model wrote which part.
 import asyncio
 import random
 from collections import OrderedDict
-from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.files.records import write_json
 from hindsight.files.runs import open_run
 from hindsight.problem_sets.problems import Problem
-from hindsight.problem_sets.selection import describe
-from hindsight.sampling.loop import SamplingLoop
+from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount, sample_seed
 from hindsight.sampling.turns import AnswerLimits, TurnModel, TurnsAnswer, parse_turn_length, write_in_turns
 from hindsight.sampling.vocabulary import SharedVocabulary, find_shared_vocabulary
-from hindsight.servers.checks import PromptedModel, check_models, example_prompts
+from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer, ServerAway, TryAgain, open_servers
 from hindsight.servers.requests import detokenize, tokenize, tokenize_open
 from hindsight.settings import Settings, run_script
@@ -118,11 +115,12 @@ class Switching:
         order = self.order(sample)
         answer = self._unfinished.pop(sample.name, None)
         answer = answer or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
-        models = {"instruct": self.turn_model("instruct", instruct), "base": self.turn_model("base", base)}
+        servers = {"instruct": instruct, "base": base}
+        options = {role: (self.turn_lengths[role], each.temperature, each.top_p) for role, each in self.roles.items()}
         try:
             await write_in_turns(
                 answer,
-                [models[role] for role in order],
+                [TurnModel(role, servers[role], *options[role]) for role in order],
                 self.vocabulary,
                 self.limits,
                 seed_of_turn=lambda turn: sample_seed(sample.seed, sample.problem["question_id"], turn),
@@ -131,20 +129,17 @@ class Switching:
             self._unfinished[sample.name] = answer
             raise
         opening = self.prompts.thought_opening(sample.problem)
+        for segment in answer.segments:  # their offsets count from the start of `generated_text`
+            segment |= {edge: segment[edge] + len(opening) for edge in ("start", "end")}
         return sample.record(
             prompt={"instruct": self.prompts.chat(sample.problem), "base": self.prompts.transcript(sample.problem)},
             generated_text=opening + answer.text,
-            segments=[shift(segment, len(opening)) for segment in answer.segments],
+            segments=answer.segments,
             generation_config=self.generation_config(sample, order),
             finish_reason=answer.finish_reason,
             usage={"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens},
             **({"token_ids": answer.ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
         )
-
-    def turn_model(self, role: str, server: ModelServer) -> TurnModel:
-        """One of the two models on one of its servers."""
-        options = self.roles[role]
-        return TurnModel(role, server, self.turn_lengths[role], options.temperature, options.top_p)
 
     def order(self, sample: Sample) -> tuple[str, str]:
         """The role of the first turn, and the role of the second."""
@@ -187,11 +182,6 @@ class Switching:
         }
 
 
-def shift(segment: dict[str, Any], by: int) -> dict[str, Any]:
-    """A segment whose offsets count from the start of `generated_text`, the opening included."""
-    return {**segment, "start": segment["start"] + by, "end": segment["end"] + by}
-
-
 def pair_servers(instruct: list[ModelServer], base: list[ModelServer]) -> list[tuple[ModelServer, ModelServer]]:
     """A pair for each server of the model that has more; the other model's servers are used in turn."""
     pairs = max(len(instruct), len(base))
@@ -214,9 +204,8 @@ async def _main(settings: Settings) -> int:
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
     switching = Switching(roles, limits, settings.first, prompts)
 
-    choice, folder = settings.pick(ProblemChoice), Path(settings.output_dir)
-    problems = choice.select()
-    missing = MissingSamples(folder, choice.of_shard(problems), settings.pick(SampleCount))
+    folder = Path(settings.output_dir)
+    missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
     print(missing)
     patience = settings.server_deadline, settings.request_timeout
     async with (
@@ -224,23 +213,14 @@ async def _main(settings: Settings) -> int:
         open_servers(settings.base_model_urls, settings.base_model, *patience) as base,
     ):
         models = [PromptedModel("instruct", instruct, prompts.chat), PromptedModel("base", base, prompts.transcript)]
-        loop = SamplingLoop(missing, pair_servers(instruct, base), settings.concurrency)
-        findings: list[str] = []
-        if missing or settings.dry_run:
-            checked = await check_models(models, missing.problems, limits.total_tokens, settings.wait_for_server)
-            joining = await switching.find_vocabulary(instruct[0], base[0], missing.problems[0])
-            findings = [*checked.sentences, joining]
-            print(*findings, missing.estimate(limits.total_tokens, checked.prompt_tokens), sep="\n")
+        run_limits = settings.pick(RunLimits, max_tokens=settings.total_new_tokens)
+        loop = SamplingLoop(missing, models, pair_servers(instruct, base), run_limits)
+        async for sentence in loop.check(lambda: switching.find_vocabulary(instruct[0], base[0], missing.problems[0])):
+            print(sentence)
         if settings.dry_run:
-            async for text in example_prompts(models, missing.problems):
-                print(text)
             return 0
-        facts = {"models": [each.model for each in models], "problems": describe(problems), "checked": findings}
-        entry = open_run(folder, Path(__file__).name, settings, MAY_DIFFER, **facts)
-        async with aclosing(loop.answers(switching.answer)) as answers:
-            async for sample, record in answers:
-                write_json(sample.path(folder), record)
-    entry.close(**loop.counts())
+        entry = open_run(folder, Path(__file__).name, settings, MAY_DIFFER, **loop.facts())
+        await loop.write_answers(switching.answer, entry)
     print(*loop.report(), sep="\n")
     return 1 if loop.still_missing else 0
 

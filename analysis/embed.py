@@ -33,7 +33,7 @@ from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files
 from hindsight.files.runs import open_step
 from hindsight.servers.budgets import Bill, Prices, read_budget
-from hindsight.servers.client import ItemFailed, only_model, require_model
+from hindsight.servers.client import ItemFailed, served_model
 from hindsight.servers.job_queue import Failures
 from hindsight.settings import Settings, run_script
 
@@ -107,7 +107,7 @@ def choose_model(options: ModelOptions) -> tuple[ModelOptions, str]:
     key, url, name = os.environ.get("OPENAI_API_KEY"), options.embedding_url, options.embedding_model
     why = "from EMBEDDING_MODEL"
     if not name and url:
-        name, why = asyncio.run(only_model(url)), "its only model"
+        name, why = asyncio.run(served_model(url)), "its only model"
     elif not name and key:
         name, why = OPENAI_MODEL, f"as OPENAI_API_KEY is set (free, on this machine: --embedding_model {MINILM})"
     elif not name:
@@ -117,7 +117,7 @@ def choose_model(options: ModelOptions) -> tuple[ModelOptions, str]:
     if url or name.startswith(OPENAI_PREFIX):
         url = url or os.environ.get("OPENAI_BASE_URL") or (OPENAI_URL if key else "")
         require(bool(url), f"{name} needs OPENAI_API_KEY, or a server by --embedding_url or OPENAI_BASE_URL")
-        asyncio.run(require_model(url, name))
+        asyncio.run(served_model(url, name))
     price = options.price or OPENAI_PRICES.get(name, 0.0)
     return ModelOptions(name, url, price, options.budget, options.server_deadline), why
 

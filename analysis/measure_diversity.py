@@ -98,7 +98,7 @@ def require_one_embedding_model(runs: Sequence[LabelledRun]) -> None:
     """Raises UserError when runs were embedded by different models, by their run.json."""
     models = {}
     for run in runs:
-        step = (read_run(run.folder) or {"steps": {}})["steps"].get("embed.py")
+        step = read_run(run.folder)["steps"].get("embed.py")
         if run.vectors and step:
             models.setdefault(step["settings"]["embedding_model"], run.label)
     names = ", ".join(f"{label} by {model}" for model, label in models.items())

@@ -83,7 +83,7 @@ def find_runs(folders: tuple[str, ...], most: int) -> list[RunFolder]:
 
 def model_of(folder: Path) -> str:
     """The alpha of the merged model that wrote a run, else the names of its models, from its run.json."""
-    run = read_run(folder) or {}
+    run = read_run(folder)
     merged = run.get("settings", {}).get("merged_from")
     return f"alpha {merged[2]}" if merged and len(merged) == 3 else " and ".join(run.get("models") or [])
 

@@ -62,22 +62,9 @@ class Settings(Mapping[str, Any]):
         return self._values[name]
 
     def pick(self, options: type[Options], **more: Any) -> Options:
-        """A dataclass of options: each field comes from `more`, or from the setting of the same name.
-
-        Raises AttributeError for a field without setting or default: a mistake in the script.
-        """
+        """A dataclass of options: each field comes from `more`, or from the setting of the same name."""
         fields = [field for field in dataclasses.fields(options) if field.init]  # type: ignore[arg-type]
         values = {field.name: self._values[field.name] for field in fields if field.name in self._values}
-        without = [
-            field.name
-            for field in fields
-            if field.name not in values
-            and field.name not in more
-            and field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-        ]
-        if without:
-            raise AttributeError(f"{options.__name__} needs {', '.join(without)}, which this script has no setting for")
         return options(**{**values, **more})
 
     def __iter__(self) -> Iterator[str]:

@@ -16,9 +16,9 @@ JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which count a progra
 
 def describe_folder(folder: Path) -> dict[str, Any]:
     """What run.json records about a run folder: script, models, alpha, problems, judge's rules, and its digest."""
-    run = read_run(folder)
-    if run is None:
+    if not (folder / RUN_FILE).exists():
         return {"folder": str(folder)}
+    run = read_run(folder)
     settings, judged = run.get("settings", {}), run["steps"].get("check_converted_samples.py") or {}
     problems = {key: value for key, value in run.get("problems", {}).items() if key not in ("count", "question_ids")}
     facts = {

@@ -32,7 +32,7 @@ def refuse_other_prompts(folder: Path, prompt_file: str) -> None:
     here reproduces their prompts.
     """
     run = read_run(folder)
-    if run is None or run["script"] is None:
+    if run["script"] is None:
         return
     settings = run.get("settings", {})
     file, with_system = settings.get("prompt_file") or "", settings.get("system_prompt", True)

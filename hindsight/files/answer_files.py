@@ -9,48 +9,39 @@ runs/lab/instruct/
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from hindsight.errors import UserError
+from hindsight.errors import require
 
-_KINDS = {
-    "sample": re.compile(r"question_(\d+)_sample_(\d+)\.json"),
-    "converted": re.compile(r"converted_question_(\d+)_sample_(\d+)\.json"),
-    "embedded": re.compile(r"converted_question_(\d+)_sample_(\d+)_with_embeddings\.json"),
+_NAMES = {
+    "sample": "question_{}_sample_{}.json",
+    "converted": "converted_question_{}_sample_{}.json",
+    "embedded": "converted_question_{}_sample_{}_with_embeddings.json",
 }
+_PATTERNS = {kind: re.compile(re.escape(name).replace(r"\{\}", r"(\d+)")) for kind, name in _NAMES.items()}
+_MADE_BY = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
 
 
-def sample_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """The file of a raw answer."""
-    return folder / f"question_{question_id}_sample_{sample_index}.json"
+def _path(kind: str, folder: Path, question_id: int, sample_index: int) -> Path:
+    return folder / _NAMES[kind].format(question_id, sample_index)
 
 
-def converted_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """The file of a converted answer."""
-    return folder / f"converted_question_{question_id}_sample_{sample_index}.json"
-
-
-def embedded_path(folder: Path, question_id: int, sample_index: int) -> Path:
-    """The file of a converted answer with its embeddings."""
-    return folder / f"converted_question_{question_id}_sample_{sample_index}_with_embeddings.json"
+# The file of an answer, by (folder, question_id, sample_index): raw, converted, and converted with its embeddings.
+sample_path, converted_path, embedded_path = (partial(_path, kind) for kind in _NAMES)
 
 
 def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in order of these."""
-    found = {}
-    for entry in os.scandir(folder):
-        match = _KINDS[kind].fullmatch(entry.name)
-        if match:
-            found[int(match[1]), int(match[2])] = folder / entry.name
-    return dict(sorted(found.items()))
+    return {key: _path(kind, folder, *key) for key in sample_keys(existing_samples(folder, kind), without={})}
 
 
 def existing_samples(folder: Path, kind: str) -> dict[int, int]:
     """The files of a kind: by question id a number whose bit j is set if sample j exists. A few bytes per problem."""
     there: dict[int, int] = {}
     for entry in os.scandir(folder):
-        match = _KINDS[kind].fullmatch(entry.name)
+        match = _PATTERNS[kind].fullmatch(entry.name)
         if match:
             there[int(match[1])] = there.get(int(match[1]), 0) | 1 << int(match[2])
     return there
@@ -68,7 +59,7 @@ def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tupl
 
 def broken_samples(folder: Path) -> list[str]:
     """The raw answers whose files are incomplete."""
-    paths = (Path(entry.path) for entry in os.scandir(folder) if _KINDS["sample"].fullmatch(entry.name))
+    paths = (sample_path(folder, *key) for key in sample_keys(existing_samples(folder, "sample"), without={}))
     return sorted(str(path) for path in paths if not _ends_as_json(path))
 
 
@@ -81,19 +72,13 @@ def _ends_as_json(path: Path) -> bool:
 
 def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
     """As `list_files`; raises UserError when the folder is missing or has no file of the kind."""
-    return _require_some(list_files, folder, kind)
+    require_existing_samples(folder, kind)
+    return list_files(folder, kind)
 
 
 def require_existing_samples(folder: Path, kind: str) -> dict[int, int]:
     """As `existing_samples`; raises UserError when the folder is missing or has no file of the kind."""
-    return _require_some(existing_samples, folder, kind)
-
-
-def _require_some(find: Callable[[Path, str], dict], folder: Path, kind: str) -> dict:
-    made_by = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}")
-    files = find(folder, kind)
-    if not files:
-        raise UserError(f"{folder} has no {kind} files; run {made_by[kind]} first, or give another folder")
-    return files
+    require(folder.is_dir(), f"there is no folder {folder}")
+    found = existing_samples(folder, kind)
+    require(bool(found), f"{folder} has no {kind} files; run {_MADE_BY[kind]} first, or give another folder")
+    return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hindsight.errors import BrokenFile, UserError
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.local_files import file_digest
@@ -78,23 +78,22 @@ def read_mask(path: str) -> Mask:
     """
     if not path:
         return Mask("", {}, {})
-    if not Path(path).is_file():
-        raise UserError(f"there is no mask {path}; SkyThought/audit_problems.py writes it at the end of its run")
+    missing = f"there is no mask {path}; SkyThought/audit_problems.py writes it at the end of its run"
+    require(Path(path).is_file(), missing)
     try:
         content = read_record(Path(path), ("origin", "problems"))
         classes = {int(question): entry["class"] for question, entry in content["problems"].items()}
     except (BrokenFile, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is not a mask of audit_problems.py ({error})") from None
     unknown = sorted({str(name) for name in classes.values()} - set(CLASSES))
-    if unknown:
-        raise UserError(f"{path} has problems of class {', '.join(unknown)}; classes are {', '.join(CLASSES)}")
+    require(not unknown, f"{path} has problems of class {', '.join(unknown)}; classes are {', '.join(CLASSES)}")
     masked = {question: name for question, name in classes.items() if name in MASKED}
     return Mask(path, masked, content["origin"] or {})
 
 
 def _origin(folder: Path, problems: str) -> dict[str, Any]:
     """The problem set whose tests judge a run folder's answers, as far as it is recorded."""
-    run = read_run(folder) or {"steps": {}}
+    run = read_run(folder)
     judged = run["steps"].get("check_converted_samples.py") or {}
     problems = problems or judged.get("settings", {}).get("problems")
     if problems:

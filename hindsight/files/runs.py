@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import BrokenFile, UserError
-from hindsight.files.answer_files import existing_samples, list_files, require_existing_samples, require_files
+from hindsight.files.answer_files import existing_samples, list_files, require_existing_samples
 from hindsight.files.records import read_record, remove_leftovers, write_json
 from hindsight.settings import Settings
 
@@ -64,52 +64,40 @@ def open_step(
     """
     content = _open_folder(folder)
     if content["script"] is None and source is not None:
-        content = {**(read_run(source) or {"script": None}), "steps": content["steps"]}
+        content = {**read_run(source), "steps": content["steps"]}
     earlier = content["steps"].get(script)
     return RunEntry(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=True)
 
 
-def read_run(folder: Path) -> dict[str, Any] | None:
-    """The folder's `run.json`; None if it is missing. Raises UserError if it is broken."""
+def read_run(folder: Path) -> dict[str, Any]:
+    """The folder's `run.json`; without one `{"script": None, "steps": {}}`. Raises UserError if it is broken."""
     path = folder / RUN_FILE
     if not path.exists():
-        return None
+        return {"script": None, "steps": {}}
     try:
         return {"steps": {}, **read_record(path, ("script",))}
     except BrokenFile as error:
         raise UserError(f"{error}; mend or delete it") from None
 
 
-def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
-    """The converted answers of a run folder, as `answer_files.list_files`; empty if the converter could convert none.
+def existing_converted(folder: Path) -> dict[int, int]:
+    """The converted answers of a run folder, as `answer_files.existing_samples`; empty if none could be converted.
 
     Raises UserError if the folder is missing, or has no converted answers because the converter has not run.
     """
-    return list_files(folder, "converted") if _was_converted(folder) else require_files(folder, "converted")
+    was_converted = folder.is_dir() and "format_converter.py" in read_run(folder)["steps"]
+    return (existing_samples if was_converted else require_existing_samples)(folder, "converted")
 
 
-def existing_converted(folder: Path) -> dict[int, int]:
-    """The converted answers of a run folder, in the compact form of `answer_files.existing_samples`."""
-    return (
-        existing_samples(folder, "converted")
-        if _was_converted(folder)
-        else require_existing_samples(folder, "converted")
-    )
-
-
-def require_converted(folder: Path) -> None:
-    """Raises what `converted_files` raises."""
-    if not _was_converted(folder):
-        require_existing_samples(folder, "converted")
-
-
-def _was_converted(folder: Path) -> bool:
-    return folder.is_dir() and "format_converter.py" in (read_run(folder) or {"steps": {}})["steps"]
+def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
+    """The same, as `answer_files.list_files`."""
+    existing_converted(folder)
+    return list_files(folder, "converted")
 
 
 def raw_folder(folder: Path) -> Path:
     """The folder of a run's raw answers: the run folder, or the one that its converter read."""
-    step = (read_run(folder) or {"steps": {}})["steps"].get("format_converter.py")
+    step = read_run(folder)["steps"].get("format_converter.py")
     raw = Path(step["settings"]["input_dir"]) if step else folder
     return raw if raw.is_dir() else folder
 
@@ -128,7 +116,7 @@ def versions() -> dict[str, str]:
 def _open_folder(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    return read_run(folder) or {"script": None, "steps": {}}
+    return read_run(folder)
 
 
 def _entry(

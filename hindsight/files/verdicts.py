@@ -22,17 +22,8 @@ OUTPUT_LIMIT = "output limit"
 NOT_JUDGED = "not judged"
 # Every `correctness_reason`. "runtime error" is a prefix: the exception, signal or exit status follows, as in
 # "runtime error: ValueError", "runtime error: SIGSEGV", "runtime error: exit status 3".
-REASONS = (
-    NO_CODE,
-    SYNTAX_ERROR,
-    WRONG_ANSWER,
-    RUNTIME_ERROR,
-    MISSING_FUNCTION,
-    TIME_LIMIT,
-    MEMORY_LIMIT,
-    OUTPUT_LIMIT,
-    NOT_JUDGED,
-)
+REASONS = (NO_CODE, SYNTAX_ERROR, WRONG_ANSWER, RUNTIME_ERROR, MISSING_FUNCTION)
+REASONS += (TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT, NOT_JUDGED)
 
 
 class Outcome(StrEnum):

@@ -29,7 +29,7 @@ def alpha_in(label: str) -> float | None:
 
 def describe_run(folder: Path) -> tuple[str, float | None]:
     """A run's label and alpha by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name."""
-    run = read_run(folder) or {}
+    run = read_run(folder)
     settings = run.get("settings") or {}
     if merged := settings.get("merged_from"):
         return f"alpha {float(merged[2]):g}", float(merged[2])

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hindsight.errors import BrokenFile, UserError
 from hindsight.files.masks import Mask
 from hindsight.files.records import read_record
-from hindsight.files.runs import raw_folder, require_converted
+from hindsight.files.runs import existing_converted, raw_folder
 from hindsight.files.verdicts import Outcome, outcome_of
 from hindsight.files.worker_processes import in_processes
 from hindsight.pass_at_k.counts_cache import CACHE, chunk_digest, file_state, read_cache, run_digest, write_cache
@@ -109,7 +109,7 @@ def _list_answers(folder: Path) -> list[Files]:
     names = os.listdir(folder) if folder.is_dir() else []
     converted = {name for name in names if _is_converted(name)}
     if not converted:
-        require_converted(folder)
+        existing_converted(folder)
     others = {name for name in (names if raw == folder else os.listdir(raw)) if name.startswith("question_")}
     others.difference_update(name.removeprefix("converted_") for name in converted)
     return [(str(folder), sorted(converted)), (str(raw), sorted(others))]

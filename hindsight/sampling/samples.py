@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hindsight.errors import UserError, require
+from hindsight.errors import require
 from hindsight.files.answer_files import broken_samples, existing_samples, sample_path
 from hindsight.files.sample_locks import SampleLocks
 from hindsight.problem_sets.problems import Problem
-from hindsight.problem_sets.selection import Problems, select_problems
+from hindsight.problem_sets.selection import Problems, describe, select_problems
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,9 @@ class ProblemChoice:
         """The problems of all shards. Raises UserError if none is left."""
         problems = select_problems(self.problems, self.split, self.difficulty)
         chosen = problems[self.begin_idx : self.end_idx or None]
-        if not chosen:
-            span = f"{self.begin_idx} to {self.end_idx or len(problems)}"
-            raise UserError(f"no problem is left from {span} of {len(problems)}")
+        span = f"{self.begin_idx} to {self.end_idx or len(problems)}"
+        require(bool(chosen), f"no problem is left from {span} of {len(problems)}")
         return chosen
-
-    def of_shard(self, problems: Problems) -> Problems:
-        """The problems of this process's shard."""
-        return problems[self.shard :: self.shards]
 
 
 @dataclass(frozen=True)
@@ -85,14 +80,16 @@ class SampleCount:
 
 
 class MissingSamples:
-    """The samples of a run folder that have no file. Memory holds a few bytes per problem, not per sample.
+    """This shard's samples that have no file in the run folder. Memory holds a few bytes per problem, not per sample.
 
-    `broken` lists incomplete files; `with_others` lists the samples, as (number of the problem, sample index), that
-    another process was making when this one reached them.
+    `chosen` describes the problems of all shards; `broken` lists incomplete files; `with_others` lists the samples, as
+    (number of the problem, sample index), that another process was making when this one reached them.
     """
 
-    def __init__(self, folder: Path, problems: Problems, wanted: SampleCount):
-        self.folder, self.problems, self.wanted = folder, problems, wanted
+    def __init__(self, folder: Path, choice: ProblemChoice, wanted: SampleCount):
+        problems = choice.select()
+        self.folder, self.wanted, self.chosen = folder, wanted, describe(problems)
+        self.problems: Problems = problems[choice.shard :: choice.shards]
         self._existing: dict[int, int] = {}
         self.broken: list[str] = []
         self.with_others: list[tuple[int, int]] = []

