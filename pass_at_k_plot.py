@@ -22,7 +22,7 @@ from hindsight.files import records
 from hindsight.files.masks import Mask, read_mask
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curve
-from hindsight.pass_at_k.drawing import draw_curves
+from hindsight.pass_at_k.drawing import draw_curves, suffixes_of
 from hindsight.pass_at_k.evalplus_results import STATUSES, count_evalplus
 from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run
 from hindsight.pass_at_k.run_counts import count_folder
@@ -217,14 +217,12 @@ def main(settings: Settings) -> int:
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers from 1 up, not {ks}")
     require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
     require(settings.status in STATUSES, f"STATUS is plus or base, not {settings.status!r}")
-    unknown = set(settings.formats) - {"pdf", "png", "svg"}
-    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
+    suffixes = suffixes_of(settings.formats)
     inputs = find_inputs(settings.input_dirs, settings.labels, settings.panels)
     counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask))
     curves = [read_curve(*each, counting) for each in inputs]
     found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    suffixes = [f".{name}" for name in settings.formats]
     draw_curves(curves, settings.title, output, suffixes, settings.bands)
     write_numbers(curves, [path for path, _, _ in inputs], found, output)
     broken = [sentence for curve in curves for sentence in curve.counts.broken]

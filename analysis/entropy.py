@@ -1,10 +1,10 @@
 """Measures next-token entropy along existing answers, in nats per token: by alpha, and by position in the answer.
 
-Every checkpoint reads the same answers, from a run folder or a file; the entropy before each token measures how
-uncertain the checkpoint is there. Models between BASE_MODEL and FINETUNED_MODEL are merged in memory, with the weights
-that merge_models.py would write. All of them, including alpha 0, read with the fine-tuned model's tokenizer and chat
-template. Other CHECKPOINTS read with their own; BASE_CHECKPOINTS read step 1a's transcript instead of a chat. A prompt
-that was sent as text is read as it was sent. The token that ends an answer is left out.
+Every checkpoint reads the same answers, from a run folder or a file. Models between BASE_MODEL and FINETUNED_MODEL are
+merged in memory, with the weights that merge_models.py would write. All of them, including alpha 0, read with the
+fine-tuned model's tokenizer and chat template. Other CHECKPOINTS read with their own; BASE_CHECKPOINTS read step 1a's
+transcript instead of a chat. A prompt that was sent as text is read as it was sent. The token that ends an answer is
+left out.
 
 Writes OUTPUT.json after each checkpoint, so a killed run resumes with the missing ones, and a picture. Means are over
 all tokens; their 95 % intervals are by bootstrap over problems.
@@ -31,6 +31,7 @@ from tqdm import tqdm
 from analysis.measures.entropy_summary import difference, summarise
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files, records
+from hindsight.pass_at_k.drawing import suffixes_of
 from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
 
@@ -71,13 +72,7 @@ class Options:
 
     def __post_init__(self) -> None:
         require(self.max_answers >= 0, "MAX_ANSWERS is at least 0")
-        unknown = sorted(set(self.formats) - {"pdf", "png", "svg"})
-        require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
-
-    @property
-    def suffixes(self) -> list[str]:
-        """The suffixes of the pictures."""
-        return [f".{name}" for name in self.formats]
+        suffixes_of(self.formats)
 
 
 @dataclass(frozen=True)
@@ -121,11 +116,6 @@ class Reader:
     alpha: float | None
     transcript: bool = False
 
-    @property
-    def names(self) -> list[str]:
-        """The checkpoints it is made of."""
-        return [self.source] if isinstance(self.source, str) else list(self.source[:2])
-
 
 def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[Record]:
     """Up to `most` answers of a run folder or a .jsonl file, chosen at random.
@@ -152,16 +142,16 @@ def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[
 
 def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record | None:
     """The answer on a line; without a `question_id` it counts as its own problem."""
+    where = f"{path}, line {number}"
     try:
         record = json.loads(line)
     except ValueError as error:
-        broken.append(f"{path}, line {number} is not JSON ({error})")
+        broken.append(f"{where} is not JSON ({error})")
         return None
     if not isinstance(record, dict) or any(key not in record for key in KEYS):
-        broken.append(f"{path}, line {number} is not an object with {' and '.join(KEYS)}")
+        broken.append(f"{where} is not an object with {' and '.join(KEYS)}")
         return None
-    record = {"question_id": f"line {number}", "sample_index": 0, **record}
-    return record if is_text(f"{path}, line {number}", record, broken) else None
+    return {"question_id": f"line {number}", "sample_index": 0, **record} if is_text(where, record, broken) else None
 
 
 def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
@@ -213,14 +203,14 @@ def identity(reader: Reader, answers: Sequence[Record], reading: Reading) -> Rec
     """What must be equal for a reading to be reused: texts, checkpoints (sizes and times of their files), settings."""
     from hindsight.merging.checkpoints import resolve_checkpoint
 
-    folders = {name: resolve_checkpoint(name) for name in reader.names}
+    names = [reader.source] if isinstance(reader.source, str) else reader.source[:2]
     texts = json.dumps([[answer[key] for key in KEYS] for answer in answers])
     return {
         "source": reader.source if isinstance(reader.source, str) else list(reader.source),
         "transcript": reader.transcript,
         "files": {
             name: sorted([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in folder.glob("*.*"))
-            for name, folder in folders.items()
+            for name, folder in zip(names, map(resolve_checkpoint, names), strict=True)
         },
         "texts": "sha256:" + hashlib.sha256(texts.encode()).hexdigest(),
         **asdict(reading),
@@ -240,11 +230,7 @@ def read_answers(reader: Reader, answers: Sequence[Record], reading: Reading) ->
     whole = [context_and_answer(answer, tokenizer, reader.transcript) for answer in answers]
     pairs = [(context, tokens[: max(longest - len(context), 0)]) for context, tokens in whole]
     with tqdm(total=len(pairs), unit="answer", desc=reader.label, disable=None) as bar:
-
-        def advance(count: int) -> None:
-            bar.update(count)
-
-        found = answer_entropies(model, pairs, reading.batch_tokens, advance)
+        found = answer_entropies(model, pairs, reading.batch_tokens, bar.update)
     return found, sum(pair != before for pair, before in zip(pairs, whole, strict=True))
 
 
@@ -287,13 +273,6 @@ def compare(readers: Sequence[Reader], summaries: Sequence[Record]) -> list[Reco
     return [difference(one, other) for one, other in pairs]
 
 
-def draw(summaries: Sequence[Record], size: int, read: str, options: Options) -> None:
-    """Saves the picture as OUTPUT in each format."""
-    from analysis.display.entropy_figure import save_summary  # here, so that bad input is reported before a slow import
-
-    save_summary(summaries, size, read, Path(options.output), options.suffixes)
-
-
 def table(summaries: Sequence[Record], differences: Sequence[Record]) -> str:
     """A line per checkpoint, and the difference between the last alpha and the first."""
     width = max(len(summary["label"]) for summary in summaries)
@@ -302,9 +281,10 @@ def table(summaries: Sequence[Record], differences: Sequence[Record]) -> str:
         f"{each['answers']} answers, {each['tokens']} tokens, {each['cut_answers']} answers cut"
         for each in summaries
     ]
-    for each in differences[-1:]:
-        interval = f"{each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]"
-        lines.append(f"{each['one']} minus {each['other']}: {interval}")
+    lines += [
+        f"{each['one']} minus {each['other']}: {each['mean']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]"
+        for each in differences[-1:]
+    ]
     return "\n".join(lines)
 
 
@@ -321,10 +301,12 @@ def main(settings: Settings) -> int:
     summaries = read_all(readers, answers, reading, path, about)
     differences = compare(readers, summaries)
     records.write_json(path, {**about, "checkpoints": summaries, "differences": differences})
-    draw(summaries, reading.bin, read, options)
+    from analysis.display.entropy_figure import save_summary  # here, so that bad input is reported before a slow import
+
+    suffixes = suffixes_of(options.formats)
+    save_summary(summaries, reading.bin, read, Path(options.output), suffixes)
     print("\n".join([table(summaries, differences), *broken]))
-    pictures = ", ".join(options.output + suffix for suffix in options.suffixes)
-    print(f"picture: {pictures}; numbers: {path}")
+    print(f"picture: {', '.join(options.output + suffix for suffix in suffixes)}; numbers: {path}")
     return 1 if broken else 0
 
 

@@ -27,7 +27,7 @@ from analysis.reading.vectors import Vectors, load_embeddings
 from hindsight.errors import require
 from hindsight.files import answer_files, records
 from hindsight.files.runs import read_run
-from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, save_figure
+from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, save_figure, suffixes_of
 from hindsight.pass_at_k.estimators import Estimate
 from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
@@ -61,8 +61,7 @@ class Options:
         require(count == len(self.input_dirs), f"{count} labels for {len(self.input_dirs)} INPUT_DIRS")
         require(self.what in SOURCES, f"WHAT is one of {', '.join(SOURCES)}, not {self.what!r}")
         require(self.width >= 1.65, f"WIDTH is at least 1.65 inches, the width of one panel, not {self.width}")
-        unknown = set(self.formats) - {"pdf", "png", "svg"}
-        require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(sorted(unknown))}")
+        suffixes_of(self.formats)
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,11 @@ class LabelledRun:
 def read_runs(options: Options) -> list[LabelledRun]:
     """The runs in INPUT_DIRS. Raises UserError when a run is missing or broken, or two have the same label."""
     runs = []
-    for folder, label in zip(
-        map(Path, options.input_dirs), options.labels or [""] * len(options.input_dirs), strict=True
-    ):
+    for number, folder in enumerate(map(Path, options.input_dirs)):
         own, alpha = describe_run(folder)
-        answers = load_answers(folder, label or own)
-        embedded = answer_files.list_files(folder, "embedded")
-        runs.append(
-            LabelledRun(label or own, folder, alpha, answers, load_embeddings(folder, options.what) if embedded else {})
-        )
+        label = options.labels[number] if options.labels else own
+        vectors = load_embeddings(folder, options.what) if answer_files.list_files(folder, "embedded") else {}
+        runs.append(LabelledRun(label, folder, alpha, load_answers(folder, label), vectors))
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
     require_same_problems({str(run.folder): run.answers for run in runs})
     require(not twice, f"two runs are called {', '.join(twice)}; give each of INPUT_DIRS a name by --labels")
@@ -181,7 +176,7 @@ def draw(runs: Sequence[LabelledRun], estimates: Estimates, options: Options) ->
     styles = {run.label: line_style(run.alpha, others.index(run) if run in others else 0) for run in runs}
     with rc_context(PRINT_STYLE):
         figure = draw_measures(estimates, styles, options.width)
-        save_figure(figure, Path(options.output), [f".{name}" for name in options.formats])
+        save_figure(figure, Path(options.output), suffixes_of(options.formats))
 
 
 def main(settings: Settings) -> int:

@@ -4,14 +4,6 @@ Each step is the script that a user runs, in its own process. Everything resumes
 has all of its answers, and each step skips what exists. As a script it makes one run of one model:
 
     python -m lab.pipeline --checkpoint lab/models/instruct --num_samples 2 --end_idx 3 --output_dir runs/try
-
-In Python:
-
-    models = [ServedModel("lab-base", Path("lab/models/base"))]
-    flags, addresses = ("--model", "base"), {"--base_urls": "lab-base"}
-    run = SamplingRun(Path("runs/try"), 3000, "single_model_inference.py", flags, addresses)
-    sample_runs(models, [run])
-    convert_and_check(run.folder)
 """
 
 import contextlib
@@ -84,9 +76,9 @@ class SamplingRun:
 
     def sample(self, urls: Mapping[str, str], may_fail: bool = False) -> int:
         """Runs the script with the addresses of the models, by name; returns its exit status as `run_step` does."""
-        addresses = [word for flag, name in self.models.items() for word in (flag, urls[name])]
-        flags = [*self.flags, *addresses, "--output_dir", str(self.folder)]
-        return run_step(self.script, *flags, may_fail=may_fail, log=self.log)
+        addresses = (word for flag, name in self.models.items() for word in (flag, urls[name]))
+        folder = ("--output_dir", str(self.folder))
+        return run_step(self.script, *self.flags, *addresses, *folder, may_fail=may_fail, log=self.log)
 
 
 def run_step(script: str, *flags: str, may_fail: bool = False, log: Path | None = None) -> int:

@@ -140,7 +140,7 @@ def answer_entropies(
     model: PreTrainedModel,
     pairs: Sequence[TokenPair],
     batch_tokens: int = 16384,
-    progress: Callable[[int], None] = lambda answers: None,
+    progress: Callable[[int], object] = lambda answers: None,
 ) -> list[np.ndarray]:
     """For each (context, answer) of token ids, the entropy before each token of the answer: float32, [len(answer)].
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hindsight.errors import require
 from hindsight.pass_at_k.curves import Curve
 
 COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#0072B2")  # Okabe and Ito 2008
@@ -18,6 +19,13 @@ PRINT_STYLE: dict[Any, Any] = {  # matplotlib's settings
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
 }
+
+
+def suffixes_of(formats: Sequence[str]) -> list[str]:
+    """The suffixes of FORMATS. Raises UserError for an unknown one."""
+    unknown = sorted(set(formats) - {"pdf", "png", "svg"})
+    require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
+    return [f".{name}" for name in formats]
 
 
 def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
