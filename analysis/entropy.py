@@ -15,7 +15,6 @@ all tokens; their 95 % intervals are by bootstrap over problems.
 
 import hashlib
 import json
-import random
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,8 +28,9 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis.measures.entropy_summary import difference, summarise
+from analysis.reading.prompts_and_answers import KEYS, choose_answers
 from hindsight.errors import BrokenFile, UserError, require
-from hindsight.files import answer_files, records
+from hindsight.files import records
 from hindsight.pass_at_k.drawing import suffixes_of
 from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
@@ -54,8 +54,6 @@ BIN = 10              # tokens per point of the picture; for long answers 200
 DEVICE = ""           # cpu, cuda, cuda:1; empty: cuda if available
 SEED = 0              # for the choice of answers
 # fmt: on
-
-KEYS = ("prompt", "generated_text")
 
 Record = dict[str, Any]
 
@@ -115,54 +113,6 @@ class Reader:
     source: str | tuple
     alpha: float | None
     transcript: bool = False
-
-
-def choose_answers(path: Path, most: int, seed: int, broken: list[str]) -> list[Record]:
-    """Up to `most` answers of a run folder or a .jsonl file, chosen at random.
-
-    Adds a sentence to `broken` for each unreadable one. Raises UserError when none can be read.
-    """
-    if path.suffix == ".jsonl":
-        require(path.is_file(), f"there is no file {path}")
-        lines = enumerate(path.read_bytes().splitlines(), 1)
-        found: dict[Any, Any] = {number: line for number, line in lines if line.strip()}
-    else:
-        found = answer_files.require_files(path, "sample")
-    if most and most < len(found):
-        chosen = set(random.Random(seed).sample(sorted(found), most))
-        found = {key: value for key, value in found.items() if key in chosen}
-    if path.suffix == ".jsonl":
-        whole = [record for number, line in found.items() if (record := read_line(path, number, line, broken))]
-    else:
-        answers = ((file, dict(record)) for file, record in records.read_records(found, KEYS, broken))
-        whole = [record for file, record in answers if is_text(file, record, broken)]
-    require(bool(whole), f"no answer of {path} can be read{'; the first: ' + broken[0] if broken else ''}")
-    return whole
-
-
-def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record | None:
-    """The answer on a line; without a `question_id` it counts as its own problem."""
-    where = f"{path}, line {number}"
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        broken.append(f"{where} is not JSON ({error})")
-        return None
-    if not isinstance(record, dict) or any(key not in record for key in KEYS):
-        broken.append(f"{where} is not an object with {' and '.join(KEYS)}")
-        return None
-    return {"question_id": f"line {number}", "sample_index": 0, **record} if is_text(where, record, broken) else None
-
-
-def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
-    """Whether a model can read the prompt and the answer; adds a sentence to `broken` if not."""
-    prompt = record["prompt"]
-    if isinstance(prompt, dict):  # a switching answer has the prompts of both models
-        prompt = prompt.get("instruct")
-    fits = isinstance(prompt, str | list) and isinstance(record["generated_text"], str)
-    if not fits:
-        broken.append(f"{where}: expected prompt as text or messages, and generated_text as text")
-    return fits
 
 
 def list_readers(options: Checkpoints) -> list[Reader]:
