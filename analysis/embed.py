@@ -207,12 +207,6 @@ async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options
     return embedder.written
 
 
-def facts_of(model: LocalModel | ApiModel) -> dict[str, Any]:
-    """What run.json keeps of a model."""
-    facts: dict[str, Any] = {"model_from": model.origin, "longest": model.longest}
-    return facts | ({"bill": model.bill.counts()} if isinstance(model, ApiModel) else {})
-
-
 def remarks_on(model: LocalModel | ApiModel, run: EmbeddedRun) -> list[str]:
     """Sentences for the end about the server, what it cost, and the texts that were cut."""
     remarks = []
@@ -255,15 +249,17 @@ def main(settings: Settings) -> int:
     if options.dry_run:
         print("nothing was embedded")
         return 0
-    failures, written, remarks = Failures(), 0, []
+    failures, written, remarks, facts = Failures(), 0, [], {}
     model = open_model(choice, options.batch_size) if run.todo else None
     step = open_step(run.folder, Path(__file__).name, Settings({**settings, **asdict(choice)}), MAY_DIFFER)
     run.remove_other_models()
     if model:
         written = asyncio.run(embed(run, model, options, failures))
         remarks = remarks_on(model, run)
+        facts = {"model_from": model.origin, "longest": model.longest}
+        facts |= {"bill": model.bill.counts()} if isinstance(model, ApiModel) else {}
     missing = len(run.todo) - written
-    step.close(missing=missing, **(facts_of(model) if model else {}), **run.counts())
+    step.close(missing=missing, **facts, embedded=run.embedded, cut=run.cut, without_program=run.without_program)
     if run.without_program and "code" in options.what:
         remarks.append(f"{run.without_program} answers have no program, so their code_embedding is null")
     remarks += [failures.report()] if failures else []

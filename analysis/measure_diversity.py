@@ -81,8 +81,9 @@ def read_runs(options: Options) -> list[LabelledRun]:
     for number, folder in enumerate(map(Path, options.input_dirs)):
         own, alpha = describe_run(folder)
         label = options.labels[number] if options.labels else own
+        answers = load_answers(folder, label)
         vectors = load_embeddings(folder, options.what) if answer_files.list_files(folder, "embedded") else {}
-        runs.append(LabelledRun(label, folder, alpha, load_answers(folder, label), vectors))
+        runs.append(LabelledRun(label, folder, alpha, answers, vectors))
     twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
     require_same_problems({str(run.folder): run.answers for run in runs})
     require(not twice, f"two runs are called {', '.join(twice)}; give each of INPUT_DIRS a name by --labels")
@@ -129,15 +130,6 @@ def table(estimates: Estimates, sign: str = "") -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in zip(*columns, strict=True)
     )
-
-
-def differences(measured: dict[str, RunDiversity]) -> dict[str, Estimates]:
-    """The paired differences of every two runs: by the earlier run, which is subtracted, the later run, and measure."""
-    labels = list(measured)
-    return {
-        other: {one: measured[one].minus(measured[other]) for one in labels[place + 1 :]}
-        for place, other in enumerate(labels[:-1])
-    }
 
 
 def as_json(
@@ -187,7 +179,11 @@ def main(settings: Settings) -> int:
     watch = partial(tqdm, unit="problem", leave=False)
     measured = measure_runs(answers, {run.label: run.vectors for run in runs}, watch)
     estimates = {label: each.estimates() for label, each in measured.items()}
-    found, output = differences(measured), Path(options.output)
+    labels, output = list(measured), Path(options.output)
+    found = {  # by the earlier run, which is subtracted, the later run, and measure
+        other: {one: measured[one].minus(measured[other]) for one in labels[place + 1 :]}
+        for place, other in enumerate(labels[:-1])
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     draw(runs, estimates, options)
     numbers = as_json(runs, measured, estimates, found)

@@ -134,10 +134,6 @@ class EmbeddedRun:
         more = {"embedding_model": self.model, "embedding_cut": [kind for kind in SOURCES if kind in cut | answer.cut]}
         records.write_json(path, {**answer.record, **embeddings, **more})
 
-    def counts(self) -> dict[str, Any]:
-        """What the files hold, for run.json."""
-        return {"embedded": dict(self.embedded), "cut": dict(self.cut), "without_program": self.without_program}
-
     def remove_other_models(self) -> None:
         """Removes the files of other models, so that a folder never mixes two models' embeddings."""
         for keys in self.other_models.values():

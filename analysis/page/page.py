@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.page.shown_record import prompt_parts, question_of, shown_record, title_of, tokens_of
+from analysis.page.shown_record import prompt_parts, question_of, shown_record, title_of
 from hindsight.files.verdicts import verdict_name
 
 HTML, SCRIPT = Path(__file__).with_name("answers.html"), Path(__file__).with_name("answers.js")
@@ -42,7 +42,8 @@ class Page:
         question_id, question = record["question_id"], question_of(record)
         self.titles.setdefault(question_id, title_of(question))
         verdict = self.verdicts.setdefault(verdict_name(record), len(self.verdicts))
-        self.rows.append([run, question_id, record["sample_index"], verdict, tokens_of(record)])
+        tokens = (record.get("usage") or {}).get("completion_tokens")
+        self.rows.append([run, question_id, record["sample_index"], verdict, tokens])
         answer = shown_record(record)
         for key, text in (("question", question), ("prompt", json.dumps(prompt_parts(record.get("prompt"))))):
             answer[key] = self._shared.setdefault(text, len(self._shared))

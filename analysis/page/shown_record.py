@@ -24,18 +24,15 @@ def shown_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "raw": {"text": raw, **text_parts(raw)},
         "converted": {"text": converted, **text_parts(converted)} if converted else None,
-        "segments": segments_of(record),
+        "segments": [  # the turns of a switching answer
+            [each["start"], each["end"], each["model"], each.get("tokens")] for each in record.get("segments") or []
+        ],
         "reason": str(record.get("correctness_reason") or ""),
         "failed": failed and {key: as_text(value) for key, value in failed.items()},
         "passed": sum(bool(result.get("passed")) for result in results),
         "facts": [[name, as_text(value)] for name, value in facts(record).items() if value not in (None, "")],
         "record": json.dumps(rest, indent=2, ensure_ascii=False),
     }
-
-
-def segments_of(record: Mapping[str, Any]) -> list[list[Any]]:
-    """The turns of a switching answer: start, end, model, tokens."""
-    return [[each["start"], each["end"], each["model"], each.get("tokens")] for each in record.get("segments") or []]
 
 
 def facts(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,11 +68,6 @@ def title_of(question: str) -> str:
     """The first words of a problem, in one line."""
     words = " ".join(question.split())
     return words if len(words) <= TITLE else f"{words[:TITLE]}..."
-
-
-def tokens_of(record: Mapping[str, Any]) -> int | None:
-    """The length of the answer, if the server reported it."""
-    return (record.get("usage") or {}).get("completion_tokens")
 
 
 def prompt_parts(prompt: Any, heading: str = "") -> list[list[str]]:

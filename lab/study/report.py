@@ -7,7 +7,7 @@ python -m lab.study.report --results runs/reproduce/results.json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure
+from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure, suffixes_of
 from hindsight.settings import Settings, run_script
 from lab.study.figures import FIGURES
 from lab.study.results import read_results
@@ -29,7 +29,7 @@ def write_report(results: Path, output: Path, formats: Sequence[str] = ("png",))
     output.mkdir(parents=True, exist_ok=True)
     with rc_context(PRINT_STYLE):
         for name, draw in FIGURES.items():
-            save_figure(draw(summary), output / name, [f".{suffix}" for suffix in formats])
+            save_figure(draw(summary), output / name, suffixes_of(formats))
     text = "\n\n".join(table(summary) for table in TABLES)
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
     return f"\n{text}\n\nfigures and tables.md: {output}"

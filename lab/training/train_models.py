@@ -50,14 +50,6 @@ NOT_LEARNT = -100  # a label that the loss ignores
 
 
 @dataclass(frozen=True)
-class ModelSize:
-    """The size of both models: settings of this script."""
-
-    hidden_size: int
-    layers: int
-
-
-@dataclass(frozen=True)
 class Training:
     """One training: the model's name for people, its optimizer steps, highest learning rate, batch and seed."""
 
@@ -77,7 +69,7 @@ def main(settings: Settings) -> int:
         documents = base_documents(settings.seed, settings.careful)
         tokenizer = train_tokenizer(islice(documents, settings.tokenizer_documents), settings.vocabulary)
         torch.manual_seed(settings.seed)
-        model = LlamaForCausalLM(model_config(settings.pick(ModelSize), tokenizer))
+        model = LlamaForCausalLM(model_config(settings.hidden_size, settings.layers, tokenizer))
         train(model, tokenizer, base_documents(settings.seed, settings.careful), training)
         save(model, tokenizer, output / "base", [END_OF_TEXT])
     if is_missing(output / "instruct", settings.again):
@@ -97,14 +89,14 @@ def is_missing(folder: Path, again: bool) -> bool:
     return True
 
 
-def model_config(size: ModelSize, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
+def model_config(hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
     return LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=size.hidden_size,
-        intermediate_size=size.hidden_size * 8 // 3 // 32 * 32,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.hidden_size // HEAD_SIZE,
-        num_key_value_heads=size.hidden_size // HEAD_SIZE,
+        hidden_size=hidden_size,
+        intermediate_size=hidden_size * 8 // 3 // 32 * 32,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden_size // HEAD_SIZE,
+        num_key_value_heads=hidden_size // HEAD_SIZE,
         head_dim=HEAD_SIZE,
         max_position_embeddings=LONGEST,
         tie_word_embeddings=True,

@@ -20,38 +20,14 @@ TEST_SHARE, DEV_SHARE = 0.2, 0.1  # of the families without a held-out pairing
 HELD_OUT_SHARE = 0.1  # of the pairings
 GROUPS = ("finetuned", "base_only", "unseen")
 
-# The pieces of the instruct corpus.
-FINETUNED_PIECES = frozenset(
-    [
-        "list",
-        "range",
-        "digits",
-        "words",
-        "letters",
-        "multiple",
-        "greater",
-        "less",
-        "even",
-        "odd",
-        "vowel",
-        "longer",
-        "contains",
-        "add",
-        "times",
-        "square",
-        "digit_sum",
-        "upper",
-        "reverse",
-        "length",
-        "sum",
-        "largest",
-        "smallest",
-        "count",
-        "ascending",
-        "join",
-        "sentence",
-    ]
-)
+# fmt: off
+FINETUNED_PIECES = frozenset((  # of the instruct corpus
+    "list", "range", "digits", "words", "letters",                                # sources
+    "multiple", "greater", "less", "even", "odd", "vowel", "longer", "contains",  # filters
+    "add", "times", "square", "digit_sum", "upper", "reverse", "length",          # maps
+    "sum", "largest", "smallest", "count", "ascending", "join", "sentence",       # reductions
+))
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -117,12 +117,9 @@ def draw_arguments(rng: random.Random, source: Source) -> tuple:
     if source.name == "divisors":
         return (rng.choice((rng.randint(1, 200), 12 * rng.randint(1, 40), 30 * rng.randint(1, 20))),)
     if source.name == "letters":
-        return ("".join(draw_letter(rng) for _ in range(2 * size)),)
+        letters = LETTERS + tuple("aeiou") + tuple("abcdefghijklmnopqrstuvwxyz")
+        return ("".join(rng.choice(letters) for _ in range(2 * size)),)
     return ([draw_word(rng) for _ in range(size)],)
-
-
-def draw_letter(rng: random.Random) -> str:
-    return rng.choice(LETTERS + tuple("aeiou") + tuple("abcdefghijklmnopqrstuvwxyz"))
 
 
 def draw_word(rng: random.Random) -> str:
