@@ -1,4 +1,4 @@
-"""A small HTTP server that embeds, and answers for it; see test_embed.py and embeddings/test_models.py."""
+"""A small HTTP server of embeddings, and answers to embed, for test_embed.py and embeddings/test_models.py."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def vector(folder, question_id, sample_index, kind="converted_embedding"):
 class EmbeddingServer(ToyServer):
     """Embeds a text or token ids as four numbers from their digest; a text's tokens are its characters.
 
-    It refuses texts of more than `longest` characters. With `vllm`, it cuts them to that length on request and has
+    It refuses texts of more than `longest` characters. With `vllm`, it cuts them to that length on request, and it has
     /tokenize, which adds two tokens.
     """
 
@@ -57,7 +57,7 @@ class EmbeddingServer(ToyServer):
 
     @property
     def sent(self):
-        """Every text it was asked to embed."""
+        """Every text that it was asked to embed."""
         return [text for request in self.requests for text in request["input"]]
 
 

@@ -1,20 +1,20 @@
-"""Reads the hostile and awkward programs of tests/data/hostile, and puts in their way what they must not touch.
+"""Reads the hostile and awkward programs of tests/data/hostile, and sets up the bait that they must not touch.
 
 A file is a header and, after the first empty line, the program:
 
-    # What it tries, in a sentence.
+    # One sentence about what it tries.
     # verdict: correct
     # test: "3\\n", "9\\n"
 
     print(int(input()) ** 2)
 
-verdict   `correct`, or the reason; where it depends on the layers or the kernel, several with ` | ` between them
-test      an input and the expected output; for a function a list of arguments and the expected value. A line a test
-function  the function that is called; without it the program reads standard input
-limits    what the judge is made with where that is not `timeout=1, memory_mb=1024`
-program   the program, where it cannot stand in a file as it is; `text` is what stands there
+verdict   `correct` or the reason; if it depends on the sandbox's layers or the kernel, alternatives with ` | ` between
+test      an input and the expected output, or for a function its arguments and the expected value; one line per test
+function  the function to call; without it the program reads standard input
+limits    the judge's limits where they differ from `timeout=1, memory_mb=1024`
+program   an expression for a program that a file cannot hold; `text` is the rest of the file
 
-What follows `test`, `limits` and `program` is Python; a test may use the names that `Bait.names` has.
+The values of `test`, `limits` and `program` are Python; a test may use the names in `Bait.names`.
 """
 
 import os
@@ -29,13 +29,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "data" / "hostile"
 LIMITS = {"timeout": 1.0, "memory_mb": 1024}
-MARK = "left_by_a_hostile_program"  # what they call the files they want to leave somewhere
+MARK = "left_by_a_hostile_program"  # the names of the files that they try to leave outside begin with it
 SECRET = "swordfish"
 
 
 @dataclass(frozen=True)
 class Hostile:
-    """A program with its expected verdicts; `tests` are its header's, still as text."""
+    """A program with its expected verdicts; `tests` are the header's tests as text."""
 
     name: str
     source: str
@@ -51,18 +51,18 @@ class Hostile:
         return {"inputs": inputs, "outputs": outputs} | ({"fn_name": self.function} if self.function else {})
 
     def verdict_is_expected(self, reason: str) -> bool:
-        """Whether a reason, "" where it is correct, is what the header says."""
+        """Whether the header lists a verdict's reason, which is "" for a correct program."""
         return (reason or "correct") in self.verdicts
 
 
 def read(path: Path) -> Hostile:
-    """One file. Raises ValueError when its header is not as above."""
+    """Reads one file. Raises ValueError for another header than described above."""
     header, _, program = path.read_text().partition("\n\n")
     fields: dict[str, list[str]] = {}
     for line in header.splitlines()[1:]:
         name, colon, value = line.removeprefix("# ").partition(": ")
         if not (line.startswith("# ") and colon and name in ("verdict", "test", "function", "limits", "program")):
-            raise ValueError(f"{path}: {line!r} is no line of a header")
+            raise ValueError(f"{path}: {line!r} is not a header line")
         fields.setdefault(name, []).append(value)
     if "program" in fields:
         program = eval(fields["program"][0], {"text": program})
@@ -77,9 +77,9 @@ def read_all() -> list[Hostile]:
 
 
 class Bait:
-    """Somebody's home directory, servers on this machine and a process: all must stay as they are.
+    """A home directory, servers on this machine and a process, none of which a program may change or reach.
 
-    folder: an empty one, to lay it out in.
+    It is set up in `folder`, which must be empty.
     """
 
     def __init__(self, folder: Path):
@@ -106,10 +106,10 @@ class Bait:
         }
 
     def touched(self) -> list[str]:
-        """What a program got at; empty is well."""
+        """A sentence for each thing that a program reached or changed since the last call."""
         found = []
         if self.canary.poll() is not None or state(self.canary.pid) not in "RS":
-            found.append("the other process is not well")
+            found.append("the other process was ended or stopped")
         for name, wait in (
             ("TCP", self.server.accept),
             ("UDP", lambda: self.datagrams.recv(100)),
@@ -122,11 +122,11 @@ class Bait:
             found.append("the home directory has changed")
         now = left_behind()
         found += [f"{path} was written" for path in now - self.there]
-        self.there = now  # so as to tell once
+        self.there = now  # reports each file once
         return found
 
     def close(self) -> None:
-        """Take it away."""
+        """Ends the process and closes the servers."""
         for each in (self.server, self.datagrams, self.local):
             each.close()
         self.canary.kill()
@@ -138,13 +138,13 @@ class Bait:
 
 
 def left_behind() -> set[Path]:
-    """Files of the programs' in the repository and in the folders anybody may write to."""
+    """The files that programs left in the repository and in folders that anybody may write to."""
     places = [ROOT, ROOT / "lab", ROOT / "tests", *map(Path, ("/", "/tmp", "/var/tmp", "/dev/shm", "/run"))]
     return {path for place in places for path in place.glob(f"{MARK}*")}
 
 
 def children(pid: int) -> set[int]:
-    """The processes that a process has started, or taken over, and not yet waited for; empty if it is gone."""
+    """The processes that a process has started or inherited and not yet waited for; none if it is gone."""
     found: set[int] = set()
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
@@ -153,7 +153,7 @@ def children(pid: int) -> set[int]:
 
 
 def descendants(pid: int) -> set[int]:
-    """The children, theirs, and so on."""
+    """The children of a process, their children, and so on."""
     found, new = set(), children(pid)
     while new:
         found |= new
@@ -162,7 +162,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def ended(pid: int) -> bool:
-    """Whether a process runs no more: it is gone, or only waited for."""
+    """Whether a process has ended: it is gone, or a zombie."""
     try:
         return state(pid) in "ZX"
     except OSError:
@@ -170,5 +170,5 @@ def ended(pid: int) -> bool:
 
 
 def state(pid: int) -> str:
-    """A process's state as /proc has it: R, S, T, Z ... Raises OSError if it is gone."""
+    """A process's state in /proc: R, S, T, Z, ... Raises OSError if it is gone."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""Putting one program to the judge, in the tests that do so by the hundred."""
+"""Judges one program, for the tests that do so hundreds of times."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ def answer(program: str) -> str:
 
 
 def judged(judge, program, inputs="", outputs="", function=None) -> dict:
-    """The verdict on a program; one test's input and output, or lists of them."""
+    """The verdict on a program, for the input and output of one test or lists of them."""
     tests = {"inputs": inputs if isinstance(inputs, list) else [inputs]}
     tests["outputs"] = outputs if isinstance(outputs, list) else [outputs]
     if function:
@@ -29,7 +29,7 @@ def reason(judge, program, inputs="", outputs="", function=None) -> str:
 
 
 def running(what: str) -> list[int]:
-    """Processes whose command line has these words in it."""
+    """The processes whose command line contains these words."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

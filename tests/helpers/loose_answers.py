@@ -1,4 +1,4 @@
-"""Raw answers that no rule can decide, one that they can, and models that reformat: a good one, some that go wrong."""
+"""Raw answers that no rule can decide, one that rules can, and reformatting models: a good one and bad ones."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ PLAIN = f"[begin_of_thought]\n\nHm, echo.\n\n[end_of_thought]\n\n[begin_of_solut
 
 
 def loose(number):
-    """A draft and a final program, both as Python, and no tags: an answer whose right conversion is `expected`."""
+    """An answer without tags that has a draft and a final program; its right conversion is `expected`."""
     return f"{thought(number)}\n{solution(number)}"
 
 
@@ -28,7 +28,7 @@ def expected(number):
 
 
 def good_model(request):
-    """Replies as it should, in each mode and form."""
+    """Replies correctly in each mode and form."""
     number = number_of(request)
     if mode_of(request) == "cut":
         end = f"read its input, number {number}."
@@ -62,7 +62,7 @@ def answers_in_prose(request):
 
 
 def goes_on_and_on(request):
-    """Reaches the limit of tokens, so that its finish reason is "length"."""
+    """Reaches the token limit, so its finish reason is "length"."""
     return good_model(request) + " and so on" * 2000
 
 
@@ -70,14 +70,14 @@ BAD_MODELS = (fixes_a_bug, drops_the_thought, adds_a_solution, answers_in_prose,
 
 
 def changed(request, old, new):
-    """The good model's reply with a text in it replaced."""
+    """The good model's reply with one text replaced."""
     reply, encoded = good_model(request), json.dumps(old)[1:-1]
     assert old in reply or encoded in reply
     return reply.replace(encoded, json.dumps(new)[1:-1]).replace(old, new)
 
 
 def written(request, fields):
-    """Named texts as the request wants them: as JSON, between tags, or as the two sections."""
+    """Named texts in the form that the request asks for: JSON, tags, or the two sections."""
     if "response_format" in request:
         return json.dumps(fields)
     if "solution" in fields:
@@ -94,10 +94,10 @@ def number_of(request):
 
 
 def attempt_of(request):
-    """Which time this answer is asked about, from 1 on."""
+    """The number of requests about this answer so far, this one included."""
     return (len(request["messages"]) - 2) // 2
 
 
 def chance(*parts):
-    """A number in [0, 1) that follows from its arguments."""
+    """A number in [0, 1) that depends only on the arguments."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") / 2**64

@@ -1,4 +1,4 @@
-"""Runs scripts as real processes that start at once: each is forked from a process that has imported the scripts.
+"""Runs scripts as real processes that start quickly: each is forked from a process that has imported the scripts.
 
 In these processes, the client's back-off and the pauses between probes of a server are short.
 """

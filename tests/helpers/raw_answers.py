@@ -1,14 +1,14 @@
-"""Reads the raw answers of tests/raw_answers, each with what the rules must make of it.
+"""Reads the raw answers of tests/data/raw_answers, each with the conversion that the rules must give.
 
 === its name
-%%% finish: length                    where it was cut off
+%%% finish: length                    if the answer was cut off
 ... the answer ...
-%%% rule: sections, doubled tags      what decides, and the two sections, or
+%%% rule: sections, doubled tags      the rule that decides, and the two sections, or
 %%% thought
 ...
 %%% solution
 ...
-%%% asked: it has two solutions       why no rule can, and a model is asked; "lost": nobody can
+%%% asked: it has two solutions       why no rule decides, so that a model is asked; "lost": no model is asked either
 """
 
 import re
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "raw_answers"
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer and its expected outcome: a rule with two sections, or why there is none."""
+    """An answer and its expected outcome: a rule with two sections, or the reason why no rule decides."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class RawAnswer:
 
 
 def raw_answers() -> list[RawAnswer]:
-    """Every one, file by file."""
+    """All raw answers, file by file."""
     cases = []
     for path in sorted(FOLDER.glob("*.txt")):
         for case in re.split(r"^=== ", path.read_text(), flags=re.MULTILINE)[1:]:

@@ -1,4 +1,4 @@
-"""Runs a script as a user would, and writes what the step before it would have written."""
+"""Runs a script as a user would, and writes the files that the step before it would have written."""
 
 import io
 import json
@@ -18,7 +18,7 @@ TACO_REAL = ROOT.parent / "shared" / "taco_real"
 
 
 def run_script(script, *flags, cwd=ROOT, **environment):
-    """Runs a script in a subprocess, as a user does; its output is text."""
+    """Runs a script in a subprocess, as a user does."""
     return subprocess.run(
         [sys.executable, ROOT / script, *map(str, flags)],
         cwd=cwd,
@@ -29,7 +29,7 @@ def run_script(script, *flags, cwd=ROOT, **environment):
 
 
 def run_in_process(module, *flags):
-    """The same from flags to exit status, in this process: without the wait for the script's imports."""
+    """The same in this process, from flags to exit status, which saves the script's imports."""
     arguments, output, errors = [module.__file__, *map(str, flags)], io.StringIO(), io.StringIO()
     with chdir(ROOT), mock.patch("sys.argv", arguments), redirect_stdout(output), redirect_stderr(errors):
         try:
@@ -39,7 +39,7 @@ def run_in_process(module, *flags):
 
 
 def write_converted(folder, question_id, sample_index, program, problem, **more):
-    """A converted answer with a program, as step 2 writes it; its metadata holds the problem with its tests."""
+    """Writes a converted answer with a program, as step 2 does; its metadata holds the problem with its tests."""
     text = render("hm", f"```python\n{program}\n```")
     record = {
         "prompt": "",
@@ -63,5 +63,5 @@ def converted(folder):
 
 
 def texts(folder):
-    """Their converted texts."""
+    """The converted texts of a run folder's answers."""
     return [record["converted_text"] for record in converted(folder)]

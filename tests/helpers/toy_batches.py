@@ -1,4 +1,4 @@
-"""The toy server with the batch endpoint of the OpenAI API: files, batches, and replies that come when it is told."""
+"""The toy server with the batch endpoint of the OpenAI API: files, batches, and replies that come on demand."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from toy_server import Handler, ToyServer
 
 
 class BatchHandler(Handler):
-    """Takes files as multipart forms, makes and lists batches, gives out contents."""
+    """Accepts files as multipart forms, creates and lists batches, returns contents."""
 
     def do_GET(self):
         toy, path = self.server.toy, self.path.split("?")[0].removeprefix("/v1/")
@@ -32,7 +32,7 @@ class BatchHandler(Handler):
             return self.reply(200, toy.take_file(body, self.headers["Content-Type"]))
         if path == "batches":
             status, batch = toy.make_batch(json.loads(body))
-            if toy.deaf:  # it made the batch, and the client does not get to know
+            if toy.deaf:  # the batch exists, but the client gets no reply
                 return self.hang_up()
             return self.reply(status, batch)
         status, answer, *fault = toy.respond(self.path, json.loads(body))
@@ -46,8 +46,10 @@ class BatchHandler(Handler):
 
 
 class BatchServer(ToyServer):
-    """`ready`: whether batches end; `ending`: with which status; `lost`: a function of a request's key that
-    says whether its reply is an error; `deaf`: a new batch is made without an answer; `has_batches`: the endpoint.
+    """A toy server with batches.
+
+    ready: whether batches end; ending: their final status; lost: whether the reply to a request's key is an error;
+    deaf: whether a new batch gets no reply; has_batches: whether the server has the endpoint.
     """
 
     handler = BatchHandler

@@ -1,11 +1,11 @@
-"""A small real HTTP server that speaks the OpenAI protocol and vLLM's, for tests of scripts: no model behind it.
+"""A small real HTTP server without a model that speaks the OpenAI protocol and vLLM's, for tests of scripts.
 
-Its tokens are bytes, its answers follow from the request (`answer`), it remembers every request, and it fails as it is
-told to by `fault`, a function of the request that returns None or one of
+Its tokens are bytes, and its answers are a function of the request (`answer`). It records every request. `fault`, a
+function of the request, makes it fail: it returns None or one of
 
     429, (429, {"Retry-After": "1"})    this status, with these headers
-    "dropped", "half headers", "cut"    the connection ends before the answer, in its headers, in its body
-    "not json", "html", "list"          a body that is not an answer, with status 200
+    "dropped", "half headers", "cut"    the connection ends before the answer, in its headers or in its body
+    "not json", "html", "list"          status 200 with a body that is not an answer
     "empty", "unfinished", "abort"      an answer without choices, with finish reason null or "abort"
     "hang"                              no answer, until the server ends
 """
@@ -25,7 +25,7 @@ JSON, HTML = "application/json", "text/html"
 
 
 def plain_answer(request: dict[str, Any]) -> str:
-    """A whole answer in the uniform format that tells its seed."""
+    """An answer in the uniform format that contains its seed."""
     return (
         f"<begin_of_slow_thought>\n\nseed {request['seed']}\n\n<end_of_slow_thought>\n\n"
         f"<begin_of_solution>\n\n```python\nprint({request['seed']})\n```\n\n<end_of_solution>"
@@ -33,7 +33,7 @@ def plain_answer(request: dict[str, Any]) -> str:
 
 
 class Listener(ThreadingHTTPServer):
-    """Takes many connections at once, and does not tell of those that end too early."""
+    """Accepts many connections at once, and does not report those that end too early."""
 
     daemon_threads, block_on_close, request_queue_size = True, False, 512
 
@@ -42,7 +42,7 @@ class Listener(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads requests and writes what the server's toy answers."""
+    """Reads requests and writes the toy's answers."""
 
     protocol_version, disable_nagle_algorithm, wbufsize = "HTTP/1.1", True, -1
 
@@ -93,12 +93,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class ToyServer:
-    """Serves the models in `models` for the body of a `with`; `url` is the OpenAI address.
+    """Serves the models in `models` within a `with` block; `url` is the OpenAI address.
 
-    `requests` and `times` are those of answers, `probes` those by which a script tries seeds at its start, which get
-    no faults; `tokenizer_fault` is for /tokenize. `shift` is added to the token ids of a model, so that its tokenizer
-    is another one; `special` holds the tokens of a model that are no bytes, each with its text. `refusal` is what it
-    says when it is told to fail. `context` is the longest prompt and answer, in tokens.
+    requests, times: of answers; probes: the requests by which a script tries seeds at its start, which get no faults;
+    tokenizer_fault: `fault` for /tokenize; shift: added to a model's token ids, which makes another tokenizer; special:
+    a model's tokens that are not bytes, with their texts; refusal: the message of a fault; context: the longest prompt
+    and answer together, in tokens.
     """
 
     handler = Handler
@@ -128,7 +128,7 @@ class ToyServer:
         self.stop()
 
     def start(self) -> None:
-        """Begins to listen: at a free port, later at the same one."""
+        """Listens at a free port, and after a restart at the same one."""
         self.ended = threading.Event()
         self.listener = Listener(("127.0.0.1", self.port), self.handler)
         self.listener.toy, self.port = self, self.listener.server_port
@@ -136,7 +136,7 @@ class ToyServer:
         threading.Thread(target=self.listener.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Goes away, as a server that is killed: the port is closed, and every connection."""
+        """Closes the port and every connection, as if the server were killed."""
         if self.ended.is_set():
             return
         self.ended.set()
@@ -149,12 +149,12 @@ class ToyServer:
                 continue
 
     def models_body(self) -> dict[str, Any]:
-        """What the server says about its models."""
+        """The server's list of models."""
         context = {} if self.context is None else {"max_model_len": self.context}
         return {"object": "list", "data": [{"id": name, "object": "model", **context} for name in self.models]}
 
     def respond(self, path: str, request: dict[str, Any]) -> tuple:
-        """Status and body of an answer, and perhaps how it fails."""
+        """The status and body of an answer, and its fault, if any."""
         model = request.get("model")
         if model not in self.models:
             return 404, {"error": {"message": f"The model `{model}` does not exist."}}
@@ -175,7 +175,7 @@ class ToyServer:
         return self.too_long(request) or (200, self.body(path, request, fault), fault)
 
     def too_long(self, request: dict[str, Any]) -> tuple | None:
-        """vLLM's refusal of what does not fit in the context."""
+        """vLLM's refusal of a request that does not fit in the context, else None."""
         prompt, limit = prompt_of(request), limit_of(request)
         size = len(prompt) if isinstance(prompt, list) else len(self.encode(request["model"], prompt))
         if self.context is None or size + limit <= self.context:
@@ -187,7 +187,7 @@ class ToyServer:
         return 400, {"error": {"message": message, "type": "BadRequestError", "code": 400}}
 
     def body(self, path: str, request: dict[str, Any], fault: Any = None) -> Any:
-        """The answer to a request as the server would send it."""
+        """The body of the answer to a request."""
         model, answer = request["model"], self.answer(request)
         content = self.encode(model, answer)
         limit = limit_of(request)
@@ -205,7 +205,7 @@ class ToyServer:
         return [whole] if fault == "list" else whole
 
     def encode(self, model: str, text: str | bytes) -> list[int]:
-        """Token ids of a text: its bytes, and the model's special tokens where their text stands."""
+        """The token ids of a text: its bytes, with the model's special tokens in place of their texts."""
         content = text if isinstance(text, bytes) else text.encode()
         special = {text.encode(): number for number, text in self.special.get(model, {}).items()}
         pieces = re.split(b"(" + b"|".join(map(re.escape, special)) + b")", content) if special else [content]
@@ -213,7 +213,7 @@ class ToyServer:
         return [each + self.shift.get(model, 0) for each in ids]
 
     def decode(self, model: str, ids: list[int]) -> bytes:
-        """The bytes of token ids; those beyond the vocabulary have none."""
+        """The bytes of token ids; ids outside the vocabulary have none."""
         special, shift = self.special.get(model, {}), self.shift.get(model, 0)
         pieces = [
             bytes([each]) if 0 <= each < 256 else special.get(each, "").encode()
@@ -223,7 +223,7 @@ class ToyServer:
 
 
 def prompt_of(request: dict[str, Any]) -> Any:
-    """What a request asks: a text, token ids, or the messages' texts one after another."""
+    """A request's prompt: a text, token ids, or the concatenated texts of its messages."""
     return request.get("prompt") or "".join(message["content"] for message in request.get("messages", []))
 
 

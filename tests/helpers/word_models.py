@@ -1,4 +1,4 @@
-"""Pico models that read words, and the entropy of what they expect by the definition."""
+"""Pico models whose tokens are words, and next-token entropy by its definition."""
 
 import pico
 import torch
@@ -19,7 +19,7 @@ def make_tokenizer(template=TEMPLATE):
 
 
 def make_checkpoints(folder):
-    """(base, fine-tuned): two Llamas, the base without a chat template, and the two merged on disk at 0.7."""
+    """(base, fine-tuned, merged): two Llamas, the base without a chat template, and their merge at 0.7."""
     sizes = {"vocab_size": len(WORDS), "max_position_embeddings": 300, "initializer_range": 0.5}
     base, finetuned = pico.pair(folder, **sizes)
     make_tokenizer(None).save_pretrained(base)
@@ -29,7 +29,7 @@ def make_checkpoints(folder):
 
 
 def plain_entropies(model, context, reply):
-    """The entropy before each token of the reply, one token at a time, in float64, by the definition."""
+    """The entropy before each token of the reply by its definition: one token at a time, in float64."""
     found = []
     for place in range(len(reply)):
         with torch.no_grad():

@@ -1,4 +1,4 @@
-# More names than anybody wants to remove: they are gone all the same, or were refused.
+# Creates more names than a cleanup likes to remove. All are removed afterwards, or the system refused them.
 # verdict: correct | output limit
 # limits: timeout=4
 # test: "3\n", "9 True\n"

@@ -1,4 +1,4 @@
-# The alarm a program set for itself ends it.
+# Sets an alarm, and the alarm ends it.
 # verdict: runtime error: SIGALRM
 # test: "3\n", "9\n"
 

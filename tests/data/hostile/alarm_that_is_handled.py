@@ -1,4 +1,4 @@
-# A habit: search until an alarm says that time is up, then print the best so far.
+# A common pattern: search until an alarm signals that time is up, then print the best result so far.
 # verdict: correct
 # test: "3\n", "9\n"
 

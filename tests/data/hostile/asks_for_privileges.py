@@ -1,4 +1,4 @@
-# Set-user-id programs, capabilities, the flag that forbids both, and the filters it is under.
+# Tries set-user-id programs, capabilities, the no-new-privileges flag, and its own system call filters.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

@@ -1,4 +1,4 @@
-# The usual ways to the network.
+# Tries the usual ways to reach the network.
 # verdict: correct
 # test: f"{port}\n", "contained\n"
 

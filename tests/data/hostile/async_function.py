@@ -1,4 +1,4 @@
-# A coroutine is no value.
+# Returns a coroutine, which is not a value.
 # verdict: wrong answer
 # function: f
 # test: [3], 9

@@ -1,4 +1,4 @@
-# Coroutines, gathered.
+# Gathers coroutines.
 # verdict: correct
 # test: "3\n", "9 4\n"
 

@@ -1,4 +1,4 @@
-# The right answer, and then a bad exit status.
+# Prints the right answer, then exits with a bad status.
 # verdict: runtime error: exit status 3
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Wants to be replaced by another program, which would know nothing of the judge's limits.
+# Tries to replace itself with another program that would ignore the judge's limits.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

@@ -1,4 +1,4 @@
-# One operation of C code that takes hours and looks at no signal.
+# Runs one C operation that takes hours and checks for no signal.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

@@ -1,4 +1,4 @@
-# Several threads compute for ever: their CPU time is counted together.
+# Several threads compute forever; their CPU time counts together.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

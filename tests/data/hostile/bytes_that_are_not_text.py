@@ -1,4 +1,4 @@
-# Output that is not UTF-8 is compared and shown all the same.
+# Prints bytes that are not UTF-8; they are still compared and shown.
 # verdict: wrong answer
 # test: "3\n", "\u00e9\n"
 

@@ -1,4 +1,4 @@
-# Mounts, namespaces, another root, another user: what changes the view of the machine.
+# Tries mounts, namespaces, another root and another user, all of which change its view of the machine.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

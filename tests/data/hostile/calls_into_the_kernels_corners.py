@@ -1,4 +1,4 @@
-# System calls that programs never need and attackers like.
+# Tries system calls that programs never need and attackers like.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

@@ -1,4 +1,4 @@
-# A fork by the gate of 32-bit programs, where calls have other numbers, in machine code of its own.
+# Forks through the 32-bit system call gate, where calls have other numbers, in its own machine code.
 # verdict: runtime error: SIGSYS | runtime error: SIGSEGV | correct
 # test: "3\n", "9 contained\n"
 

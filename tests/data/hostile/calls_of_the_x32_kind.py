@@ -1,4 +1,4 @@
-# The same system calls by their x32 numbers, which a filter by number overlooks.
+# Makes the same system calls by their x32 numbers, which a filter by number misses.
 # verdict: correct | runtime error: SIGSYS
 # test: "3\n", "9 contained\n"
 

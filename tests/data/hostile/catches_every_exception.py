@@ -1,4 +1,4 @@
-# Swallows whatever is raised, its own exit included.
+# Swallows every exception, including its own exit.
 # verdict: correct
 # test: "3\n", "9\n"
 

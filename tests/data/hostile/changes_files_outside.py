@@ -1,4 +1,4 @@
-# Changes what is there: truncates, removes, renames, appends, changes times and rights.
+# Tries to truncate, remove, rename and append to files outside, and to change their times and permissions.
 # verdict: correct
 # test: f"{outside}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# Changes the lists it is given, and keeps what it has seen.
+# Changes its argument lists and keeps what it has seen.
 # verdict: correct
 # function: f
 # test: [[3, 1, 2]], [1, 2, 3]

@@ -1,4 +1,4 @@
-# Writes another program over its own for the next test.
+# Overwrites its own file with another program for the next test.
 # verdict: correct
 # test: "3\n", "9\n"
 # test: "4\n", "16\n"

@@ -1,4 +1,4 @@
-# Leaves modules in its folder that the next test would import, and changes those that are loaded.
+# Leaves modules in its folder for the next test to import, and changes loaded modules.
 # verdict: correct
 # test: "3\n", "9 True\n"
 # test: "4\n", "16 True\n"

@@ -1,4 +1,4 @@
-# Sets the machine's clock and name.
+# Tries to set the machine's clock and name.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

@@ -1,4 +1,4 @@
-# Wants to leave a process in a session of its own that answers the tests to come.
+# Tries to leave a process in a separate session that answers later tests.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 # test: "4\n", "16 contained\n"

@@ -1,4 +1,4 @@
-# A class whose metaclass answers every question about its kin with yes.
+# A class whose metaclass answers yes to every isinstance and issubclass.
 # verdict: wrong answer
 # function: f
 # test: [1], [1]

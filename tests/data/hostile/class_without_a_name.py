@@ -1,4 +1,4 @@
-# A value whose class fails when it is asked for its name.
+# A value whose class raises when asked for its name.
 # verdict: wrong answer | runtime error: ZeroDivisionError
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Nothing is left of Python's own names.
+# Deletes all of Python's built-in names.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Closes all there is and then fails: it cannot say with what.
+# Closes every descriptor and then fails, so it cannot report the exception.
 # verdict: runtime error: exit status 1
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A function that closes all there is cannot return anything.
+# A function that closes every descriptor cannot return anything.
 # verdict: runtime error: exit status 1
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Closes both by Python's means when it is done.
+# Closes standard input and output with Python's methods when it is done.
 # verdict: correct
 # test: "3\n", "9\n"
 

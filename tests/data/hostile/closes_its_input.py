@@ -1,4 +1,4 @@
-# Closes standard input and reads it.
+# Closes standard input, then reads it.
 # verdict: runtime error: OSError
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Closes standard output under Python and prints: the flush at the end fails, as an interpreter says by its status.
+# Closes descriptor 1 below Python and prints: the final flush fails, and the exit status shows it as usual.
 # verdict: runtime error: exit status 120
 # test: "3\n", "9\n"
 

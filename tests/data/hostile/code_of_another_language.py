@@ -1,4 +1,4 @@
-# Not Python at all.
+# Code that is not Python.
 # verdict: syntax error
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A coding line speaks of a file's bytes; there is only text here.
+# A coding line describes a file's bytes, but the program is text, so it has no effect.
 # verdict: correct
 # test: "3\n", "9 \u00e9\u20ac\n"
 

@@ -1,4 +1,4 @@
-# A number of a million digits, which takes the parser many seconds.
+# A number of two million digits, which takes the parser many seconds.
 # verdict: time limit
 # limits: timeout=0.25
 # program: "x = " + "9" * 2_000_000

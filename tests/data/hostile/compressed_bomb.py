@@ -1,4 +1,4 @@
-# Some kilobytes that unpack to 100 GB.
+# A few kilobytes that unpack to 100 GB.
 # verdict: memory limit
 # limits: timeout=4
 # test: "3\n", "9\n"

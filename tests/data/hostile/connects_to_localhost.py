@@ -1,4 +1,4 @@
-# A server of the test listens on this machine; a program reaches nobody.
+# Tries to reach a server of the test on this machine.
 # verdict: runtime error: PermissionError
 # test: f"{port}\n", "\n"
 

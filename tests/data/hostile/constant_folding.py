@@ -1,4 +1,4 @@
-# Constants a compiler could unfold to gigabytes.
+# Constants that a compiler could expand to gigabytes.
 # verdict: correct
 # test: "3\n", "9 255\n"
 

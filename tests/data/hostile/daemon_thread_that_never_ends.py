@@ -1,4 +1,4 @@
-# A daemon thread is no reason to wait.
+# A daemon thread does not delay the end.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A daemon thread wants to write after the end.
+# A daemon thread tries to write after the end.
 # verdict: correct
 # test: "3\n", "9\n"
 # test: "4\n", "16\n"

@@ -1,4 +1,4 @@
-# More brackets than the parser takes.
+# More brackets than the parser accepts.
 # verdict: syntax error
 # program: "x = " + "(" * 100_000 + "1" + ")" * 100_000
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# A tree deeper than the parser takes.
+# A tree deeper than the parser accepts.
 # verdict: syntax error
 # program: "x = " + "-" * 100_000 + "1"
 # test: "3\n", "9\n"

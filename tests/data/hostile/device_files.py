@@ -1,4 +1,4 @@
-# Memory, disks, the kernel's log and other devices; makes a device of its own.
+# Tries memory, disks, the kernel's log and other devices, and tries to create a device.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

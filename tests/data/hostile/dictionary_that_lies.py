@@ -1,4 +1,4 @@
-# A dictionary that shows other items than it has.
+# A dictionary that shows other items than it contains.
 # verdict: wrong answer
 # function: f
 # test: [1], {"a": 1}

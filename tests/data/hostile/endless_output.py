@@ -1,4 +1,4 @@
-# Prints for ever.
+# Prints forever.
 # verdict: output limit
 # limits: timeout=4
 # test: "3\n", "9\n"

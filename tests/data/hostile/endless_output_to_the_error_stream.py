@@ -1,4 +1,4 @@
-# What goes to the error stream is nobody's.
+# Prints to the error stream forever; nobody reads it.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "3\n", "9\n"

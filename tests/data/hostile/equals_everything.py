@@ -1,4 +1,4 @@
-# An object that says it equals whatever it is compared with.
+# An object that claims to equal every other object.
 # verdict: wrong answer
 # function: f
 # test: [1], 1

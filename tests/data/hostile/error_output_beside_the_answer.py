@@ -1,4 +1,4 @@
-# Debugging left in: a megabyte on the error stream is no part of the answer.
+# Debugging output: a megabyte on the error stream is not part of the answer.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# An exception whose class fails when it is asked for its name, its text and its type.
+# An exception whose class raises when asked for its name, text or type.
 # verdict: runtime error: Nasty | runtime error: exit status 1
 # test: "3\n", "9\n"
 

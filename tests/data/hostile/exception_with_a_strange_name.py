@@ -1,4 +1,4 @@
-# An exception whose name is no text that a file or a terminal could hold.
+# An exception whose name has control characters and a line break.
 # verdict: runtime error: \x1b[2J\n100000 correct
 # test: "3\n", "9\n"
 

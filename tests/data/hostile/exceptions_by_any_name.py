@@ -1,4 +1,4 @@
-# An exception whose class is called like a verdict.
+# An exception class named like a verdict.
 # verdict: runtime error: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# An interpreter tells of an exit handler's exception and ends well all the same.
+# An interpreter reports an exit handler's exception and still exits with status 0.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Ends well in an exit handler after a failure: a failure it stays.
+# Exits with status 0 in an exit handler after a failure; it still failed.
 # verdict: runtime error: ZeroDivisionError
 # test: "3\n", "9\n"
 

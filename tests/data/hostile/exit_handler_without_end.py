@@ -1,4 +1,4 @@
-# Would never end.
+# An exit handler never ends.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# `sys.exit` in a thread ends that thread only.
+# `sys.exit` in a thread ends only that thread.
 # verdict: correct
 # test: "3\n", "9\n"
 

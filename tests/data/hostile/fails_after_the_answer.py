@@ -1,4 +1,4 @@
-# The right answer, and then an exception.
+# Prints the right answer, then raises an exception.
 # verdict: runtime error: ZeroDivisionError
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# The reader and writer of many a competitive programmer's library.
+# The fast reader and writer of many competitive programmers' libraries.
 # verdict: correct
 # test: "3\n1 2 3\n", "6\n"
 

@@ -1,4 +1,4 @@
-# A file of a terabyte that has nothing in it.
+# An empty sparse file of a terabyte.
 # verdict: runtime error: OSError
 # test: "3\n", "9\n"
 

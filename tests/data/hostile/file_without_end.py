@@ -1,4 +1,4 @@
-# One file that grows for ever: an error, not a signal, at its limit.
+# A file that grows forever: at the limit, it gets an error instead of a signal.
 # verdict: runtime error: OSError | output limit
 # limits: timeout=4
 # test: "3\n", "9\n"

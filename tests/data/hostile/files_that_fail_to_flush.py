@@ -1,4 +1,4 @@
-# Open files of its own classes that fail, in every way, when they are flushed at the end.
+# Open files of its own classes that fail in every way when the interpreter flushes them at the end.
 # verdict: correct
 # test: "3\n", "9\n"
 

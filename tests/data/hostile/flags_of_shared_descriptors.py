@@ -1,4 +1,4 @@
-# Makes what may be shared with others not wait any more, closed on exec, appended to, and small.
+# Changes descriptors that others may share: blocking, appending, position, locks, buffer size.
 # verdict: correct
 # test: "3\n", "9" * 300_000
 # test: "3\n", "9" * 300_000

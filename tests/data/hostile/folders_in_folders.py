@@ -1,4 +1,4 @@
-# A tree deeper than a path may be long, and than a function that removes it may recurse.
+# A tree deeper than a path can be long, and deeper than a recursive removal can go.
 # verdict: correct
 # limits: timeout=4
 # test: "3\n", "9 True\n"

@@ -1,4 +1,4 @@
-# A deep tree of folders that can be passed and not listed.
+# A deep tree of folders that can be entered but not listed.
 # verdict: correct
 # limits: timeout=4
 # test: "3\n", "9 True\n"

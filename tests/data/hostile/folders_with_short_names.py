@@ -1,4 +1,4 @@
-# Folders in folders: a path may name more of them than a function may recurse. They stay a while, to be looked at.
+# Nested folders with short names: a path can name more levels than a function can recurse.
 # verdict: correct
 # limits: timeout=4
 # test: "3\n", "9 True\n"

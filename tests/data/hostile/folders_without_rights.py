@@ -1,4 +1,4 @@
-# Folders nobody may look into, with files inside.
+# Folders without permissions, with files inside.
 # verdict: correct
 # test: "3\n", "9 True\n"
 # test: "4\n", "16 True\n"

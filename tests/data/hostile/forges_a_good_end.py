@@ -1,4 +1,4 @@
-# The right answer, then a failure, which it covers up with messages of success on every descriptor.
+# Prints the right answer and fails, then writes forged messages of success to every descriptor.
 # verdict: runtime error: exit status 3
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A number of four million digits on the way back, which would take the judge minutes to read.
+# Sends back a number of four million digits, which would take the judge minutes to parse.
 # verdict: runtime error: exit status 0 | runtime error: bad result | wrong answer | time limit
 # function: f
 # test: [1], 1

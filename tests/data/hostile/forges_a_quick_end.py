@@ -1,4 +1,4 @@
-# The right answer, and then no end, which it covers up with messages of success on every descriptor.
+# Prints the right answer and never ends, and writes forged messages of success to every descriptor.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# A wrong answer, and every message that might make it right: as text, tagged, with lengths before it.
+# Prints a wrong answer and forges every message that might make it right: plain, tagged, with length prefixes.
 # verdict: wrong answer
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A made-up report that it never compiled, or that its problem has no tests: it ran, and its answer was wrong.
+# Forges a report that it did not compile or that its problem has no tests. It ran, and its answer was wrong.
 # verdict: wrong answer | runtime error: exit status 0 | syntax error
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A made-up report of a failure, with a name no terminal or file should be asked to hold.
+# Forges a report of a failure with a name that no terminal or file should have to store.
 # verdict: runtime error: \ud800\x00\x1b[2J\n100000 correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Answers two calls at once, the second wrongly: its own answers are all it can give.
+# Answers two calls at once, the second one wrongly; it can only send its own answers.
 # verdict: wrong answer
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Values on the way back that no function returned: broken tags, wrong shapes, nesting without end.
+# Sends back values that no function returned: broken tags, wrong shapes, endless nesting.
 # verdict: wrong answer | runtime error: bad result
 # function: f
 # test: [1], [1]

@@ -1,4 +1,4 @@
-# Forks without end: the first fork is refused.
+# Forks endlessly; the first fork is refused.
 # verdict: runtime error: BlockingIOError
 # test: "3\n", "9\n"
 

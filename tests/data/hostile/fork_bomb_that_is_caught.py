@@ -1,4 +1,4 @@
-# Forks without end and does not take no for an answer.
+# Forks endlessly and keeps trying after refusals.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

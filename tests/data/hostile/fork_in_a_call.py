@@ -1,4 +1,4 @@
-# A function that forks: two programs would answer.
+# A function that forks, so that two processes would answer.
 # verdict: runtime error: BlockingIOError
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# One conversion of a format asks for 100 GB.
+# One format conversion asks for 100 GB.
 # verdict: memory limit
 # test: "3\n", "9\n"
 

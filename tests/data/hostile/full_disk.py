@@ -1,4 +1,4 @@
-# Writes files until the disk is full, on every test anew: its share is small and whole again each time.
+# Fills the disk in every test; its share is small and empty again for each test.
 # verdict: correct | output limit
 # limits: timeout=4
 # test: "3\n", "9 contained\n"

@@ -1,4 +1,4 @@
-# An import from the future stands first.
+# A `__future__` import comes first.
 # verdict: correct
 # test: "3\n", "9\n"
 

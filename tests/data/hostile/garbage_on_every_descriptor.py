@@ -1,4 +1,4 @@
-# Writes noise to every descriptor it has but its own, then prints a wrong answer.
+# Prints a wrong answer and writes noise to all other descriptors.
 # verdict: wrong answer
 # test: "3\n", "9\n"
 

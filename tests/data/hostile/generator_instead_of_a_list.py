@@ -1,4 +1,4 @@
-# What has not been computed is no answer.
+# Returns a generator, which has not computed its items yet.
 # verdict: wrong answer
 # function: f
 # test: [3], [0, 1, 2]

@@ -1,4 +1,4 @@
-# Half of a surrogate pair in the code, which no file of UTF-8 holds.
+# Half of a surrogate pair in the code, which no UTF-8 file can store.
 # verdict: syntax error
 # program: text.replace("HALF", "\ud800")
 # test: "3\n", "9\n"

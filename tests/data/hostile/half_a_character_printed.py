@@ -1,4 +1,4 @@
-# Half of a surrogate pair, which Python prints as no text.
+# Prints half of a surrogate pair, which Python cannot encode.
 # verdict: wrong answer
 # test: "3\n", "\u00e9\n"
 

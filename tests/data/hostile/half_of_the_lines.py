@@ -1,4 +1,4 @@
-# Lines that are missing are not right.
+# Missing lines are wrong.
 # verdict: wrong answer
 # test: "3\n", "1\n2\n3\n"
 

@@ -1,4 +1,4 @@
-# Catches SIGXCPU, lifts the limits of CPU time as far as it may, and goes on.
+# Catches SIGXCPU, raises its CPU limits as far as allowed, and continues.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

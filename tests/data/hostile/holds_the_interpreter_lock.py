@@ -1,4 +1,4 @@
-# Sleeps in C without giving the interpreter's lock away: no other thread of it ever runs.
+# Sleeps in C without releasing the interpreter lock, so none of its other threads can run.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

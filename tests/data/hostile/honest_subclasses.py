@@ -1,4 +1,4 @@
-# Classes derived from Python's own, as programs use them, are what they hold.
+# Subclasses of Python's own types, as programs use them, count as the values they hold.
 # verdict: correct
 # function: f
 # test: ["counter"], {"a": 2}

@@ -1,4 +1,4 @@
-# 95,000 digits, read, computed with and printed.
+# Reads, computes with and prints 95,000 digits.
 # verdict: correct
 # limits: timeout=4
 # test: f"{3 ** 200_000}\n", f"{3 ** 200_000 + 1}\n"

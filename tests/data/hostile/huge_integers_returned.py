@@ -1,4 +1,4 @@
-# 10,000 digits as an argument and a value.
+# An argument and a value of 10,000 digits.
 # verdict: correct
 # function: f
 # test: [10 ** 10_000], 10 ** 10_000 + 1

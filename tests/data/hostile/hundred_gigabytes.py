@@ -1,4 +1,4 @@
-# 100 GB of memory in one piece.
+# Allocates 100 GB in one piece.
 # verdict: memory limit
 # test: "3\n", "9\n"
 

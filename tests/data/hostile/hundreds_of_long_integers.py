@@ -1,4 +1,4 @@
-# Integers on the way back that are each just short enough to be read, and take the judge a minute together.
+# Returns integers that are each just short enough to parse, but together would take the judge a minute.
 # verdict: wrong answer
 # limits: timeout=4
 # function: f

@@ -1,4 +1,4 @@
-# Ignores SIGTERM, SIGALRM, SIGXCPU and all others that can be, and every exception.
+# Ignores SIGTERM, SIGALRM, SIGXCPU, every other signal that it can, and every exception.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

@@ -1,4 +1,4 @@
-# Right on the first test, endless on the second.
+# Right in the first test, endless in the second.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "1", "1"

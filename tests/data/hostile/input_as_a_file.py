@@ -1,4 +1,4 @@
-# Standard input and output as files by name.
+# Opens standard input and output as files by name.
 # verdict: correct
 # test: "3\n", "9\n"
 # test: "4\n", "16\n"

@@ -1,4 +1,4 @@
-# A habit: read a local file where there is one, else standard input.
+# A common pattern: read a local file if it exists, else standard input.
 # verdict: correct
 # test: "3\n", "9\n"
 

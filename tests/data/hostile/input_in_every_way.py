@@ -1,4 +1,4 @@
-# Reads one line after the other by other means, unbuffered so that each leaves the rest.
+# Reads successive lines by different means, unbuffered, so that each leaves the rest to the next.
 # verdict: correct
 # test: "1\n2\n3\n4\n5\n", "1 2 3 4 5\n"
 

@@ -1,4 +1,4 @@
-# Does not want its ten megabytes of input.
+# Does not read its ten megabytes of input.
 # verdict: correct
 # test: "9\n" + "x" * 10_000_000, "9\n"
 

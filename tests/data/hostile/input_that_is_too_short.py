@@ -1,4 +1,4 @@
-# Reads a line that is not there.
+# Reads a line that does not exist.
 # verdict: runtime error: EOFError
 # test: "3\n", "3 4\n"
 

@@ -1,4 +1,4 @@
-# As if somebody had pressed Ctrl-C.
+# Sends itself SIGINT, as Ctrl-C does.
 # verdict: runtime error: KeyboardInterrupt
 # test: "3\n", "9\n"
 

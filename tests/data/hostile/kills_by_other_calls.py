@@ -1,4 +1,4 @@
-# Signals past kill: to threads, with values, through descriptors of processes.
+# Sends signals by calls other than kill: to threads, with values, through process descriptors.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

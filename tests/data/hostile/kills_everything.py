@@ -1,4 +1,4 @@
-# Signals to its parent, its group, every process, the first one, and one whose number it was told.
+# Sends signals to its parent, its group, every process, process 1, and a process whose number it was told.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

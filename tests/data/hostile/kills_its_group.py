@@ -1,4 +1,4 @@
-# Signals to its own process group, and to its parent's.
+# Sends signals to its own process group and to its parent's.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

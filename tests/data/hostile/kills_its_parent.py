@@ -1,4 +1,4 @@
-# SIGKILL to the process that started it.
+# Sends SIGKILL to the process that started it.
 # verdict: runtime error: PermissionError
 # test: "3\n", "9\n"
 

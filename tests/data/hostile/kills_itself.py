@@ -1,4 +1,4 @@
-# SIGKILL to itself is the program's own doing, not the machine's.
+# Sends SIGKILL to itself, which is the program's fault and not the machine's.
 # verdict: runtime error: SIGKILL
 # test: "3\n", "9\n"
 

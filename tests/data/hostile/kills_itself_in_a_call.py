@@ -1,4 +1,4 @@
-# SIGKILL to itself while its function runs.
+# Sends SIGKILL to itself while its function runs.
 # verdict: runtime error: SIGKILL
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Ends well, in the middle of its answer.
+# Exits with status 0 in the middle of its answer.
 # verdict: wrong answer
 # test: "3\n", "3\n9\n"
 

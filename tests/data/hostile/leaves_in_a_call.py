@@ -1,4 +1,4 @@
-# A function that ends the program well returns nothing.
+# A function that ends the program with status 0 returns nothing.
 # verdict: runtime error: exit status 0
 # function: f
 # test: [1], 1

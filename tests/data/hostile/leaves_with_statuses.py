@@ -1,4 +1,4 @@
-# The ways out that mean that all is well.
+# All the ways to exit that mean success.
 # verdict: correct
 # test: "exit", "exit"
 # test: "quit", "quit"

@@ -1,4 +1,4 @@
-# What is not flushed is lost in `os._exit`.
+# `os._exit` loses output that was not flushed.
 # verdict: wrong answer
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Writes through files of its own on standard output and never closes them.
+# Writes to standard output through file objects that it never closes.
 # verdict: correct
 # test: "3\n", "9 16\n"
 

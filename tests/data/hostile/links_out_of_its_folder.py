@@ -1,4 +1,4 @@
-# Reads and writes outside through symbolic and hard links it makes, and leaves them for whoever cleans up.
+# Reads and writes outside through symbolic and hard links, and leaves the links for the cleanup.
 # verdict: correct
 # test: f"{outside}\n", "contained\n"
 # test: f"{outside}\n", "contained\n"

@@ -1,4 +1,4 @@
-# A list that shows other items than it has.
+# A list that shows other items than it contains.
 # verdict: wrong answer
 # function: f
 # test: [[1, 2]], [1, 2]

@@ -1,4 +1,4 @@
-# Takes every file, thread and byte from itself after the answer.
+# Lowers its limits on files, threads and bytes to zero after the answer.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Its own rank, cores and name are its own affair.
+# Changes its own priority, cores and name, which it may.
 # verdict: correct
 # test: "3\n", "9\n"
 # test: "4\n", "16\n"

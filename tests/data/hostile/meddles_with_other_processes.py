@@ -1,4 +1,4 @@
-# Takes the time, the cores, the rank and the limits of other processes.
+# Tries to change the priority, cores and limits of other processes.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# Memory that outlives its program: System V, POSIX, files in memory, keys.
+# Tries memory that outlives its process: System V, POSIX, files in memory, kernel keys.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

@@ -1,4 +1,4 @@
-# No memory is no end for a program that can do without.
+# Catches the MemoryError and continues.
 # verdict: correct
 # test: "3\n", "9\n"
 

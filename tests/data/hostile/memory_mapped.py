@@ -1,4 +1,4 @@
-# 100 GB of memory past Python's own allocator.
+# Maps 100 GB of memory without Python's allocator.
 # verdict: runtime error: OSError
 # test: "3\n", "9\n"
 

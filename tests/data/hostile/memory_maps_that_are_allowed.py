@@ -1,4 +1,4 @@
-# Anonymous and file-backed maps of its own.
+# Creates anonymous and file-backed memory maps.
 # verdict: correct
 # test: "3\n", "9 hello\n"
 

@@ -1,4 +1,4 @@
-# Memory taken by numpy.
+# Takes memory with numpy.
 # verdict: memory limit
 # limits: timeout=4
 # test: "3\n", "9\n"

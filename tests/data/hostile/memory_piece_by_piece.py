@@ -1,4 +1,4 @@
-# Takes memory until there is no more, and uses it.
+# Takes and uses memory until none is left.
 # verdict: memory limit
 # limits: timeout=4
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# Leaves word for the next test in every place there is; each test must find none.
+# Leaves messages for the next test in every possible place; no test may find one.
 # verdict: correct
 # test: "1\n", "1 found nothing\n"
 # test: "2\n", "2 found nothing\n"

@@ -1,4 +1,4 @@
-# A list with more items than the judge wants to hold, sent past the function's own value.
+# Sends a list with more items than the judge accepts, beside the function's own value.
 # verdict: output limit
 # limits: timeout=4
 # function: f

@@ -1,4 +1,4 @@
-# Calls itself something that upsets readers of /proc.
+# Gives itself a name that confuses readers of /proc.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "3\n", "9\n"

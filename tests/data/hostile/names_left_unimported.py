@@ -1,4 +1,4 @@
-# Uses names that competitive programmers leave unimported, and its own where it has them.
+# Uses names that competitive programmers forget to import, and its own definitions where it has them.
 # verdict: correct
 # test: "3\n", "2.0 2 a 5 3\n"
 

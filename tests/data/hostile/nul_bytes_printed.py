@@ -1,4 +1,4 @@
-# A NUL byte is a character as any other, and not white space.
+# A NUL byte is an ordinary character and not white space.
 # verdict: wrong answer
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Reads by numpy and computes with matrices.
+# Reads with numpy and computes with matrices.
 # verdict: correct
 # limits: timeout=4
 # test: "2\n1 2\n3 4\n", "[[7, 10], [15, 22]]\n"

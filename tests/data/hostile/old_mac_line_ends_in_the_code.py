@@ -1,4 +1,4 @@
-# Code with lines that end in carriage returns alone.
+# Code whose lines end in carriage returns only.
 # verdict: correct
 # program: text.replace("\n", "\r")
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# Lines too many are not right.
+# Extra lines are wrong.
 # verdict: wrong answer
 # test: "3\n", "1\n2\n3\n"
 

@@ -1,4 +1,4 @@
-# Right, by binary writes past Python's text layer, in single bytes.
+# Prints the right answer by binary writes below Python's text layer, byte by byte.
 # verdict: correct
 # test: "300\n", f"{3 ** 300}\n"
 

@@ -1,4 +1,4 @@
-# Runs other programs by every means Python has.
+# Tries to run other programs by every means that Python has.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

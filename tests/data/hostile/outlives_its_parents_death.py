@@ -1,4 +1,4 @@
-# Takes back the signal at its parent's death, leaves the session if it can, and sleeps.
+# Disables the signal at its parent's death, leaves the session if it can, and sleeps.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

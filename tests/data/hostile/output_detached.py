@@ -1,4 +1,4 @@
-# Takes the layers of its output apart, as fast readers and writers do.
+# Detaches the layers of its output, as fast readers and writers do.
 # verdict: correct
 # test: "3\n", "9 16\n"
 

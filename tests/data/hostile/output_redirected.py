@@ -1,4 +1,4 @@
-# Sends its output to a file and back.
+# Redirects its output to a file and back.
 # verdict: correct
 # test: "3\n", "9\n"
 

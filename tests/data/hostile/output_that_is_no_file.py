@@ -1,4 +1,4 @@
-# Leaves an object as standard output that fails at everything.
+# Removes its standard streams after the answer.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Two sockets joined to each other reach nobody else, and some programs need them.
+# A pair of connected sockets reaches nobody else, and some programs need one.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# An object that runs code where it is unpickled: nothing is.
+# An object that would run code when unpickled; the judge unpickles nothing.
 # verdict: wrong answer
 # function: f
 # test: [1], 0

@@ -1,4 +1,4 @@
-# Copies and pickles objects of classes it defines.
+# Copies and pickles objects of its own classes.
 # verdict: correct
 # test: "3\n", "9 9 9\n"
 

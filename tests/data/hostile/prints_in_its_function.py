@@ -1,4 +1,4 @@
-# What a function prints, reads and leaves on the error stream does not matter.
+# What a function prints, reads and writes to the error stream does not count.
 # verdict: correct
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Processes that work for it are not to be had.
+# Tries to use worker processes, which are refused.
 # verdict: runtime error: BlockingIOError | runtime error: PermissionError | runtime error: FileNotFoundError
 # test: "3\n", "0 1 4 9\n"
 

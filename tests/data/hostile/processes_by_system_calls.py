@@ -1,4 +1,4 @@
-# Makes processes past Python and the C library: fork, vfork, clone, clone3.
+# Tries to create processes without Python and the C library: fork, vfork, clone, clone3.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

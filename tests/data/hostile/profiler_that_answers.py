@@ -1,4 +1,4 @@
-# A profiler that ends the program well before its failure is told: as with any interpreter, it has not failed.
+# A profiler that exits with status 0 before the failure is reported: as in any interpreter, the program did not fail.
 # verdict: correct
 # test: "3\n", "9\n"
 

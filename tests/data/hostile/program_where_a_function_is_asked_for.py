@@ -1,4 +1,4 @@
-# Reads and prints instead of defining the function.
+# Reads and prints instead of defining the requested function.
 # verdict: missing function
 # function: f
 # test: [1], 1

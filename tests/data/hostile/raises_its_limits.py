@@ -1,4 +1,4 @@
-# Sets every limit to infinity, or as high as it may, and then asks for 10 GB.
+# Raises every limit to infinity, or as far as allowed, and then asks for 10 GB.
 # verdict: memory limit
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# A signal nobody handles ends the program.
+# An unhandled signal ends the program.
 # verdict: runtime error: SIGTERM
 # test: "3\n", "9\n"
 

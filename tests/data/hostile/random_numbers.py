@@ -1,4 +1,4 @@
-# Seeds and draws.
+# Seeds a generator and draws numbers.
 # verdict: correct
 # test: "3\n", "9 True\n"
 # test: "3\n", "9 True\n"

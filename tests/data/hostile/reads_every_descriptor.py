@@ -1,4 +1,4 @@
-# Takes away, and shuts, what others may be waiting for.
+# Reads and closes descriptors that others may be waiting for.
 # verdict: correct
 # test: "3\n", "9\n"
 # test: "4\n", "16\n"

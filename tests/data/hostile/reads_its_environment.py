@@ -1,4 +1,4 @@
-# The environment of the judge has secrets; its own has none.
+# The judge's environment has secrets; the program's has none.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 

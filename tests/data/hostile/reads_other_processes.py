@@ -1,4 +1,4 @@
-# Memory, files, environment and working folder of every process it finds, by /proc.
+# Reads the memory, files, environment and working folder of every process that it finds in /proc.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# Looks beside its own folder for those of other programs, by their parent and by a name it was told.
+# Looks for the folders of other programs, in its parent folder and by a name that it was told.
 # verdict: correct
 # test: f"{outside}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# What a function is asked later is no secret, but what is expected of it is.
+# A function may find out its later arguments, but not the expected values.
 # verdict: wrong answer
 # function: f
 # test: [1], "swordfish-of-the-judge"

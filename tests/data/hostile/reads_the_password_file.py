@@ -1,4 +1,4 @@
-# The file every attack reads first.
+# Reads the file that every attack reads first.
 # verdict: runtime error: FileNotFoundError | runtime error: PermissionError
 # test: "3\n", "9\n"
 

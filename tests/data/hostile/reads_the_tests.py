@@ -1,4 +1,4 @@
-# Looks for problems and their tests: in the repository, and wherever the judge's modules came from.
+# Looks for problems and tests in the repository and around the judge's modules.
 # verdict: correct
 # test: f"{repository}\n", "contained\n"
 

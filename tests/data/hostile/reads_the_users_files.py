@@ -1,4 +1,4 @@
-# Passwords, keys, and the home directory, which it was told.
+# Reads passwords, keys, and the home directory, whose path it was told.
 # verdict: correct
 # test: f"{outside}\n", "contained\n"
 

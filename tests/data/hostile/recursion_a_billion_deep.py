@@ -1,4 +1,4 @@
-# Lifts the recursion limit and goes on until its memory is used up.
+# Lifts the recursion limit and recurses until its memory is used up.
 # verdict: memory limit | runtime error: SystemError
 # limits: timeout=4, memory_mb=192
 # test: "3\n", "9\n"

@@ -1,4 +1,4 @@
-# A deep search as competitive programmers write it: the limit lifted, a thread with a big stack.
+# A deep search as competitive programmers write it: no recursion limit, a thread with a big stack.
 # verdict: correct
 # limits: timeout=4, memory_mb=4096
 # test: "100000\n", "100000\n"

@@ -1,4 +1,4 @@
-# Meets the recursion limit, which is a fresh interpreter's.
+# Reaches the recursion limit, which is that of a fresh interpreter.
 # verdict: runtime error: RecursionError
 # test: "3\n", "9\n"
 

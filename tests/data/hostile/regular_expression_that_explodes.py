@@ -1,4 +1,4 @@
-# Backtracks for ever inside the regular expression engine.
+# Backtracks forever inside the regular expression engine.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

@@ -1,4 +1,4 @@
-# Replaces what everybody uses, for itself and for all others in the process.
+# Replaces built-in functions, for itself and for everything else in the process.
 # verdict: correct
 # test: "3\n", "9\n"
 

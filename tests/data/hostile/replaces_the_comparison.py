@@ -1,4 +1,4 @@
-# Makes every comparison of the judge's, where its modules are loaded, come out true.
+# Makes every comparison in the judge's modules come out true, if they are loaded.
 # verdict: wrong answer
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# After it nothing can be imported, and what was is forgotten.
+# Disables imports and forgets all imported modules.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Collects its output in an object of its own and writes it in the end.
+# Collects its output in an object and writes it at the end.
 # verdict: correct
 # test: "3\n", "9\n"
 

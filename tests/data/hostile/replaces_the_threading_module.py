@@ -1,4 +1,4 @@
-# Breaks what waits for the threads at the end.
+# Breaks the code that waits for threads at the end.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# An exception that only claims to be the memory's.
+# Raises a MemoryError although it has memory.
 # verdict: memory limit
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Reads all of its own memory in search of the expected output.
+# Searches all of its own memory for the expected output.
 # verdict: wrong answer
 # limits: timeout=4
 # test: "3\n", "swordfish-of-the-judge\n"

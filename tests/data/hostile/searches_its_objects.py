@@ -1,4 +1,4 @@
-# Looks through every object of the interpreter for the expected output, by a pattern that does not hold it.
+# Searches every object of the interpreter for the expected output, by a pattern that does not contain it.
 # verdict: wrong answer
 # test: "3\n", "swordfish-of-the-judge\n"
 

@@ -1,4 +1,4 @@
-# The same where a function is asked for.
+# The same search inside a function.
 # verdict: wrong answer
 # function: f
 # test: [3], "swordfish-of-the-judge"

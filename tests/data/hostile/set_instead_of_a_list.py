@@ -1,4 +1,4 @@
-# A set has no order, JSON has no sets.
+# A set has no order, and JSON has no sets.
 # verdict: wrong answer
 # function: f
 # test: [3], [0, 1, 2]

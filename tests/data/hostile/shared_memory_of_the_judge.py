@@ -1,4 +1,4 @@
-# Looks for memory it shares with its parent, writes into it, and looks on the next test.
+# Looks for memory that it shares with its parent, writes to it, and looks again in the next test.
 # verdict: correct
 # test: "1\n", "1 found nothing\n"
 # test: "2\n", "2 found nothing\n"

@@ -1,4 +1,4 @@
-# Makes another process the owner of a pipe, which then gets SIGKILL from the kernel when there is something to read.
+# Makes another process the owner of a pipe, so that the kernel sends that process SIGKILL when data arrives.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

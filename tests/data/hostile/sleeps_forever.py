@@ -1,4 +1,4 @@
-# Takes no CPU time at all.
+# Takes no CPU time.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "", "1"

@@ -1,4 +1,4 @@
-# Sockets of every family and kind: none can be made, so nothing can be reached.
+# Tries sockets of every family and kind: all are refused, so nothing can be reached.
 # verdict: correct
 # test: f"{port} {udp_port} {socket_path}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# A class as LeetCode wants it, with helpers, state, and a static method.
+# A class as LeetCode expects it, with helpers, state and a static method.
 # verdict: correct
 # function: f
 # test: [[1, 2, 3]], 14

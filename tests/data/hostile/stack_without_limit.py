@@ -1,4 +1,4 @@
-# A habit: the stack's limit set to infinity before a deep recursion.
+# A common pattern: set the stack limit to infinity before a deep recursion.
 # verdict: correct
 # test: "50000\n", "50000\n"
 

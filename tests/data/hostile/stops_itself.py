@@ -1,4 +1,4 @@
-# SIGSTOP to itself: neither runs nor ends.
+# Sends SIGSTOP to itself: it neither runs nor ends.
 # verdict: time limit
 # limits: timeout=0.25
 # test: "3\n", "9\n"

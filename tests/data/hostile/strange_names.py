@@ -1,4 +1,4 @@
-# Names that are no text, too long for a screen, and look like flags; pipes that block whoever opens them.
+# File names that are not text, are too long for a screen or look like flags, and pipes that block whoever opens them.
 # verdict: correct
 # test: "3\n", "9 True\n"
 # test: "4\n", "16 True\n"

@@ -1,4 +1,4 @@
-# A tab where there were eight spaces.
+# A tab where the line above has eight spaces.
 # verdict: syntax error
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Fills the pipe of its output while that of its input is full.
+# Fills its output pipe while its input pipe is full.
 # verdict: correct
 # limits: timeout=4
 # test: "ab" * 5_000_000, "c" * 10_000_000 + "10000000"

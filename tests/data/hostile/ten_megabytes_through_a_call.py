@@ -1,4 +1,4 @@
-# Ten megabytes as argument and as value.
+# An argument and a value of ten megabytes.
 # verdict: correct
 # limits: timeout=4
 # function: f

@@ -1,4 +1,4 @@
-# Starts threads without end.
+# Starts threads endlessly.
 # verdict: runtime error: too many threads
 # limits: timeout=4, memory_mb=4096
 # test: "3\n", "9\n"

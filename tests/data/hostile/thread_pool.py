@@ -1,4 +1,4 @@
-# Threads that work for it.
+# Uses worker threads.
 # verdict: correct
 # test: "3\n", "0 1 4 9\n"
 

@@ -1,4 +1,4 @@
-# Leaves hardly any depth for what comes after it.
+# Lowers the recursion limit until hardly any depth is left for later code.
 # verdict: correct
 # test: "3\n", "9\n"
 

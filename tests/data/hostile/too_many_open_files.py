@@ -1,4 +1,4 @@
-# Opens files until it may not.
+# Opens files until it reaches the limit.
 # verdict: correct
 # test: "3\n", "9 True\n"
 

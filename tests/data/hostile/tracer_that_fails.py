@@ -1,4 +1,4 @@
-# A tracer and a profiler that fail in whatever is run after the program.
+# A tracer and a profiler that fail in everything that runs after the program.
 # verdict: correct
 # test: "3\n", "9\n"
 

@@ -1,4 +1,4 @@
-# Writes over the interpreter's own objects until it crashes.
+# Overwrites the interpreter's own objects until it crashes.
 # verdict: runtime error: SIGSEGV | runtime error: SIGBUS | runtime error: SIGABRT | runtime error: SIGILL
 # test: "3\n", "9\n"
 

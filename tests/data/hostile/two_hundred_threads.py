@@ -1,4 +1,4 @@
-# Many threads, but no more than a program may have.
+# Many threads, within the limit.
 # verdict: correct
 # limits: timeout=4, memory_mb=4096
 # test: "3\n", "9 201\n"

@@ -1,4 +1,4 @@
-# The devices that do no harm are there.
+# Harmless devices exist.
 # verdict: correct
 # test: "3\n", "9 8 0 -1\n"
 

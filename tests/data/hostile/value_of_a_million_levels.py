@@ -1,4 +1,4 @@
-# Lists in lists, deeper than anything that is not a loop can go.
+# Returns lists nested deeper than any recursive function can go.
 # verdict: runtime error: RecursionError | runtime error: SIGSEGV | memory limit | time limit
 # limits: timeout=1
 # function: f

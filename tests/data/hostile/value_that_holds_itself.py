@@ -1,4 +1,4 @@
-# A list that is its own item.
+# Returns a list that contains itself.
 # verdict: runtime error: RecursionError
 # function: f
 # test: [3], [3]

@@ -1,4 +1,4 @@
-# An object that ends the program, and one that never ends, when they are thrown away.
+# Keeps objects whose destructors never return.
 # verdict: correct
 # function: f
 # test: [1], 1

@@ -1,4 +1,4 @@
-# Goes up the calls that led to it, in search of what was expected of it.
+# Walks up its call frames in search of the expected value.
 # verdict: wrong answer
 # test: "3\n", "swordfish-of-the-judge\n"
 

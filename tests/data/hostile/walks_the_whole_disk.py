@@ -1,4 +1,4 @@
-# Reads the beginning of every file it can reach outside Python and the libraries, in search of tests.
+# Reads the beginning of every file that it can reach outside Python and the libraries, in search of tests.
 # verdict: correct
 # limits: timeout=4
 # test: "3\n", "9 contained\n"

@@ -1,4 +1,4 @@
-# Newer syntax.
+# Uses newer syntax.
 # verdict: correct
 # test: "move 3\nstop\n", "3 end\n"
 

@@ -1,4 +1,4 @@
-# Leaves files wherever one could: the repository, temporary folders, the home directory, Python's own folders.
+# Tries to leave files in every place: the repository, temporary folders, the home directory, Python's own folders.
 # verdict: correct
 # test: f"{repository}\n{outside}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# Changes other processes by what can be written in /proc.
+# Tries to change other processes through the writable files in /proc.
 # verdict: correct
 # test: f"{canary}\n", "contained\n"
 

@@ -1,4 +1,4 @@
-# The same lines in another order are another answer.
+# The right lines in another order are a wrong answer.
 # verdict: wrong answer
 # test: "3\n", "1\n2\n3\n"
 
