@@ -1,20 +1,20 @@
-"""Reads a dataset as LLaMA-Factory will in training, and checks that it is read as step 4 meant it.
+"""Checks that LLaMA-Factory will read a dataset in training as step 4 meant it.
 
-With LLaMA-Factory's own argument parser, loader, template and tokenizer, so it runs in LLaMA-Factory's environment; it
-wants no GPU and loads no weights. The arguments are those of `llamafactory-cli train`:
+It uses LLaMA-Factory's own argument parser, loader, template and tokenizer, so it runs in LLaMA-Factory's environment;
+it needs no GPU and loads no weights. The arguments are those of `llamafactory-cli train`:
 
     .venv-train/bin/python SkyThought/train/check_dataset.py SkyThought/train/lab_cpu.yaml [key=value ...]
 
-Of `dataset` and of `eval_dataset` all rows have to be there, none cut off by `cutoff_len`. Of EXAMPLES rows of each the
-tokens have to be the chat of the row's system message, question and answer in the template, and what is learnt (the
-labels that are not masked) has to be the whole answer with the end of its turn, and nothing of the prompt.
+All rows of `dataset` and `eval_dataset` must be read, and none cut off by `cutoff_len`. In EXAMPLES rows of each, the
+tokens must be the chat of the row's system message, question and answer in the template, and the learnt part (the
+labels that are not masked) must be the whole answer with the end of its turn, and nothing of the prompt.
 
-The rows are read from the files by this script too, by the two forms that step 4 writes and not by dataset_info.json:
+This script also reads the rows from the files, in the two forms that step 4 writes, without dataset_info.json:
 
     {"system": "...", "conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
     {"messages": [{"role": "system", "content": "..."}, {"role": "user", ...}, {"role": "assistant", ...}]}
 
-Exit status: 0 all rows are read as meant; 1 a row is not (it is named, with the difference); 2 bad usage or input.
+Exit status: 0 all rows are read as meant; 1 a row is not (the check names it and the difference); 2 bad usage or input.
 """
 
 import contextlib
@@ -28,27 +28,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 EXAMPLES = 100  # rows of a dataset that are decoded and compared, evenly spread
-SHOWN = 3  # sentences about single rows that are printed; the others are counted
+SHOWN = 3  # most sentences about single rows to print; the others are counted
 
 DATASETS = {"dataset": "train_dataset", "eval_dataset": "eval_dataset"}  # settings, and LLaMA-Factory's names
-UNCUT = 10**9  # a cutoff_len that nothing reaches
-MASKED = -100  # the label of a token that is not learnt
+UNCUT = 10**9  # a cutoff_len that no row reaches
+MASKED = -100  # label of a token that is not learnt
 ADVICE = {
     "dataset": "run convert_to_data.py",
     "eval_dataset": "give convert_to_data.py --validation 0.1, or take eval_dataset and eval_strategy out",
 }
-NAMES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}  # who speaks, in ShareGPT
+NAMES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}  # roles by ShareGPT's names
 
-# These say on what is trained and not how a dataset is read; without a GPU or torchrun LLaMA-Factory refuses some.
+# Settings of the machine do not change how a dataset is read; LLaMA-Factory refuses some without a GPU or torchrun.
 OF_THE_MACHINE = ("deepspeed", "fsdp", "fsdp_config", "bf16", "fp16", "tf32", "pure_bf16", "fp8")
 
 
 class BadInput(Exception):
-    """What the user gave cannot be checked; the message is the one sentence that is printed."""
+    """The input cannot be checked; the message is the one sentence to print."""
 
 
 class Chat(NamedTuple):
-    """What a row means: `system` is empty when there is no system message."""
+    """The content of a row; `system` is empty without a system message."""
 
     system: str
     question: str
@@ -56,7 +56,7 @@ class Chat(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A dataset's tokens as training reads them, the same without a cutoff, and what its file holds."""
+    """A dataset's rows of tokens as training reads them, the same without a cutoff, and the chats in its file."""
 
     rows: Any
     uncut: Any
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def read_command_line(words: list[str]) -> dict[str, Any]:
-    """The settings of the YAML file and those behind it, as LLaMA-Factory reads them."""
+    """The settings of the YAML file and of the words after it, as LLaMA-Factory reads them."""
     if not words or not words[0].endswith((".yaml", ".yml")) or not all("=" in word for word in words[1:]):
         raise BadInput("give a YAML file of llamafactory-cli train, and behind it settings as in max_steps=3")
     if not Path(words[0]).is_file():
@@ -100,7 +100,7 @@ def read_command_line(words: list[str]) -> dict[str, Any]:
 def read_as_training(settings: dict[str, Any]) -> tuple[Any, Any, int, Any, Any]:
     """The tokenizer, the template, `cutoff_len`, and LLaMA-Factory's datasets with it and without a cutoff.
 
-    Raises BadInput when LLaMA-Factory refuses the settings, or cannot read a dataset.
+    Raises BadInput when LLaMA-Factory refuses the settings or cannot read a dataset.
     """
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.model import load_tokenizer
@@ -112,13 +112,13 @@ def read_as_training(settings: dict[str, Any]) -> tuple[Any, Any, int, Any, Any]
         uncut_args = copy.copy(data_args)
         uncut_args.cutoff_len = UNCUT
         rows, uncut = (tokenize(template, model_args, each, training_args, module) for each in (data_args, uncut_args))
-    except Exception as error:  # of many types: KeyError for a column that is not there, RuntimeError for no row left
+    except Exception as error:  # of many types: KeyError for a missing column, RuntimeError when no row is left
         raise BadInput(f"LLaMA-Factory cannot read this: {type(error).__name__}: {first_line(error)}") from error
     return module["tokenizer"], template, data_args.cutoff_len, rows, uncut
 
 
 def parse(settings: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """LLaMA-Factory's model, data and training arguments; rows stay one by one, in order, and nothing is written."""
+    """LLaMA-Factory's model, data and training arguments, changed so that rows stay separate and nothing is written."""
     import transformers
     from llamafactory.hparams import get_train_args
 
@@ -137,9 +137,9 @@ def tokenize(template: Any, model_args: Any, data_args: Any, training_args: Any,
 
 
 def read_chats(settings: dict[str, Any], key: str) -> list[Chat]:
-    """What the files of one or several datasets (`a, b`) hold, in order; of each `max_samples` rows, where that is set.
+    """The chats in the files of one or several datasets (`a, b`), in order; at most `max_samples` of each, if set.
 
-    Raises BadInput when there is no such dataset, or a row is in neither of step 4's forms.
+    Raises BadInput for a missing dataset or a row in neither of step 4's forms.
     """
     folder, chats = Path(settings["dataset_dir"]), []
     for name in (name.strip() for name in settings[key].split(",")):
@@ -179,7 +179,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_chat(row: dict[str, Any]) -> Chat:
-    """What a row means. Raises KeyError, TypeError or ValueError when it is not in one of step 4's forms."""
+    """The chat of a row. Raises KeyError, TypeError or ValueError for a row in neither of step 4's forms."""
     if "messages" in row:
         turns = [(turn["role"], turn["content"]) for turn in row["messages"]]
     else:
@@ -193,7 +193,7 @@ def read_chat(row: dict[str, Any]) -> Chat:
 
 
 def check(name: str, reading: Reading, tokenizer: Any, template: Any, cutoff: int) -> list[str]:
-    """A sentence for everything that is not as meant; prints how many rows there are, and how long they are."""
+    """A sentence for each difference from what was meant; prints the number of rows and their lengths."""
     lengths = [len(tokens) for tokens in reading.uncut["input_ids"]]
     longest = max(range(len(lengths)), key=lengths.__getitem__)
     print(
@@ -222,7 +222,7 @@ def check(name: str, reading: Reading, tokenizer: Any, template: Any, cutoff: in
 
 
 def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any) -> str:
-    """What is wrong with the tokens of a row, empty when nothing is."""
+    """What is wrong with the tokens of a row; empty if nothing is."""
     tokens, labels = row["input_ids"], row["labels"]
     begin = next((place for place, label in enumerate(labels) if label != MASKED), len(labels))
     if labels[begin:] != tokens[begin:]:
@@ -241,7 +241,7 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
 
 
 def show_first(reading: Reading, tokenizer: Any) -> None:
-    """Prints the first example as text, what is learnt of it, and whether a server's prompt will be another one."""
+    """Prints the first example and its learnt part as text, and a note if a server's prompt will differ."""
     row, chat = reading.rows[0], reading.chats[0]
     begin = sum(label == MASKED for label in row["labels"])
     prompt, learnt = decode(tokenizer, row["input_ids"][:begin]), decode(tokenizer, row["input_ids"][begin:])
