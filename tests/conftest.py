@@ -1,4 +1,4 @@
-"""Fixtures: real vLLM servers of the lab's models, the lab's runs by a small `make demo`, a toy server, step 2."""
+"""Fixtures: real vLLM servers of the lab's models, the runs of a small `make demo`, a toy server, step 2."""
 
 import json
 import os
@@ -29,11 +29,11 @@ SERVERS = {
     "test_study.py",
 }
 
-# A busy machine may take its time over an example: no test has a deadline.
+# An example may take long on a busy machine, so no test has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-# A shell starts what runs in its background with SIGINT ignored, and so would be the scripts that tests interrupt.
+# A shell starts background processes with SIGINT ignored; scripts that tests interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, a file is one process's, and all files that start vLLM are the same one's."""
+    """With `pytest -n`, each file runs in one process, and all files that start vLLM run in the same one."""
     from xdist.scheduler import LoadFileScheduling
 
     class ServersTogether(LoadFileScheduling):
@@ -67,8 +67,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """torch computes in one thread: models of a few numbers only wait for each other's threads."""
-    import torch  # here, as most tests do without it
+    """torch computes in one thread, which is faster for models of a few numbers."""
+    import torch  # here, since most tests do not need it
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -80,7 +80,7 @@ def one_thread():
 def lab_servers():
     """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}.
 
-    In float32: in bfloat16 two tokens are often equally likely, and what else is computed at once decides.
+    They compute in float32: in bfloat16 two tokens are often equally likely, and the rest of a batch decides.
     """
     models = ROOT / "lab" / "models"
     servers = {
@@ -98,9 +98,9 @@ def lab_servers():
 
 @pytest.fixture(scope="session")
 def lab_runs(lab_servers, tmp_path_factory):
-    """The runs of a small `make demo`, every step done: base/, instruct/, alpha_0.7/, switching/, data/.
+    """The runs of a small `make demo` after every step: base/, instruct/, alpha_0.7/, switching/, data/.
 
-    The two parents' servers are those of the other tests, as each start takes half a minute.
+    It uses the other tests' servers of the two parents, since each start takes half a minute.
     """
     folder = tmp_path_factory.mktemp("runs")
     flags = ["--runs_dir", str(folder), "--end_idx", "16", "--num_samples", "4"]
@@ -133,7 +133,7 @@ def sample(toy, tmp_path):
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """Writes raw answers as files of a run, one sample a text; answers without `finish_reason` as the original's."""
+    """Writes texts as raw answers of a run, without `finish_reason` as the original's files are."""
 
     def write(*texts, name="run", **more):
         folder = tmp_path / name

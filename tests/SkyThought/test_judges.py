@@ -1,4 +1,4 @@
-"""Many programs judged at once: each answer its own verdict, the same program once, reading ahead bounded."""
+"""Many programs judged at once: each answer gets its verdict, equal programs run once, reading ahead is bounded."""
 
 import random
 import threading
@@ -20,7 +20,7 @@ OPTIONS = JudgeOptions(timeout=1.0, memory_mb=1024, sandbox=LAYERS, unsafe=False
 
 
 class RandomJudges:
-    """Judges that take their time by chance; the verdict on a program is its problem and its source."""
+    """Judges with random delays; the verdict on a program is its problem and its source."""
 
     def __init__(self, workers, seed=0):
         self.workers, self.submitted, self.may_end = workers, 0, threading.Event()
@@ -38,7 +38,7 @@ class RandomJudges:
 
 
 def work(problems, log):
-    """The answers of each problem, whose programs `problems` holds; what was read is added to `log`."""
+    """The answers to each problem, whose programs are in `problems`; adds each answer that is read to `log`."""
     for number, sources in enumerate(problems):
         task = ProblemToJudge(number, None)
         for sample, source in enumerate(sources):
@@ -66,7 +66,7 @@ def test_each_answer_gets_the_verdict_on_its_own_program_and_each_program_is_jud
         ([["same"] * 500], HELD),
     ],
 )
-def test_what_is_read_ahead_of_the_judges_is_bounded(problems, bound):
+def test_reading_ahead_of_the_judges_is_bounded(problems, bound):
     judges, log = RandomJudges(2), []
     judges.may_end.clear()
     threading.Timer(0.2, judges.may_end.set).start()
@@ -88,7 +88,7 @@ def test_one_worker_and_several_give_the_same_verdicts():
     assert [found[0][source] for source in sources] == names
 
 
-def test_what_a_judge_raises_comes_out_where_its_verdict_is_asked_for():
+def test_an_exception_of_a_judge_is_raised_when_its_verdict_is_read():
     judges = LocalJudges(1, OPTIONS)
     future = judges.submit(ProblemToJudge(0, "not tests"), "print()")
     assert isinstance(future.exception(), AttributeError)
@@ -96,7 +96,7 @@ def test_what_a_judge_raises_comes_out_where_its_verdict_is_asked_for():
     judges.close()
 
 
-def test_judges_that_are_closed_have_forgotten_what_waited_and_leave_no_thread():
+def test_closed_judges_drop_waiting_programs_and_leave_no_thread():
     judges = LocalJudges(1, OPTIONS)
     futures = [judges.submit(problem_to_judge(0, ECHO), f"import time\ntime.sleep(0.2)\nprint({n})") for n in range(50)]
     judges.close()
@@ -106,6 +106,6 @@ def test_judges_that_are_closed_have_forgotten_what_waited_and_leave_no_thread()
         assert not thread.is_alive()
 
 
-def test_programs_that_nothing_would_contain_are_refused():
+def test_judges_without_containment_are_refused():
     with pytest.raises(UserError, match="--unsafe"):
         LocalJudges(1, replace(OPTIONS, sandbox=()))

@@ -1,4 +1,4 @@
-"""Verdicts that do not depend on what else the machine does: time limits, and tests judged again alone."""
+"""Verdicts do not depend on the machine's load: time limits, and tests judged again alone."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def one_test(text):
     return make_tests({"inputs": [text], "outputs": ["done"]})
 
 
-def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
+def test_an_exclusive_owner_waits_for_shared_ones_and_they_wait_for_it():
     first, second, third = MachineLock(), MachineLock(), MachineLock()
     order = []
 
@@ -40,7 +40,7 @@ def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
         with first.shared():
             waiting = pool.submit(alone)
             time.sleep(0.2)
-            later = pool.submit(shared)  # comes after who waits to be alone, or it would wait for ever
+            later = pool.submit(shared)  # waits behind the exclusive one, which would otherwise wait forever
             time.sleep(0.2)
             order.append("first ends")
         waiting.result()
@@ -51,7 +51,7 @@ def test_who_wants_to_be_alone_waits_for_the_others_and_the_others_for_it():
 
 
 def test_the_machine_is_busy_while_another_judge_runs_a_program(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # away from the locks of tests that judge at the same time
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # apart from the locks of tests that judge at the same time
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     first, second = MachineLock(), MachineLock()
     with first.shared():
@@ -69,7 +69,7 @@ def test_the_machine_is_busy_while_another_judge_runs_a_program(monkeypatch, tmp
 
 @pytest.fixture
 def busy(monkeypatch):
-    """A machine that says it has much to do."""
+    """A machine that reports a high load."""
     monkeypatch.setattr("os.getloadavg", lambda: (9.0, 9.0, 9.0))
 
 
@@ -82,8 +82,8 @@ def test_a_time_limit_is_the_same_alone_and_beside_others(monkeypatch, seconds, 
 
 
 @pytest.mark.parametrize("slow_for", [0.6, 1.4])
-def test_a_test_near_its_limit_on_a_busy_machine_is_judged_again_alone_until_it_keeps_to_it(busy, slow_for):
-    """Slow on a first time of 0.7 s, and perhaps on two more alone, of 0.5 s each."""
+def test_a_test_near_its_limit_on_a_busy_machine_is_judged_again_alone_until_it_is_fast(busy, slow_for):
+    """The first run takes 0.7 s; one or two more runs alone may be cut at the limit of 0.5 s."""
     with TACOTaskHandler(timeout=0.5) as judge:
         result = judge.judge(SLOW_UNTIL, one_test(str(time.time() + slow_for)))
         assert result["reason"] == ""

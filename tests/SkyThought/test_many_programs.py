@@ -1,6 +1,6 @@
-"""Step 3 on many programs, a tenth of them hostile, and killed again and again.
+"""Step 3 on many programs, a tenth of them hostile, and killed repeatedly.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     judges this many (default 1,000)
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     # judges 10,000 instead of 1,000
 """
 
 import json
@@ -39,7 +39,7 @@ ANSWERS_TO_KILL = 300
 
 
 def suitable_hostile_programs():
-    """Those that need no bait, run by the usual limits and go through an answer unchanged; and a few slow ones."""
+    """Programs without bait, with the usual limits, that an answer does not change; and a few slow ones."""
     chosen = []
     for program in read_all():
         unchanged = extract_code(answer(program.source)).strip("\n") == program.source.strip("\n")
@@ -56,7 +56,7 @@ def answer(source):
 
 
 def write_programs(folder, count):
-    """Answers with programs that all differ; the expected reason by file name."""
+    """Writes answers with different programs; returns the expected reasons by file name."""
     hostile, expected = suitable_hostile_programs(), {}
     assert len(hostile) > 100
     for number in range(count):
@@ -83,7 +83,7 @@ def reasons(folder):
 
 
 def judged(run, made):
-    """How many answers have a verdict: their files are newer than when all had been made."""
+    """The number of answers with a verdict, whose files are newer than `made`."""
     found = 0
     for entry in os.scandir(run):
         with suppress(FileNotFoundError):  # a temporary file that has just been renamed
@@ -92,7 +92,7 @@ def judged(run, made):
 
 
 def tree_memory(pid):
-    """Memory of a process and all below it, in MiB, what they share counted once."""
+    """The memory of a process and its descendants in MiB; shared memory counts once."""
     total = 0
     for each in (pid, *descendants(pid)):
         try:
@@ -110,7 +110,7 @@ def is_zombie(pid):
 
 
 def left_over(temporary):
-    """Processes that know of the temporary folder, and what is in it but for the locks."""
+    """The files in the temporary folder, except locks, and the processes that name it in their command line."""
     found = [str(path) for path in temporary.iterdir() if path.suffix != ".lock"]
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and entry.name != str(os.getpid()):
@@ -161,15 +161,15 @@ def test_hundreds_of_programs_get_their_verdicts_and_leave_nothing_behind(folder
     assert {name: (expected[name], got[name]) for name in expected if got[name] != expected[name]} == {}
     assert wait_until_nothing_is_left(temporary) == []
     assert descendants(os.getpid()) == before
-    # By what is judged, as a start takes its time; and the least of it: a long output that is being read is no growth.
+    # By the number of verdicts, since starting takes a while; the minimum, since reading a long output is not growth.
     parts = ((0.3, 0.6), (0.65, 1))
     early, late = (min(size for number, size in memory if begin <= number / PROGRAMS < end) for begin, end in parts)
     assert late < 1.1 * early + 20, (early, late)
-    assert statistics.median(zombies) == 0, "a child is a zombie until it is waited for, which is at once"
+    assert statistics.median(zombies) == 0, "an ended child stays a zombie for a moment only"
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_no_verdict_is_lost_or_wrong(folders):
+def test_repeated_kills_lose_no_verdict_and_make_none_wrong(folders):
     run, temporary = folders
     chance = random.Random(0)
     expected = {}

@@ -16,13 +16,13 @@ SCRIPT = "check_converted_samples.py"
 ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a b\n", "c\n"], "outputs": ["a b\n", "c\n"]})}
 DOUBLE = {"question": "?", "input_output": json.dumps({"fn_name": "double", "inputs": [[2]], "outputs": [4]})}
 LARGE = json.dumps({"inputs": ["x" * 2_000_000], "outputs": ["2000000"]})
-# Notices a node that is gone in a second instead of fifteen.
+# Detects a lost node in one second instead of fifteen.
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster of a head without CPUs, and two nodes with one each."""
+    """A cluster of a head without CPUs and two nodes with one CPU each."""
     pytest.importorskip("ray", reason="Ray is not installed")
     folder = tempfile.mkdtemp(prefix="ray-")  # not tmp_path, which is too long for the sockets in it
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +104,7 @@ def test_a_node_that_cannot_contain_programs_is_named(tmp_path, cluster):
     assert "--unsafe" in result.stderr
 
 
-def test_no_cluster_at_the_address_and_a_number_of_workers_are_one_sentence(tmp_path):
+def test_a_missing_cluster_and_a_number_of_workers_end_in_one_sentence(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed")
     write_converted(tmp_path, 0, 0, "print()", ECHO)
     for flags, sentence in (
@@ -116,7 +116,7 @@ def test_no_cluster_at_the_address_and_a_number_of_workers_are_one_sentence(tmp_
         assert "Traceback" not in result.stderr
 
 
-def test_without_the_flag_nothing_imports_ray_and_with_it_a_missing_ray_is_said(tmp_path):
+def test_ray_is_imported_only_with_its_flag_and_then_a_missing_ray_is_reported(tmp_path):
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "ray.py").write_text("raise ImportError('there is no ray')")
     write_converted(tmp_path / "run", 0, 0, "print(input())", ECHO)

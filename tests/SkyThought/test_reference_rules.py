@@ -1,4 +1,4 @@
-"""The rules of the paper's own checker: each rule and each bug on a case worked out by hand, and its own verdicts."""
+"""The rules of the paper's checker: each rule and bug on a hand-worked case, and the checker's own verdicts."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ from SkyThought.taco import TACOTaskHandler
         ("é".encode(), "é\n"),
     ],
 )
-def test_texts_that_differ_in_white_space_at_their_two_ends_are_the_same(expected, output):
+def test_white_space_at_both_ends_of_a_text_does_not_count(expected, output):
     assert rules.passes_text(expected, output)
 
 
@@ -39,7 +39,7 @@ def test_texts_that_differ_in_white_space_at_their_two_ends_are_the_same(expecte
         ("10\r\n20", "10\n20"),
     ],
 )
-def test_a_blank_at_the_end_of_a_line_in_between_makes_a_right_answer_wrong(expected, output):
+def test_a_space_at_the_end_of_an_inner_line_makes_a_right_answer_wrong(expected, output):
     assert not rules.passes_text(expected, output)
 
 
@@ -88,7 +88,7 @@ def test_digits_are_compared_with_words_as_sets_of_numbers_to_three_places(expec
 
 
 @pytest.mark.parametrize(("expected", "output"), [("5", "5.0\n"), ("1.001", "1\n"), ("10", "10.\n")])
-def test_an_output_with_a_point_is_no_set_of_numbers(expected, output):
+def test_an_output_with_a_point_is_not_a_set_of_numbers(expected, output):
     assert not rules.passes_text(expected, output)
 
 
@@ -96,7 +96,7 @@ def test_an_output_with_a_point_is_no_set_of_numbers(expected, output):
 
 
 def passes(expected, returned) -> bool:
-    """Whether a returned value passes, sent as a child sends it."""
+    """Whether a returned value passes, in the form that a child sends."""
     return rules.passes_value(json.loads(json.dumps(expected)), json.loads(json.dumps(tag(returned))))
 
 
@@ -119,7 +119,7 @@ def passes(expected, returned) -> bool:
         (None, None),
     ],
 )
-def test_a_value_is_right_if_it_equals_what_is_expected_or_the_first_of_it(expected, returned):
+def test_a_value_is_right_if_it_equals_the_expected_value_or_its_first_item(expected, returned):
     assert passes(expected, returned)
 
 
@@ -140,11 +140,11 @@ def test_a_value_is_right_if_it_equals_what_is_expected_or_the_first_of_it(expec
         ({"a": {"1": 2}}, {"a": {1: 2}}),
     ],
 )
-def test_a_value_is_wrong_if_only_tuples_inside_rounding_or_keys_tell_it_apart(expected, returned):
+def test_a_value_is_wrong_if_only_inner_tuples_rounding_or_keys_differ(expected, returned):
     assert not passes(expected, returned)
 
 
-def test_an_array_is_right_whatever_is_in_it_as_comparing_it_raises():
+def test_every_array_is_right_because_comparing_it_raises():
     import numpy
 
     assert passes([1, 2], numpy.array([3, 4]))
@@ -153,7 +153,7 @@ def test_an_array_is_right_whatever_is_in_it_as_comparing_it_raises():
 
 
 @pytest.mark.parametrize("forged", [["list"], ["list", 3], ["dict", [[["list", []], 1]]], ["dict", 1], []])
-def test_what_is_not_in_tagged_form_is_wrong(forged):
+def test_a_value_that_is_not_tagged_is_wrong(forged):
     assert not rules.passes_value([1], forged)
 
 
@@ -167,7 +167,7 @@ def test_a_first_argument_with_integers_as_keys_drops_the_other_arguments():
 # Outcomes
 
 
-def test_running_out_of_time_is_an_error_and_other_ends_leave_the_output_to_be_compared():
+def test_a_time_limit_is_an_error_and_after_other_ends_the_output_is_compared():
     assert rules.judge_text("1", "time limit", b"1") is None
     assert rules.judge_text("1", "output limit", b"1") is None
     for reason in ("", "runtime error: exit status 3", "runtime error: SIGSEGV", "memory limit", "syntax error"):
@@ -209,12 +209,12 @@ def test_a_call_that_raises_is_an_error_and_one_that_ends_the_checker_fails(reas
         ("no code", None),
     ],
 )
-def test_the_program_is_the_last_block_with_nothing_but_letters_at_its_fence(response, code):
+def test_the_program_is_the_last_block_with_only_letters_at_its_fence(response, code):
     assert rules.find_code(response) == code
 
 
 def ending(text: str) -> str | None:
-    """The name of the exception that running a text ends with, here and without input."""
+    """The name of the exception with which a text ends, run in this process without input; else None."""
     try:
         exec(compile(text, "program.py", "exec", dont_inherit=True), {"__name__": "__main__"})
     except Exception as error:
@@ -234,7 +234,7 @@ def ending(text: str) -> str | None:
         "def f(x):\n\treturn x\nif f(1):\n\tprint(1)",
     ],
 )
-def test_the_trial_runs_nothing_but_the_imports_at_the_start(source):
+def test_the_trial_runs_only_the_imports_at_the_start(source):
     assert ending(rules.trial(source)) is None
 
 
@@ -253,11 +253,11 @@ def test_the_trial_runs_nothing_but_the_imports_at_the_start(source):
         ("import sys; raise EOFError\nprint(1)", "EOFError"),
     ],
 )
-def test_programs_whose_trial_fails_are_correct_to_it(source, error):
+def test_programs_whose_trial_fails_count_as_correct(source, error):
     assert ending(rules.trial(source)) == error
 
 
-def test_the_prelude_goes_after_the_first_imports_and_hides_what_they_named():
+def test_the_prelude_follows_the_first_imports_and_hides_their_names():
     text = rules.program("from time import time\nfrom math import *\n\nx = time")
     assert text.startswith("from time import time\nfrom math import *\nimport builtins")
     names: dict = {}
@@ -267,18 +267,18 @@ def test_the_prelude_goes_after_the_first_imports_and_hides_what_they_named():
     assert names["stdin"] is names["sys"].stdin
 
 
-def test_the_prelude_of_a_function_goes_before_it():
+def test_the_prelude_of_a_function_precedes_it():
     names: dict = {}
     exec(rules.program("from time import time\ndef f(): return np, gcd, merge, List", "f"), names)
     assert callable(names["time"])
     assert len(names["f"]()) == 4
 
 
-def test_a_program_without_statements_is_left_alone():
+def test_a_program_without_statements_is_unchanged():
     assert rules.program("import sys\nimport math") == "import sys\nimport math\n"
 
 
-def test_the_names_of_our_own_prelude_are_not_there():
+def test_the_names_of_our_own_prelude_are_undefined():
     import builtins
 
     ours = set(" ".join([prelude.MODULES, prelude.MORE_MODULES, *prelude.NAMES.values()]).split())
@@ -328,7 +328,7 @@ def correct(judge, source, inputs, outputs, function=None) -> bool:
         ("import sys\nsys.stdout.buffer.write(b'\\xff')", True),
     ],
 )
-def test_the_judge_of_standard_input_goes_by_these_rules(judge, source, is_correct):
+def test_the_judge_of_standard_input_follows_these_rules(judge, source, is_correct):
     assert correct(judge, source, ["1\n", "30\n"], ["2\n", "60\n"]) is is_correct
 
 
@@ -349,7 +349,7 @@ def test_the_judge_of_standard_input_goes_by_these_rules(judge, source, is_corre
         ("def f(x): return np.array([x, x, x])", True),
     ],
 )
-def test_the_judge_of_functions_goes_by_these_rules(judge, source, is_correct):
+def test_the_judge_of_functions_follows_these_rules(judge, source, is_correct):
     assert correct(judge, source, [[1], [30]], [2, 60], "f") is is_correct
 
 
@@ -360,7 +360,7 @@ def test_an_answer_without_code_is_incorrect(judge):
 
 
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason=f"the real programs are not in {TACO_REAL}")
-def test_the_verdicts_of_the_papers_checker_are_met_on_every_program_it_was_run_on():
+def test_verdicts_equal_the_papers_checkers_on_every_program_that_it_judged():
     problems = {row["task_id"]: row for row in _rows("stdin_problems.jsonl")}
     samples = [sample for sample in _rows("stdin_samples.jsonl") if sample["reference"] is not None]
 

@@ -156,7 +156,7 @@ def test_bad_input_ends_in_one_sentence(offline, tmp_path, flags, sentence):
     assert not (tmp_path / "run.json").exists()
 
 
-def test_another_what_adds_to_the_files_and_embeds_nothing_twice(server, tmp_path):
+def test_another_kind_of_text_adds_to_the_files_and_embeds_nothing_twice(server, tmp_path):
     for index, program in enumerate(("print(1)", "print(2)", "print(1)")):
         write_answer(tmp_path, 7, index, f"raw {index}", solution(program))
     write_answer(tmp_path, 7, 3, "raw 3", render("no program comes to my mind", "none"))
@@ -241,7 +241,7 @@ def test_a_budget_is_never_exceeded(server, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_request_it_leaves_whole_files_and_embeds_no_stored_text_again(server, tmp_path):
+def test_kills_leave_whole_files_and_stored_texts_are_not_embedded_again(server, tmp_path):
     """SIGKILL after a random number of requests, 8 times. Per kill, at most three batches of two are sent again."""
     moments, kills, batch, workers, again = random.Random(0), 8, 2, 3, []
     for index in range(120):

@@ -27,7 +27,7 @@ from hindsight.text.uniform_format import render
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
 PROBLEMS, SAMPLES = 4, 3
 CORRECT = {"base": (1, 0, 2, 0), "switching": (2, 1, 0, 1), "alpha_0.7": (3, 2, 1, 0), "instruct": (2, 3, 1, 1)}
-# Each of the loop's runs, and the run that stands for it here
+# Each of the loop's runs, and the run used in its place
 LOOP = {"start": "base", "finetuned": "instruct", "data": "data"}
 LOOP |= dict.fromkeys(("alpha_0.4", "alpha_0.7", "alpha_0.9"), "alpha_0.7")
 MACHINE_PATH = re.compile(r"(?<![\w/.])/(?:home|root|tmp|work|mnt|usr|var|opt|Users)/\w")
@@ -55,7 +55,7 @@ def step(script, *flags):
 
 
 def program_of(problem, sample, is_correct):
-    """One of the problem's solutions, a wrong program, or one that does not compile, which the paper's rules accept."""
+    """One of the problem's solutions, a wrong program, or one that does not compile (the paper's rules accept it)."""
     solutions = json.loads(problem["solutions"])
     return solutions[sample % len(solutions)] if is_correct else ("print(0)", "print(0", "print(1)")[sample]
 

@@ -1,7 +1,7 @@
-"""The programs of tests/hostile, through the judge, with all layers and with each set that may have to do.
+"""The programs of tests/data/hostile in the judge, with all layers and with each smaller set that suffices.
 
-How a file is written is said in `hostile_programs`. Beside the verdict it is held against what a program must not get
-at: somebody's files, process and servers, the repository, the temporary folders, the program judged after it.
+`hostile_programs` explains the files. Besides the verdict, a test checks everything that a program must not reach: a
+user's files, process and servers, the repository, temporary folders, and the program judged after it.
 """
 
 import os
@@ -35,13 +35,13 @@ SPARE_DESCRIPTORS = 200
 
 
 class Judges:
-    """Handlers, one for each set of layers and limits, made when they are first needed; what is there to be touched."""
+    """Handlers for each set of layers and limits, made when first needed, and the bait."""
 
     def __init__(self, bait: Bait):
         self.bait, self.handlers, self.refused = bait, {}, {}
 
     def get(self, layers: str, limits: dict) -> TACOTaskHandler:
-        """With its processes running. Skips the test where the kernel does not allow the layers."""
+        """A handler with running processes. Skips the test if the kernel does not allow the layers."""
         if layers in self.refused:
             pytest.skip(self.refused[layers])
         key = (layers, *limits.items())
@@ -63,7 +63,7 @@ class Judges:
 
 
 def judged(judge: TACOTaskHandler, program: str, text: str, expected: str) -> dict:
-    """The verdict by one test."""
+    """The verdict on a program with one test."""
     return judge.judge(program, make_tests({"inputs": [text], "outputs": [expected]}))
 
 
@@ -94,7 +94,7 @@ def judges(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def deadline():
-    """A judge that hangs is a failure, not the end of the tests."""
+    """A judge that hangs fails its test instead of stopping all tests."""
 
     def fail(number, frame):
         raise TimeoutError(f"the judge took more than {SECONDS} seconds")
@@ -107,14 +107,14 @@ def deadline():
 
 
 def wait_for_idle(processes: set[int]) -> set[int]:
-    """The processes of this one's once they are those again; what they are after a minute otherwise."""
+    """This process's descendants once they equal `processes` again, or after a minute."""
     deadline = time.monotonic() + 60
     while (now := descendants(os.getpid())) != processes and time.monotonic() < deadline:
         time.sleep(0.001)
     return now
 
 
-# What is Python's own matter comes out the same whatever layers are on; HINDSIGHT_EVERY=1 shows it.
+# Programs that need no containment get the same verdict with any layers; HINDSIGHT_EVERY=1 tests that too.
 CASES = [
     pytest.param(layers, program, id=f"{layers}-{program.name}")
     for layers in LAYERS
@@ -124,7 +124,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("layers", "program"), CASES)
-def test_hostile_and_awkward_programs_get_their_verdict_and_touch_nothing(judges, layers, program):
+def test_hostile_and_awkward_programs_get_their_verdict_and_change_nothing(judges, layers, program):
     judge = judges.get(layers, program.limits)
     idle = descendants(os.getpid())
     result = judge.judge(program.source, make_tests(program.problem(judges.bait.names)))
@@ -135,14 +135,14 @@ def test_hostile_and_awkward_programs_get_their_verdict_and_touch_nothing(judges
     assert wait_for_idle(idle) == idle
 
 
-def test_there_are_enough_programs_and_each_has_its_own_name_and_purpose():
+def test_there_are_enough_different_programs():
     assert len(PROGRAMS) >= 70
     assert len({program.source for program in PROGRAMS}) == len(PROGRAMS)
     assert len({verdict for program in PROGRAMS for verdict in program.verdicts}) > 20
 
 
-def test_whatever_a_program_prints_the_judge_needs_little_memory(judges):
-    """64 MiB of short words, the most a program may print, and as many numbers to be compared with numbers."""
+def test_the_judge_needs_little_memory_for_any_output(judges):
+    """64 MiB of short words, the most that a program may print, and as many numbers."""
     judge = judges.get("all", {"timeout": 4.0, "memory_mb": 1024})
     for word, expected in (("11 ", "11 "), ("1.5 ", "1.5 ")):
         program = f"print({word!r} * (({60 << 20}) // {len(word)}))"
@@ -151,8 +151,8 @@ def test_whatever_a_program_prints_the_judge_needs_little_memory(judges):
         assert peak_memory() - before < 400 << 20
 
 
-def test_whatever_a_function_returns_the_judge_needs_little_time_and_memory(judges):
-    """Forged reports of values: most items, and longest integers, that fit into what a function may return."""
+def test_the_judge_needs_little_time_and_memory_for_any_returned_value(judges):
+    """Forged values with the most items and the longest integers that fit into what a function may return."""
     judge = judges.get("all", {"timeout": 4.0, "memory_mb": 1024})
     forged = "import os\ndef f(x):\n data = memoryview({})\n while data: data = data[os.write(100, data):]\n return 2"
     tests = make_tests({"fn_name": "f", "inputs": [[1]], "outputs": [1]})
@@ -179,8 +179,8 @@ except OSError:
 """
 
 
-def test_a_program_that_holds_all_pipes_of_the_user_stops_no_other(judges):
-    """Of a user who has used up his memory for pipes the kernel makes new ones small: inputs must fit all the same."""
+def test_a_program_that_holds_all_pipes_of_the_user_does_not_stop_other_programs(judges):
+    """When a user's memory for pipes is used up, the kernel makes new ones small; inputs must still fit."""
     limits = {"timeout": 1.0, "memory_mb": 1024}
     judge = judges.get("all", limits)
     with ThreadPoolExecutor() as pool, ExitStack() as stack:
@@ -229,7 +229,7 @@ def test_a_judge_that_is_killed_takes_the_running_program_with_it(judges, tmp_pa
 
 
 def peak_memory(reset: bool = False) -> int:
-    """The most memory this process has used, in bytes, since it was last reset (see proc(5), clear_refs)."""
+    """This process's peak memory in bytes since the last reset (see proc(5), clear_refs)."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,6 +1,6 @@
-"""The layers that contain programs: which are on, what is open without them, ordinary accounts, leftovers.
+"""The layers that contain programs: which are on, what is possible without them, ordinary accounts, leftovers.
 
-What hostile programs come to with them is in test_hostile.py.
+test_hostile.py runs hostile programs with them.
 """
 
 import fcntl
@@ -43,7 +43,7 @@ def reason(judge, program, tests=SQUARE):
 
 
 @pytest.mark.parametrize("layers", [LAYERS, LAYERS[1:], ("namespaces", "seccomp")])
-def test_the_layers_that_are_on_are_said(layers):
+def test_the_judge_names_the_layers_that_are_on_and_off(layers):
     with TACOTaskHandler(layers=layers) as judge:
         try:
             sentence = judge.protection()
@@ -66,7 +66,7 @@ def test_the_layers_that_are_on_are_said(layers):
         (("namespaces", "landlock"), "start a process"),
     ],
 )
-def test_layers_that_do_not_suffice_are_refused_with_what_a_program_could_do(layers, open_to):
+def test_insufficient_layers_are_refused_with_what_a_program_could_do(layers, open_to):
     judge = TACOTaskHandler(layers=layers)
     with pytest.raises(UserError, match="Programs cannot be contained here") as refused:
         judge.protection()
@@ -77,7 +77,7 @@ def test_layers_that_do_not_suffice_are_refused_with_what_a_program_could_do(lay
         assert reason(judge, "print(int(input()) ** 2)") == ""
 
 
-def test_a_name_that_is_no_layer_is_refused():
+def test_an_unknown_layer_is_refused():
     with pytest.raises(UserError, match="'firewall' is not a layer"):
         TACOTaskHandler(layers=("seccomp", "firewall"))
 
@@ -86,7 +86,7 @@ def test_a_name_that_is_no_layer_is_refused():
 def test_an_ordinary_account_suffices(tmp_path_factory):
     python = next((path for path in (sys.executable, "/usr/bin/python3") if _can_run(path)), None)
     if python is None:
-        pytest.skip("no Python here that an ordinary account may run, with this repository")
+        pytest.skip("no Python here that an ordinary account may run with this repository")
     command = [python, "-B", "-c", AS_A_USER, str(ROOT)]
     done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/")
     errors = ("FileNotFoundError", "PermissionError", "FileNotFoundError")
@@ -102,7 +102,7 @@ def _can_run(python: str) -> bool:
     return done.returncode == 0
 
 
-def test_what_may_be_read_is_python_and_libraries_and_not_the_repository_or_home():
+def test_python_and_libraries_may_be_read_but_not_the_repository_or_home():
     paths = readable_paths()
     assert Path("/usr/lib") in paths or Path("/usr") in paths
     assert not any(path in (ROOT, *ROOT.parents) for path in paths)
@@ -132,14 +132,14 @@ def test_folders_of_killed_judges_are_removed_by_the_next_one(tmp_path, monkeypa
     assert [folder.exists() for folder in folders] == [False, True, True, True]
 
 
-def test_a_folder_is_emptied_of_whatever_a_program_may_make(tmp_path):
+def test_a_folder_is_emptied_of_everything_that_a_program_can_create(tmp_path):
     (tmp_path / "a" / "b" / "c").mkdir(parents=True)
     (tmp_path / "a" / "b" / "c" / "file").write_text("x")
     (tmp_path / "a" / "b" / "link").symlink_to("/")
     (tmp_path / "a" / "b").chmod(0)
     (tmp_path / "dangling").symlink_to("nowhere")
     with chdir(tmp_path):
-        for _ in range(3000):  # a path of 6000 characters, longer than any call takes
+        for _ in range(3000):  # a path of 6000 characters, longer than any call accepts
             Path("d").mkdir()
             os.chdir("d")
     empty_folder(tmp_path)

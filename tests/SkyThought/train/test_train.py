@@ -1,7 +1,7 @@
-"""LLaMA-Factory's settings: they name what step 4 writes, and the lab's one trains a checkpoint that can be merged.
-The check finds a dataset that LLaMA-Factory would read otherwise than step 4 meant it.
+"""LLaMA-Factory's settings name what step 4 writes, and the lab's settings train a checkpoint that can be merged.
+The check finds a dataset that LLaMA-Factory would not read as step 4 meant it.
 
-The tests that train need LLaMA-Factory, which has an environment of its own (SkyThought/train/README.md):
+The tests that train need LLaMA-Factory, which has a separate environment (SkyThought/train/README.md):
 
     LLAMAFACTORY_CLI=.venv-train/bin/llamafactory-cli python -m pytest tests/SkyThought/train/test_train.py
 """
@@ -30,7 +30,7 @@ RUNS = ("lab_cpu.yaml", *FULL, *LORA)
 LAB = TRAIN / "lab_cpu.yaml"
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 CLI = os.environ.get("LLAMAFACTORY_CLI")
-PROBLEMS = 12  # the dataset of these tests holds the lab's own solution of so many
+PROBLEMS = 12  # problems in the dataset of these tests, each with the lab's own solution
 
 
 def read_yaml(name):
@@ -49,12 +49,12 @@ def answers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(answers):
-    """Step 4's output for them, as the script writes it."""
+    """The dataset that step 4 makes of these answers."""
     return curate(answers, answers.parent / "data")
 
 
 def curate(answers, output, *flags):
-    """Step 4, with a fifth of the problems for validation; the folder that it wrote."""
+    """Runs step 4 with a fifth of the problems for validation; returns the folder that it wrote."""
     flags = ("--input_dirs", answers, "--output_dir", output, "--validation", 0.2, *flags)
     result = run_script("convert_to_data.py", *flags)
     assert result.returncode == 0, result.stderr
@@ -71,14 +71,14 @@ def write_json(path, content):
 
 
 def llamafactory(*arguments):
-    """LLaMA-Factory as a user runs it, from the repository's root; its output."""
+    """Runs LLaMA-Factory as a user does, from the repository's root; returns its output."""
     result = subprocess.run([CLI, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     return result.stdout
 
 
 def assert_merges_halfway(finetuned, output):
-    """The checkpoint loads, differs from the base model, and merges with it into one that loads, too."""
+    """The checkpoint loads and differs from the base model, and their merge loads too."""
     (halfway,) = merge_into(BASE, finetuned, output, [0.5])
     base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway))
     name = "model.layers.0.self_attn.q_proj.weight"
@@ -120,8 +120,8 @@ def test_lora_has_the_papers_rank(name):
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_the_papers_two_models_are_trained_alike(method):
-    """Their files differ in the model, its template, where it goes, and in the embeddings that Llama wants trained."""
+def test_the_papers_two_models_are_trained_with_the_same_settings(method):
+    """Their files differ in the model, its template, its output folder, and the embeddings trained for Llama."""
     llama, qwen = read_yaml(f"llama3.1_8b_{method}.yaml"), read_yaml(f"qwen2.5_14b_{method}.yaml")
     assert llama["model_name_or_path"] == "meta-llama/Llama-3.1-8B" and llama["template"] == "llama3"
     assert qwen["model_name_or_path"] == "Qwen/Qwen2.5-14B" and qwen["template"] == "qwen"
@@ -129,28 +129,28 @@ def test_the_papers_two_models_are_trained_alike(method):
     assert {key: llama[key] for key in llama.keys() - own} == {key: qwen[key] for key in qwen.keys() - own}
 
 
-def test_a_row_is_cut_off_where_the_model_ends_and_no_earlier():
+def test_rows_may_be_as_long_as_the_models_context_or_the_longest_answer():
     """8192: the longest answer of the GPU scripts."""
     lab = json.loads((INSTRUCT / "config.json").read_text())
     assert read_yaml("lab_cpu.yaml")["cutoff_len"] == lab["max_position_embeddings"]
     assert all(read_yaml(name)["cutoff_len"] > 8192 for name in (*FULL, *LORA))
 
 
-def test_the_export_takes_up_what_lora_training_leaves():
+def test_the_export_reads_the_adapter_that_lora_training_writes():
     training, export = read_yaml("llama3.1_8b_lora.yaml"), read_yaml("lora_export.yaml")
     assert export["adapter_name_or_path"] == training["output_dir"] != export["export_dir"]
     assert all(export[key] == training[key] for key in ("model_name_or_path", "template", "finetuning_type"))
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_the_deepspeed_settings_are_there_and_save_whole_weights(name):
+def test_the_deepspeed_settings_exist_and_save_whole_weights(name):
     path = ROOT / read_yaml(name)["deepspeed"]
     stage_3 = json.loads(path.read_text())["zero_optimization"]
     assert stage_3["stage"] == 3 and stage_3["stage3_gather_16bit_weights_on_model_save"]
 
 
 @pytest.mark.train
-def test_every_key_is_one_that_llamafactory_knows():
+def test_llamafactory_knows_every_key():
     python = Path(CLI).with_name("python")
     code = (
         "import json; from dataclasses import fields; from llamafactory import hparams as h; "
@@ -187,7 +187,7 @@ def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merg
 @pytest.mark.train
 @pytest.mark.parametrize("name", LORA)
 def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_path, name):
-    """The large models' files, with the lab's for theirs; its output layer is its input layer, and has no copy."""
+    """The large models' settings with the lab's model, whose output layer is tied and so cannot be trained apart."""
     lab = (f"model_name_or_path={BASE}", "template=chatml")
     small = ("lora_rank=8", "lora_alpha=8", "additional_target=null", "gradient_accumulation_steps=1", "max_steps=2")
     here = ("use_cpu=true", "preprocessing_num_workers=1", "cutoff_len=1024", f"dataset_dir={dataset}")
@@ -199,7 +199,7 @@ def test_a_lora_adapter_is_exported_into_a_checkpoint_that_merges(dataset, tmp_p
 
 
 def check_dataset(*words):
-    """The check in LLaMA-Factory's environment: its exit status and all that it printed but for progress bars."""
+    """Runs the check in LLaMA-Factory's environment; returns its exit status and its output."""
     command = [Path(CLI).with_name("python"), TRAIN / "check_dataset.py", *words]
     result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in result.stderr, result.stderr
@@ -208,13 +208,13 @@ def check_dataset(*words):
 
 @pytest.fixture
 def own_dataset(dataset, tmp_path):
-    """A copy that a test may spoil."""
+    """A copy of the dataset that a test may damage."""
     return Path(shutil.copytree(dataset, tmp_path / "data"))
 
 
 @pytest.mark.train
 @pytest.mark.parametrize("form", ["sharegpt", "jsonl", "parquet"])
-def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tmp_path, form):
+def test_the_check_passes_for_every_format_of_step_4(answers, dataset, tmp_path, form):
     rows = read_json(dataset / "hindsight.json")
     question, answer = (turn["value"] for turn in rows[0]["conversations"])
     status, printed = check_dataset(LAB, f"dataset_dir={curate(answers, tmp_path, '--format', form)}")
@@ -228,7 +228,7 @@ def test_the_check_finds_every_form_of_step_4_read_as_meant(answers, dataset, tm
 @pytest.mark.train
 @pytest.mark.parametrize("template", ["chatml", "llama3"])
 def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, template):
-    """With the lab's vocabulary and the tokens of Llama 3's template, which every model of that kind has as tokens."""
+    """With the lab's vocabulary and the special tokens of Llama 3's template, as every Llama 3 has them."""
     model = tmp_path / "model"
     shutil.copytree(BASE, model)
     tokenizer = AutoTokenizer.from_pretrained(BASE)
@@ -248,7 +248,7 @@ def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, tem
 
 
 @pytest.mark.train
-def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_them(own_dataset):
+def test_the_check_reads_validation_rows_and_advises_if_they_are_missing(own_dataset):
     here = (LAB, f"dataset_dir={own_dataset}")
     held_out = len(read_json(own_dataset / "hindsight_validation.json"))
     status, printed = check_dataset(*here)
@@ -263,7 +263,7 @@ def test_the_check_reads_the_validation_rows_too_and_says_what_to_do_without_the
 
 
 WITHOUT_SYSTEM = {"columns": {"messages": "conversations"}}
-TURNED_ROUND = {"tags": {"role_tag": "from", "content_tag": "value", "user_tag": "gpt", "assistant_tag": "human"}}
+SWAPPED_ROLES = {"tags": {"role_tag": "from", "content_tag": "value", "user_tag": "gpt", "assistant_tag": "human"}}
 OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
 
 
@@ -274,14 +274,14 @@ OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
         ({}, "cutoff_len=150", 1, "rows of hindsight are cut off at cutoff_len, 150 tokens"),
         ({}, "train_on_prompt=true", 1, "row 0 of hindsight: what is learnt is not the answer and its end"),
         (WITHOUT_SYSTEM, "", 1, "row 0 of hindsight: the prompt is not the row's system message and question"),
-        (TURNED_ROUND, "", 2, "LLaMA-Factory cannot read this"),
+        (SWAPPED_ROLES, "", 2, "LLaMA-Factory cannot read this"),
         (OTHER_COLUMN, "", 2, "LLaMA-Factory cannot read this: KeyError: 'turns'"),
         ({}, "template=none_such", 2, "Template none_such does not exist"),
         ({}, "dataset=none_such", 2, "has no dataset 'none_such'"),
         ({}, "learning_rat=1", 2, "learning_rat"),
     ],
 )
-def test_the_check_finds_what_would_be_read_otherwise(own_dataset, entry, word, status, sentence):
+def test_the_check_finds_every_difference_from_what_was_meant(own_dataset, entry, word, status, sentence):
     info = read_json(own_dataset / "dataset_info.json")
     info["hindsight"] |= entry
     write_json(own_dataset / "dataset_info.json", info)
@@ -291,7 +291,7 @@ def test_the_check_finds_what_would_be_read_otherwise(own_dataset, entry, word, 
 
 @pytest.mark.train
 def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
-    """One row has tags of its own, which the entry in dataset_info.json does not name."""
+    """One row has other role tags than dataset_info.json names."""
     rows = read_json(own_dataset / "hindsight.json")
     rows[1]["conversations"] = [{"from": "user", "value": "?"}, {"from": "assistant", "value": "!"}]
     write_json(own_dataset / "hindsight.json", rows)
@@ -301,6 +301,6 @@ def test_the_check_counts_rows_that_llamafactory_drops(own_dataset):
 
 @pytest.mark.train
 @pytest.mark.parametrize("words", [[], ["none_such.yaml"], [LAB, "max_steps"], [LAB, "dataset_dir=none_such"]])
-def test_the_check_wants_settings_and_a_dataset(words):
+def test_the_check_without_settings_or_a_dataset_ends_in_one_sentence(words):
     status, printed = check_dataset(*words)
     assert status == 2 and len(printed.splitlines()) == 1 and printed.startswith("check_dataset.py: "), printed

@@ -1,4 +1,4 @@
-"""What is measured of runs, on which answers, and with which intervals: values worked out by hand."""
+"""Measures of runs, the answers that they compare, and intervals: values worked out by hand."""
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ def test_the_mean_is_over_tokens_and_the_mean_of_answers_over_answers():
         summarise("x", answers[:1], [np.array([math.nan])], 2)
 
 
-def test_means_by_position_end_where_too_few_problems_reach(monkeypatch):
+def test_means_by_position_end_when_too_few_problems_are_left(monkeypatch):
     entropies, problems = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([3.0]), np.array([5.0])], ["p", "q", "p"]
     monkeypatch.setattr(entropy_summary, "FEWEST", 1)
     first, second = mean_by_position(entropies, problems, 2)

@@ -36,7 +36,7 @@ def checkpoints(tmp_path_factory):
 # The definition
 
 
-def test_entropy_of_alike_tokens_is_log_v_and_of_a_certain_one_0():
+def test_entropy_is_log_v_for_equal_tokens_and_0_for_a_certain_one():
     assert float(entropy(torch.zeros(7))) == pytest.approx(math.log(7))
     assert float(entropy(torch.tensor([0.0, -math.inf, -math.inf]))) == 0
     assert float(entropy(torch.tensor([1.0, 1.0, -math.inf]) * 3)) == pytest.approx(math.log(2))
@@ -75,7 +75,7 @@ def test_entropy_lies_between_0_and_log_v_and_does_not_depend_on_rows_read_at_on
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])  # gemma sees 8 tokens back
 @pytest.mark.parametrize("logits", [1, 64 * 3 * 5, 1 << 27])  # a position, five, all at once
-def test_padding_batches_and_slices_have_no_influence(tmp_path, monkeypatch, family, logits):
+def test_padding_batches_and_slices_do_not_change_entropies(tmp_path, monkeypatch, family, logits):
     monkeypatch.setattr(next_token_entropy, "LOGITS", logits)
     more = {"sliding_window": 8} if family == "gemma" else {}
     folder = pico.make(tmp_path / "m", family, dtype=torch.float32, initializer_range=0.3, **more)
@@ -91,7 +91,7 @@ def test_padding_batches_and_slices_have_no_influence(tmp_path, monkeypatch, fam
             assert (len(found), found) == (len(expected), pytest.approx(expected, abs=1e-5))
 
 
-def test_there_are_never_more_logits_than_said(checkpoints, monkeypatch):
+def test_logits_in_memory_never_exceed_the_limit(checkpoints, monkeypatch):
     monkeypatch.setattr(next_token_entropy, "LOGITS", len(WORDS) * 10)
     model, _ = load_checkpoint(checkpoints[0])
     sizes, batches = [], []
@@ -101,7 +101,7 @@ def test_there_are_never_more_logits_than_said(checkpoints, monkeypatch):
     assert batches == [0, 2, 1]  # of the first, which are padded to 2 * 21 tokens, and the rest
 
 
-def test_the_same_numbers_twice(checkpoints):
+def test_reading_twice_gives_the_same_numbers(checkpoints):
     pairs = [([1, 2], [3, 4, 5]), ([1], [6] * 9)]
     one, other = (answer_entropies(load_checkpoint(checkpoints[1])[0], pairs) for _ in range(2))
     assert all(np.array_equal(*both) for both in zip(one, other, strict=True))
@@ -140,7 +140,7 @@ def require_same(one, other):
     assert one.config.tie_word_embeddings == other.config.tie_word_embeddings
 
 
-def test_a_checkpoint_that_cannot_be_loaded_or_merged_is_one_sentence(checkpoints, tmp_path):
+def test_a_checkpoint_that_cannot_be_loaded_or_merged_ends_in_one_sentence(checkpoints, tmp_path):
     other = pico.make(tmp_path / "other", "qwen2")
     with pytest.raises(UserError, match="different architectures"):
         load_checkpoint((checkpoints[0], other, 0.5))
@@ -154,7 +154,7 @@ def test_a_checkpoint_that_cannot_be_loaded_or_merged_is_one_sentence(checkpoint
 # Context and answer
 
 
-def test_the_context_is_the_prompt_that_the_answer_was_made_with():
+def test_the_context_is_the_prompt_of_the_answer():
     tokenizer = make_tokenizer()
     ids = tokenizer.convert_tokens_to_ids
     record = {"prompt": CHAT, "generated_text": "print ( a )", "metadata": PROBLEM}
@@ -173,7 +173,7 @@ def test_a_text_without_a_prompt_is_read_from_its_second_token():
 
 
 @pytest.mark.parametrize(("template", "transcript"), [(None, False), (TEMPLATE, True)])
-def test_without_a_chat_template_or_where_it_is_asked_for_the_transcript_is_read(template, transcript):
+def test_the_transcript_is_read_without_a_chat_template_or_on_request(template, transcript):
     tokenizer = make_tokenizer(template)
     record = {"prompt": CHAT, "generated_text": f"{OPENING}world", "metadata": PROBLEM}
     context, reply = context_and_answer(record, tokenizer, transcript)
@@ -183,13 +183,13 @@ def test_without_a_chat_template_or_where_it_is_asked_for_the_transcript_is_read
         context_and_answer({"prompt": CHAT, "generated_text": "a"}, tokenizer, transcript)
 
 
-def test_a_template_that_refuses_a_prompt_is_one_sentence():
+def test_a_template_that_refuses_a_prompt_ends_in_one_sentence():
     tokenizer = make_tokenizer("{{ raise_exception('no system role') }}")
     with pytest.raises(UserError, match="rejects the prompt: no system role"):
         context_and_answer({"prompt": CHAT, "generated_text": "a"}, tokenizer)
 
 
-def test_along_one_answer_there_are_tokens_and_the_entropies_of_checkpoints_and_alphas(checkpoints, tmp_path):
+def test_entropies_along_one_answer_cover_checkpoints_and_alphas(checkpoints, tmp_path):
     base, finetuned, merged = checkpoints
     record = {"prompt": CHAT, "generated_text": "print ( a )", "metadata": PROBLEM}
     sources = {"alpha 0": (base, finetuned, 0.0), "alpha 0.7": (base, finetuned, 0.7), "merged": merged, "1": finetuned}

@@ -1,4 +1,4 @@
-"""Different programs: what normalising keeps apart, and counts worked out by hand."""
+"""Different programs: differences that normalising keeps, and counts worked out by hand."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ from analysis.reading import curated_rows
 from hindsight.errors import UserError
 
 
-def test_a_curated_row_knows_its_run_and_problem(tmp_path):
+def test_a_curated_row_has_its_run_and_problem(tmp_path):
     for index in range(2):
         write_converted(tmp_path / "merged", 4, index, f"x{index} = 1", PROBLEM, correctness=True)
     write_converted(tmp_path / "merged", 9, 0, "print(2)", {**PROBLEM, "question": "Another."}, correctness=True)

@@ -1,4 +1,4 @@
-"""The mask: what it leaves out in steps 3, 4 and 5, and which files are refused."""
+"""Masks: the problems left out in steps 3, 4 and 5, and refused files."""
 
 import json
 
@@ -24,7 +24,7 @@ def write_mask(folder, classes=CLASSES, origin=ORIGIN):
 
 
 def make_run(folder, origin=ORIGIN, problems=5, **more):
-    """Two answers to each problem, the first one right, and the folder's run.json, as the sampling scripts write it."""
+    """A run with a right and a wrong answer to each problem, and run.json as the sampling scripts write it."""
     for question in range(problems):
         for sample in range(2):
             write_converted(folder, question, sample, f"print({'input()' if sample == 0 else ''})", ECHO, **more)
@@ -37,7 +37,7 @@ def test_three_classes_are_masked_and_the_others_kept(tmp_path):
     assert read_mask("").reasons == {}
 
 
-def test_step_3_leaves_the_files_of_masked_problems_as_they_are(tmp_path):
+def test_step_3_does_not_change_the_files_of_masked_problems(tmp_path):
     run = make_run(tmp_path / "run")
     before = {path.name: path.read_bytes() for path in run.glob("converted_*")}
     result = run_script("check_converted_samples.py", "--input_dir", run, "--mask", write_mask(tmp_path))
@@ -49,14 +49,14 @@ def test_step_3_leaves_the_files_of_masked_problems_as_they_are(tmp_path):
     assert changed == {f"converted_question_{name}.json" for name in KEPT}
 
 
-def test_step_3_goes_on_with_another_mask_or_none(tmp_path):
+def test_step_3_continues_with_another_mask_or_none(tmp_path):
     run = make_run(tmp_path / "run")
     run_script("check_converted_samples.py", "--input_dir", run, "--mask", write_mask(tmp_path))
     result = run_script("check_converted_samples.py", "--input_dir", run)
     assert (result.returncode, "5 of 10 correct" in result.stdout) == (0, True)
 
 
-def test_step_4_takes_no_answer_to_a_masked_problem(tmp_path):
+def test_step_4_leaves_out_answers_to_masked_problems(tmp_path):
     run = make_run(tmp_path / "run", correctness=True)
     flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0, "--mask", write_mask(tmp_path)]
     result = run_script("convert_to_data.py", *flags)
@@ -65,7 +65,7 @@ def test_step_4_takes_no_answer_to_a_masked_problem(tmp_path):
     assert "       2  exact duplicate\n       2  row of the dataset\n" in result.stdout
 
 
-def test_step_4_wants_no_verdict_on_what_is_masked(tmp_path):
+def test_step_4_needs_no_verdicts_on_masked_problems(tmp_path):
     run = make_run(tmp_path / "run", problems=1, correctness=True)
     write_converted(run, 1, 0, "print()", ECHO)
     flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0]
@@ -75,7 +75,7 @@ def test_step_4_wants_no_verdict_on_what_is_masked(tmp_path):
 
 def test_step_5_counts_neither_verdicts_nor_unconverted_answers_of_masked_problems(tmp_path):
     run = make_run(tmp_path / "run", correctness=True)
-    write_converted(run, 2, 2, "print()", ECHO)  # no verdict, which would be refused
+    write_converted(run, 2, 2, "print()", ECHO)  # has no verdict, which step 5 would refuse
     for question in (0, 3):
         (run / f"question_{question}_sample_2.json").write_text("{}")
     flags = ["--input_dirs", run, "--ks", 1, "--output", tmp_path / "curve", "--mask", write_mask(tmp_path)]
@@ -100,7 +100,7 @@ def test_a_mask_of_another_version_of_the_problem_set_is_refused_by_each_step(tm
         assert (result.returncode, "is a mask of another problem set" in result.stderr) == (2, True), result.stderr
 
 
-def test_the_problem_set_that_answers_are_judged_by_counts_not_the_one_they_were_sampled_from(tmp_path):
+def test_the_mask_must_fit_the_problem_set_of_the_judge_not_that_of_the_sampling(tmp_path):
     lab = {"dataset": "lab", "digest": file_digest(LAB_FILE)}
     run, mask = make_run(tmp_path / "run", origin={**ORIGIN, "digest": "sha256:2"}), write_mask(tmp_path, origin=lab)
     files = {(1, 0): run / "x", (4, 0): run / "y"}
@@ -112,7 +112,7 @@ def test_the_problem_set_that_answers_are_judged_by_counts_not_the_one_they_were
     assert read_mask(str(mask)).keep(files, run).keys() == {(4, 0)}
 
 
-def test_a_hub_data_sets_splits_are_told_apart(tmp_path):
+def test_a_mask_of_another_split_of_a_hub_data_set_is_refused(tmp_path):
     hub = {"dataset": "BAAI/TACO", "revision": "r1"}
     mask = read_mask(str(write_mask(tmp_path, origin={**hub, "split": "train"})))
     for split, refused in (("", False), ("train", False), ("test", True)):
@@ -124,7 +124,7 @@ def test_a_hub_data_sets_splits_are_told_apart(tmp_path):
             assert mask.keep({(1, 0): run}, run) == {}
 
 
-def test_where_versions_are_not_recorded_the_mask_is_taken(tmp_path):
+def test_a_mask_is_accepted_if_the_run_records_no_version(tmp_path):
     run = make_run(tmp_path / "run", problems=2)
     (run / "run.json").unlink()
     assert len(read_mask(str(write_mask(tmp_path))).keep({(0, 0): run, (1, 0): run}, run)) == 1
@@ -142,7 +142,7 @@ def test_where_versions_are_not_recorded_the_mask_is_taken(tmp_path):
         ('{"origin": {}, "problems": {"1": {"class": "bad"}}}', "has problems of class bad; classes are"),
     ],
 )
-def test_a_wrong_file_is_one_sentence(tmp_path, content, sentence):
+def test_a_wrong_file_is_refused_in_one_sentence(tmp_path, content, sentence):
     path = tmp_path / "mask.json"
     if content is not None:
         path.write_text(content)

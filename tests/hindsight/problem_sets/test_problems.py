@@ -27,7 +27,7 @@ def jsonl(tmp_path):
     return path
 
 
-def test_a_row_knows_its_id_its_function_and_where_it_came_from(jsonl):
+def test_a_row_has_its_id_its_function_and_its_origin(jsonl):
     first, second = load_problems(str(jsonl))
     assert (first["question_id"], first["fn_name"], second["fn_name"]) == (70, None, "double")
     assert (second["origin"]["row"], second["origin"]["dataset"]) == (1, str(jsonl))
@@ -40,7 +40,7 @@ def test_rows_without_a_task_id_are_numbered(tmp_path):
     assert [problem["question_id"] for problem in load_problems(str(path))] == [0, 1]
 
 
-def test_difficulty_filters_and_numbers_stay_those_of_the_set(jsonl):
+def test_a_difficulty_filter_keeps_the_ids_and_row_numbers(jsonl):
     (only,) = load_problems(str(jsonl), difficulty="HARD")
     assert (only["question_id"], only["origin"]["row"]) == (71, 1)
 
@@ -78,14 +78,14 @@ def test_a_bad_file_is_refused_with_its_row(tmp_path, content, sentence):
         load_problems(str(path))
 
 
-def test_a_missing_file_and_an_unknown_difficulty_are_said(jsonl, tmp_path):
+def test_a_missing_file_and_an_unknown_difficulty_are_reported(jsonl, tmp_path):
     with pytest.raises(UserError, match="there is no problem file"):
         load_problems(str(tmp_path / "none.jsonl"))
     with pytest.raises(UserError, match=r"it has .*EASY, HARD"):
         load_problems(str(jsonl), difficulty="MEDIUM")
 
 
-def test_a_hub_that_cannot_be_reached_is_said_in_one_sentence(monkeypatch):
+def test_an_unreachable_hub_is_reported_in_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=r"BAAI/TACO .* cannot be loaded"):
         load_problems("BAAI/TACO", "train", "MEDIUM")
@@ -100,7 +100,7 @@ def test_the_tests_of_an_answer_are_found_again(jsonl):
     assert parse_tests(ProblemLookup().problem(answer_to(problem))["input_output"])["outputs"] == [4]
 
 
-def test_tests_inside_of_an_answer_are_used_as_they_are():
+def test_tests_inside_an_answer_are_used():
     record = {"question_id": 5, "metadata": {"input_output": CALL["input_output"]}}
     assert ProblemLookup().problem(record)["input_output"] == CALL["input_output"]
 
@@ -113,7 +113,7 @@ def test_another_version_of_the_problem_file_is_refused(jsonl):
     assert "4" in ProblemLookup(str(jsonl)).problem(answer)["input_output"]
 
 
-def test_an_answer_that_names_no_set_needs_one_given(jsonl):
+def test_an_answer_without_a_problem_set_needs_one_by_flag(jsonl):
     record = {"question_id": 71, "metadata": {}}
     with pytest.raises(UserError, match="give one by --problems"):
         ProblemLookup().problem(record)

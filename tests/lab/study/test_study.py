@@ -71,7 +71,7 @@ def test_a_converted_answer_without_a_verdict_is_refused():
 
 @pytest.fixture
 def output(tmp_path):
-    """Measured runs of all settings for two seeds: 40 problems, two per family; each setting has its pass rate."""
+    """Measured runs of all settings for two seeds: 40 problems, two per family, and a pass rate by setting."""
     chance = np.random.default_rng(0)
     for seed in (0, 1):
         for setting in list_settings(everything=True):
@@ -126,7 +126,7 @@ def test_problems_of_one_family_are_resampled_together(output):
     assert twice.high - twice.low == pytest.approx(2 * 2.09 * spread, rel=0.15)  # 2.09: Student's t of 20 problems
 
 
-def test_the_best_alpha_has_the_highest_mean_and_a_wide_range_where_alphas_are_equal(output):
+def test_the_best_alpha_has_the_highest_mean_and_a_wide_range_if_alphas_are_equal(output):
     results = read_results(collect(output, [0]))
     chance = np.random.default_rng(2)
     apart = {alpha: chance.random(40) * 0.1 + alpha for alpha in (0.0, 0.5, 1.0)}
@@ -219,7 +219,6 @@ def test_an_unknown_setting_is_reported(tmp_path):
 
 
 @pytest.mark.server
-@pytest.mark.server
 @pytest.mark.slow
 def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     result = run_study(tmp_path, "--only", "lerp_0.4")
@@ -242,7 +241,7 @@ def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
     assert json.loads((folder / MEASURED).read_text())["problems"] == rows
 
 
-def test_the_committed_results_are_whole():
+def test_the_committed_results_are_complete():
     results = read_results(COMMITTED)
     assert len(results.problems) >= 300 and len(results.seeds) >= 3
     assert {each.name for each in list_settings(everything=False)} <= set(results.names)

@@ -1,4 +1,4 @@
-"""The lab: its problems are correct and new to its models, and its checkpoints are as the scripts and vLLM expect."""
+"""The lab's problems are correct and new to its models, and its checkpoints are as the scripts and vLLM expect."""
 
 import ast
 import io
@@ -130,7 +130,7 @@ def test_every_kind_has_enough_problems(rows):
     assert len({row["task_id"] for row in rows}) == len(rows)
 
 
-def test_the_first_problems_are_evenly_of_all_groups(rows):
+def test_the_first_problems_are_spread_evenly_over_the_groups(rows):
     for split, groups in (("train", GROUPS[:2]), ("test", GROUPS)):
         found = [row["group"] for row in rows if row["split"] == split]
         for count in range(1, len(found) + 1):
@@ -165,7 +165,7 @@ def test_shapes_of_renamed_programs_are_the_same():
     assert shape_of("print(sum(b))") != shape_of("t = 0\nfor x in b:\n    t += x\nprint(t)")
 
 
-def test_no_corpus_holds_a_test_problem(rows, corpora):
+def test_no_corpus_contains_a_test_problem(rows, corpora):
     test = [row for row in rows if row["split"] == "test"]
     specifications = {row["name"] for row in test}
     families = {name.rsplit("|", 1)[0] for name in specifications}
@@ -178,8 +178,8 @@ def test_no_corpus_holds_a_test_problem(rows, corpora):
     assert not [row["name"] for row in test if row["question"].split("\n\n")[0] in statements]
 
 
-def test_only_the_unseen_group_has_pairings_that_no_corpus_holds(rows, corpora):
-    """It reads the pieces' names in the rows, and does not use `Pipeline.group`."""
+def test_only_the_unseen_group_has_pairings_that_no_corpus_contains(rows, corpora):
+    """Reads the pieces' names in the rows instead of `Pipeline.group`."""
     seen, pieces = set(), set()
     for pipeline in pipelines(corpora):
         seen |= pairings_of(pipeline.family.split("|"))
@@ -192,7 +192,7 @@ def test_only_the_unseen_group_has_pairings_that_no_corpus_holds(rows, corpora):
 
 
 def test_training_reads_no_more_documents_than_these_tests_search(corpora):
-    """It estimates by the documents' length in tokens; batches are padded, so training reads fewer."""
+    """Estimates by the documents' lengths in tokens; padding of batches makes training read fewer."""
     tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
     base, instruct = corpora[:1000], corpora[-1000:]
     for documents, steps, searched in (
@@ -264,7 +264,7 @@ def test_both_checkpoints_have_the_same_tokenizer():
         assert (MODELS / "base" / name).read_bytes() == (MODELS / "instruct" / name).read_bytes()
 
 
-def test_text_goes_through_the_tokenizer_and_back(checkpoint):
+def test_the_tokenizer_loses_nothing_of_a_text(checkpoint):
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     texts = ["def f(x):\n    return x  # Grüße, 数, 🙂\n\n\n", "  two  blanks , and .", render("a\tb", "c\r\nd")]
     for text in [*texts, "", " \n \n", "a. b,\n\n  c: d:\n", "x = 1; y.z, [::-1]\r\n", SYSTEM_PROMPT]:
