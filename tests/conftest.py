@@ -12,22 +12,15 @@ import hypothesis
 import pytest
 import quick_scripts
 from loose_answers import good_model
-from scripts import ROOT
+from scripts import DEMO_SIZE, ROOT, processes_of
 from toy_server import ToyServer
 
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
 
 START_DEADLINE = 600
 
-# Files whose tests start vLLM
-SERVERS = {
-    "test_pipeline.py",
-    "test_docs.py",
-    "test_real_servers.py",
-    "test_loader.py",
-    "test_loop.py",
-    "test_study.py",
-}
+# Files whose tests use the lab's servers, which then start once
+SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py"}
 
 # An example may take long on a busy machine, so no test has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -39,22 +32,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Marks the tests that use the lab's servers; tests that start vLLM come first, because they take longest.
+    """Marks the tests that use the lab's servers, and skips those that need LLaMA-Factory where it is missing.
 
-    Skips the tests that need LLaMA-Factory where its environment is missing.
+    Files that take long come first, so that no process is left with one of them at the end.
     """
     no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
+    ranks = {}
     for item in items:
         if "lab_servers" in item.fixturenames:
+            assert item.path.name in SERVERS, f"{item.path.name} uses the lab's servers: name it in SERVERS"
             item.add_marker(pytest.mark.server)
         if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
             item.add_marker(no_factory)
-    items.sort(key=lambda item: item.path.name not in SERVERS)
+        marks = [item.path.name in SERVERS, *(item.get_closest_marker(mark) is not None for mark in ("server", "slow"))]
+        ranks[item.path] = max(ranks.get(item.path, marks), marks)
+    items.sort(key=lambda item: ranks[item.path], reverse=True)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, each file runs in one process, and all files that start vLLM run in the same one."""
+    """With `pytest -n`, a file's tests run in one process, and those of SERVERS all in the same one."""
     from xdist.scheduler import LoadFileScheduling
 
     class ServersTogether(LoadFileScheduling):
@@ -94,6 +91,7 @@ def lab_servers():
     finally:
         for server in servers.values():
             stop(server)
+            assert processes_of(server.process.pid) == []
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +101,7 @@ def lab_runs(lab_servers, tmp_path_factory):
     It uses the other tests' servers of the two parents, since each start takes half a minute.
     """
     folder = tmp_path_factory.mktemp("runs")
-    flags = ["--runs_dir", str(folder), "--end_idx", "16", "--num_samples", "4"]
+    flags = ["--runs_dir", str(folder), *DEMO_SIZE]
     flags += ["--base_url", lab_servers["base"], "--instruct_url", lab_servers["instruct"]]
     result = subprocess.run(
         [sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True, timeout=1200

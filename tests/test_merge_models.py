@@ -10,8 +10,9 @@ import sys
 import pytest
 import torch
 from pico import merge_into, pair, save, state
-from scripts import ROOT, run_script
+from scripts import ROOT, run_in_process, run_script
 
+import merge_models
 from hindsight.merging.arithmetic import merge_tensors
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -45,7 +46,9 @@ def test_one_run_makes_every_alpha_and_a_second_run_keeps_them(tmp_path):
     ],
 )
 def test_bad_input_is_one_sentence(tmp_path, flags, sentence):
-    result = merge(*pair(tmp_path), tmp_path / "out", *flags)
+    base, finetuned = pair(tmp_path)
+    models = ["--base_model", base, "--finetuned_model", finetuned, "--output_dir", tmp_path / "out"]
+    result = run_in_process(merge_models, *models, *flags)
     lines = result.stderr.strip().splitlines()
     assert (result.returncode, len(lines), sentence in lines[0]) == (2, 1, True), result.stderr
 

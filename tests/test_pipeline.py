@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from scripts import ROOT, run_script
+from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, processes_of, run_script
 
 from hindsight.conversion.reader import read
 from hindsight.curation.row_files import read_rows
@@ -32,7 +32,7 @@ def test_every_run_has_every_sample_with_its_keys(lab_runs):
     keys = {"prompt", "generated_text", "metadata", "question_id", "sample_index", "generation_config"}
     for run in RUNS:
         records = records_of(lab_runs / run, "sample")
-        assert len(records) == 16 * 4
+        assert len(records) == DEMO_PROBLEMS * DEMO_SAMPLES
         for record in records:
             assert keys | {"finish_reason", "usage"} <= set(record)
             assert record["finish_reason"] in ("stop", "length")
@@ -106,13 +106,13 @@ def test_run_files_hold_every_step(lab_runs):
         content = read_run(lab_runs / run)
         assert {"format_converter.py", "check_converted_samples.py"} <= set(content["steps"])
         assert content["ended"] is not None
-        assert content["problems"]["count"] == 16
+        assert content["problems"]["count"] == DEMO_PROBLEMS
 
 
 @pytest.mark.server
 def test_a_second_demo_repeats_nothing(lab_runs):
     before = {path: path.stat().st_mtime_ns for path in lab_runs.glob("*/*question*.json")}
-    flags = ["--runs_dir", lab_runs, "--end_idx", "16", "--num_samples", "4"]
+    flags = ["--runs_dir", lab_runs, *DEMO_SIZE]
     result = subprocess.run([sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "starting vLLM" not in result.stdout
@@ -177,11 +177,12 @@ def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab
         assert extract_code(record["converted_text"]).strip() in record["generated_text"]
 
 
-@pytest.mark.server
-@pytest.mark.slow
-def test_a_server_that_cannot_start_reports_why(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="vLLM ended with status"), serve(tmp_path, deadline=120):
+def test_a_server_that_cannot_start_reports_why():
+    options = ServeOptions(command=f"{sys.executable} -c 'import sys; sys.exit(\"{{model}} has no weights\")'")
+    with (
+        pytest.raises(UserError, match="vLLM ended with status 1; its last lines:\nm has no weights"),
+        serve("m", options=options),
+    ):
         pass
 
 
@@ -191,26 +192,28 @@ def test_a_port_in_use_is_refused_before_anything_starts(toy):
         start(ROOT / "lab" / "models" / "base", options=ServeOptions(port=port))
 
 
-def processes_of(group):
-    """The process ids of a process group, except zombies."""
-    lines = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
-    rows = [line.split() for line in lines]
-    return [int(pid) for pid, pgid, state in rows if int(pgid) == group and not state.startswith("Z")]
+# A server whose engine runs in a process of its own; both ignore the signal that asks them to end.
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+time.sleep(600)
+"""
 
 
-@pytest.mark.server
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 3])
-def test_a_server_and_its_children_end_with_the_process_that_started_them(processes):
-    """It is killed once when only the server runs, and once when its engine's processes run too."""
+def test_a_server_and_its_children_end_with_the_process_that_started_them(tmp_path):
+    """`lab_servers` checks the same of vLLM when it stops."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import start\n"
-        "server = start(sys.argv[2], 'm'); print(server.process.pid, flush=True); time.sleep(600)"
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import *\n"
+        "server = start('m', 'm', ServeOptions(command=sys.argv[2])); print(server.process.pid, flush=True)\n"
+        "time.sleep(600)"
     )
-    command = [sys.executable, "-c", code, ROOT, ROOT / "lab" / "models" / "base"]
+    command = [sys.executable, "-c", code, ROOT, f"{sys.executable} {tmp_path / 'stubborn.py'}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         group = int(parent.stdout.readline())
-        while len(processes_of(group)) < processes and parent.poll() is None:
+        while len(processes_of(group)) < 2:
+            assert parent.poll() is None
             time.sleep(0.1)
         parent.kill()
     until = time.monotonic() + 60

@@ -33,6 +33,7 @@ class Estimate:
         return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
 
 
+@lru_cache(1 << 16)  # problems often share their counts
 def pass_at_k(n: int, c: int, k: int) -> float:
     """The chance that at least one of k samples, drawn without replacement from n of which c are correct, is correct.
 

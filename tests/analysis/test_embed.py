@@ -57,7 +57,7 @@ def offline(monkeypatch):
 def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(offline, tmp_path):
     for index, text in enumerate(TEXTS):
         write_answer(tmp_path, 1, index, text)
-    result = run_script(SCRIPT, "--input_dir", tmp_path, **OFFLINE)
+    result = run_in_process(embed, "--input_dir", tmp_path)
     assert (result.returncode, "3 embedded" in result.stdout) == (0, True), result.stdout + result.stderr
     alike, *unlike = pairwise_similarities(np.stack([vector(tmp_path, 1, index) for index in range(3)]))
     assert alike > 0.9 > 0.4 > max(unlike)

@@ -14,6 +14,8 @@ from hindsight.files import answer_files
 from hindsight.text.uniform_format import render
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO_PROBLEMS, DEMO_SAMPLES = 9, 4
+DEMO_SIZE = ("--end_idx", str(DEMO_PROBLEMS), "--num_samples", str(DEMO_SAMPLES))  # of the tests' `make demo`
 TACO_REAL = ROOT.parent / "shared" / "taco_real"
 
 
@@ -36,6 +38,13 @@ def run_in_process(module, *flags):
             settings.run_script(module.main, vars(module))
         except SystemExit as ended:
             return subprocess.CompletedProcess(arguments, ended.code, output.getvalue(), errors.getvalue())
+
+
+def processes_of(group):
+    """The process ids of a process group, except zombies."""
+    lines = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True).stdout.splitlines()
+    rows = [line.split() for line in lines]
+    return [int(pid) for pid, pgid, state in rows if int(pgid) == group and not state.startswith("Z")]
 
 
 def write_converted(folder, question_id, sample_index, program, problem, **more):

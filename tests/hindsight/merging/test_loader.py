@@ -10,10 +10,8 @@ import pytest
 import torch
 from pico import merge_into, save
 from scripts import ROOT, run_script
-from vllm.config.load import LoadConfig
 
 from hindsight.errors import UserError
-from hindsight.merging.loader import MergedModelLoader
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
@@ -52,14 +50,14 @@ def at_load(**merge):
 
 @pytest.mark.server
 def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
-    engines = [{"model": str(INSTRUCT)}]
+    engines = []
     for method in ("lerp", "slerp"):
         (folder,) = merge_into(BASE, INSTRUCT, tmp_path / method, [0.7], method)
         engines += [{"model": str(folder)}, at_load(method=method)]
-    instruct, lerp, lerp_at_load, slerp, slerp_at_load = answers(engines)
+    lerp, lerp_at_load, slerp, slerp_at_load = answers(engines)
     assert lerp == lerp_at_load
     assert slerp == slerp_at_load
-    assert instruct != lerp != slerp
+    assert lerp != slerp
 
 
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
@@ -80,5 +78,9 @@ def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_pa
     ],
 )
 def test_a_wrong_loader_config_is_one_sentence(config, sentence):
+    from vllm.config.load import LoadConfig  # here, as vLLM takes long to import
+
+    from hindsight.merging.loader import MergedModelLoader
+
     with pytest.raises(UserError, match=sentence):
         MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=config))
