@@ -73,7 +73,7 @@ finetune: .venv-train/installed
 	bash SkyThought/train/finetune.sh $(CONFIG) $(ARGS)
 
 loop: setup .venv-train/installed
-	bash SkyThought/train/loop.sh
+	PYTHON=$(BIN)/python bash SkyThought/train/loop.sh
 
 # torch's CPU build comes from the index that pip uses, if it is mirrored there, else from PyTorch's. If neither has it for
 # this Python, torch's build for GPUs works as well; with the CUDA libraries that it loads, it takes 4 GB more.

@@ -27,7 +27,7 @@ if __name__ == "__main__":  # Python looks for modules beside a script; ours are
 
 from tqdm import tqdm
 
-from analysis.embeddings.files import SOURCES, AnswerEmbeddings, EmbeddedRun, Key, StoredAt, digest
+from analysis.embeddings.files import SOURCES, AnswerEmbeddings, EmbeddedRun, Key, digest
 from analysis.embeddings.models import MINILM, MOST_TEXTS, OPENAI_PREFIX, OPENAI_TOKENS, ApiModel, Embedding, LocalModel
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files
@@ -191,10 +191,10 @@ class Embedder:
     async def embedding_of(self, text: str) -> Any:
         """A text's embedding, or the error: from a file, or from the worker that embeds it."""
         place = self.run.places[digest(text)]
-        if not isinstance(place, StoredAt):
+        if isinstance(place, asyncio.Future):
             return await place
         try:
-            return self.run.embedding_at(place)
+            return self.run.embedding_at(*place)
         except BrokenFile as error:
             return ItemFailed(str(error))
 

@@ -141,10 +141,16 @@ def sample_runs(
     return seconds
 
 
-def convert_and_check(folder: Path, log: Path | None = None) -> None:
-    """Converts and checks the answers of a run. Answers that cannot be converted are no error: they count as wrong."""
-    run_step("format_converter.py", "--input_dir", str(folder), may_fail=True, log=log)
-    run_step("check_converted_samples.py", "--input_dir", str(folder), log=log)
+def convert_and_check(folder: Path, log: Path | None = None, may_fail: bool = False) -> int:
+    """Converts and checks the answers of a run; returns the larger exit status, as `run_step` does.
+
+    Answers that cannot be converted count as wrong, so they are always accepted; `may_fail` also accepts answers that
+    cannot be checked.
+    """
+    converted = run_step("format_converter.py", "--input_dir", str(folder), may_fail=True, log=log)
+    return max(
+        converted, run_step("check_converted_samples.py", "--input_dir", str(folder), may_fail=may_fail, log=log)
+    )
 
 
 def main(settings: Settings) -> int:
@@ -161,14 +167,12 @@ def main(settings: Settings) -> int:
     (ROOT / folder).mkdir(parents=True, exist_ok=True)
     options = ServeOptions(port=settings.port, log=ROOT / folder / "server.log", command=settings.serve)
     model = ServedModel(settings.name, settings.checkpoint, options)
-    statuses = []
+    sampled = 0
     if not run.is_complete():
         print(f"serving {settings.checkpoint}; the server's log: {folder / 'server.log'}", flush=True)
         with serve_models([model], settings.start_deadline) as urls:
-            statuses.append(run.sample(urls, may_fail=True))
-    for script in ("format_converter.py", "check_converted_samples.py"):
-        statuses.append(run_step(script, "--input_dir", str(folder), may_fail=True))
-    return max(statuses)
+            sampled = run.sample(urls, may_fail=True)
+    return max(sampled, convert_and_check(folder, may_fail=True))
 
 
 if __name__ == "__main__":

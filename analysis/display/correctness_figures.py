@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.display.style import (
@@ -146,7 +145,7 @@ def _rule_marker(place: int, color: Any) -> dict[str, Any]:
 def draw_parents(rows: Iterable[dict[str, Any]], label: str) -> Figure:
     """The merged model's share correct against the better and the worse parent's.
 
-    A circle is a group of problems with equal shares. `rows` are those of
+    A circle is a group of problems with equal shares, its area their number. `rows` are those of
     `analysis.measures.correctness.compare_with_parents`.
     """
     rows = list(rows)
@@ -155,7 +154,9 @@ def draw_parents(rows: Iterable[dict[str, Any]], label: str) -> Figure:
         for rank, (name, color) in RANKS.items():
             ranked = [row for row in rows if row["rank"] == rank]
             places = Counter((choose(row["one"], row["other"]), row["merged"]) for row in ranked)
-            _draw_circles(axes, places, color, f"{name}: {len(ranked)} problems")
+            x, y = zip(*places, strict=True) if places else ((), ())
+            sizes = [12 * count for count in places.values()]
+            axes.scatter(x, y, s=sizes, color=color, alpha=0.7, linewidths=0, label=f"{name}: {len(ranked)} problems")
         axes.plot([0, 1], [0, 1], color="#000000", linewidth=0.6)
         axes.set(xlabel=f"share correct, {which} parent", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
     panels[0].set_ylabel(f"share correct, {label}")
@@ -164,10 +165,3 @@ def draw_parents(rows: Iterable[dict[str, Any]], label: str) -> Figure:
     for handle in legend.legend_handles:
         handle.set_sizes([30])  # type: ignore[union-attr]  # the handle of a scatter plot is a collection
     return figure
-
-
-def _draw_circles(axes: Axes, places: Counter[tuple[float, float]], color: str, label: str) -> None:
-    """A circle at each place, its area proportional to the count."""
-    x, y = zip(*places, strict=True) if places else ((), ())
-    sizes = [12 * count for count in places.values()]
-    axes.scatter(x, y, s=sizes, color=color, alpha=0.7, linewidths=0, label=label)

@@ -26,10 +26,10 @@ def color_of(label: str, number: int = 0) -> Any:
     return style_of(label, number)["color"]
 
 
-def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def new_figure(width: float, height: float, columns: int = 1, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure of the given size, in inches, with a row of plain axes."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
-    panels = list(figure.subplots(1, columns, squeeze=False)[0])
+    panels = list(figure.subplots(1, columns, squeeze=False, sharey=sharey)[0])
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize="small")

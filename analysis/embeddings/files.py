@@ -36,14 +36,6 @@ _VECTOR = re.compile(rb'^(  "\w+_embedding": )\[.*\]', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class StoredAt:
-    """Where an embedding is stored: in which answer's file, and which kind."""
-
-    key: Key
-    kind: str
-
-
-@dataclass(frozen=True)
 class AnswerEmbeddings:
     """The state of a converted answer's embeddings, by kind (a key of SOURCES).
 
@@ -62,9 +54,9 @@ class EmbeddedRun:
     """The embeddings of some kinds, by one model, in a run folder.
 
     After `scan`: `todo` has the answers that lack an embedding, `other_models` the answers embedded by other models,
-    by model, and `tokens` an estimate of the tokens to embed. `places` has the place of a text's embedding, by
-    the text's digest. `embedded` and `cut` count the texts by kind in all files, also of kinds that were not requested;
-    `without_program` counts answers whose code embedding is null.
+    by model, and `tokens` an estimate of the tokens to embed. `places` has the answer and the kind of each
+    stored embedding by its text's digest. `embedded` and `cut` count the texts by kind in all files, also of kinds that
+    were not requested; `without_program` counts answers whose code embedding is null.
     """
 
     def __init__(self, folder: Path, what: tuple[str, ...], model: str):
@@ -140,11 +132,11 @@ class EmbeddedRun:
             for key in keys:
                 answer_files.embedded_path(self.folder, *key).unlink(missing_ok=True)
 
-    def embedding_at(self, place: StoredAt) -> Embedding:
-        """An embedding from its file. Raises BrokenFile."""
-        name = name_of(place.kind)
-        record = records.read_record(answer_files.embedded_path(self.folder, *place.key), (name,))
-        return Embedding(np.array(record[name], dtype=np.float32), place.kind in record.get("embedding_cut", []))
+    def embedding_at(self, key: Key, kind: str) -> Embedding:
+        """An embedding from its answer's file. Raises BrokenFile."""
+        name = name_of(kind)
+        record = records.read_record(answer_files.embedded_path(self.folder, *key), (name,))
+        return Embedding(np.array(record[name], dtype=np.float32), kind in record.get("embedding_cut", []))
 
     def _read_stored(self, key: Key) -> dict[str, Any]:
         """The file with an answer's embeddings, without the numbers; {} if missing, broken or by another model."""
@@ -164,7 +156,7 @@ class EmbeddedRun:
         for kind, is_vector in stored.items():
             text = text_of(answer.record, kind)
             if is_vector and text is not None:
-                self.places[digest(text)] = StoredAt(answer.key, kind)
+                self.places[digest(text)] = (answer.key, kind)
                 self.embedded[kind] += 1
             else:
                 self.without_program += 1

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.display.style import new_figure
 from hindsight.pass_at_k.estimators import Estimate
 from lab.study.results import setting_of
 from lab.study.summary import KS, NAMES_OF_GROUPS, Summary
@@ -135,11 +136,9 @@ def draw_by_alpha(axes: Axes, summary: Summary, value: Callable[[str], Estimate]
 
 def new_panels(count: int, width: float, height: float = 2.4, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     """Plain axes in a row, `width` inches each."""
-    figure = Figure(figsize=(width * count, height), layout="constrained")
-    panels = list(figure.subplots(1, count, squeeze=False, sharey=sharey)[0])
+    figure, panels = new_figure(width * count, height, count, sharey)
     for axes in panels:
         axes.grid(alpha=0.3, linewidth=0.4)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7)
         axes.xaxis.label.set_fontsize(7)
     return figure, panels

@@ -122,7 +122,8 @@ def collect(output: Path, seeds: Sequence[int]) -> Path:
             problems = problems or own
             if own != problems:
                 raise UserError(f"{folder} is of other problems than {output}'s other runs; delete it")
-            counts = {what: [compact(row, what) for row in rows] for what in COUNTED}
+            counts = {what: [row.get(what) for row in rows] for what in COUNTED}  # switching has no entropy: None
+            counts["nats"] = [nats and round(nats, 2) for nats in counts["nats"]]
             runs.setdefault(setting.name, {})[str(seed)] = counts
     if not runs:
         raise UserError(f"{output} has no setting of seeds {list(seeds)}")
@@ -140,12 +141,6 @@ def write_results(path: Path, content: dict[str, Any]) -> None:
         counts = (f"{json.dumps(seed)}: {json.dumps(found, separators=(',', ':'))}" for seed, found in by_seed.items())
         runs.append(f"{json.dumps(name)}: {{\n" + ",\n".join(counts) + "}")
     path.write_text("\n".join([*lines, ",\n".join(runs), "}}"]) + "\n", encoding="utf-8")
-
-
-def compact(row: dict[str, Any], what: str) -> float | int | None:
-    """A row's count for RESULTS: entropies to a hundredth of a nat, None for switching."""
-    value = row.get(what)
-    return round(value, 2) if isinstance(value, float) else value
 
 
 def read_results(path: Path) -> Results:
