@@ -103,6 +103,11 @@ class Comparison:
         angle = self.angle
         return math.sin((1 - alpha) * angle) / math.sin(angle), math.sin(alpha * angle) / math.sin(angle)
 
+    def fits(self, weights: Sequence[tuple[float, float]], dtype: torch.dtype) -> bool:
+        """Whether these weighted sums surely stay in the range of the dtype: no number exceeds its tensor's norm."""
+        largest = max(((abs(w0) + abs(w1)) * self.base_norm + abs(w1) * self.distance for w0, w1 in weights), default=0)
+        return largest <= torch.finfo(dtype).max
+
     def norm(self, w0: float, w1: float) -> float:
         """The norm of w0 * base + w1 * finetuned."""
         return math.sqrt(max(0.0, self._norm_square(w0, w1)))
@@ -169,6 +174,17 @@ def weighted_sums(
             output[block].copy_(merged)
 
 
+def largest_sum(base: torch.Tensor, finetuned: torch.Tensor, weights: tuple[float, float]) -> float:
+    """The largest absolute value of w0 * base + w1 * finetuned, computed in float64."""
+    return float((weights[0] * base.double() + weights[1] * finetuned.double()).abs().max())
+
+
+def beyond_range(value: float, dtype: torch.dtype) -> str:
+    """The end of a sentence about a merged tensor whose largest value does not fit into its dtype."""
+    name, limit = str(dtype).removeprefix("torch."), torch.finfo(dtype).max
+    return f"reaches {value:.6g}, and {name} ends at {limit:.6g}"
+
+
 def merge_tensors(
     base: torch.Tensor, finetuned: torch.Tensor, alpha: float, method: str = "lerp", run: Callable = map
 ) -> torch.Tensor:
@@ -176,7 +192,7 @@ def merge_tensors(
 
     Alpha 0 and 1 give the inputs back, bit for bit if they have the same dtype. Tensors that are not floating point
     (positions, counts) must be equal. `run` is `map`, or the `map` of a thread pool. Raises ValueError if the shapes
-    differ, or an input has a NaN or an infinity.
+    differ, an input has a NaN or an infinity, or a merged number leaves the dtype's range.
     """
     _require_same_shape(base, finetuned)
     if not (base.is_floating_point() and finetuned.is_floating_point()):
@@ -191,6 +207,8 @@ def merge_tensors(
     pieces = (tensor.flatten().split(PIECE) for tensor in (base, finetuned, merged))
     for _ in run(lambda one, other, output: weighted_sums(one, other, weights, [output]), *pieces):
         pass
+    if not comparison.fits(weights, merged.dtype) and not merged.isfinite().all():
+        raise ValueError(f"the merged tensor {beyond_range(largest_sum(base, finetuned, weights[0]), merged.dtype)}")
     return merged
 
 

@@ -3,32 +3,55 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from hindsight.errors import BrokenFile, UserError
 from hindsight.files.records import read_record
+from hindsight.merging.rewriting import rewrite_command
 from hindsight.merging.safetensors_files import StoredTensor, TensorReader, read_header
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".onnx")
-PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "consolidated*.pth")
+PICKLES = (".bin", ".pt", ".pth")
+PICKLED = ("pytorch_model*.bin*", "*.pt", "*.pth")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint folder: the name that the user gave, its config, and its tensors in the order of its files."""
+    """A checkpoint folder: the name that the user gave, its config, and its tensors in the order of its files.
+
+    `old_index`: the folder has an index of files that do not exist any more, beside the single file that was read.
+    """
 
     name: str
     folder: Path
     config: dict[str, Any]
     tensors: dict[str, StoredTensor]
+    old_index: bool = False
 
     def setting(self, key: str) -> Any:
         """A value of the config, or of its text model if the model has several parts; None if both lack it."""
-        return self.config.get(key, (self.config.get("text_config") or {}).get(key))
+        return _setting(self.config, key)
+
+    @cached_property
+    def full_config(self) -> dict[str, Any]:
+        """The config with transformers' defaults, in today's form; as it is if transformers rejects it."""
+        from transformers import AutoConfig  # slow to import, and seldom needed
+
+        try:
+            return AutoConfig.for_model(**self.config).to_dict()
+        except Exception:  # each model's class checks in its own way
+            return self.config
+
+    @property
+    def ties_head(self) -> bool | None:
+        """Whether its embedding is its head: by its config, else by default; None for a model transformers lacks."""
+        tied = self.setting("tie_word_embeddings")
+        return _setting(self.full_config, "tie_word_embeddings") if tied is None else tied
 
     @property
     def revision(self) -> str | None:
@@ -41,6 +64,10 @@ class Checkpoint:
         return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
 
 
+def _setting(config: dict[str, Any], key: str) -> Any:
+    return config.get(key, (config.get("text_config") or {}).get(key))
+
+
 def open_checkpoint(name: str | Path, cache: str | None = None) -> Checkpoint:
     """Reads the headers of a folder's checkpoint, or of the Hub's after a download.
 
@@ -49,15 +76,67 @@ def open_checkpoint(name: str | Path, cache: str | None = None) -> Checkpoint:
     folder = resolve_checkpoint(str(name), cache)
     if (folder / "adapter_config.json").exists():
         raise UserError(f"{folder} is an adapter; merge it into its model first (peft's merge_and_unload)")
-    tensors, weight_map = {}, _weight_map(folder)
+    config = _read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    if "transformers_weights" in config:
+        own = f"{folder / 'config.json'} names its own file of weights, {config['transformers_weights']}"
+        raise UserError(f"{own}; rename that file to {SINGLE} and delete transformers_weights from the config")
+    weight_map, old_index = _weight_map(str(name), folder)
+    tensors = {}
     for path in sorted(set(weight_map.values())) or [folder / SINGLE]:
         if not path.exists():
             raise UserError(f"{path} is named in {INDEX}, but the file is missing")
         tensors.update(read_header(path))
     for tensor in weight_map.keys() - tensors.keys():
         raise UserError(f"{weight_map[tensor]} lacks {tensor}, which {INDEX} lists")
-    config = _read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    return Checkpoint(str(name), folder, config, tensors)
+    return Checkpoint(str(name), folder, config, tensors, old_index)
+
+
+def _weight_map(name: str, folder: Path) -> tuple[dict[str, Path], bool]:
+    """The file of each tensor by the folder's index, empty for a single file; and whether the index is an old one.
+
+    An index is left beside a newer single file when transformers saves a smaller model into a folder. transformers
+    then reads the single file (modeling_utils.py, `_get_resolved_checkpoint_files`), vLLM the files of the index.
+    Raises UserError if there are no weights, or two sets of them.
+    """
+    single, index = folder / SINGLE, folder / INDEX
+    if not index.exists():
+        if not single.exists():
+            raise UserError(_no_weights(name, folder))
+        return {}, False
+    listed = _read_json(index).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise UserError(f"{index} lacks weight_map")
+    weight_map = {tensor: folder / file for tensor, file in listed.items()}
+    if not single.exists() or single in weight_map.values():
+        return weight_map, False
+    if all(path.exists() for path in weight_map.values()):
+        two = f"{folder} has two sets of weights: {SINGLE}, which transformers reads, and the files of {INDEX}"
+        raise UserError(f"{two}, which vLLM reads; delete the older set")
+    return {}, True
+
+
+def _no_weights(name: str, folder: Path) -> str:
+    """What to do about a folder, or a name on the Hub, without safetensors."""
+    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+    if not pickled and not Path(name).is_dir():
+        pickled = sorted(file for file in _files_on_hub(name) if file.endswith(PICKLES))
+    if pickled:
+        command = rewrite_command(name, folder)
+        return (
+            f"{name} has its weights as pickles only ({pickled[0]}); convert them and merge the new folder: {command}"
+        )
+    return f"{folder} has no weights: neither {INDEX} nor {SINGLE}"
+
+
+def _files_on_hub(name: str) -> list[str]:
+    """The files of a Hub's checkpoint; none if the Hub cannot be asked."""
+    from huggingface_hub import list_repo_files
+
+    repo, _, revision = name.partition("@")
+    try:
+        return list_repo_files(repo, revision=revision or None)
+    except Exception:  # the Hub's client passes on the errors of several HTTP libraries
+        return []
 
 
 def resolve_checkpoint(name: str, cache: str | None = None) -> Path:
@@ -73,7 +152,7 @@ def resolve_checkpoint(name: str, cache: str | None = None) -> Path:
 
     try:
         repo, _, revision = name.partition("@")
-        unwanted = ["*.bin", "*.pth", "*.gguf", "original/*"]
+        unwanted = [f"*{suffix}" for suffix in WEIGHTS if suffix != ".safetensors"] + ["original/*"]
         return Path(snapshot_download(repo, revision=revision or None, cache_dir=cache, ignore_patterns=unwanted))
     except Exception as error:  # the Hub's client passes on the errors of several HTTP libraries
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -104,25 +183,6 @@ def vocabulary(folder: Path) -> dict[int, str] | None:
         vocab = {token: index for index, (token, _) in enumerate(vocab)}
     tokens = {index: token for token, index in vocab.items()}
     return tokens | {token["id"]: token["content"] for token in content.get("added_tokens") or []}
-
-
-def _weight_map(folder: Path) -> dict[str, Path]:
-    """The file of each tensor in the folder's index; empty for a single file. Raises UserError for other folders."""
-    if (folder / INDEX).exists():
-        weight_map = _read_json(folder / INDEX).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise UserError(f"{folder / INDEX} lacks weight_map")
-        return {name: folder / file for name, file in weight_map.items()}
-    if (folder / SINGLE).exists():
-        return {}
-    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-    if pickled:
-        convert = f'AutoModelForCausalLM.from_pretrained("{folder}", dtype="auto").save_pretrained("NEW_FOLDER")'
-        raise UserError(
-            f"{folder} has its weights as pickle only ({pickled[0]}), which can run programs when read; convert it, "
-            f"in Python: from transformers import AutoModelForCausalLM; {convert}"
-        )
-    raise UserError(f"{folder} has no weights: neither {INDEX} nor {SINGLE}")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from hindsight.errors import UserError, require
 from hindsight.merging.arithmetic import METHODS
+from hindsight.merging.checkpoints import INDEX
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
 
@@ -59,10 +60,13 @@ class MergedModelLoader(DefaultModelLoader):
 
 
 def _require_loadable(plan: MergePlan) -> None:
-    """Raises UserError if the merged model has tensors that the fine-tuned model's layers do not load."""
-    added = sorted({pair.name for pair in plan.pairs} - plan.finetuned.tensors.keys())
-    if added:
-        raise UserError(f"{plan.base.name} has {added[0]}, {plan.finetuned.name} ties it: merge with merge_models.py")
+    """Raises UserError if vLLM would load other tensors of the fine-tuned model than those of the plan."""
+    if plan.finetuned.ties_head and plan.config.get("tie_word_embeddings") is False:
+        heads = f"{plan.base.name} has a head of its own, {plan.finetuned.name} ties it"
+        raise UserError(f"{heads}: merge with merge_models.py")
+    if plan.finetuned.old_index:
+        old = plan.finetuned.folder / INDEX
+        raise UserError(f"{old} lists files that do not exist, and vLLM would look for them: delete it")
 
 
 def register() -> Any:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.merging.checkpoints import Checkpoint, open_checkpoint, vocabulary
-from hindsight.merging.safetensors_files import StoredTensor
+from hindsight.merging.checkpoints import INDEX, SINGLE, Checkpoint, open_checkpoint, vocabulary
+from hindsight.merging.configs import compare_configs
+from hindsight.merging.names import HEADS, require_same_names, require_same_type
+from hindsight.merging.safetensors_files import StoredTensor, TensorReader
 
-HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
-RECOMPUTED = "rotary_emb.inv_freq"  # stored in old checkpoints; every library computes it from the config
-EXAMPLES = 5  # tokens and settings named in one sentence
-IGNORED_SETTINGS = {"_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache", "vocab_size"}
+EMBEDDINGS = ("embed_tokens.weight", "embed_in.weight", "wte.weight")
+ROTARY = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
+MASKS, MASKED = ("attention.bias", "attn.bias"), ("attention.masked_bias", "attn.masked_bias")
+EXAMPLES = 5  # tokens named in one sentence
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ def plan_merge(
     Raises UserError, with the tensor and both shapes, if they cannot be merged.
     """
     base, finetuned = open_checkpoint(base_name, cache), open_checkpoint(finetuned_name, cache)
-    _require_one_architecture(base, finetuned)
-    notes = _config_notes(base, finetuned) + _token_notes(base, finetuned)
+    require_same_type(base, finetuned)
+    notes = _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
     sides, untied, head_notes = _resolve_heads(base, finetuned)
-    sides, dropped_notes = _drop_recomputed(*sides)
-    _require_same_names(*sides)
+    sides, dropped_notes = _drop_buffers(*sides)
+    require_same_names(*sides)
     lead = ("base", "finetuned").index(config_from)
     leading = (base, finetuned)[lead]
     pairs = []
@@ -76,50 +78,54 @@ def plan_merge(
 Sides = tuple[Checkpoint, Checkpoint]  # base and fine-tuned checkpoint, with the tensors to be merged
 
 
-def _require_one_architecture(base: Checkpoint, finetuned: Checkpoint) -> None:
-    for checkpoint in (base, finetuned):
-        quantised = checkpoint.setting("quantization_config")
-        if quantised:
-            how = quantised.get("quant_method", "by its config")
-            raise UserError(f"{checkpoint.name} is quantised ({how}); merge the model that it was made from")
-    for key in ("model_type", "architectures"):
-        one, other = base.config.get(key), finetuned.config.get(key)
-        if one and other and one != other:
-            raise UserError(f"{base.name} and {finetuned.name} have different architectures: {key} {one} and {other}")
-
-
-def _require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
-    for one, other in ((base, finetuned), (finetuned, base)):
-        missing = sorted(other.tensors.keys() - one.tensors.keys())
-        if missing:
-            first = f"the first is {missing[0]} {list(other.tensors[missing[0]].shape)}"
-            raise UserError(f"{one.name} lacks {len(missing)} tensors of {other.name}, {first}")
-
-
 def _resolve_heads(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, bool, list[str]]:
-    """If one model has a head and the other uses its embedding as its head, makes that embedding the other's head.
+    """Leaves out a stored copy of a tied head. If only one model has a head, makes the other's embedding its head.
 
     Returns both checkpoints, whether the merged model has a head of its own although one parent ties it, and notes.
     """
     sides = [base, finetuned]
-    heads = [next((name for name in each.tensors if name.endswith(HEAD)), None) for each in sides]
-    nothing = (base, finetuned), False, []
-    if (heads[0] is None) == (heads[1] is None):
-        return nothing
-    tied, untied = (0, 1) if heads[0] is None else (1, 0)
-    head, without, owner = str(heads[untied]), sides[tied], sides[untied]
-    embedding = next((name for name in without.tensors if name.endswith(EMBEDDING)), None)
-    if embedding is None or without.setting("tie_word_embeddings") is False:
-        return nothing  # not tied but missing, and reported with the other missing tensors
-    if owner.setting("tie_word_embeddings"):
-        rest = {name: tensor for name, tensor in owner.tensors.items() if name != head}
-        sides[untied] = replace(owner, tensors=rest)
-        return (sides[0], sides[1]), False, [f"{owner.name} stores {head}, which its config ties: left out"]
-    if embedding not in owner.tensors:
-        return nothing
+    heads = [next((name for name in each.tensors if name.endswith(HEADS)), None) for each in sides]
+    if heads == [None, None]:
+        return (base, finetuned), False, []
+    ties = [head is None if (tied := each.ties_head) is None else tied for each, head in zip(sides, heads, strict=True)]
+    for side, head, tied in zip(sides, heads, ties, strict=True):
+        if head and tied:
+            _require_copy(side, head)
+    if None not in heads and ties[0] == ties[1]:
+        return (base, finetuned), False, []
+    if all(ties):
+        stored = 0 if heads[0] else 1
+        rest = {name: tensor for name, tensor in sides[stored].tensors.items() if name != heads[stored]}
+        note = f"{sides[stored].name} stores {heads[stored]}, which its config ties: left out"
+        sides[stored] = replace(sides[stored], tensors=rest)
+        return (sides[0], sides[1]), False, [note]
+    tied = 0 if ties[0] else 1
+    head, without, owner = heads[1 - tied], sides[tied], sides[1 - tied]
+    embedding = _embedding(without)
+    if not any(ties) or head is None or embedding is None:
+        return (base, finetuned), False, []  # a head is missing, and reported with the other missing tensors
     sides[tied] = replace(without, tensors={**without.tensors, head: without.tensors[embedding]})
     note = f"{without.name} uses its embedding as its head, {owner.name} has {head}: "
     return (sides[0], sides[1]), True, [note + "merged with each other; the merged model has a head of its own"]
+
+
+def _embedding(checkpoint: Checkpoint) -> str | None:
+    return next((name for name in checkpoint.tensors if name.endswith(EMBEDDINGS)), None)
+
+
+def _require_copy(checkpoint: Checkpoint, head: str) -> None:
+    """Raises UserError if a tied head is not the embedding: transformers would use the one, vLLM the other."""
+    embedding = _embedding(checkpoint)
+    if embedding is None:
+        return
+    pair = checkpoint.tensors[head], checkpoint.tensors[embedding]
+    with TensorReader() as reader:
+        same = (pair[0].dtype, pair[0].shape) == (pair[1].dtype, pair[1].shape)
+        if same and reader.digest(pair[0]) == reader.digest(pair[1]):
+            return
+    ties = f"{checkpoint.name} ties its head to its embedding, by its config or its type's default"
+    uses = f"but stores another {head}, which transformers uses and vLLM ignores"
+    raise UserError(f"{ties}, {uses}; set tie_word_embeddings to false in its config.json if the stored head is meant")
 
 
 def _with_own_head(config: dict[str, Any]) -> dict[str, Any]:
@@ -129,16 +135,25 @@ def _with_own_head(config: dict[str, Any]) -> dict[str, Any]:
     return untied
 
 
-def _drop_recomputed(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[str]]:
-    """Leaves out tensors that only one model stores and that every library recomputes."""
-    names = {name for name in base.tensors.keys() ^ finetuned.tensors.keys() if name.endswith(RECOMPUTED)}
-    if not names:
+def _drop_buffers(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[str]]:
+    """Leaves out what old checkpoints store although every library computes it from the config."""
+    found = {name for side in (base, finetuned) for name, tensor in side.tensors.items() if _is_buffer(name, tensor)}
+    if not found:
         return (base, finetuned), []
     kept = [
-        replace(side, tensors={name: tensor for name, tensor in side.tensors.items() if name not in names})
+        replace(side, tensors={name: tensor for name, tensor in side.tensors.items() if name not in found})
         for side in (base, finetuned)
     ]
-    return (kept[0], kept[1]), [f"{len(names)} tensors {RECOMPUTED}, which only one model stores, are left out"]
+    kinds = ", ".join(sorted({".".join(name.split(".")[-2:]) for name in found}))
+    return (kept[0], kept[1]), [f"{len(found)} tensors that every library computes itself are left out: {kinds}"]
+
+
+def _is_buffer(name: str, tensor: StoredTensor) -> bool:
+    """Rotary frequencies, or a causal mask (1, 1, n, n) and what masked scores are set to; not a bias of one row."""
+    if name.endswith(ROTARY):
+        return True
+    mask = tensor.shape[:2] == (1, 1) and len(tensor.shape) == 4 and tensor.shape[2] == tensor.shape[3]
+    return (name.endswith(MASKS) and mask) or (name.endswith(MASKED) and tensor.elements == 1)
 
 
 def _pair(name: str, sides: Sides, lead: int) -> tuple[TensorPair, list[str]]:
@@ -162,16 +177,12 @@ def _pair(name: str, sides: Sides, lead: int) -> tuple[TensorPair, list[str]]:
     return TensorPair(name, one, other, leading, min(one.elements, other.elements)), [note]
 
 
-def _config_notes(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
-    """Settings that differ (rope_theta, ...), since the merged model takes them from one parent."""
-    keys = sorted((base.config.keys() | finetuned.config.keys()) - IGNORED_SETTINGS)
-    differing = [
-        f"{key} {base.config.get(key)!r} and {finetuned.config.get(key)!r}"
-        for key in keys
-        if base.config.get(key) != finetuned.config.get(key)
+def _index_notes(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
+    return [
+        f"{each.folder / INDEX} lists files that do not exist: {SINGLE} was read, as transformers does"
+        for each in (base, finetuned)
+        if each.old_index
     ]
-    more = f" and {len(differing) - EXAMPLES} more" * (len(differing) > EXAMPLES)
-    return [f"the configs differ: {'; '.join(differing[:EXAMPLES])}{more}"] if differing else []
 
 
 def _token_notes(base: Checkpoint, finetuned: Checkpoint) -> list[str]:

@@ -11,14 +11,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from hindsight.errors import UserError
-from hindsight.merging.arithmetic import BlockSums, Comparison, comparison_sums, weighted_sums
+from hindsight.errors import UserError, require
+from hindsight.merging.arithmetic import (
+    BlockSums,
+    Comparison,
+    beyond_range,
+    comparison_sums,
+    largest_sum,
+    weighted_sums,
+)
 from hindsight.merging.plan import TensorPair
 from hindsight.merging.safetensors_files import CHUNK, StoredTensor, TensorReader, TensorWriter
 
@@ -27,8 +34,6 @@ WRITTEN = 1 << 19  # elements written at once, a multiple of a block
 THREADS = 8  # at most; more would wait for buffers
 
 Buffers = tuple[bytearray, bytearray]
-Hashes = tuple[Any, Any]  # hashlib's SHA-256 of the base and the fine-tuned tensor
-Weights = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,34 @@ class Chunk:
     base: torch.Tensor
     finetuned: torch.Tensor
     buffers: Buffers
+
+
+@dataclass(frozen=True)
+class PairMerge:
+    """A pair on its way into one file per alpha, with the weights of each alpha."""
+
+    pair: TensorPair
+    alphas: Sequence[float]
+    weights: Sequence[tuple[float, float]]
+    writers: Sequence[TensorWriter]
+    hashes: tuple[Any, Any] = field(default_factory=lambda: (hashlib.sha256(), hashlib.sha256()))  # base, fine-tuned
+    too_large: list[tuple[float, float]] = field(default_factory=list)  # merged numbers out of range, and their alphas
+
+    def find_overflow(self, base: torch.Tensor, finetuned: torch.Tensor, merged: Sequence[torch.Tensor]) -> None:
+        """Keeps the largest number that became infinite when it was rounded to the merged tensors' dtype."""
+        for alpha, weights, rounded in zip(self.alphas, self.weights, merged, strict=True):
+            if not rounded.isfinite().all():
+                self.too_large.append((largest_sum(base, finetuned, weights), alpha))
+
+    def require_range(self) -> None:
+        """Raises UserError, with the largest value, if a merged number left the range of the dtype."""
+        if self.too_large:
+            value, alpha = max(self.too_large)
+            pair, other = self.pair, "base" if self.pair.leading is self.pair.finetuned else "finetuned"
+            stored: StoredTensor = getattr(pair, other)
+            wider = value <= torch.finfo(stored.dtype).max
+            advice = f"; --config_from {other} writes {stored.dtype_name}" * wider
+            raise UserError(f"{pair.name} {beyond_range(value, pair.leading.dtype)}, at alpha {alpha:.12g}{advice}")
 
 
 class ChunkWorkers:
@@ -120,69 +153,65 @@ class PairMerger:
     ) -> Callable[[], TensorReport]:
         """Starts to merge a pair into one file per alpha; the function that it returns waits for the end and reports.
 
-        That function raises UserError if the tensor has a NaN or an infinity, or if tensors that cannot be averaged
-        differ; both raise OSError from the disk.
+        That function raises UserError if the tensor has a NaN or an infinity, if a merged number leaves the dtype's
+        range, or if tensors that cannot be averaged differ; both raise OSError from the disk.
         """
-        hashes = hashlib.sha256(), hashlib.sha256()
+        merge = PairMerge(pair, alphas, [(1 - alpha, alpha) for alpha in alphas], writers)
         if pair.averaged and self._method == "slerp":
-            work = self._merge_by_slerp(pair, hashes, alphas, writers)
+            work = self._merge_by_slerp(merge)
         else:
-            weights = [(1 - alpha, alpha) for alpha in alphas]
-            merge = self._compare_and_merge if pair.averaged else _copy_if_equal
-            merge_chunk = partial(merge, pair, weights, writers)
-            work = [self._workers.start(merge_chunk, chunk) for chunk in self._chunks(pair, hashes)]
-        self._copy_rest(pair, hashes, writers)
-        return lambda: _report(pair, hashes, [each.result() for each in work])
+            merge_chunk = partial(self._compare_and_merge if pair.averaged else _copy_if_equal, merge)
+            work = [self._workers.start(merge_chunk, chunk) for chunk in self._chunks(merge)]
+        self._copy_rest(merge)
+        return lambda: _report(merge, [each.result() for each in work])
 
-    def _merge_by_slerp(
-        self, pair: TensorPair, hashes: Hashes, alphas: Sequence[float], writers: Sequence[TensorWriter]
-    ) -> list[Future]:
+    def _merge_by_slerp(self, merge: PairMerge) -> list[Future]:
         """Compares the whole tensor, then merges the chunks that are still in the buffers, or are read again."""
-        fits = -(-pair.shared // _elements_per_chunk(pair)) <= BUFFERS
+        fits = -(-merge.pair.shared // _elements_per_chunk(merge.pair)) <= BUFFERS
         chunks, compared = [], []
-        for chunk in self._chunks(pair, hashes):
+        for chunk in self._chunks(merge):
             compared.append(self._workers.start(_compare, chunk, keep=fits))
             chunks.append(chunk)
-        comparison = _finite_comparison(pair, [each.result() for each in compared])
-        weights = [comparison.weights(alpha, "slerp") for alpha in alphas]
-        merge = partial(self._merge_chunk, pair, weights, writers)
-        return compared + [self._workers.start(merge, chunk) for chunk in (chunks if fits else self._chunks(pair))]
+        comparison = _finite_comparison(merge.pair, [each.result() for each in compared])
+        merge = replace(merge, weights=[comparison.weights(alpha, "slerp") for alpha in merge.alphas])
+        work = partial(self._merge_chunk, merge, comparison)
+        again = chunks if fits else self._chunks(merge, again=True)
+        return compared + [self._workers.start(work, chunk) for chunk in again]
 
-    def _chunks(self, pair: TensorPair, hashes: Hashes | None = None) -> Iterator[Chunk]:
-        """Reads the shared elements chunk by chunk; `hashes` are those of a first reading."""
-        step = _elements_per_chunk(pair)
+    def _chunks(self, merge: PairMerge, again: bool = False) -> Iterator[Chunk]:
+        """Reads the shared elements chunk by chunk; only the first reading is hashed and counted as progress."""
+        pair, step = merge.pair, _elements_per_chunk(merge.pair)
         for begin in range(0, pair.shared, step):
             buffers, count, tensors = self._workers.take_buffers(), min(step, pair.shared - begin), []
             for index, stored in enumerate((pair.base, pair.finetuned)):
                 content = memoryview(buffers[index])[: count * stored.dtype.itemsize]
                 self._reader.read(stored, begin * stored.dtype.itemsize, content)
-                if hashes:
-                    hashes[index].update(content)
+                if not again:
+                    merge.hashes[index].update(content)
                     self._progress(len(content))
                 tensors.append(torch.frombuffer(buffers[index], dtype=stored.dtype, count=count))
             base, finetuned = tensors
             yield Chunk(begin, base, finetuned, buffers)
 
-    def _compare_and_merge(
-        self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
-    ) -> list[BlockSums]:
+    def _compare_and_merge(self, merge: PairMerge, chunk: Chunk) -> list[BlockSums]:
         sums = _compare(chunk)
-        self._merge_chunk(pair, weights, writers, chunk)
+        self._merge_chunk(merge, Comparison.total(sums), chunk)
         return sums
 
-    def _merge_chunk(
-        self, pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
-    ) -> list[BlockSums]:
-        """Writes a chunk's weighted sums; there is nothing to add to the comparison."""
-        dtype, scratch = pair.leading.dtype, self._thread_scratch(len(writers))
+    def _merge_chunk(self, merge: PairMerge, comparison: Comparison, chunk: Chunk) -> list[BlockSums]:
+        """Writes a chunk's weighted sums, and adds nothing to the comparison, which is the chunk's or the tensor's."""
+        dtype, scratch = merge.pair.leading.dtype, self._thread_scratch(len(merge.writers))
+        fits = comparison.fits(merge.weights, dtype)
         for start in range(0, len(chunk.base), WRITTEN):
             part = slice(start, start + WRITTEN)
             base, finetuned = chunk.base[part], chunk.finetuned[part]
             merged = [torch.frombuffer(buffer, dtype=dtype, count=len(base)) for buffer in scratch]
-            weighted_sums(base, finetuned, weights, merged)
-            for writer, buffer in zip(writers, scratch, strict=True):
+            weighted_sums(base, finetuned, merge.weights, merged)
+            if not fits:
+                merge.find_overflow(base, finetuned, merged)
+            for writer, buffer in zip(merge.writers, scratch, strict=True):
                 content = memoryview(buffer)[: len(base) * dtype.itemsize]
-                writer.write(pair.name, (chunk.begin + start) * dtype.itemsize, content)
+                writer.write(merge.pair.name, (chunk.begin + start) * dtype.itemsize, content)
         return []
 
     def _thread_scratch(self, count: int) -> list[bytearray]:
@@ -191,16 +220,19 @@ class PairMerger:
         scratch += [bytearray(WRITTEN * 8) for _ in range(count - len(scratch))]
         return scratch[:count]
 
-    def _copy_rest(self, pair: TensorPair, hashes: Hashes, writers: Sequence[TensorWriter]) -> None:
+    def _copy_rest(self, merge: PairMerge) -> None:
         """Copies the rows that only the leading model has, and hashes those that only the other has."""
-        for tensor, sha in zip((pair.base, pair.finetuned), hashes, strict=True):
+        pair = merge.pair
+        for tensor, sha in zip((pair.base, pair.finetuned), merge.hashes, strict=True):
             for offset in range(pair.shared * tensor.dtype.itemsize, tensor.size, CHUNK):
                 content = memoryview(bytearray(min(CHUNK, tensor.size - offset)))
                 self._reader.read(tensor, offset, content)
                 sha.update(content)
                 self._progress(len(content))
-                for writer in writers if tensor is pair.leading else ():
-                    writer.write(pair.name, offset, content)
+                if tensor is pair.leading:
+                    _require_finite(pair, tensor, bool(torch.frombuffer(content, dtype=tensor.dtype).isfinite().all()))
+                    for writer in merge.writers:
+                        writer.write(pair.name, offset, content)
 
 
 def _elements_per_chunk(pair: TensorPair) -> int:
@@ -211,15 +243,14 @@ def _compare(chunk: Chunk) -> list[BlockSums]:
     return comparison_sums(chunk.base, chunk.finetuned)
 
 
-def _copy_if_equal(
-    pair: TensorPair, weights: Weights, writers: Sequence[TensorWriter], chunk: Chunk
-) -> list[BlockSums]:
+def _copy_if_equal(merge: PairMerge, chunk: Chunk) -> list[BlockSums]:
     """Copies elements that cannot be averaged. Raises UserError if the two tensors differ."""
+    pair = merge.pair
     if not torch.equal(chunk.base, chunk.finetuned):
         raise UserError(f"{pair.name} differs, and tensors of {chunk.base.dtype} cannot be averaged")
     leading = chunk.base if pair.leading is pair.base else chunk.finetuned
     content = leading.view(torch.uint8).numpy().data
-    for writer in writers:
+    for writer in merge.writers:
         writer.write(pair.name, chunk.begin * pair.leading.dtype.itemsize, content)
     return []
 
@@ -227,19 +258,24 @@ def _copy_if_equal(
 def _finite_comparison(pair: TensorPair, parts: Sequence[list[BlockSums]]) -> Comparison:
     """The comparison of a whole tensor. Raises UserError if it has a NaN or an infinity."""
     comparison = Comparison.total(itertools.chain.from_iterable(parts))
-    if comparison.broken:
-        tensor: StoredTensor = pair.base if comparison.broken == "base" else pair.finetuned
-        raise UserError(f"{pair.name} in {tensor.file} has a NaN or an infinity")
+    _require_finite(pair, pair.base if comparison.broken == "base" else pair.finetuned, not comparison.broken)
     return comparison
 
 
-def _report(pair: TensorPair, hashes: Hashes, parts: Sequence[list[BlockSums]]) -> TensorReport:
+def _require_finite(pair: TensorPair, tensor: StoredTensor, finite: bool) -> None:
+    require(finite, f"{pair.name} in {tensor.file} has a NaN or an infinity")
+
+
+def _report(merge: PairMerge, parts: Sequence[list[BlockSums]]) -> TensorReport:
+    pair, leading = merge.pair, merge.pair.leading
+    comparison = _finite_comparison(pair, parts) if pair.averaged else None
+    merge.require_range()
     return TensorReport(
         name=pair.name,
-        shape=pair.leading.shape,
-        dtype=pair.leading.dtype_name,
-        parameters=pair.leading.elements,
-        base_digest=hashes[0].hexdigest(),
-        finetuned_digest=hashes[1].hexdigest(),
-        comparison=_finite_comparison(pair, parts) if pair.averaged else None,
+        shape=leading.shape,
+        dtype=leading.dtype_name,
+        parameters=leading.elements,
+        base_digest=merge.hashes[0].hexdigest(),
+        finetuned_digest=merge.hashes[1].hexdigest(),
+        comparison=comparison,
     )

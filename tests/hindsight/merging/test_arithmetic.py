@@ -202,5 +202,32 @@ def test_a_nan_or_an_infinity_is_found_with_its_owner(value, length):
             merge_tensors(*pair, 0.5)
 
 
+@given(SEEDS, ALPHAS, METHODS, st.floats(1, 2e5), st.sampled_from([torch.float16, torch.bfloat16]))
+def test_a_merge_is_refused_exactly_if_a_number_leaves_the_range(seed, alpha, method, size, dtype):
+    base, finetuned = tensors(seed, (3, 4), torch.float32)
+    base, finetuned = size * base, finetuned.to(dtype)
+    w0, w1 = compare(base, finetuned).weights(alpha, method)
+    fits = bool((w0 * base + w1 * finetuned.float()).to(dtype).isfinite().all())
+    try:
+        merged = merge_tensors(base, finetuned, alpha, method)
+    except ValueError as error:
+        assert not fits
+        assert f"reaches {(w0 * base.double() + w1 * finetuned.double()).abs().max().item():.6g}" in str(error)
+    else:
+        assert fits
+        assert bool(merged.isfinite().all())
+
+
+@given(SEEDS, st.lists(ALPHAS, min_size=1, max_size=3), METHODS, st.floats(-6, 6))
+def test_what_surely_fits_by_the_norms_fits(seed, alphas, method, power):
+    base, finetuned = (10**power * each for each in tensors(seed, (3, 4), torch.float64))
+    comparison = compare(base, finetuned)
+    weights = [comparison.weights(alpha, method) for alpha in alphas]
+    if comparison.fits(weights, torch.float16):
+        assert all(bool((w0 * base + w1 * finetuned).half().isfinite().all()) for w0, w1 in weights)
+    else:
+        assert max(abs(w0) + 2 * abs(w1) for w0, w1 in weights) * (base.norm() + finetuned.norm()) > 65504
+
+
 def test_a_comparison_of_zeros_has_no_angle():
     assert math.isnan(Comparison(0.0, 0.0, 0.0).cosine)

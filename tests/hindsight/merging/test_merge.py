@@ -300,7 +300,7 @@ def test_folders_without_safetensors_are_refused_with_advice(tmp_path):
     with pytest.raises(UserError, match="is an adapter; merge it into its model first"):
         merge_into(base, tmp_path / "adapter", tmp_path / "out", [0.5])
     (base / "model.safetensors").rename(base / "pytorch_model.bin")
-    with pytest.raises(UserError, match=r"as pickle only \(pytorch_model.bin\).*save_pretrained"):
+    with pytest.raises(UserError, match=r"as pickles only \(pytorch_model.bin\).*save_pretrained"):
         merge_into(base, finetuned, tmp_path / "out", [0.5])
     (base / "pytorch_model.bin").unlink()
     with pytest.raises(UserError, match="has no weights: neither"):

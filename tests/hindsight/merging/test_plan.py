@@ -8,6 +8,7 @@ from pico import merge_into, save, state
 
 from hindsight.errors import UserError
 from hindsight.merging.plan import plan_merge
+from hindsight.merging.safetensors_files import CHUNK
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
@@ -91,10 +92,13 @@ def test_integer_tensors_are_copied_if_equal_and_refused_if_not(tmp_path):
     assert not list((tmp_path / "more").glob("alpha*"))
 
 
-def test_rotary_frequencies_that_only_one_model_stores_are_left_out(tmp_path):
+@pytest.mark.parametrize("stored", [1, 2])
+def test_rotary_frequencies_are_left_out(tmp_path, stored):
     name = "model.layers.0.self_attn.rotary_emb.inv_freq"
-    base = save(tmp_path / "base", {"w": numbers(2), name: torch.ones(2)})
-    tensors, _, said = merged(tmp_path, base, save(tmp_path / "finetuned", {"w": numbers(2)}))
+    tensors = {"w": numbers(2), name: torch.ones(2)}
+    base = save(tmp_path / "base", tensors)
+    finetuned = save(tmp_path / "finetuned", tensors if stored == 2 else {"w": numbers(2)})
+    tensors, _, said = merged(tmp_path, base, finetuned)
     assert (tensors.keys(), "rotary_emb.inv_freq" in said) == ({"w"}, True)
 
 
@@ -153,3 +157,63 @@ def test_a_nan_or_an_infinity_is_refused(tmp_path, value, method, broken):
     with pytest.raises(UserError, match=f"w in .*{broken}/model.safetensors has a NaN or an infinity"):
         merge_into(folders["base"], folders["finetuned"], tmp_path / "out", [0.5], method)
     assert not list((tmp_path / "out").glob("alpha*"))
+
+
+# Range
+
+
+def halves(tmp_path, largest, length=3, dtype=torch.bfloat16):
+    """A base in bfloat16 with one large number, and a fine-tuned model in float16."""
+    own = torch.ones(length)
+    own[length // 2] = largest
+    base = save(tmp_path / "base", {"fine": torch.ones(2).to(dtype), "w": own.to(dtype)})
+    return base, save(tmp_path / "finetuned", {"fine": torch.ones(2).half(), "w": torch.ones(length).half()})
+
+
+@pytest.mark.parametrize("method", ["lerp", "slerp"])
+@pytest.mark.parametrize("length", [3, 3 * CHUNK // 4 + 5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_merged_number_beyond_its_dtype_is_refused_with_the_tensor_and_the_value(tmp_path, method, length, sign):
+    base, finetuned = halves(tmp_path, sign * 99840.0, length)  # 1e5 in bfloat16
+    with pytest.raises(UserError, match=r"w reaches 99840, and float16 ends at 65504, at alpha 0;") as refused:
+        merge_into(base, finetuned, tmp_path / "out", [0.0, 0.1] if method == "lerp" else [0.0], method)
+    assert str(refused.value).endswith("; --config_from base writes bfloat16")
+    assert not list((tmp_path / "out").glob("alpha*"))
+
+
+def test_the_largest_of_the_numbers_beyond_the_dtype_is_named(tmp_path):
+    base, finetuned = halves(tmp_path, 99840.0, CHUNK)
+    content = torch.ones(CHUNK)
+    content[[10, -10]] = torch.tensor([66048.0, 131072.0])  # in the first chunk and in the last
+    save(base, {"fine": torch.ones(2).bfloat16(), "w": content.bfloat16()})
+    with pytest.raises(UserError, match=r"w reaches 131072, and float16 ends at 65504, at alpha 0;"):
+        merge_into(base, finetuned, tmp_path / "out", [0.0, 0.5])
+
+
+def test_numbers_that_fit_after_the_merge_or_into_the_other_dtype_are_merged(tmp_path):
+    base, finetuned = halves(tmp_path, 99840.0)
+    (half,) = merge_into(base, finetuned, tmp_path / "half", [0.5])
+    assert state(half)["w"].tolist() == [1.0, 49920.0, 1.0]  # 49920.5, to a multiple of 32
+    (wide,) = merge_into(base, finetuned, tmp_path / "wide", [0.0], config_from="base")
+    assert state(wide)["w"].tolist() == [1.0, 99840.0, 1.0]
+
+
+def test_no_other_dtype_is_proposed_if_none_is_wide_enough(tmp_path):
+    turned = [torch.tensor([60000.0, 60000.0]).half(), torch.tensor([-60000.0, 60000.0]).half()]
+    folders = [save(tmp_path / name, {"w": w}) for name, w in zip(("base", "finetuned"), turned, strict=True)]
+    with pytest.raises(UserError, match=r"w reaches 84852.8, and float16 ends at 65504, at alpha 0.5$"):
+        merge_into(*folders, tmp_path / "out", [0.5], "slerp")  # the middle of the arc is 60,000 * sqrt(2) up
+
+
+@pytest.mark.parametrize("config_from", ["base", "finetuned"])
+def test_a_nan_in_a_row_that_only_one_model_has_is_refused_if_it_would_be_copied(tmp_path, config_from):
+    longer = numbers(5)
+    longer[4, 1] = float("nan")
+    base = save(tmp_path / "base", {EMBEDDING: numbers(3)}, vocab_size=3)
+    finetuned = save(tmp_path / "finetuned", {EMBEDDING: longer}, vocab_size=5)
+    if config_from == "base":
+        tensors, _, _ = merged(tmp_path, base, finetuned, config_from=config_from)
+        assert torch.equal(tensors[EMBEDDING], numbers(3))
+    else:
+        with pytest.raises(UserError, match=f"{EMBEDDING} in .*finetuned/model.safetensors has a NaN or an infinity"):
+            merged(tmp_path, base, finetuned, config_from=config_from)

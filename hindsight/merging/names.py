@@ -1,0 +1,109 @@
+"""What to do when two checkpoints name their tensors differently, or one has a part that the other lacks."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from hindsight.errors import UserError
+from hindsight.merging.checkpoints import Checkpoint
+from hindsight.merging.rewriting import rewrite_command
+
+HEADS = ("lm_head.weight", "embed_out.weight")
+BODIES = {"model.", "transformer.", "gpt_neox."}  # the prefix of everything except the head
+_LAYER = re.compile(r"((?:.*?\.)?(?:layers|h|blocks)\.)(\d+)\.")
+
+
+def require_same_type(base: Checkpoint, finetuned: Checkpoint) -> None:
+    """Raises UserError if one model is quantised, or their types differ."""
+    for checkpoint in (base, finetuned):
+        quantised = checkpoint.setting("quantization_config")
+        if quantised:
+            how = quantised.get("quant_method", "by its config")
+            raise UserError(f"{checkpoint.name} is quantised ({how}); merge the model that it was made from")
+    types = base.config.get("model_type"), finetuned.config.get("model_type")
+    if all(types) and types[0] != types[1]:
+        both = f"model_type {types[0]} and {types[1]}"
+        advice = _text_model_advice(base, finetuned) or _text_model_advice(finetuned, base)
+        raise UserError(f"{base.name} and {finetuned.name} have different architectures: {both}{advice}")
+
+
+def require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
+    """Raises UserError, with what to do, if one checkpoint lacks tensors of the other, or their classes differ."""
+    for one, other in ((base, finetuned), (finetuned, base)):
+        missing = sorted(other.tensors.keys() - one.tensors.keys())
+        if missing:
+            first = f"the first is {missing[0]} {list(other.tensors[missing[0]].shape)}"
+            advice = _prefix_advice(one, other) or _part_advice(one, other)
+            raise UserError(f"{one.name} lacks {len(missing)} tensors of {other.name}, {first}{advice}")
+    one, other = base.config.get("architectures"), finetuned.config.get("architectures")
+    if one and other and str(one).lower() != str(other).lower():  # LLaMAForCausalLM is LlamaForCausalLM
+        both = f"architectures {one} and {other}"
+        raise UserError(f"{base.name} and {finetuned.name} have different architectures: {both}")
+
+
+def _text_model_advice(whole: Checkpoint, text: Checkpoint) -> str:
+    """How to save the language model of a model with several parts; empty if the other is not of its type."""
+    if (whole.config.get("text_config") or {}).get("model_type") != text.config.get("model_type"):
+        return ""
+    command = rewrite_command(whole.name, whole.folder, _prefixes(whole, text), text_model=True)
+    return f"; merge the language model of {whole.name} alone: {command}"
+
+
+def _prefix_advice(one: Checkpoint, other: Checkpoint) -> str:
+    """How to rename the tensors of one of two checkpoints that differ in a prefix; empty if they differ otherwise."""
+    mine, theirs = _prefixes(one, other)
+    if mine == theirs:
+        return ""
+    bare = "" in (mine, theirs) and not BODIES.isdisjoint((mine, theirs))
+    longer = len(mine) > len(theirs)  # a wrapper adds a prefix, and a model without its head lacks one
+    odd, old, new = (one, mine, theirs) if longer != bare else (other, theirs, mine)
+    shown = f"names start with {old!r} instead of {new!r}" if old else f"names lack {new!r}"
+    if bare and not odd.ties_head and not any(name.endswith(HEADS) for name in odd.tensors):
+        return f"; its {shown}: {odd.name} was saved without its head, so save the whole model"
+    command = rewrite_command(odd.name, odd.folder, (old, new) if old else ("", ""))
+    return f"; in {odd.name}, {shown}: rename them by {command}"
+
+
+def _prefixes(one: Checkpoint, other: Checkpoint) -> tuple[str, str]:
+    """The prefix in the first and in the second of most tensors that have different names; the same if none has."""
+    ends: dict[str, list[str]] = {}
+    for name in other.tensors.keys() - one.tensors.keys():
+        for prefix, end in _cuts(name):
+            ends.setdefault(end, []).append(prefix)
+    own = one.tensors.keys() - other.tensors.keys()
+    found: Counter[tuple[str, str]] = Counter()
+    for name in own:
+        prefix, end = next((cut for cut in _cuts(name) if cut[1] in ends), ("", ""))
+        if len(ends.get(end, ())) == 1:
+            found[prefix, ends[end][0]] += 1
+    pair, count = found.most_common(1)[0] if found else (("", ""), 0)
+    return pair if 2 * count > min(len(own), len(other.tensors.keys() - one.tensors.keys())) else ("", "")
+
+
+def _cuts(name: str) -> Iterator[tuple[str, str]]:
+    """Every way to cut a tensor's name into a prefix and an end at a dot; the longest end first."""
+    yield "", name
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.end()], name[dot.end() :]
+
+
+def _part_advice(one: Checkpoint, other: Checkpoint) -> str:
+    """What to do if the other has all tensors of the first, and a head or other parts beside its layers in addition."""
+    extra = other.tensors.keys() - one.tensors.keys()
+    if one.tensors.keys() - other.tensors.keys():
+        return ""
+    if any(name.endswith(HEADS) for name in extra):
+        return f"; the config of {one.name} does not tie its head, so save the whole model"
+    stacks = {stack for stack, _ in map(_layer, one.tensors)}
+    layers = other.setting("num_hidden_layers") or math.inf  # several predicted tokens can be further layers
+    if any(stack and stack in stacks and number < layers for stack, number in map(_layer, extra)):
+        return ""
+    command = rewrite_command(other.name, other.folder)
+    return f"; if they are a value head or predict several tokens, leave them out by {command}"
+
+
+def _layer(name: str) -> tuple[str, int]:
+    """The stack of layers that a tensor belongs to, such as `model.layers.`, and its number there."""
+    found = _LAYER.match(name)
+    return (found[1], int(found[2])) if found else ("", 0)

@@ -1,0 +1,419 @@
+"""Checkpoints as other programs leave them: two sets of weights, pickles, copies of a tied head, wrapped names."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from pico import FAMILIES, SIZES, make, merge_into, pair, save, state
+from safetensors.torch import save_file
+from transformers import (
+    AutoModelForCausalLM,
+    CLIPVisionConfig,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+)
+
+from hindsight.errors import UserError
+from hindsight.merging.checkpoints import INDEX, SINGLE, open_checkpoint
+from hindsight.merging.plan import plan_merge
+from hindsight.merging.safetensors_files import TensorReader
+
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+
+
+def loaded(folder):
+    """What transformers reads, in the dtype of the files; fails if it misses a tensor or finds an unknown one."""
+    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    return model.state_dict()
+
+
+def read(folder):
+    with TensorReader() as reader:
+        return {name: reader.read_whole(tensor) for name, tensor in open_checkpoint(folder).tensors.items()}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def edit_config(folder, drop=(), **values):
+    path = folder / "config.json"
+    config = {key: value for key, value in json.loads(path.read_text()).items() if key not in drop}
+    path.write_text(json.dumps({**config, **values}))
+    return folder
+
+
+def store(folder, tensors):
+    """Replaces the tensors of a checkpoint in one file."""
+    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
+    return folder
+
+
+def advice(base, finetuned):
+    """The command in the sentence that refuses a merge."""
+    with pytest.raises(UserError) as refused:
+        plan_merge(base, finetuned)
+    return re.search(r"python -c .*", str(refused.value))[0]
+
+
+def follow(command, folder, monkeypatch):
+    """Runs the program of such a command in this process, and returns the folder that it writes."""
+    monkeypatch.chdir(folder)
+    exec(shlex.split(command)[2], {})
+    return next(folder.glob("*_rewritten"))
+
+
+# Two sets of weights
+
+
+def saved_twice(folder):
+    """A folder into which transformers saved several shards and then a single file: the index stays."""
+    make(folder, seed=0, shard_size="20KB")
+    old = {path.name: path.read_bytes() for path in folder.glob("model-*")}
+    make(folder, seed=1)
+    assert (folder / INDEX).exists() and (folder / SINGLE).exists() and len(old) > 1
+    return folder, old
+
+
+def test_beside_an_index_of_files_that_are_gone_the_single_file_is_read_as_transformers_does(tmp_path):
+    folder, _ = saved_twice(tmp_path / "saved")
+    assert equal(read(folder), loaded(folder))
+    said = []
+    (merged,) = merge_into(folder, make(tmp_path / "other", seed=2), tmp_path / "out", [0.0], say=said.append)
+    assert equal(state(merged), loaded(folder))
+    assert f"{folder / INDEX} lists files that do not exist: {SINGLE} was read" in said[0]
+    assert not (merged / INDEX).exists()
+
+
+def test_two_whole_sets_of_weights_are_refused(tmp_path):
+    folder, old = saved_twice(tmp_path / "saved")
+    for name, content in old.items():
+        (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"saved has two sets of weights: {SINGLE}, .*transformers.*{INDEX}.*vLLM"):
+        open_checkpoint(folder)
+
+
+def test_an_index_of_the_single_file_is_no_second_set(tmp_path):
+    folder = make(tmp_path / "model")
+    weight_map = dict.fromkeys(state(folder), SINGLE)
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    assert equal(read(folder), loaded(folder))
+    assert not open_checkpoint(folder).old_index
+
+
+def test_weights_under_another_name_in_the_config_are_refused(tmp_path):
+    folder = edit_config(make(tmp_path / "model"), transformers_weights="other.safetensors")
+    with pytest.raises(UserError, match=f"names its own file of weights, other.safetensors; rename .* to {SINGLE}"):
+        open_checkpoint(folder)
+
+
+# Pickles
+
+
+def pickled(folder, seed=0):
+    """A checkpoint as Vicuna's: pickles, and a temperature that today's transformers does not save."""
+    make(folder, seed=seed)
+    torch.save(state(folder), folder / "pytorch_model.bin")
+    (folder / SINGLE).unlink()
+    (folder / "generation_config.json").write_text(json.dumps({"temperature": 0.9, "top_p": 0.6}))
+    return folder
+
+
+def test_pickles_are_refused_with_a_command_that_converts_them(tmp_path, monkeypatch):
+    finetuned, base = pickled(tmp_path / "vicuna"), make(tmp_path / "base", seed=1)
+    with pytest.raises(UserError, match=r"vicuna has its weights as pickles only \(pytorch_model.bin\); convert"):
+        plan_merge(base, finetuned)
+    rewritten = follow(advice(base, finetuned), tmp_path, monkeypatch)
+    assert rewritten.name == "vicuna_rewritten"
+    assert equal(read(rewritten), torch.load(finetuned / "pytorch_model.bin"))
+    (merged,) = merge_into(base, rewritten, tmp_path / "out", [0.5])
+    loaded(merged)
+
+
+@pytest.mark.slow
+def test_the_command_works_in_a_shell_and_keeps_the_tokenizer(tmp_path):
+    folder = pickled(tmp_path / "it's a model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(f"lab/models/base/{name}", folder)
+    command = advice(folder, folder).replace("python ", f"{sys.executable} ", 1)
+    result = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert equal(read(tmp_path / "it's a model_rewritten"), torch.load(folder / "pytorch_model.bin"))
+    assert (tmp_path / "it's a model_rewritten" / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_name_on_the_hub_with_pickles_only_is_refused_with_the_same_command(tmp_path, monkeypatch, cached):
+    (tmp_path / "config.json").write_text("{}")
+    files = ["config.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]
+    if cached:  # the Hub cannot be asked, but transformers has downloaded the pickles earlier
+        (tmp_path / "pytorch_model-00001-of-00002.bin").touch()
+        files = None
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("huggingface_hub.list_repo_files", lambda *_, **__: [*files])
+    with pytest.raises(UserError) as refused:
+        open_checkpoint("lmsys/vicuna-7b-v1.5@main")
+    sentence = str(refused.value)
+    assert "lmsys/vicuna-7b-v1.5@main has its weights as pickles only (pytorch_model-00001-of-00002.bin)" in sentence
+    assert 'from_pretrained("lmsys/vicuna-7b-v1.5", revision="main", dtype="auto")' in sentence
+    assert 'save_pretrained("vicuna-7b-v1.5_rewritten")' in sentence
+
+
+def test_a_name_on_the_hub_without_weights_is_not_called_pickled(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("huggingface_hub.list_repo_files", lambda *_, **__: ["model.gguf"])
+    with pytest.raises(UserError, match="has no weights: neither"):
+        open_checkpoint("some/model")
+
+
+# Tied heads
+
+
+def test_a_stored_copy_of_a_head_that_is_tied_by_default_is_tied(tmp_path):
+    base, finetuned = pair(tmp_path, "gemma", finetuned_shards=None)
+    for folder in (base, finetuned):
+        edit_config(folder, drop=["tie_word_embeddings"])
+    tensors = state(finetuned)
+    store(finetuned, {**tensors, HEAD: tensors[EMBEDDING].clone()})
+    said = []
+    (merged,) = merge_into(base, finetuned, tmp_path / "out", [1.0], say=said.append)
+    assert equal(state(merged), tensors)
+    assert "tie_word_embeddings" not in json.loads((merged / "config.json").read_text())
+    assert torch.equal(loaded(merged)[HEAD], tensors[EMBEDDING])
+    assert "finetuned stores lm_head.weight, which its config ties: left out" in "".join(said)
+
+
+@pytest.mark.parametrize("config_from", ["base", "finetuned"])
+def test_a_stored_copy_of_a_tied_head_is_merged_with_a_head_of_its_own(tmp_path, config_from):
+    tied, own = torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0, 8.0]])
+    base = save(tmp_path / "base", {EMBEDDING: tied, HEAD: tied.clone()}, tie_word_embeddings=True)
+    finetuned = save(tmp_path / "finetuned", {EMBEDDING: tied + 2, HEAD: own}, tie_word_embeddings=False)
+    (merged,) = merge_into(base, finetuned, tmp_path / "out", [0.5], config_from=config_from)
+    assert equal(state(merged), {EMBEDDING: torch.tensor([[2.0, 3.0]]), HEAD: torch.tensor([[3.0, 5.0]])})
+    assert json.loads((merged / "config.json").read_text())["tie_word_embeddings"] is False
+
+
+def test_copies_of_a_tied_head_in_both_models_stay_copies(tmp_path):
+    folders = []
+    for name, begin in (("base", 1.0), ("finetuned", 3.0)):
+        tied = torch.tensor([[begin, 2.0]])
+        folders.append(save(tmp_path / name, {EMBEDDING: tied, HEAD: tied.clone()}, tie_word_embeddings=True))
+    (merged,) = merge_into(*folders, tmp_path / "out", [0.5])
+    assert equal(state(merged), dict.fromkeys((EMBEDDING, HEAD), torch.tensor([[2.0, 2.0]])))
+
+
+@pytest.mark.parametrize("stored", ["base", "finetuned"])
+@pytest.mark.parametrize("config", [{"tie_word_embeddings": True}, {"model_type": "gemma"}])
+def test_a_tied_head_that_differs_from_the_embedding_is_refused(tmp_path, config, stored):
+    folders = {}
+    for name in ("base", "finetuned"):
+        head = {HEAD: torch.full((1, 2), 7.0)} if name == stored else {}
+        folders[name] = save(tmp_path / name, {EMBEDDING: torch.ones(1, 2), **head}, **config)
+    with pytest.raises(UserError, match=rf"{stored} ties its head.*transformers uses and vLLM ignores; set tie_word"):
+        plan_merge(folders["base"], folders["finetuned"])
+
+
+def test_a_missing_head_is_not_tied_if_the_type_does_not_tie_by_default(tmp_path):
+    base = save(tmp_path / "base", {EMBEDDING: torch.ones(1, 2)}, architectures=["LlamaForCausalLM"])
+    finetuned = save(tmp_path / "finetuned", {EMBEDDING: torch.ones(1, 2), HEAD: torch.ones(1, 2)})
+    with pytest.raises(UserError, match=r"base lacks 1 tensors .*; the config of .*base does not tie its head"):
+        plan_merge(base, finetuned)
+
+
+# Old buffers
+
+
+def test_old_buffers_of_pythia_are_left_out(tmp_path):
+    sizes = {**SIZES, "max_position_embeddings": 8, "torch_dtype": "float16"}
+    folders = []
+    for name, seed in (("base", 0), ("finetuned", 1)):
+        torch.manual_seed(seed)
+        GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)).half().save_pretrained(tmp_path / name)
+        folders.append(tmp_path / name)
+    weights = state(folders[0])
+    old = {}
+    for layer in range(2):
+        attention = f"gpt_neox.layers.{layer}.attention"
+        old[f"{attention}.bias"] = torch.ones(8, 8).tril().bool()[None, None]
+        old[f"{attention}.masked_bias"] = torch.tensor(-1e9).half()  # minus infinity
+        old[f"{attention}.rotary_emb.inv_freq"] = torch.ones(4)
+    store(folders[0], {**weights, **old})
+    said = []
+    (merged,) = merge_into(*folders, tmp_path / "out", [0.0], say=said.append)
+    assert equal(state(merged), weights)
+    loaded(merged)
+    kinds = "attention.bias, attention.masked_bias, rotary_emb.inv_freq"
+    assert f"6 tensors that every library computes itself are left out: {kinds}" in said[-1]
+
+
+def test_a_bias_of_attention_that_is_learned_is_merged(tmp_path):
+    name = "h.0.attn.bias"
+    base, finetuned = (save(tmp_path / str(value), {name: torch.full((3,), value)}) for value in (1.0, 3.0))
+    (merged,) = merge_into(base, finetuned, tmp_path / "out", [0.5])
+    assert state(merged)[name].tolist() == [2.0, 2.0, 2.0]
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("", "_orig_mod."), ("", "module."), ("", "language_model."), ("model.", "model._orig_mod."), ("model.", "")],
+)
+@pytest.mark.parametrize("odd", ["base", "finetuned"])
+def test_a_renamed_prefix_is_refused_with_a_command_that_renames_it(tmp_path, monkeypatch, old, new, odd):
+    folders = dict(zip(("base", "finetuned"), pair(tmp_path, finetuned_shards=None), strict=True))
+    right = state(folders[odd])
+    store(folders[odd], {re.sub(f"^{re.escape(old)}", new, name): tensor for name, tensor in right.items()})
+    command = advice(folders["base"], folders["finetuned"])
+    assert str(folders[odd]) in command
+    folders[odd] = follow(command, tmp_path, monkeypatch)
+    assert equal(read(folders[odd]), right)
+    plan_merge(folders["base"], folders["finetuned"])
+
+
+def test_a_model_that_was_saved_without_its_head_is_told_to_save_it(tmp_path):
+    base, finetuned = pair(tmp_path, finetuned_shards=None)
+    bare = {name.removeprefix("model."): tensor for name, tensor in state(base).items() if name != HEAD}
+    with pytest.raises(UserError, match="base was saved without its head, so save the whole model") as refused:
+        plan_merge(store(base, bare), finetuned)
+    assert "python -c" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "part", ["v_head.summary.weight", "mtp.layers.0.fc.weight", "model.layers.2.eh_proj.weight", "score.weight"]
+)
+def test_a_head_that_only_one_model_has_is_refused_with_a_command_that_leaves_it_out(tmp_path, monkeypatch, part):
+    base, finetuned = pair(tmp_path, finetuned_shards=None)
+    right = state(finetuned)
+    store(finetuned, {**right, part: torch.ones(2, 2, dtype=torch.bfloat16)})
+    with pytest.raises(UserError, match=rf"base lacks 1 tensors .*the first is {part} \[2, 2\]; if they are a value"):
+        plan_merge(base, finetuned)
+    rewritten = follow(advice(base, finetuned), tmp_path, monkeypatch)
+    assert equal(read(rewritten), right)
+
+
+def test_more_layers_are_no_head(tmp_path):
+    base, finetuned = make(tmp_path / "base"), make(tmp_path / "finetuned", num_hidden_layers=3)
+    with pytest.raises(UserError, match=r"base lacks 9 tensors of .*finetuned") as refused:
+        plan_merge(base, finetuned)
+    assert "python -c" not in str(refused.value)
+
+
+def test_a_language_model_within_a_model_with_images_is_refused_with_a_command_that_saves_it(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    images = CLIPVisionConfig(**vision, image_size=8, patch_size=4, projection_dim=16)
+    config = LlavaConfig(vision_config=images, text_config=LlamaConfig(**SIZES))
+    LlavaForConditionalGeneration(config).bfloat16().save_pretrained(tmp_path / "llava")
+    base = make(tmp_path / "base")
+    with pytest.raises(UserError, match="model_type llama and llava; merge the language model of .*llava alone"):
+        plan_merge(base, tmp_path / "llava")
+    rewritten = follow(advice(base, tmp_path / "llava"), tmp_path, monkeypatch)
+    (merged,) = merge_into(base, rewritten, tmp_path / "out", [1.0])
+    whole = state(tmp_path / "llava")
+    assert all(torch.equal(tensor, whole[f"language_model.{name}"]) for name, tensor in state(merged).items())
+
+
+def test_the_first_spelling_of_llamas_class_is_no_other_architecture(tmp_path):
+    base, finetuned = pair(tmp_path, finetuned_shards=None)
+    edit_config(base, architectures=["LLaMAForCausalLM"])
+    assert plan_merge(base, finetuned).notes == [
+        "the tokenizers were not compared: no tokenizer.json in one of the folders"
+    ]
+
+
+# Configs
+
+
+def configured(tmp_path, base=None, finetuned=None, family="llama"):
+    """A plan for two checkpoints with the same weights and these settings in their configs."""
+    (tmp_path / "base").mkdir()
+    config, model, own = FAMILIES[family]
+    torch.manual_seed(0)
+    model(config(**{**SIZES, **own})).save_pretrained(tmp_path / "base")
+    shutil.copytree(tmp_path / "base", tmp_path / "finetuned")
+    for name, changes in (("base", base), ("finetuned", finetuned)):
+        edit_config(tmp_path / name, [key for key, value in (changes or {}).items() if value is None],
+                    **{key: value for key, value in (changes or {}).items() if value is not None})  # fmt: skip
+    return plan_merge(tmp_path / "base", tmp_path / "finetuned")
+
+
+@pytest.mark.parametrize(
+    ("base", "finetuned", "key"),
+    [
+        ({}, {"num_attention_heads": 4, "head_dim": 8, "num_key_value_heads": 2}, "num_attention_heads is 2 in"),
+        ({}, {"num_key_value_heads": 2, "head_dim": None}, "num_key_value_heads is 1 in"),
+        ({}, {"num_key_value_heads": None}, "num_key_value_heads is 1 in .* and 2 in"),  # by default one for each head
+        ({}, {"head_dim": 8}, "head_dim is 16 in .* and 8 in"),
+        ({}, {"hidden_act": "gelu"}, "hidden_act is 'silu' in .* and 'gelu' in"),
+        ({"partial_rotary_factor": 0.5}, {"partial_rotary_factor": 1.0}, "partial_rotary_factor is 0.5 in"),
+    ],
+)
+def test_settings_that_give_the_same_shapes_another_meaning_are_refused(tmp_path, base, finetuned, key):
+    with pytest.raises(UserError, match=f"{key} .*finetuned: their weights of the same shape mean different things"):
+        configured(tmp_path, base, finetuned)
+
+
+@pytest.mark.parametrize(
+    ("base", "finetuned", "note"),
+    [
+        ({"rms_norm_eps": 1e-5}, {"rms_norm_eps": 1e-6}, "rms_norm_eps 1e-05 and 1e-06"),
+        ({"max_position_embeddings": 64}, {}, "max_position_embeddings 64 and 2048"),
+        (
+            {"rope_theta": 1e4, "rope_parameters": None},
+            {"rope_theta": 1e6, "rope_parameters": None},
+            "rope_theta 10000.0 and 1000000.0",
+        ),
+        (
+            {"rope_theta": 1e4, "rope_parameters": None},
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
+            "rope_parameters None and {'rope_type': 'default', 'rope_theta': 1000000.0}; rope_theta 10000.0 and None",
+        ),
+    ],
+)
+def test_settings_that_fine_tuning_may_change_are_reported(tmp_path, base, finetuned, note):
+    assert configured(tmp_path, base, finetuned).notes[0] == f"the configs differ: {note}"
+
+
+@pytest.mark.parametrize(
+    ("base", "finetuned"),
+    [
+        (
+            {"rope_theta": 1e6, "rope_parameters": None},
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
+        ),
+        (
+            {"rope_theta": 1e6, "rope_scaling": None, "rope_parameters": None},
+            {"rope_theta": 1e6, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
+        ),
+        ({"head_dim": None}, {"head_dim": 16}),
+        ({"num_key_value_heads": 2}, {"num_key_value_heads": None}),
+        ({"mlp_bias": None}, {"mlp_bias": False}),
+    ],
+)
+def test_two_ways_to_write_a_setting_are_no_difference(tmp_path, base, finetuned):
+    assert [note for note in configured(tmp_path, base, finetuned).notes if "config" in note] == []
+
+
+def test_two_names_of_one_activation_are_reported_only(tmp_path):
+    found = configured(tmp_path, {"hidden_activation": "gelu"}, {"hidden_activation": "gelu_pytorch_tanh"}, "gemma")
+    assert found.notes[0] == "the configs differ: hidden_activation 'gelu' and 'gelu_pytorch_tanh'"
+
+
+def test_a_type_that_transformers_does_not_know_is_compared_as_its_configs_stand(tmp_path):
+    base = save(tmp_path / "base", {"w": torch.ones(2)}, model_type="ours", rope_theta=1.0)
+    finetuned = save(tmp_path / "finetuned", {"w": torch.ones(2)}, model_type="ours", n_head=4)
+    assert plan_merge(base, finetuned).notes[0] == "the configs differ: n_head None and 4; rope_theta 1.0 and None"
+    other = save(tmp_path / "other", {"w": torch.ones(2)}, model_type="ours", n_head=8)
+    with pytest.raises(UserError, match="n_head is 4 in .*finetuned and 8 in"):
+        plan_merge(finetuned, other)
