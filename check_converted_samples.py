@@ -22,8 +22,9 @@ from hindsight.files.runs import converted_files, open_step
 from hindsight.files.verdicts import NOT_JUDGED, verdict_in_full
 from hindsight.problem_sets.problem_lookup import ProblemLookup
 from hindsight.settings import Settings, run_script
-from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all, problem_to_judge
-from SkyThought.open_judges import open_judges
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
+from SkyThought.local_judges import open_judges
+from SkyThought.problem_tests import read_tests
 from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco import Verdict
 
@@ -63,7 +64,7 @@ class Problems:
         key = (question_id, metadata.get("origin"), metadata.get("input_output"))
         if key != self._key:
             tests = self._lookup.problem(record).get("input_output")
-            self._problem = problem_to_judge(question_id, tests, self._special_judges.of(question_id))
+            self._problem = ProblemToJudge(question_id, read_tests(tests), self._special_judges.of(question_id))
             self._key = key
         return self._problem
 

@@ -14,7 +14,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,9 @@ from hindsight.problem_sets.problem_set import ProblemSet
 from hindsight.problem_sets.problems import Problem
 from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import Settings, run_script
-from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all, problem_to_judge
-from SkyThought.open_judges import open_judges
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
+from SkyThought.local_judges import open_judges
+from SkyThought.problem_tests import read_tests
 from SkyThought.special_judges import SpecialJudges
 
 # fmt: off
@@ -70,9 +70,14 @@ class Journal:
         self._head = {"problem set": origin, **settings}
         self.entries: dict[int, Entry] = {}
         if output.exists():
-            made = _read_mask(output)
+            try:
+                made = records.read_record(output, ("origin", "settings", "problems"))
+            except BrokenFile as error:
+                raise UserError(f"{error}; delete it or choose another --output") from None
             self._take(output, {"problem set": made["origin"], **made["settings"]}, made["problems"].items())
-        head, *lines = _whole_lines(self.path) or [None]
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        # A kill or a full disk may have cut the last line short.
+        head, *lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")] or [None]
         if head is not None:
             self._take(self.path, head, lines)
 
@@ -96,19 +101,6 @@ class Journal:
         self.entries.update((int(question), entry) for question, entry in entries)
 
 
-def _read_mask(path: Path) -> dict[str, Any]:
-    try:
-        return records.read_record(path, ("origin", "settings", "problems"))
-    except BrokenFile as error:
-        raise UserError(f"{error}; delete it or choose another --output") from None
-
-
-def _whole_lines(path: Path) -> list[Any]:
-    """The lines of a journal, except a last one cut short by a kill or a full disk."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-
-
 def solutions(problem: Problem, most: int, seed: int) -> list[str]:
     """Up to `most` different solutions of a problem's own (0: all), always the same ones for the same seed."""
     given = problem.get("solutions") or []
@@ -121,21 +113,13 @@ def solutions(problem: Problem, most: int, seed: int) -> list[str]:
     return chance.sample(different, min(len(different), most or len(different)))
 
 
-@dataclass(frozen=True)
-class AuditOptions:
-    """The choice of solutions; see the settings of these names."""
-
-    max_solutions: int
-    seed: int
-
-
 def programs(
-    problems: Iterable[Problem], special_judges: SpecialJudges, options: AuditOptions, journal: Journal
+    problems: Iterable[Problem], special_judges: SpecialJudges, most: int, seed: int, journal: Journal
 ) -> Iterator[tuple[tuple[int, Entry], ProblemToJudge, str]]:
-    """The solutions of each problem, with the entry for their verdicts; problems without any get theirs at once."""
+    """The `solutions` of each problem, with the entry for their verdicts; problems without any get theirs at once."""
     for problem in problems:
-        question, chosen = problem["question_id"], solutions(problem, options.max_solutions, options.seed)
-        to_judge = problem_to_judge(question, problem["input_output"], special_judges.of(question))
+        question, chosen = problem["question_id"], solutions(problem, most, seed)
+        to_judge = ProblemToJudge(question, read_tests(problem["input_output"]), special_judges.of(question))
         entry: Entry = {
             "tests": len(to_judge.tests.inputs) if to_judge.tests else 0,
             "solutions": len(chosen),
@@ -178,18 +162,13 @@ def classify(entry: Entry, wrong_share: float) -> str:
     return masks.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else masks.AGREE
 
 
-def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], entries: dict[int, Entry]) -> Counter:
-    """Write the mask of all entries, each with its "class"; the number of problems per class."""
+def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], entries: dict[int, Entry]) -> None:
+    """Write the mask of all entries, each with its "class", and print the number of problems per class."""
     counts = Counter(entry["class"] for entry in entries.values())
     head = {"script": Path(__file__).name, "settings": settings, "versions": versions(), "origin": origin}
     records.write_json(output, {**head, "counts": counts, "problems": entries})
-    return counts
-
-
-def table(counts: Counter) -> str:
-    """The number of problems per class, as text."""
-    rows = [(counts[name], name, "left out" if name in masks.MASKED else "kept") for name in masks.CLASSES]
-    return "\n".join(f"{count:6d}  {name:18s}  {what}" for count, name, what in rows)
+    for name in masks.CLASSES:
+        print(f"{counts[name]:6d}  {name:18s}  {'left out' if name in masks.MASKED else 'kept'}")
 
 
 def main(settings: Settings) -> int:
@@ -206,14 +185,14 @@ def main(settings: Settings) -> int:
         judge_options = settings.pick(JudgeOptions)
         with closing(open_judges(judge_options, settings.workers, settings.ray_address)) as judges:
             print(judges.protection, flush=True)
-            work = programs(map(problem_set.row, left), special_judges, settings.pick(AuditOptions), journal)
+            choice = settings.max_solutions, settings.seed
+            work = programs(map(problem_set.row, left), special_judges, *choice, journal)
             failed = audit(work, judges, journal, len(left))
     audited = {question: journal.entries[question] for question in rows if question in journal.entries}
     share = settings.wrong_share
     entries = {question: {**entry, "class": classify(entry, share)} for question, entry in audited.items()}
-    counts = write_mask(output, dict(settings), origin, entries)
+    write_mask(output, dict(settings), origin, entries)
     journal.path.unlink()
-    print(table(counts))
     if failed:
         print(f"{failed} problems could not be judged and are missing from the mask; run again to retry them")
     print(f"{len(entries)} problems of {settings.problems} audited: {output}")

@@ -4,7 +4,7 @@ Standard input. Both texts are split at white space and compared token by token,
 the expected token is a decimal number with a point or an exponent and the other token is a decimal number, they may
 differ by 1e-6, absolute or relative. Without a point or an exponent tokens must be identical: `3` is not `3.0`.
 
-Calls. A returned value arrives in the tagged form of `sandbox.tagged_values`, which is JSON with the types kept:
+Calls. A returned value arrives in the tagged form of `sandbox.report`, which is JSON with the types kept:
 
     None, bool, int, float, str    as they are
     [1, (2, 3)]                    ["list", [1, ["tuple", [2, 3]]]]

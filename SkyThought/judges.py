@@ -1,15 +1,11 @@
-"""Many programs judged at once: what several judges have in common, and the order in which programs go to them.
-
-Where a program is judged makes no difference to its verdict: `local_judges` uses this machine, `ray_judges` a Ray
-cluster, and `open_judges` chooses between them.
-"""
+"""Many programs judged at once, by `local_judges` or `ray_judges`: the verdicts are the same."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from SkyThought.problem_tests import ProblemTests, read_tests
+from SkyThought.problem_tests import ProblemTests
 from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler, Verdict
 
@@ -41,11 +37,6 @@ class ProblemToJudge:
     question_id: int
     tests: ProblemTests | None
     special_judge: SpecialJudge | None = None
-
-
-def problem_to_judge(question_id: int, input_output: Any, special_judge: SpecialJudge | None = None) -> ProblemToJudge:
-    """A problem by its `input_output`: JSON text, or the object it parses to."""
-    return ProblemToJudge(question_id, read_tests(input_output), special_judge)
 
 
 class Judges(Protocol):

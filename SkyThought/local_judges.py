@@ -1,11 +1,13 @@
-"""Judges on this machine: threads with one handler each, because the handlers' processes do the work."""
+"""Judges on this machine, threads with one handler each, and the choice between them and a Ray cluster."""
 
+import os
 import threading
 import time
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
-from SkyThought.judges import JudgeOptions, ProblemToJudge
+from hindsight.errors import require
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge
 from SkyThought.taco import TACOTaskHandler, Verdict
 
 STOP_SECONDS = 3  # longest wait for judges that are told to stop while they judge
@@ -53,3 +55,18 @@ class LocalJudges:
                     future.set_result(handler.judge(source, problem.tests, problem.special_judge))
                 except BaseException as error:  # raised again where the result is asked for
                     future.set_exception(error)
+
+
+def open_judges(options: JudgeOptions, workers: int, ray_address: str) -> Judges:
+    """The judges that the settings WORKERS and RAY_ADDRESS ask for; the caller closes them.
+
+    workers: programs at once, 0 for one per core; ray_address: empty for this machine. Raises UserError when the
+    programs cannot be contained, or the cluster cannot be reached.
+    """
+    require(workers >= 0, "WORKERS is 0, for one per core, or more")
+    if not ray_address:
+        return LocalJudges(workers or len(os.sched_getaffinity(0)), options)
+    require(workers == 0, "WORKERS is for this machine alone; a Ray cluster uses all CPUs of its nodes")
+    from SkyThought.ray_judges import RayJudges  # Ray is optional
+
+    return RayJudges(ray_address, options)

@@ -1,12 +1,8 @@
 """Judges on the nodes of a Ray cluster, for `check_converted_samples.py --ray_address`.
 
-The script reads and writes all files. Nodes receive this code, the programs and each problem's tests over the network,
-so they need only the same Python, Ray and numpy. On every CPU one Ray worker judges, with its own warm processes. If a
-node dies, another one judges its program; an answer stays unjudged only when `RETRIES` further attempts fail.
-
-    ray start --head --port 6379                                       # on one machine
-    ray start --address 10.0.0.1:6379                                  # on each of the others
-    python check_converted_samples.py --ray_address 10.0.0.1:6379      # on one of them
+The script reads and writes all files. Nodes receive this code, the programs and each problem's tests over the network.
+On every CPU one Ray worker judges, with its own warm processes. If a node dies, another one judges its program; an
+answer stays unjudged only when `RETRIES` further attempts fail.
 """
 
 import logging

@@ -2,22 +2,16 @@
 
 The paper judges with SkyThought's TACO handler. These rules were read in its source and written independently
 (github.com/NovaSky-AI/SkyThought: skythought/tools/tasks/taco/taco_handler.py and taco_util.py, and
-skythought/tools/util/common.py; docstrings below name the original functions). This module runs nothing:
-`reference_judging` runs what `trial` and `program` return, and asks for the outcome, of a test or of the trial:
+skythought/tools/util/common.py; docstrings below name the original functions).
+
+The outcome of a test, or of a program's trial:
 
     True     passed: the next test follows
     False    failed: the verdict is "incorrect"
     None     an error. It ends the tests and, because its code is a negative number, which is true in Python,
              COUNTS AS PASSED: programs that do not compile, run out of time, or (called) raise are "correct"
 
-Tests run in order, up to the first outcome that is not True (a failure after an error goes unseen):
-
-    source = find_code(response)                    # None: incorrect; "" is a program
-    standard input   judge_trial(how `trial(source)` ended without input),
-                     then for each test judge_text(expected, how `program(source)` ended, its output)
-    a function       judge_call(expected, how the call ended, its value) for each call of the function of
-                     `program(source, function)` with `arguments(input)`
-    at the end       correct, unless an outcome is False
+Tests run in order, up to the first outcome that is not True: a failure after an error goes unseen.
 
 Not reproduced: the 301 seconds after which a whole problem is given up as incorrect, time limits by the clock,
 functions that catch the alarm themselves, objects with their own `__eq__`, a bare function in a text whose
@@ -26,30 +20,74 @@ functions that catch the alarm themselves, objects with their own `__eq__`, a ba
 
 import math
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
-from hindsight.files.verdicts import OUTPUT_LIMIT, TIME_LIMIT
+from hindsight.files.verdicts import OUTPUT_LIMIT, TIME_LIMIT, WRONG_ANSWER
 from SkyThought.comparison import untag
+from SkyThought.execution.program import Program
+from SkyThought.execution.warm_process_handle import WarmProcess
+from SkyThought.own_rules import TestResult, make_result
+from SkyThought.problem_tests import ProblemTests
 from SkyThought.sandbox import prelude
+from SkyThought.time_limit import TimeLimit
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
-# The checker imports these for a program, besides numpy as np.
-_IMPORTED = "sys time itertools collections math fractions random heapq"
-_IMPORTED_NAMES = {
-    "itertools": "accumulate product permutations combinations",
-    "collections": "Counter OrderedDict deque defaultdict ChainMap",
-    "functools": "lru_cache",
-    "math": "sqrt sin cos tan ceil fabs floor gcd exp log log2",
-    "typing": "List Tuple",
-    "heapq": "*",
-}
+# The checker's imports for a program.
+_IMPORTS = """\
+import sys, time, itertools, collections, math, fractions, random, heapq
+import numpy as np
+from itertools import accumulate, product, permutations, combinations
+from collections import Counter, OrderedDict, deque, defaultdict, ChainMap
+from functools import lru_cache
+from math import sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2
+from typing import List, Tuple
+from heapq import *"""
 _STREAMS = "stdin = sys.stdin\nstdout = sys.stdout\n"
 # Endings of a call that are no `Exception` there: they end the checker's own process, so the verdict is "incorrect".
 _DEADLY = re.compile(
     r"runtime error(?:: (?:SystemExit|KeyboardInterrupt|GeneratorExit|SIG[A-Z0-9]+|signal \d+|exit status .*))?"
 )
+
+_REASONS = {True: "", False: WRONG_ANSWER, None: "output is not UTF-8"}
+
+Outcome = tuple[str, float, bool | None]  # the reason, CPU seconds, and the outcome by the paper's rules
+
+
+def judge_tests(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> Iterator[TestResult]:
+    """The result of each test, up to the first that is no plain success; an error counts as passed."""
+    find_outcomes = _outcomes_of_runs if tests.function is None else _outcomes_of_calls
+    for index, (reason, seconds, outcome) in enumerate(find_outcomes(warm, source, tests, limit)):
+        result = make_result(index, reason or _REASONS[outcome], seconds)
+        result["passed"] = outcome is not False
+        yield result
+        if outcome is not True:
+            return
+
+
+def _outcomes_of_runs(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> Iterator[Outcome]:
+    with Program(warm, trial(source)) as program:
+        tried = program.run(b"", limit.seconds)
+    outcome = judge_trial(tried.reason)
+    if outcome is not True:
+        yield tried.reason, tried.seconds, outcome
+        return
+    with Program(warm, program_of(source)) as program:
+        for stdin, expected in zip(tests.inputs, tests.outputs, strict=True):
+            ran = limit.enforce(partial(program.run, stdin), lambda ran: (ran.reason, ran.seconds))
+            yield ran.reason, ran.seconds, judge_text(expected, ran.reason, ran.output)
+
+
+def _outcomes_of_calls(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> Iterator[Outcome]:
+    function = tests.function or ""
+    with (
+        Program(warm, program_of(source, function)) as program,
+        closing(program.calls(function, list(map(arguments, tests.inputs)), limit.seconds)) as calls,
+    ):
+        for call, expected in zip(calls, tests.outputs, strict=False):
+            yield call.reason, call.seconds, judge_call(expected, call.reason, call.value)
 
 
 # The programs that run
@@ -79,10 +117,10 @@ def trial(source: str) -> str:
     body = ["\t" + line for line in lines[start:] if "import *" not in line]
     if not body:  # the checker then finds no function
         return "\n".join([*imports, "raise NameError"])
-    return "\n".join([*imports, _imports(), *stars, _STREAMS, "def code():", *body, ""])
+    return "\n".join([*imports, _IMPORTS, *stars, _STREAMS, "def code():", *body, ""])
 
 
-def program(source: str, function: str | None = None) -> str:
+def program_of(source: str, function: str | None = None) -> str:
     """The program that then runs on the tests or has its `function` called (`synthesize_std_code`,
     `synthesize_cb_code`).
 
@@ -91,10 +129,10 @@ def program(source: str, function: str | None = None) -> str:
     removed.
     """
     if function is not None:
-        return "\n".join([_without_our_prelude(), _imports(), source])
+        return "\n".join([_without_our_prelude(), _IMPORTS, source])
     lines = source.split("\n")
     start = _first_statement(lines)
-    added = [_without_our_prelude(), _imports(), _STREAMS] if start < len(lines) else []
+    added = [_without_our_prelude(), _IMPORTS, _STREAMS] if start < len(lines) else []
     return "\n".join([*lines[:start], *added, *lines[start:], ""])
 
 
@@ -104,12 +142,6 @@ def _first_statement(lines: list[str]) -> int:
         if not line.startswith(("from ", "import ")) and "import *" not in line:
             return index
     return len(lines)
-
-
-def _imports() -> str:
-    lines = [f"import {module}" for module in _IMPORTED.split()] + ["import numpy as np"]
-    lines += [f"from {module} import {', '.join(names.split())}" for module, names in _IMPORTED_NAMES.items()]
-    return "\n".join(lines)
 
 
 def _without_our_prelude() -> str:
@@ -234,20 +266,18 @@ def passes_value(expected: Any, tagged: Any) -> bool:
     become integers again at the top level only. Comparing an array raises an exception, so it is right.
     """
     try:
-        got = untag(tagged, _other)
+        got = untag(tagged, lambda name: _Array() if name == "ndarray" else object())
     except (TypeError, ValueError, RecursionError):  # not in tagged form: the program forged it
         return False
-    try:
-        return _equal(_read_expected(expected), list(got) if isinstance(got, tuple) else got)
-    except (ValueError, RecursionError):
-        return True
-
-
-def _read_expected(expected: Any) -> Any:
     if isinstance(expected, dict):
         changed = _integer_keys(expected)
-        return expected if changed is None else [changed]
-    return arguments(expected) if isinstance(expected, list) else expected
+        expected = expected if changed is None else [changed]
+    elif isinstance(expected, list):
+        expected = arguments(expected)
+    try:
+        return _equal(expected, list(got) if isinstance(got, tuple) else got)
+    except (ValueError, RecursionError):
+        return True
 
 
 def _equal(wanted: Any, got: Any) -> bool:
@@ -267,8 +297,3 @@ class _Array:
 
     def __eq__(self, other: object) -> bool:
         raise ValueError("the truth value of an array is ambiguous")
-
-
-def _other(name: str) -> object:
-    """Stands for an object of no built-in type, which equals nothing, or for an array."""
-    return _Array() if name == "ndarray" else object()

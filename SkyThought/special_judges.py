@@ -51,23 +51,19 @@ class SpecialJudges:
 
     def of(self, question_id: int) -> SpecialJudge | None:
         """The special judge of a problem, or None. Raises UserError when its file is wrong."""
+        path = self._folder / f"question_{question_id}.py" if self._folder else None
         if question_id not in self._judges:
-            self._judges[question_id] = self._read(question_id)
+            try:
+                source = path.read_text(encoding="utf-8") if path and path.exists() else None
+            except UnicodeDecodeError as error:
+                raise UserError(f"the special judge {path} is not UTF-8 ({error})") from None
+            self._judges[question_id] = None if source is None else SpecialJudge(str(path), source)
         return self._judges[question_id]
 
     def digest(self, question_id: int) -> str | None:
         """The digest of a problem's special judge, None if it has none: a verdict by another one is out of date."""
         judge = self.of(question_id)
         return judge.digest if judge else None
-
-    def _read(self, question_id: int) -> SpecialJudge | None:
-        path = self._folder / f"question_{question_id}.py" if self._folder else None
-        if path is None or not path.exists():
-            return None
-        try:
-            return SpecialJudge(str(path), path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError as error:
-            raise UserError(f"the special judge {path} is not UTF-8 ({error})") from None
 
 
 def _load(name: str, source: str) -> Callable:

@@ -3,8 +3,8 @@
     with TACOTaskHandler() as judge:
         judge.update_results(problem, converted_text)["correctness"]  # True, False, or None: not judged
 
-A program is correct when it passes every test of its problem. `own_rules` judges the tests, or `reference_judging` by
-the rules of the paper's checker. The two differ because SkyThought's handler counts programs as correct that do not
+A program is correct when it passes every test of its problem. `own_rules` judges the tests, or `reference_rules` as the
+paper's checker does. The two differ because SkyThought's handler counts programs as correct that do not
 compile or run out of time.
 """
 
@@ -17,15 +17,14 @@ from typing import Any, TypedDict
 from hindsight.errors import UserError
 from hindsight.files.verdicts import NO_CODE, NOT_JUDGED
 from hindsight.text.code_blocks import extract_code
-from SkyThought import own_rules, reference_judging, reference_rules
+from SkyThought import own_rules, reference_rules
 from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
-from SkyThought.machine_lock import MachineLock
 from SkyThought.own_rules import Check, TestResult
 from SkyThought.problem_tests import ProblemTests, read_tests
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
-from SkyThought.time_limit import TimeLimit
+from SkyThought.time_limit import MachineLock, TimeLimit
 
 ATTEMPTS = 3  # runs of a program that the machine may fail before it is "not judged"
 
@@ -137,7 +136,7 @@ class TACOTaskHandler:
         warm, limit = self._start(large=self.reference_rules or wants_more(source))
         with limit.lock.shared():
             if self.reference_rules:
-                yield from reference_judging.judge_tests(warm, source, tests, limit)
+                yield from reference_rules.judge_tests(warm, source, tests, limit)
             else:
                 with Program(warm, source) as program:
                     yield from own_rules.judge_tests(program, tests, limit, check)

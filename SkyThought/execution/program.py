@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hindsight.files.verdicts import OUTPUT_LIMIT
-from SkyThought.execution.output_pipe import OutputPipe
 from SkyThought.execution.reasons import BAD_RESULT, OUTPUT, find_reason, read_report
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
 from SkyThought.sandbox import kernel, messages
@@ -18,6 +17,8 @@ from SkyThought.sandbox.messages import Ending
 WALL_FACTOR = 3  # wall seconds per CPU second of the limit: a program that sleeps or waits ends too
 GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; after that the warm process hangs
 QUICK_MILLISECONDS = 5  # at first the judge waits only for the child's end
+OUTPUT_BYTES = 64 << 20  # most that a program may print, or its function return, in a test
+LARGE_BYTES = 1 << 20  # the memory of larger outputs is given back to the machine at once
 MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text, and a hundred bytes of memory
 
 
@@ -37,6 +38,40 @@ class Call:
     reason: str
     value: Any
     seconds: float
+
+
+class OutputPipe:
+    """A child's output or report, read from a descriptor up to OUTPUT_BYTES; beyond that only the beginning is kept.
+
+    The content is one piece of memory, because many small pieces would not all go back to the machine afterwards.
+    """
+
+    def __init__(self, descriptor: int):
+        self.descriptor, self.data = descriptor, bytearray()
+        self.too_much = self.was_large = self.has_line = False
+
+    def read(self) -> bool:
+        """Read what has arrived, at most a little too much; whether more may come."""
+        while not self.too_much:
+            try:
+                data = os.read(self.descriptor, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self.data += data
+            self.has_line = self.has_line or b"\n" in data
+            self.was_large = self.was_large or len(self.data) > LARGE_BYTES
+            if len(self.data) > OUTPUT_BYTES:
+                self.too_much = True
+                del self.data[1 << 16 :]
+        return True
+
+    def take_lines(self) -> list[bytes]:
+        """Take the complete lines out."""
+        *lines, rest = bytes(self.data).split(b"\n")
+        self.data, self.has_line = bytearray(rest), False
+        return lines
 
 
 class Program:
@@ -79,10 +114,10 @@ class Program:
             os.close(output)
         reports = OutputPipe(self.reports)
         reports.read()
-        report = read_report(reports.content())
+        report = read_report(bytes(reports.data))
         report.pop("value", None)  # nothing is called, so the program forged it
         reason = find_reason(ending, report, ending.cpu_seconds, timeout)
-        return Execution(reason, printed.content(), ending.cpu_seconds)
+        return Execution(reason, bytes(printed.data), ending.cpu_seconds)
 
     def calls(self, function: str, arguments: list[list], timeout: float) -> Generator[Call, None, None]:
         """Call its function of this name with each list of arguments in turn, until the first call that fails.

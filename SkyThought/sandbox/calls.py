@@ -7,8 +7,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
-from SkyThought.sandbox.report import Report
-from SkyThought.sandbox.tagged_values import tag
+from SkyThought.sandbox.report import Report, tag
 
 
 def serve_calls(code: CodeType, names: dict[str, Any], function_name: str, calls: int, report: Report) -> NoReturn:

@@ -77,7 +77,9 @@ class Interpreter:
         try:
             status = _execute(code, self.main.__dict__, report)
             with _IgnoreErrors():
-                _wait_for_threads(self.threading or sys.modules.get("threading"))
+                threading = self.threading or sys.modules.get("threading")
+                if isinstance(threading, types.ModuleType):  # wait for the threads that are no daemons
+                    threading._shutdown()  # type: ignore[reportAttributeAccessIssue]  # as an interpreter calls it
             report.exit(self._finish(status))
         finally:  # anything the program did to its interpreter is its own failure, not the judge's
             report.exit(1)
@@ -124,7 +126,10 @@ class Interpreter:
         return code
 
     def _finish(self, status: int) -> int:
-        """End as an interpreter does (exit handlers, open files) without its 20 ms of teardown; the exit status."""
+        """End as an interpreter does (exit handlers, open files) without its 20 ms of teardown; the exit status.
+
+        Only an error in the last flush changes the status.
+        """
         with _IgnoreErrors():
             run_exit_functions()
         try:
@@ -148,19 +153,13 @@ class Interpreter:
 
 
 class _IgnoreErrors:
-    """An error at an interpreter's end does not change its exit status."""
+    """As `suppress(BaseException)`, which needs builtins that the program may have removed."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *exception: object) -> bool:
         return True
-
-
-def _wait_for_threads(threading: Any) -> None:
-    """Wait for the threads that are no daemons."""
-    if isinstance(threading, types.ModuleType):
-        threading._shutdown()  # type: ignore[reportAttributeAccessIssue]  # as an interpreter calls it
 
 
 def _make_streams() -> io.TextIOWrapper:

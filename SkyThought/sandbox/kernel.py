@@ -1,16 +1,13 @@
 """The few Linux calls that contain a program and that Python's library lacks, through `ctypes`.
 
 Each raises OSError with the kernel's reason. The numbers are those of x86_64 and aarch64, which agree for calls younger
-than 2019. No package does all of this on an ordinary account: `pyseccomp` needs a libseccomp that is not installed
-everywhere, the Landlock bindings know neither scopes nor rules without paths, and bubblewrap and nsjail start an
-interpreter per use, which the warm process exists to avoid.
+than 2019. No package does all of this on an ordinary account.
 """
 
 import ctypes
 import os
 import platform
 import struct
-import sys
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 1 << 28, 1 << 29, 1 << 30
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
@@ -143,8 +140,3 @@ def release_memory() -> None:
     trim = getattr(_libc, "malloc_trim", None)  # only GNU's C library has it
     if trim is not None:
         trim(0)
-
-
-def supported() -> bool:
-    """Whether this module knows the numbers of this system's calls."""
-    return sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64") and sys.byteorder == "little"

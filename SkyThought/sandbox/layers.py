@@ -10,13 +10,14 @@
 cannot be traced.
 """
 
+import platform
 import resource
+import sys
 from pathlib import Path
 
 from SkyThought.sandbox import kernel
-from SkyThought.sandbox.namespaces import PROGRAM_FOLDER, enter_namespaces
+from SkyThought.sandbox.namespaces import DEVICES, PROGRAM_FOLDER, enter_namespaces, readable_paths
 from SkyThought.sandbox.program_folder import FOLDER_BYTES
-from SkyThought.sandbox.readable_paths import DEVICES, readable_paths
 from SkyThought.sandbox.system_calls import ProgramFilter, inherited_filter
 
 LAYERS = ("namespaces", "landlock", "seccomp")
@@ -101,7 +102,7 @@ class Sandbox:
         return f"Landlock (version {version})"
 
     def _seccomp(self) -> str:
-        if not kernel.supported():
+        if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
             raise OSError(0, "this processor's system calls are not known here")
         self._filter = ProgramFilter()
         self.forbids_processes = True

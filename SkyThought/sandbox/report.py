@@ -1,17 +1,19 @@
 """A child's report to the judge, besides the program's own output: lines of JSON through a pipe.
 
 {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception", "name": "ValueError"},
-{"value": tagged} for each call (see `tagged_values`)
+{"value": tagged} for each call (see `tag` and `comparison`)
 """
 
 import json
 import os
-from builtins import BaseException, isinstance, type  # noqa: UP029  # the program may have replaced every builtin
+import sys
+from builtins import BaseException, bool, isinstance, issubclass, type  # noqa: UP029  # may be replaced by the program
 from typing import Any
 
-from SkyThought.sandbox.tagged_values import class_name
-
 REPORT_FD = 100  # above the numbers of a program's own files
+
+class_name = type.__dict__["__name__"].__get__  # of a class, regardless of its metaclass
+_SCALARS = (bool, int, float, str)
 
 
 class Report:
@@ -45,3 +47,28 @@ class Report:
             self.spare = None
         self.failed = True
         self.send(error="exception", name="MemoryError" if isinstance(error, MemoryError) else class_name(type(error)))
+
+
+def tag(value: Any) -> Any:
+    """A returned value in tagged form.
+
+    Of a subclass (Counter, namedtuple, IntEnum) the content of the built-in type counts, not the class's own methods;
+    numpy's scalars become the Python numbers they stand for. Any other object, also a set or an array, is only named:
+    no JSON value equals it.
+    """
+    kind = type(value)
+    if value is None or kind is int or kind is str or kind is float or kind is bool:
+        return value
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and issubclass(kind, numpy.generic):
+        value = numpy.generic.item(value)
+        return value if type(value) in _SCALARS else ["object", class_name(kind)]
+    for scalar, convert in ((int, int.__int__), (float, float.__float__), (str, str.__str__)):
+        if issubclass(kind, scalar):
+            return convert(value)
+    if issubclass(kind, dict):
+        return ["dict", [[tag(key), tag(item)] for key, item in dict.items(value)]]
+    for sequence in (list, tuple):
+        if issubclass(kind, sequence):
+            return [sequence.__name__, [tag(item) for item in sequence.__iter__(value)]]
+    return ["object", class_name(kind)]

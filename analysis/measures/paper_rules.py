@@ -14,8 +14,9 @@ from hindsight.files import answer_files, records
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.estimators import Estimate
 from hindsight.problem_sets.problem_lookup import ProblemLookup
-from SkyThought.judges import JudgeOptions, judge_all, problem_to_judge
+from SkyThought.judges import JudgeOptions, ProblemToJudge, judge_all
 from SkyThought.local_judges import LocalJudges
+from SkyThought.problem_tests import read_tests
 from SkyThought.sandbox.layers import LAYERS
 
 BY_BOTH, ONLY_PAPER, ONLY_OURS = "correct by both", "only by the paper's checker", "only by ours"
@@ -33,7 +34,7 @@ def judge_by_the_papers_rules(run: str) -> Verdicts:
     workers = len(os.sched_getaffinity(0))
     with closing(LocalJudges(workers, AS_STEP_3)) as judges:
         programs = (
-            (key, problem_to_judge(key[0], lookup.problem(record).get("input_output")),
+            (key, ProblemToJudge(key[0], read_tests(lookup.problem(record).get("input_output"))),
              judges.find_program(record["converted_text"]))
             for key, record in ((key, records.read_record(path)) for key, path in files.items())
         )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SkyThought.comparison import format_value, same_text, same_value
-from SkyThought.sandbox.tagged_values import tag
+from SkyThought.sandbox.report import tag
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.errors import UserError
-from SkyThought.judges import AHEAD, HELD, JudgeOptions, ProblemToJudge, judge_all, problem_to_judge
+from SkyThought.judges import AHEAD, HELD, JudgeOptions, ProblemToJudge, judge_all
 from SkyThought.local_judges import LocalJudges
+from SkyThought.problem_tests import make_tests
 from SkyThought.sandbox.layers import LAYERS
 
-ECHO = {"inputs": ["a\n"], "outputs": ["a\n"]}
+TESTS = make_tests({"inputs": ["a\n"], "outputs": ["a\n"]})
 OPTIONS = JudgeOptions(timeout=1.0, memory_mb=1024, sandbox=LAYERS, unsafe=False)
 
 
@@ -80,7 +81,7 @@ def test_one_worker_and_several_give_the_same_verdicts():
     found = []
     for workers in (1, 3):
         judges = LocalJudges(workers, OPTIONS)
-        programs = ((source, problem_to_judge(0, ECHO), source) for source in sources)
+        programs = ((source, ProblemToJudge(0, TESTS), source) for source in sources)
         found.append({source: result["reason"] for source, result in judge_all(judges, programs)})
         judges.close()
     assert found[0] == found[1]
@@ -92,13 +93,13 @@ def test_an_exception_of_a_judge_is_raised_when_its_verdict_is_read():
     judges = LocalJudges(1, OPTIONS)
     future = judges.submit(ProblemToJudge(0, "not tests"), "print()")
     assert isinstance(future.exception(), AttributeError)
-    assert judges.submit(problem_to_judge(0, ECHO), "print('a')").result()["correctness"] is True
+    assert judges.submit(ProblemToJudge(0, TESTS), "print('a')").result()["correctness"] is True
     judges.close()
 
 
 def test_closed_judges_drop_waiting_programs_and_leave_no_thread():
     judges = LocalJudges(1, OPTIONS)
-    futures = [judges.submit(problem_to_judge(0, ECHO), f"import time\ntime.sleep(0.2)\nprint({n})") for n in range(50)]
+    futures = [judges.submit(ProblemToJudge(0, TESTS), f"import time\ntime.sleep(0.2)\nprint({n})") for n in range(50)]
     judges.close()
     assert not futures[-1].done()
     for thread in judges._threads:

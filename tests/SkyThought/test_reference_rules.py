@@ -9,7 +9,7 @@ from scripts import TACO_REAL
 from hindsight.text.uniform_format import render
 from SkyThought import reference_rules as rules
 from SkyThought.sandbox import prelude
-from SkyThought.sandbox.tagged_values import tag
+from SkyThought.sandbox.report import tag
 from SkyThought.taco import TACOTaskHandler
 
 # Comparing texts
@@ -258,7 +258,7 @@ def test_programs_whose_trial_fails_count_as_correct(source, error):
 
 
 def test_the_prelude_follows_the_first_imports_and_hides_their_names():
-    text = rules.program("from time import time\nfrom math import *\n\nx = time")
+    text = rules.program_of("from time import time\nfrom math import *\n\nx = time")
     assert text.startswith("from time import time\nfrom math import *\nimport builtins")
     names: dict = {}
     exec(text, names)
@@ -269,13 +269,13 @@ def test_the_prelude_follows_the_first_imports_and_hides_their_names():
 
 def test_the_prelude_of_a_function_precedes_it():
     names: dict = {}
-    exec(rules.program("from time import time\ndef f(): return np, gcd, merge, List", "f"), names)
+    exec(rules.program_of("from time import time\ndef f(): return np, gcd, merge, List", "f"), names)
     assert callable(names["time"])
     assert len(names["f"]()) == 4
 
 
 def test_a_program_without_statements_is_unchanged():
-    assert rules.program("import sys\nimport math") == "import sys\nimport math\n"
+    assert rules.program_of("import sys\nimport math") == "import sys\nimport math\n"
 
 
 def test_the_names_of_our_own_prelude_are_undefined():
@@ -285,7 +285,7 @@ def test_the_names_of_our_own_prelude_are_undefined():
     assert not ours & set(vars(builtins))  # so none of Python's own names is taken away
     builtins.bisect_left = 1
     try:
-        assert ending(rules.program("bisect_left")) == "NameError"
+        assert ending(rules.program_of("bisect_left")) == "NameError"
         assert not hasattr(builtins, "bisect_left")
     finally:
         vars(builtins).pop("bisect_left", None)

@@ -19,8 +19,8 @@ from hindsight.errors import UserError
 from SkyThought.execution import warm_process_handle
 from SkyThought.problem_tests import make_tests
 from SkyThought.sandbox.layers import LAYERS
+from SkyThought.sandbox.namespaces import readable_paths
 from SkyThought.sandbox.program_folder import empty_folder
-from SkyThought.sandbox.readable_paths import readable_paths
 from SkyThought.taco import TACOTaskHandler
 
 SQUARE = make_tests({"inputs": ["3\n"], "outputs": ["9\n"]})

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from SkyThought.machine_lock import MachineLock
 from SkyThought.problem_tests import make_tests
 from SkyThought.taco import TACOTaskHandler
+from SkyThought.time_limit import MachineLock
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
