@@ -23,8 +23,8 @@ from hindsight.files.masks import Mask, read_mask
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curve
 from hindsight.pass_at_k.drawing import draw_curves, suffixes_of
-from hindsight.pass_at_k.evalplus_results import STATUSES, count_evalplus
-from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run
+from hindsight.pass_at_k.evalplus_results import count_evalplus, label_of, result_files
+from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run, tell_apart
 from hindsight.pass_at_k.run_counts import count_folder
 from hindsight.settings import Settings, run_script
 
@@ -33,7 +33,7 @@ INPUT_DIRS = [
     "runs/lab/switching",
     "runs/lab/alpha_0.7",
     "runs/lab/instruct",
-]  # checked run folders, evalplus's result files, or patterns of either
+]  # checked run folders, evalplus's result files or folders of them, or patterns of these
 # fmt: off
 LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or file name
 PANELS = []                           # a panel for each of INPUT_DIRS, such as Vicuna Vicuna Llama; empty: one panel
@@ -42,7 +42,8 @@ OUTPUT = "runs/lab/pass_at_k"         # path of the files to write, without .pdf
 FORMATS = ["pdf", "png"]              # formats of the picture: pdf, png, svg
 BANDS = True                          # draw the 95 % intervals
 LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse them
-STATUS = "plus"                       # which tests of evalplus's files count: plus or base
+STATUS = "plus"                       # which tests of evalplus's files count: plus (base and plus) or base
+EVALPLUS_STATUS = ""                  # plus: the plus tests alone count, as in the paper; empty: by STATUS
 MASK = ""                             # problems to leave out: a file of SkyThought/audit_problems.py; empty: none
 LATEX = False                         # also print the table as LaTeX
 TITLE = ""                            # title above the curves
@@ -52,12 +53,12 @@ WORKERS = 0                           # processes that read answers; 0: one per 
 
 @dataclass(frozen=True)
 class Counting:
-    """How answers are counted."""
+    """How answers are counted; reading: one of `evalplus_results.READINGS`."""
 
     ks: tuple[int, ...]
     mask: Mask
     leave_out_few: bool
-    status: str
+    reading: str
     workers: int
 
 
@@ -67,29 +68,43 @@ def find_inputs(names: Sequence[str], labels: Sequence[str], panels: Sequence[st
         require(not given or len(given) == len(names), f"{len(given)} {setting} for {len(names)} of INPUT_DIRS")
     found = []
     for name, label, panel in zip(names, labels or [""] * len(names), panels or [""] * len(names), strict=True):
-        paths = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
+        matches = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
+        paths = [path for match in matches for path in result_files(match) or [match]]
         several = len(paths) > 1 and label
         found += [(path, f"{label} {path.name}" if several else label, panel) for path in paths]
     return found
 
 
 def match_pattern(name: str) -> list[Path]:
-    """The folders and JSON files that a pattern matches. Raises UserError when nothing matches."""
+    """The folders and the JSON files, plain or gzipped, that a pattern matches. Raises UserError for none."""
     root = Path(name).anchor or "."
     pattern = Path(name).relative_to(root) if Path(name).is_absolute() else Path(name)
-    paths = [path for path in sorted(Path(root).glob(str(pattern))) if path.is_dir() or path.suffix == ".json"]
-    require(bool(paths), f"nothing matches the pattern {name}")
-    return paths
+    paths = sorted(Path(root).glob(str(pattern)))
+    found = [path for path in paths if path.is_dir() or path.name.endswith((".json", ".json.gz"))]
+    require(bool(found), f"nothing matches the pattern {name}")
+    return found
 
 
-def read_curve(path: Path, label: str, panel: str, counting: Counting) -> Curve:
+def choose_reading(status: str, evalplus_status: str) -> str:
+    """Which of `evalplus_results.READINGS` STATUS and EVALPLUS_STATUS ask for."""
+    require(status in ("plus", "base"), f"STATUS is plus or base, not {status!r}")
+    require(evalplus_status in ("", "plus"), f"EVALPLUS_STATUS is plus or empty, not {evalplus_status!r}")
+    require(not evalplus_status or status == "plus", "STATUS base and EVALPLUS_STATUS plus contradict each other")
+    return "plus alone" if evalplus_status else status
+
+
+def label_run(path: Path, label: str, panel: str) -> RunLabel:
+    """The given label of a run folder or of a result file of evalplus, or its own one."""
+    own, alpha = (label_of(path), None) if path.is_file() else describe_run(path)
+    return RunLabel(label or own, panel, alpha_in(label or own) if alpha is None else alpha)
+
+
+def read_curve(path: Path, run: RunLabel, counting: Counting) -> Curve:
     """The curve of a run folder or of a result file of evalplus. Raises UserError for what cannot be counted."""
     if path.is_file():
-        counts, own, alpha = count_evalplus(path, counting.status), path.name.removesuffix(".eval_results.json"), None
+        counts = count_evalplus(path, counting.reading)
     else:
         counts = count_folder(path, counting.mask, counting.workers)
-        own, alpha = describe_run(path)
-    run = RunLabel(label or own, panel, alpha_in(label or own) if alpha is None else alpha)
     return make_curve(counts, run, counting.ks, counting.leave_out_few, str(path))
 
 
@@ -216,15 +231,17 @@ def main(settings: Settings) -> int:
     ks = sorted(set(settings.ks))
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers from 1 up, not {ks}")
     require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
-    require(settings.status in STATUSES, f"STATUS is plus or base, not {settings.status!r}")
+    reading = choose_reading(settings.status, settings.evalplus_status)
     suffixes = suffixes_of(settings.formats)
     inputs = find_inputs(settings.input_dirs, settings.labels, settings.panels)
-    counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask))
-    curves = [read_curve(*each, counting) for each in inputs]
+    counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask), reading=reading)
+    paths = [path for path, _, _ in inputs]
+    runs = tell_apart([label_run(*each) for each in inputs], paths)
+    curves = [read_curve(path, run, counting) for path, run in zip(paths, runs, strict=True)]
     found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     draw_curves(curves, settings.title, output, suffixes, settings.bands)
-    write_numbers(curves, [path for path, _, _ in inputs], found, output)
+    write_numbers(curves, paths, found, output)
     broken = [sentence for curve in curves for sentence in curve.counts.broken]
     compared = [line for difference in found for line in compare(difference, ks[-1])]
     print(table(curves))

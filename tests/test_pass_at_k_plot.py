@@ -1,6 +1,7 @@
 """Step 5 as a user runs it: the numbers of curves and differences, the pictures, and bad input."""
 
 import csv
+import gzip
 import json
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from scripts import write_converted
 
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import make_curve
-from hindsight.pass_at_k.drawing import make_figure
+from hindsight.pass_at_k.drawing import line_style, make_figure
 from hindsight.pass_at_k.labels import RunLabel
 from hindsight.pass_at_k.verdict_counts import ProblemCounts, tabulate
 
@@ -134,15 +135,58 @@ def test_result_files_of_evalplus_are_plotted_directly(tmp_path, plot, status, c
     broken = {"base_status": "fail", "plus_status": "fail"}
     path = tmp_path / "vicuna_0.7.eval_results.json"
     path.write_text(json.dumps({"date": "x", "eval": {"Mbpp/2": [passed, failed, broken], "Mbpp/3": [broken] * 3}}))
-    result, numbers = plot(path, ks=(1, 3), flags=["--status", status])
+    _, numbers = plot(path, ks=(1, 3), flags=["--status", status])
     (curve,) = numbers["curves"]
     assert (curve["label"], curve["alpha"], curve["correct"], curve["samples"]) == ("vicuna_0.7", None, correct, 6)
     assert curve["values"] == {"1": pytest.approx(correct / 6), "3": 0.5}
     _, numbers = plot(path, ks=(1,), flags=["--labels", "Vicuna alpha 0.7"])
     assert numbers["curves"][0]["alpha"] == 0.7
-    path.write_text(json.dumps({"eval": {"Mbpp/2": [{"result": "pass"}]}}))
-    result, _ = plot(path, ks=(1,))
-    assert (result.returncode, "is not a result file of evalplus with a plus_status" in result.stderr) == (2, True)
+
+
+def test_evalplus_s_plus_asks_for_base_too_unless_the_plus_tests_alone_are_wanted(tmp_path, plot):
+    statuses = [("pass", "pass"), ("fail", "pass"), ("timeout", "pass"), ("pass", "fail")]
+    samples = [{"base_status": base, "plus_status": plus} for base, plus in statuses]
+    path = tmp_path / "x.eval_results.json"
+    path.write_text(json.dumps({"eval": {"Mbpp/2": samples}}))
+    for flags, value in (((), 0.25), (("--evalplus_status", "plus"), 0.75), (("--status", "base"), 0.5)):
+        assert plot(path, ks=(1,), flags=flags)[1]["curves"][0]["values"] == {"1": value}
+    path.write_text(json.dumps({"eval": {"Mbpp/2": [{"base_status": "pass", "plus_status": None}]}}))
+    (tmp_path / "out.json").unlink()
+    result, numbers = plot(path, ks=(1,))
+    assert (result.returncode, numbers) == (2, None) and "made with the base tests only" in result.stderr
+
+
+def test_two_result_files_of_one_name_are_told_apart_by_their_folders(tmp_path, plot):
+    """And a folder or a pattern gives the files in it, gzipped or not."""
+    for name, status in (("one", "pass"), ("two", "fail")):
+        (tmp_path / name / "mbpp").mkdir(parents=True)
+        content = json.dumps({"eval": {"Mbpp/2": [{"base_status": status, "plus_status": status}]}}).encode()
+        (tmp_path / name / "mbpp" / "x.eval_results.json").write_bytes(content)
+        (tmp_path / name / "y_eval_results.json.gz").write_bytes(gzip.compress(content))
+    for inputs in ([tmp_path / name / "mbpp" for name in ("one", "two")], [tmp_path / "*" / "mbpp" / "*.json"]):
+        result, numbers = plot(*inputs, ks=(1,))
+        assert result.returncode == 0, result.stderr
+        assert [(each["label"], each["values"]["1"]) for each in numbers["curves"]] == [("x, one", 1), ("x, two", 0)]
+    _, numbers = plot(tmp_path / "one", tmp_path / "*" / "*.gz", ks=(1,))
+    assert [each["label"] for each in numbers["curves"]] == ["y, one", "y, one (2)", "y, two"]
+
+
+def test_two_temperatures_of_one_model_are_two_curves(tmp_path, plot):
+    """Merged at one alpha, too: they share a colour and a marker, but not a line."""
+    runs = []
+    for temperature in (0.7, 1.0):
+        runs.append(make_run(tmp_path / f"t{temperature}", [[True, temperature == 1]]))
+        settings = {"model": "instruct", "instruct_temperature": temperature, "merged_from": ["b", "f", "0.7"]}
+        content = {"script": "single_model_inference.py", "settings": settings, "models": ["m"]}
+        (runs[-1] / "run.json").write_text(json.dumps(content))
+    result, numbers = plot(*runs, ks=(1,))
+    assert result.returncode == 0, result.stderr
+    names = ["alpha 0.7, temperature 0.7", "alpha 0.7, temperature 1"]
+    assert [(each["label"], each["alpha"]) for each in numbers["curves"]] == [(name, 0.7) for name in names]
+    (difference,) = numbers["differences"]
+    assert (difference["one"], difference["other"], difference["mean"]) == (names[1], names[0], [0.5])
+    styles = [line_style(0.7, number) for number in range(4)]
+    assert len({style["color"] for style in styles}) == 1 and len({style["linestyle"] for style in styles}) == 4
 
 
 def test_answers_that_could_not_be_converted_count_as_wrong_and_are_reported(tmp_path, plot):
@@ -226,6 +270,8 @@ def test_bad_input_is_one_sentence(tmp_path, plot):
         ((1,), ("--panels", "a", "b"), "2 panels for 1 of INPUT_DIRS"),
         ((1,), ("--formats", "gif"), "FORMATS are pdf, png and svg, not gif"),
         ((1,), ("--status", "both"), "STATUS is plus or base, not 'both'"),
+        ((1,), ("--evalplus_status", "base"), "EVALPLUS_STATUS is plus or empty, not 'base'"),
+        ((1,), ("--evalplus_status", "plus", "--status", "base"), "contradict each other"),
     ):
         result, _ = plot(run, ks=ks, flags=flags)
         assert (result.returncode, sentence in result.stderr) == (2, True)

@@ -1,5 +1,6 @@
 """Figures of Pass@k curves, and the style that every figure shares."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
     """Colour, line and marker by alpha, the same in every figure; without an alpha, by number.
 
     Alphas go from yellow to violet (viridis), which darkens evenly, so readers can tell them apart in grey and with
-    colour blindness. Each tenth has its own marker. Lines without an alpha are dashed.
+    colour blindness. Each tenth has its own marker. Lines without an alpha are dashed, as are the second, third, ...
+    run of one alpha, each `number` in its own way.
     """
     from matplotlib import colormaps
 
@@ -40,7 +42,8 @@ def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
         line = DASHES[1 + number // len(COLORS)] if number >= len(COLORS) else "--"
         return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": line}
     tenth = min(10, max(0, round(alpha * 10)))
-    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": "-"}
+    dashes = DASHES[number % len(DASHES)]
+    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": dashes}
 
 
 def draw_curves(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
@@ -85,10 +88,10 @@ def save_figure(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
 
 
 def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
-    without_alpha = 0
+    drawn: Counter[float | None] = Counter()
     for curve in curves:
-        style = line_style(curve.run.alpha, without_alpha)
-        without_alpha += curve.run.alpha is None
+        style = line_style(curve.run.alpha, drawn[curve.run.alpha])
+        drawn[curve.run.alpha] += 1
         if bands:
             axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
         axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.run.label)

@@ -55,8 +55,13 @@ def pass_at_ks(samples: np.ndarray, correct: np.ndarray, ks: Sequence[int]) -> n
 
 
 def in_order(questions: Iterable[QuestionId]) -> list[QuestionId]:
-    """Question ids, sorted: numbers by size, also where they are text, before other texts."""
-    return sorted(questions, key=lambda question: (0, int(question), "") if _is_number(question) else (1, 0, question))
+    """Question ids in the one order of every estimate: numbers by size, also where they are text, then other texts."""
+
+    def key(question: QuestionId) -> tuple[bool, int, str]:
+        text = str(question)
+        return not text.isdecimal(), int(text) if text.isdecimal() else 0, text
+
+    return sorted(questions, key=key)
 
 
 def estimate_mean(values: Mapping[Any, float]) -> Estimate:
@@ -70,7 +75,10 @@ def estimate_means(values: Mapping[Any, Any]) -> tuple[np.ndarray, np.ndarray, n
 
     Raises ValueError for no value.
     """
-    return _mean_and_interval([values[question] for question in in_order(values)])
+    if not values:
+        raise ValueError("there is no value")
+    table = np.array([values[question] for question in in_order(values)], dtype=np.float64)
+    return table.mean(axis=0), *bootstrap_interval(table)
 
 
 def estimate_difference(one: Mapping[Any, float], other: Mapping[Any, float]) -> Estimate:
@@ -83,20 +91,8 @@ def estimate_difference(one: Mapping[Any, float], other: Mapping[Any, float]) ->
 
 
 def estimate_differences(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `estimate_means`, for paired differences: `one` and `other` have [columns] by question id.
-
-    The pairs are resampled in the order of their ids as text.
-    """
-    return _mean_and_interval(
-        [one[question] - other[question] for question in sorted(one.keys() & other.keys(), key=str)]
-    )
-
-
-def _mean_and_interval(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if not len(rows):
-        raise ValueError("there is no value")
-    table = np.asarray(rows, dtype=np.float64)
-    return table.mean(axis=0), *bootstrap_interval(table)
+    """As `estimate_means`, for paired differences: `one` and `other` have [columns] by question id."""
+    return estimate_means({question: one[question] - other[question] for question in one.keys() & other.keys()})
 
 
 def bootstrap_interval(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -140,7 +136,3 @@ def draws(problems: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
     """How often each problem is drawn in each resample, [resamples, problems]; equal for equal numbers of problems."""
     chance = np.random.default_rng(seed)
     return chance.multinomial(problems, np.full(problems, 1 / problems), size=resamples).astype(np.float64)
-
-
-def _is_number(question: Any) -> bool:
-    return isinstance(question, int) or question.isdecimal()

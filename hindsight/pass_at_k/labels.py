@@ -1,7 +1,8 @@
 """What a run is called in tables and figures: its label, and the alpha of a merged model."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hindsight.files.runs import read_run
@@ -37,3 +38,61 @@ def describe_run(folder: Path) -> tuple[str, float | None]:
         return "switching", None
     models = run.get("models") or []
     return (models[0] if len(models) == 1 else folder.name), None
+
+
+def tell_apart(runs: Sequence[RunLabel], paths: Sequence[Path]) -> list[RunLabel]:
+    """The labels of runs in these folders or files, in order; no two of a panel are equal.
+
+    Equal labels get what differs among their runs: the temperature, then the alpha, then the folder; at last a number.
+    """
+    found = list(runs)
+    for describe in (_temperatures, _alphas, _folders):
+        for places in _equal(found):
+            words = describe([runs[place] for place in places], [paths[place] for place in places])
+            for place, word in zip(places, words if len(set(words)) > 1 else (), strict=False):
+                found[place] = replace(found[place], label=", ".join(filter(None, (found[place].label, word))))
+    for places in _equal(found):
+        kept = next((place for place in places if found[place] == runs[place]), places[0])
+        for place in (place for place in places if place != kept):
+            taken, number = {(run.label, run.panel) for run in found}, 2
+            while (label := f"{found[place].label} ({number})", found[place].panel) in taken:
+                number += 1
+            found[place] = replace(found[place], label=label)
+    return found
+
+
+def _equal(runs: Sequence[RunLabel]) -> Iterator[list[int]]:
+    """The places of the runs that share a label and a panel."""
+    names = [(run.label, run.panel) for run in runs]
+    for name in dict.fromkeys(names):
+        places = [place for place, other in enumerate(names) if other == name]
+        if len(places) > 1:
+            yield places
+
+
+def _temperatures(_: Sequence[RunLabel], paths: Sequence[Path]) -> list[str]:
+    """The temperatures in each run.json, "" where there is none: of the model that answered, in switching of both."""
+    words = []
+    for path in paths:
+        settings = read_run(path).get("settings") or {}
+        roles = [settings["model"]] if settings.get("model") in ("base", "instruct") else ["base", "instruct"]
+        known = [settings[key] for role in roles if (key := f"{role}_temperature") in settings]
+        words.append(f"temperature {' and '.join(f'{float(each):g}' for each in known)}" if known else "")
+    return words
+
+
+def _alphas(runs: Sequence[RunLabel], _: Sequence[Path]) -> list[str]:
+    return ["" if run.alpha is None else f"alpha {run.alpha:g}" for run in runs]
+
+
+def _folders(_: Sequence[RunLabel], paths: Sequence[Path]) -> list[str]:
+    """The shortest part of each path that tells the paths apart, without the end that all of them share."""
+    parts = [path.absolute().parts for path in paths]
+    if len(set(parts)) == 1:
+        return [""] * len(parts)
+    while len({each[-1] for each in parts}) == 1:
+        parts = [each[:-1] for each in parts]
+    length = 1
+    while len({each[-length:] for each in parts}) < len(set(parts)):
+        length += 1
+    return ["/".join(each[-length:]) for each in parts]

@@ -114,7 +114,18 @@ def test_the_order_in_which_problems_are_read_changes_no_digit():
 def test_ids_that_are_numbers_have_one_order_as_numbers_and_as_text():
     assert in_order(["Mbpp/3", "10", "9", "Mbpp/20"]) == ["9", "10", "Mbpp/20", "Mbpp/3"]
     values = {question: float(question**2) for question in range(12)}
-    assert estimate_mean(values) == estimate_mean({str(question): value for question, value in values.items()})
+    as_text = {str(question): value for question, value in values.items()}
+    assert estimate_mean(values) == estimate_mean(as_text)
+    zeros = dict.fromkeys(values, 0.0), dict.fromkeys(as_text, 0.0)
+    found = [estimate_difference(values, zeros[0]), estimate_difference(as_text, zeros[1]), estimate_mean(values)]
+    assert found[0] == found[1] == found[2]
+
+
+@given(st.lists(st.one_of(st.integers(0, 99).map(str), st.sampled_from(["01", "001", "x/1", "x/01"])), unique=True))
+def test_ids_have_one_order_whatever_the_order_in_which_they_come(ids):
+    assert in_order(ids) == in_order(ids[::-1])
+    numbers = [int(each) for each in in_order(ids) if each.isdecimal()]
+    assert numbers == sorted(numbers)
 
 
 def test_all_problems_at_all_ks():
