@@ -7,6 +7,7 @@ Reads the checked converted_question_*_sample_*.json of one or more run folders.
     NAME.report.json                the same, for programs
     NAME.sources.jsonl              the source of each row
     dataset_info.json               LLaMA-Factory's list of datasets; entries of other datasets are kept
+    README.md                       the same list for datasets.load_dataset(OUTPUT_DIR)
 
     python convert_to_data.py --input_dirs runs/lab/alpha_0.7_train --output_dir runs/lab/data
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from hindsight.curation.candidates import Candidates, find_candidates
 from hindsight.curation.dataset_files import DatasetOptions, counts_by_folder, require_same_data, write_dataset
+from hindsight.curation.dataset_readme import write_readme
 from hindsight.curation.filters import FilterOptions
 from hindsight.curation.hub_upload import push_to_hub
 from hindsight.curation.selection import SelectionOptions, select_rows, split_rows
@@ -32,7 +34,9 @@ OUTPUT_DIR = "runs/lab/data"  # LLaMA-Factory's dataset_dir
 NAME = "hindsight"            # the dataset's name there
 FORMAT = "sharegpt"           # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
 BASE = False                  # true: rows are a base model's transcripts, not chats
+THINK_TAGS = False            # true: <think> marks the thought, as Qwen3, R1 and reasoning templates want it
 PROMPT_FILE = ""              # Jinja file of your prompts, the same as in sampling; empty: the default prompts
+SYSTEM_PROMPT = True          # false: rows have no system message, the same as in sampling
 OTHER_PROMPTS = False         # true: keep answers that were sampled with other prompts; rows have these
 VALIDATION = 0.1              # share of the problems whose rows are for validation; 0: none
 # which answers
@@ -119,7 +123,12 @@ def main(settings: Settings) -> int:
 
     splits = split_rows(candidates, selected.rows, selection)
     report, paths = write_dataset(candidates, splits, candidates.counts + selected.counts, dataset, rows)
-    print_report(report, Path(settings.output_dir))
+    output = Path(settings.output_dir)
+    print_report(report, output)
+    if not write_readme(output, report):
+        print(f"{output / 'README.md'} is not by this script and stays: load_dataset({output}) goes by that file")
+    if candidates.note:
+        print(candidates.note)
     card = dataset.path(".card.md")
     print(f"what it is made of: {card}")
     if settings.push_to_hub:

@@ -223,20 +223,39 @@ def check(name: str, reading: Reading, tokenizer: Any, template: Any, cutoff: in
 
 def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any) -> str:
     """What is wrong with the tokens of a row; empty if nothing is."""
+    from llamafactory.data.template import Template
+
     tokens, labels = row["input_ids"], row["labels"]
     begin = next((place for place, label in enumerate(labels) if label != MASKED), len(labels))
     if labels[begin:] != tokens[begin:]:
         return "what is learnt is not one piece up to the end"
     turns = [{"role": "user", "content": chat.question}, {"role": "assistant", "content": ""}]
-    before, end = template.encode_oneturn(tokenizer, turns, chat.system)
+    before, end = Template.encode_oneturn(template, tokenizer, turns, chat.system)  # without what a thought adds to it
     end += [tokenizer.eos_token_id] if template.efficient_eos else []
     prompt, learnt = decode(tokenizer, tokens[:begin]), decode(tokenizer, tokens[begin:])
-    if learnt != chat.answer + decode(tokenizer, end):
+    meant = decode(tokenizer, before), chat.answer + decode(tokenizer, end)
+    if thought := compare_thoughts(
+        (prompt, learnt), meant, decode(tokenizer, template.get_thought_word_ids(tokenizer))
+    ):
+        return thought
+    if learnt != meant[1]:
         return f"what is learnt is not the answer and its end, but {shorten(learnt)}"
-    if prompt != decode(tokenizer, before) or chat.system not in prompt or chat.question not in prompt:
+    if prompt != meant[0] or chat.system not in prompt or chat.question not in prompt:
         return f"the prompt is not the row's system message and question, but {shorten(prompt)}"
     if not chat.system and template.default_system:
         return f"it has no system message, and the template adds its own: {shorten(template.default_system)}"
+    return ""
+
+
+def compare_thoughts(read: tuple[str, str], meant: tuple[str, str], empty: str) -> str:
+    """What a reasoning template does to a row's prompt and answer, "" when nothing: `empty` is its empty thought."""
+    if read in ((meant[0], empty + meant[1]), (meant[0] + empty, meant[1])):
+        return (
+            f"the template is for models that think and puts an empty thought, {empty!r}, before the answer: give "
+            "convert_to_data.py --think_tags if its thoughts are in <think>, or take a template without thoughts"
+        )
+    if read[0] == meant[0] + empty:
+        return "the thought is not learnt, because enable_thinking is false: take that setting out"
     return ""
 
 
@@ -251,7 +270,7 @@ def show_first(reading: Reading, tokenizer: Any) -> None:
     messages += [{"role": "user", "content": chat.question}]
     if tokenizer.chat_template:
         served = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if served != prompt:
+        if not (prompt + learnt).startswith(served):  # which may open the thought
             print(f"note: the checkpoint's chat template, which a server uses, gives another prompt: {shorten(served)}")
 
 

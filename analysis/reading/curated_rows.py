@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hindsight.curation.row_files import read_rows
+from hindsight.curation.training_rows import uniform_answer
 from hindsight.errors import UserError
 from hindsight.text.code_blocks import extract_code
 
 
 @dataclass(frozen=True)
 class CuratedRow:
-    """A row of the dataset: the run and problem of its answer, prompt and answer, and the answer's program."""
+    """A row of the dataset: the run and problem of its answer, its prompt, the answer in the uniform format, and the
+    answer's program."""
 
     run: str
     question_id: int
@@ -35,8 +37,8 @@ def load_curated(folder: Path, name: str = "hindsight") -> list[CuratedRow]:
                 Path(source["file"]).parent.name,
                 source["question_id"],
                 row.prompt,
-                row.answer,
-                extract_code(row.answer),
+                answer := uniform_answer(row.answer),
+                extract_code(answer),
             )
             for row, source in zip(rows, sources, strict=True)
         ]

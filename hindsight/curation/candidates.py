@@ -66,7 +66,8 @@ class Candidates:
 
     counts: answers by (folder, filter); answers: of each folder; unit: what lengths are counted in; compared_with: the
     number of test problems; contaminated: problems by name, each with the share of n-grams that it has in common with a
-    test problem, and that one's name; broken: a sentence per broken file, for the first SHOWN.
+    test problem, and that one's name; broken: a sentence per broken file, for the first SHOWN; note: a sentence on the
+    chat template, or "".
     """
 
     folders: list[Path]
@@ -77,6 +78,7 @@ class Candidates:
     compared_with: int
     contaminated: dict[str, tuple[float, str]]
     broken: list[str]
+    note: str = ""
 
     def path(self, number: int) -> Path:
         """The file of a candidate."""
@@ -158,7 +160,7 @@ def find_candidates(
     table = _without_duplicates(np.concatenate(tables), signatures[:count], options, counts)
     unit = "tokens" if options.cutoff_len else "characters"
     compared_with = len(answer_filter.benchmarks or ())
-    return Candidates(folders, table, counts, answers, unit, compared_with, contaminated, broken)
+    return Candidates(folders, table, counts, answers, unit, compared_with, contaminated, broken, answer_filter.note())
 
 
 def _chunks(existing: list[dict[int, int]]) -> Iterator[list[Key]]:

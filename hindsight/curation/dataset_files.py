@@ -24,9 +24,9 @@ from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
 from hindsight.files.runs import versions
 from hindsight.problem_sets.local_files import file_digest
-from hindsight.text.prompts import Prompts
 
 MAY_DIFFER = ("output_dir", "workers", "overwrite", "push_to_hub")  # settings that do not change the data
+EARLIER = {"system_prompt": True}  # what a setting was before it existed; others were off
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def require_same_data(options: DatasetOptions, files: dict[str, Any] | None = No
         made = records.read_record(path, ("settings", "files"))
     except BrokenFile as error:
         raise UserError(f"{error}; mend or delete it") from None
-    before, now = made["settings"], options.recorded_settings()
-    # a setting that an earlier version did not have was off
+    now = options.recorded_settings()
+    before = {**EARLIER, **made["settings"]}
     differing = [key for key in now if key not in MAY_DIFFER and (before.get(key) or None) != (now[key] or None)]
     cause = f"by other settings ({', '.join(differing)})" if differing else "of other answers"
     same = not differing and (files is None or made["files"] == files)
@@ -121,11 +121,11 @@ def _write_rows(
     candidates: Candidates, numbers: list[int], split: str, file: RowWriter, sources: TextIO, options: RowOptions
 ) -> dict[str, int]:
     """Writes the rows of a split, and a line per row to the file of sources; returns what the report counts."""
-    prompts = Prompts(options.prompt_file)
+    prompts = options.prompts()
     for number in tqdm(numbers, unit="row", desc=f"{split} rows"):
         candidate, path = candidates.table[number], candidates.path(number)
         record = records.read_record(path)
-        file.add(make_row(record, prompts, options.base))
+        file.add(make_row(record, prompts, options.base, options.think_tags))
         source = {
             "split": split,
             "file": str(path),

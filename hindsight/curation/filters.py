@@ -18,19 +18,20 @@ from hindsight.curation.near_duplicates import signature
 from hindsight.curation.ngrams import LONGEST
 from hindsight.curation.sent_prompts import has_other_prompts, refuse_other_prompts
 from hindsight.curation.token_counts import TokenCounter
-from hindsight.curation.training_rows import RowOptions, make_row
+from hindsight.curation.training_rows import BEGIN_THINK, END_THINK, RowOptions, make_row
 from hindsight.errors import BrokenFile, require
 from hindsight.files.verdicts import Outcome, counts_as
 from hindsight.problem_sets.problems import problem_hash
-from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import split_uniform
 
 BROKEN, MASKED, NOT_JUDGED, INCORRECT = "file is broken", "problem is masked", "not judged", "incorrect"
 NOT_UNIFORM, CUT_OFF, EMPTY_THOUGHT = "not in the uniform format", "cut off by length", "thought is empty"
+OWN_THINK = "names <think> or </think> itself"
 CONTAMINATED, TOO_LONG = "problem is like one of the tests", "longer than CUTOFF_LEN"
 EXACT, NEAR = "exact duplicate", "near duplicate"
 FILTERS = (
-    BROKEN, MASKED, NOT_JUDGED, INCORRECT, NOT_UNIFORM, CUT_OFF, EMPTY_THOUGHT, CONTAMINATED, TOO_LONG, EXACT, NEAR
+    BROKEN, MASKED, NOT_JUDGED, INCORRECT, NOT_UNIFORM, OWN_THINK, CUT_OFF, EMPTY_THOUGHT, CONTAMINATED, TOO_LONG,
+    EXACT, NEAR,
 )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ class AnswerFilter:
     """Filters one answer after another. Reads the tokenizer and the test problems when it is made."""
 
     def __init__(self, options: FilterOptions, rows: RowOptions):
-        self.options, self.rows, self.prompts = options, rows, Prompts(rows.prompt_file)
+        self.options, self.rows, self.prompts = options, rows, rows.prompts()
         self.count_tokens = None
         if options.cutoff_len:
             self.count_tokens = TokenCounter(options.tokenizer, options.chat_template, rows.base)
@@ -91,13 +92,22 @@ class AnswerFilter:
             self.benchmarks = BenchmarkTexts(texts, options.ngram)
             self._nearest = lru_cache(1)(self.benchmarks.nearest)  # answers come problem by problem
 
+    def note(self) -> str:
+        """A sentence if what trains on the rows by the chat template would not see the thoughts, else ""."""
+        if not (self.rows.think_tags and self.count_tokens and self.count_tokens.drops_thought()):
+            return ""
+        return (
+            "the chat template drops thoughts: LLaMA-Factory's own templates train on them, TRL with this one does not"
+        )
+
     def __call__(self, record: Mapping[str, Any], path: Path) -> Passed | LeftOut:
         """Raises BrokenFile for an answer that cannot become a row, UserError as `refuse_other_prompts` does."""
         if self.options.correct_only and (reason := _verdict_filter(record, path)):
             return LeftOut(reason)
         answer = record["converted_text"]
         try:
-            sections, row = split_uniform(answer), make_row(record, self.prompts, self.rows.base)
+            sections = split_uniform(answer)
+            row = make_row(record, self.prompts, self.rows.base, self.rows.think_tags)
             is_unicode = row.is_unicode()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BrokenFile(f"{path} has no text or question where one is expected ({error!r})") from None
@@ -105,6 +115,8 @@ class AnswerFilter:
             raise BrokenFile(f"{path} contains half of a surrogate pair, which no data file can")
         if sections is None:
             return LeftOut(NOT_UNIFORM)
+        if self.rows.think_tags and any(tag in answer for tag in (BEGIN_THINK, END_THINK)):
+            return LeftOut(OWN_THINK)  # the row could be read in two ways
         if self.options.drop_cut_off and record.get("finish_reason") == "length":
             return LeftOut(CUT_OFF)
         if self.options.drop_empty_thought and not sections[0]:
@@ -121,7 +133,7 @@ class AnswerFilter:
     def _pass(self, record: Mapping[str, Any], path: Path, length: int) -> Passed:
         answer, other_prompts = record["converted_text"], has_other_prompts(record, self.prompts)
         if other_prompts and not self.options.other_prompts:
-            refuse_other_prompts(path.parent, self.rows.prompt_file)
+            refuse_other_prompts(path.parent, self.rows)
         text = xxhash.xxh3_64_intdigest(" ".join(answer.split()).encode())
         minhash = signature(answer) if self.options.near_duplicates else None
         return Passed(problem_hash(record["metadata"]), text, length, other_prompts, minhash)

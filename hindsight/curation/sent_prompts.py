@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hindsight.curation.training_rows import RowOptions
 from hindsight.errors import UserError
 from hindsight.files.runs import read_run
 from hindsight.text.prompts import Prompts
@@ -25,8 +26,8 @@ def has_other_prompts(record: Mapping[str, Any], prompts: Prompts) -> bool:
     return False
 
 
-def refuse_other_prompts(folder: Path, prompt_file: str) -> None:
-    """Raises UserError for a run folder whose answers were sampled with other prompts than those of `prompt_file`.
+def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
+    """Raises UserError for a run folder whose answers were sampled with other prompts than those of the rows.
 
     Does nothing if no sampling script of this repository made the folder, as with the paper's own files: no setting
     here reproduces their prompts.
@@ -36,11 +37,11 @@ def refuse_other_prompts(folder: Path, prompt_file: str) -> None:
         return
     settings = run.get("settings", {})
     file, with_system = settings.get("prompt_file") or "", settings.get("system_prompt", True)
-    if not with_system:
-        cause = "without a system message (SYSTEM_PROMPT false)"
-        remedy = "give a --prompt_file with an empty block `system`"
-    elif file != prompt_file:
-        cause = f"with {_described(file)}, not {_described(prompt_file)}"
+    if with_system != rows.system_prompt:
+        cause = f"{'with' if with_system else 'without'} a system message (SYSTEM_PROMPT {str(with_system).lower()})"
+        remedy = f"give --system_prompt {str(with_system).lower()}"
+    elif file != rows.prompt_file:
+        cause = f"with {_described(file)}, not {_described(rows.prompt_file)}"
         remedy = f"give --prompt_file {file}" if file else "leave PROMPT_FILE empty"
     else:
         cause = f"with {_described(file)}, which have changed since"

@@ -247,6 +247,45 @@ def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, tem
         assert said in printed and f"{sum(lengths):,} in all" in printed
 
 
+R1 = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}"
+    "<｜User｜>{{ m.content }}{% else %}<｜Assistant｜>{{ m.content.split('</think>')[-1] }}{{ eos_token }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜><think>\n{% endif %}"
+)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("template", ["qwen3", "deepseekr1"])
+def test_rows_with_think_tags_are_what_reasoning_templates_expect(answers, dataset, tmp_path, template):
+    """Rows with our tags get an empty thought; all rows are as long as step 4 says."""
+    model = tmp_path / "model"
+    shutil.copytree(BASE, model)
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    more = ["<think>", "</think>", "<｜User｜>", "<｜Assistant｜>"]
+    tokenizer.add_special_tokens({"bos_token": "<|begin|>", "additional_special_tokens": more})
+    tokenizer.save_pretrained(model)
+    (tmp_path / "r1.jinja").write_text(R1)
+    jinja = tmp_path / "r1.jinja" if template == "deepseekr1" else ""
+    flags = ("--tokenizer", model, "--chat_template", jinja, "--think_tags")
+    data = curate(answers, tmp_path / "data", *flags)
+    settings = (f"model_name_or_path={model}", f"template={template}")
+    status, printed = check_dataset(LAB, f"dataset_dir={data}", *settings)
+    assert status == 0, printed
+    lengths = [json.loads(line) for line in (data / "hindsight.sources.jsonl").read_text().splitlines()]
+    tokens = [row["tokens"] for row in lengths if row["split"] == "train"]
+    assert f"{len(tokens)} rows of {min(tokens)} to {max(tokens)} tokens" in printed
+    assert f"{sum(tokens):,} in all" in printed
+    learnt = printed.split("=== what is learnt")[1].split(" tokens\n")[1]
+    assert learnt.startswith("<think>\nhm\n</think>\n\n```python\n")
+    status, printed = check_dataset(LAB, f"dataset_dir={data}", *settings, "enable_thinking=false")
+    assert status == 1 and "the thought is not learnt, because enable_thinking is false" in printed, printed
+    for thinking in ("true", "false"):
+        status, printed = check_dataset(LAB, f"dataset_dir={dataset}", *settings, f"enable_thinking={thinking}")
+        assert status == 1 and "puts an empty thought, '<think>\\n\\n</think>\\n\\n', before the answer" in printed, (
+            printed
+        )
+
+
 @pytest.mark.train
 def test_the_check_reads_validation_rows_and_advises_if_they_are_missing(own_dataset):
     here = (LAB, f"dataset_dir={own_dataset}")
@@ -271,7 +310,7 @@ OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
 @pytest.mark.parametrize(
     ("entry", "word", "status", "sentence"),
     [
-        ({}, "cutoff_len=150", 1, "rows of hindsight are cut off at cutoff_len, 150 tokens"),
+        ({}, "cutoff_len=120", 1, "rows of hindsight are cut off at cutoff_len, 120 tokens"),
         ({}, "train_on_prompt=true", 1, "row 0 of hindsight: what is learnt is not the answer and its end"),
         (WITHOUT_SYSTEM, "", 1, "row 0 of hindsight: the prompt is not the row's system message and question"),
         (SWAPPED_ROLES, "", 2, "LLaMA-Factory cannot read this"),

@@ -19,6 +19,9 @@ def test_a_curated_row_has_its_run_and_problem(tmp_path):
     assert dataset_summary.rows_by_problem(rows) == {4: 2, 9: 1}
     assert dataset_summary.summary(rows) == [{"run": "merged", "rows": 3, "problems": 2, "distinct programs": 2}]
     assert dataset_summary.answer_lengths(rows)["merged"] == [len(row.answer) for row in rows]
+    assert run_script("convert_to_data.py", *flags, "--think_tags", "--name", "think").returncode == 0
+    think = curated_rows.load_curated(tmp_path / "data", "think")
+    assert [(row.answer, row.code) for row in think] == [(row.answer, row.code) for row in rows]
     (tmp_path / "data" / "hindsight.sources.jsonl").write_text("")
     with pytest.raises(UserError, match="are not a dataset of"):
         curated_rows.load_curated(tmp_path / "data")

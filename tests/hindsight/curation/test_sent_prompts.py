@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hindsight.curation.sent_prompts import has_other_prompts, refuse_other_prompts
+from hindsight.curation.training_rows import RowOptions
 from hindsight.errors import UserError
 from hindsight.text.prompts import Prompts
 
@@ -51,6 +52,10 @@ def test_an_answer_without_a_recorded_prompt_is_not_compared():
     assert not has_other_prompts({"metadata": PROBLEM}, Prompts())
 
 
+def rows_with(prompt_file, system_prompt=True):
+    return RowOptions(base=False, prompt_file=prompt_file, system_prompt=system_prompt, think_tags=False)
+
+
 @pytest.mark.parametrize(
     ("settings", "ours", "words"),
     [
@@ -67,20 +72,27 @@ def test_an_answer_without_a_recorded_prompt_is_not_compared():
         ),
         ({}, "b.jinja", ["the default prompts, not the prompts of b.jinja"]),
         ({"prompt_file": "a.jinja"}, "a.jinja", ["the prompts of a.jinja, which have changed since"]),
-        ({"system_prompt": False}, "", ["without a system message (SYSTEM_PROMPT false)", "an empty block `system`"]),
+        ({"system_prompt": False}, "", ["without a system message (SYSTEM_PROMPT false)", "--system_prompt false"]),
     ],
 )
 def test_the_refusal_names_the_folder_both_prompts_and_the_flags(settings, ours, words, tmp_path):
     run = {"script": "single_model_inference.py", "settings": settings}
     (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(UserError) as error:
-        refuse_other_prompts(tmp_path, ours)
+        refuse_other_prompts(tmp_path, rows_with(ours))
     for word in (str(tmp_path), "--other_prompts", *words):
         assert word in str(error.value)
 
 
+def test_a_run_with_a_system_message_is_refused_for_rows_without(tmp_path):
+    run = {"script": "single_model_inference.py", "settings": {"system_prompt": True}}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(UserError, match="sampled with a system message .* give --system_prompt true"):
+        refuse_other_prompts(tmp_path, rows_with("", system_prompt=False))
+
+
 def test_folders_that_no_sampling_script_made_are_not_refused(tmp_path):
     """The paper's files, whose prompts no setting reproduces: without run.json, or with that of step 2 only."""
-    refuse_other_prompts(tmp_path, "")
+    refuse_other_prompts(tmp_path, rows_with(""))
     (tmp_path / "run.json").write_text(json.dumps({"script": None, "steps": {"format_converter.py": {}}}))
-    refuse_other_prompts(tmp_path, "")
+    refuse_other_prompts(tmp_path, rows_with(""))

@@ -1,8 +1,14 @@
 """Rows: the prompt and the answer of a chat and of a transcript."""
 
-from hindsight.curation.training_rows import TrainingRow, make_row
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripts import ROOT
+
+from hindsight.curation.training_rows import TrainingRow, make_row, uniform_answer, with_think_tags
+from hindsight.errors import UserError
 from hindsight.text.prompts import Prompts, base_prompt
-from hindsight.text.uniform_format import BEGIN_THOUGHT, render
+from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, TAGS, render
 
 ANSWER = render("hm", "```python\nprint(1)\n```")
 RECORD = {"metadata": {"question": "Add.", "starter_code": ""}, "converted_text": ANSWER}
@@ -30,3 +36,46 @@ def test_rows_have_the_prompts_of_the_users_file(tmp_path):
 def test_half_of_a_surrogate_pair_is_not_unicode():
     assert TrainingRow("", "a", "\U0001f600").is_unicode()
     assert not TrainingRow("", "a", "\ud83d").is_unicode() and not TrainingRow("", "\ud83d", "a").is_unicode()
+
+
+SOLUTION = "```python\nprint(1)\n```"
+THINK_PROMPTS = Prompts(str(ROOT / "SkyThought" / "train" / "think_prompts.jinja"))
+
+
+@pytest.mark.parametrize(
+    ("thought", "answer"),
+    [("hm\n\nso", f"<think>\nhm\n\nso\n</think>\n\n{SOLUTION}"), ("", f"<think>\n\n</think>\n\n{SOLUTION}")],
+)
+def test_think_tags_are_written_as_qwen3_and_llamafactory_write_them(thought, answer):
+    record = {**RECORD, "converted_text": render(thought, SOLUTION)}
+    row = make_row(record, Prompts(), base=False, think_tags=True)
+    assert row.answer == answer
+    assert not any(tag in row.system + row.prompt + row.answer for tag in TAGS)
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_the_prompts_of_rows_with_think_tags_are_a_file_to_sample_with(base):
+    """And what a base model's transcript leaves open is the tag with which the answer begins."""
+    row = make_row(RECORD, Prompts(), base, think_tags=True)
+    assert row == make_row(RECORD, THINK_PROMPTS, base, think_tags=True)
+    if base:
+        transcript = THINK_PROMPTS.transcript(RECORD["metadata"])
+        assert f"{row.prompt}{row.answer}".startswith(transcript) and transcript.endswith("<think>\n")
+    else:
+        assert row.messages()[:-1] == THINK_PROMPTS.chat(RECORD["metadata"])
+
+
+def test_a_prompt_that_names_a_tag_of_the_solution_in_a_sentence_is_refused():
+    with pytest.raises(UserError, match="cannot replace <begin_of_solution> within a sentence"):
+        with_think_tags(TrainingRow("", f"Write your program after {BEGIN_SOLUTION}, please.", ANSWER))
+    row = with_think_tags(TrainingRow("", f"Think after {BEGIN_THOUGHT}, please.", "something else"))
+    assert (row.prompt, row.answer) == ("Think after <think>, please.", "something else")
+
+
+@given(*[st.text(st.sampled_from("ab \n#`"), min_size=1).map(str.strip)] * 2)
+def test_think_tags_keep_thought_and_solution(thought, solution):
+    answer = render(thought, solution)
+    for space in ("", " "):
+        row = with_think_tags(TrainingRow("", "", space + answer))
+        assert row.answer.startswith(f"{space}<think>\n") and uniform_answer(row.answer) == answer
+    assert uniform_answer(answer) == answer
