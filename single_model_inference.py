@@ -18,9 +18,11 @@ from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
-from hindsight.servers.requests import ask_model, usage
+from hindsight.servers.replies import Completion, ItemFailed
+from hindsight.servers.requests import ask_model, read_extra_body, refuses_system_message
 from hindsight.settings import Settings, run_script
 from hindsight.text.prompts import Prompts
+from hindsight.text.uniform_format import ends_in_thought
 
 # fmt: off
 MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
@@ -50,6 +52,7 @@ LOGPROBS = 0                       # 1: record each token's id and log-probabili
 
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
+EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
 
 CONCURRENCY = 256             # requests in flight per server
 WAIT_FOR_SERVER = 0           # seconds a server may take to start
@@ -80,6 +83,7 @@ class Sampling:
     stop: tuple[str, ...]
     logprobs: int
     merged_from: tuple[str, ...]
+    extra_body: dict[str, Any]
 
     def __post_init__(self) -> None:
         require(self.logprobs in (0, 1), f"LOGPROBS is 0 or 1, not {self.logprobs}")
@@ -88,7 +92,7 @@ class Sampling:
     def request(self, sample: Sample) -> dict[str, Any]:
         """The request for a sample, except its prompt."""
         limits = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
-        return {"model": self.model, **limits, "seed": sample.seed}
+        return {"model": self.model, **limits, "seed": sample.seed, **self.extra_body}
 
     def parents(self) -> dict[str, Any]:
         """A record's entry on the merge; empty for a model that is not merged. Raises UserError if it is malformed."""
@@ -111,66 +115,69 @@ async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts
         "include_stop_str_in_output": True,
         **({"logprobs": 0, "return_token_ids": True} if sampling.logprobs else {}),
     }
-    reply, choice = await ask_model(server, prompt, request)
-    logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
+    answer, sent = await ask_model(server, prompt, request)
     return sample.record(
         prompt=prompt,
-        generated_text=prompts.thought_opening(sample.problem) + choice["text"],
-        generation_config=request,
-        finish_reason=choice["finish_reason"],
-        usage=usage(reply),
-        **sampling.parents(),
-        **({"token_ids": choice.get("token_ids"), "logprobs": logprobs} if sampling.logprobs else {}),
+        generated_text=prompts.thought_opening(sample.problem) + answer.text,
+        thought_open=ends_in_thought(prompt, sample.problem["question"]),
+        **facts(answer, sent, sampling),
     )
 
 
 async def answer_with_instruct(
-    sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling
+    sample: Sample, server: ModelServer, model: PromptedModel, sampling: Sampling
 ) -> dict[str, Any]:
     """Asks an instruct model by chat messages. vLLM's log-probabilities are those before temperature and top_p."""
-    messages = prompts.chat(sample.problem)
+    messages = model.prompt(sample.problem)
     logprobs = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
-    request = {**sampling.request(sample), **logprobs}
-    reply, choice = await ask_model(server, messages, request)
-    tokens = (choice.get("logprobs") or {}).get("content") or []
-    of_tokens = {"token_ids": choice.get("token_ids"), "logprobs": [each["logprob"] for each in tokens]}
+    try:
+        answer, sent = await ask_model(server, messages, {**sampling.request(sample), **logprobs})
+    except ItemFailed as refusal:
+        if refuses_system_message(str(refusal), messages):
+            raise ItemFailed(f"{refusal}: give --system_prompt false") from None
+        raise
+    text, cut = answer.whole_text()
+    opens = cut if answer.thought else model.opens_thought
     return sample.record(
         prompt=messages,
-        generated_text=whole_text(choice["message"]),
-        generation_config=request,
-        finish_reason=choice["finish_reason"],
-        usage=usage(reply),
-        **sampling.parents(),
-        **(of_tokens if sampling.logprobs else {}),
+        generated_text=text,
+        **({} if opens is None else {"thought_open": opens}),
+        **facts(answer, sent, sampling),
     )
 
 
-def whole_text(message: dict[str, Any]) -> str:
-    """A message's text, preceded by the thought if the server's reasoning parser has split it off."""
-    thought = message.get("reasoning") or message.get("reasoning_content")
-    text = message.get("content") or ""
-    return f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
+def facts(answer: Completion, sent: dict[str, Any], sampling: Sampling) -> dict[str, Any]:
+    """What a record holds besides prompt and text: what was sent, how the answer ended, and its tokens."""
+    return {
+        "generation_config": sent,
+        "finish_reason": answer.finish_reason,
+        "usage": answer.usage,
+        **sampling.parents(),
+        **({"token_ids": answer.token_ids, "logprobs": answer.logprobs} if sampling.logprobs else {}),
+    }
 
 
 async def _main(settings: Settings) -> int:
     require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
     role, folder = settings.model, Path(settings.output_dir.format(model=settings.model))
     model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
-    sampling = settings.pick(Sampling, model=model, temperature=temperature, top_p=top_p, stop=settings.base_stop)
+    own, extra = {"model": model, "temperature": temperature, "top_p": top_p}, read_extra_body(settings.extra_body)
+    sampling = settings.pick(Sampling, **own, stop=settings.base_stop, extra_body=extra)
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
-    answer = partial(answer_with_base if role == "base" else answer_with_instruct, prompts=prompts, sampling=sampling)
 
     missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
     print(missing)
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
-        models = [PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat)]
-        loop = SamplingLoop(missing, models, [(server,) for server in servers], settings.pick(RunLimits))
+        asked = PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat, extra)
+        loop = SamplingLoop(missing, [asked], [(server,) for server in servers], settings.pick(RunLimits))
         async for sentence in loop.check():
             print(sentence)
         if settings.dry_run:
             return 0
         may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]
         entry = open_run(folder, Path(__file__).name, settings, may_differ, **loop.facts())
+        by_base, by_instruct = partial(answer_with_base, prompts=prompts), partial(answer_with_instruct, model=asked)
+        answer = partial(by_base if role == "base" else by_instruct, sampling=sampling)
         await loop.write_answers(answer, entry)
     print(*loop.report(), sep="\n")
     return 1 if loop.still_missing else 0

@@ -23,9 +23,10 @@ from hindsight.sampling.turns import AnswerLimits, TurnModel, TurnsAnswer, parse
 from hindsight.sampling.vocabulary import SharedVocabulary, find_shared_vocabulary
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer, ServerAway, TryAgain, open_servers
-from hindsight.servers.requests import detokenize, tokenize, tokenize_open
+from hindsight.servers.requests import detokenize, read_extra_body, tokenize, tokenize_open, without_template_keys
 from hindsight.settings import Settings, run_script
 from hindsight.text.prompts import Prompts
+from hindsight.text.uniform_format import ends_in_thought
 
 # fmt: off
 BASE_MODEL = "lab-base"            # its name on its servers; the paper: meta-llama/Llama-3.1-8B
@@ -57,6 +58,7 @@ LOGPROBS = 0                  # 1: record each token's id and log-probability un
 
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
+EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
 
 CONCURRENCY = 256             # answers in flight per pair of servers
 WAIT_FOR_SERVER = 0           # seconds a server may take to start
@@ -86,12 +88,16 @@ class RoleOptions:
 class Switching:
     """Answers by both models in turns. Both prompts end with an open thought, and every answer starts with it.
 
-    `first` is the setting FIRST; `vocabulary` is None if the two tokenizers differ, and turns are then joined as text.
+    `first` is the setting FIRST, `extra_body` EXTRA_BODY; `vocabulary` is None if the two tokenizers differ, and turns
+    are then joined as text.
     """
 
-    def __init__(self, roles: dict[str, RoleOptions], limits: AnswerLimits, first: str, prompts: Prompts):
+    def __init__(
+        self, roles: dict[str, RoleOptions], limits: AnswerLimits, first: str, prompts: Prompts, extra_body: dict
+    ):
         require(first in (*ROLES, "random"), f"FIRST is instruct, base or random, not {first!r}")
         self.roles, self.limits, self.first, self.prompts = roles, limits, first, prompts
+        self.extra_body = extra_body
         self.turn_lengths = {role: parse_turn_length(options.tokens_a_turn) for role, options in roles.items()}
         self.vocabulary: SharedVocabulary | None = None
         self._unfinished: dict[str, TurnsAnswer] = {}
@@ -116,7 +122,10 @@ class Switching:
         answer = self._unfinished.pop(sample.name, None)
         answer = answer or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
         servers = {"instruct": instruct, "base": base}
-        options = {role: (self.turn_lengths[role], each.temperature, each.top_p) for role, each in self.roles.items()}
+        options = {
+            role: (self.turn_lengths[role], each.temperature, each.top_p, without_template_keys(self.extra_body))
+            for role, each in self.roles.items()
+        }
         try:
             await write_in_turns(
                 answer,
@@ -135,7 +144,8 @@ class Switching:
             prompt={"instruct": self.prompts.chat(sample.problem), "base": self.prompts.transcript(sample.problem)},
             generated_text=opening + answer.text,
             segments=answer.segments,
-            generation_config=self.generation_config(sample, order),
+            thought_open=ends_in_thought(self.prompts.transcript(sample.problem), sample.problem["question"]),
+            generation_config=self.generation_config(sample, order, servers),
             finish_reason=answer.finish_reason,
             usage={"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens},
             **({"token_ids": answer.ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
@@ -162,17 +172,21 @@ class Switching:
     async def _render(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """Renders the chat template once per problem; the answer itself never goes through the template."""
         opening = self.prompts.thought_opening(problem)
-        chat = await tokenize(instruct, self.prompts.chat(problem))
+        chat = await tokenize(instruct, self.prompts.chat(problem), more=self.extra_body)
         if self.vocabulary:
             opened = chat + (await tokenize_open(instruct, opening, special=False) if opening else [])
             return {"instruct": opened, "base": await tokenize_open(base, self.prompts.transcript(problem))}
         transcript = await tokenize(base, self.prompts.transcript(problem))
         return {"instruct": await detokenize(instruct, chat) + opening, "base": await detokenize(base, transcript)}
 
-    def generation_config(self, sample: Sample, order: tuple[str, str]) -> dict[str, Any]:
+    def generation_config(
+        self, sample: Sample, order: tuple[str, str], servers: dict[str, ModelServer]
+    ) -> dict[str, Any]:
         """What was sent, per model; a turn's own seed and limit are in its segment."""
+        asked = {role: asdict(self.roles[role]) for role in ("base", "instruct")}
         return {
-            **{role: asdict(self.roles[role]) for role in ("base", "instruct")},
+            **{role: servers[role].dialect.recorded(options) for role, options in asked.items()},
+            **({"extra_body": self.extra_body} if self.extra_body else {}),
             "first": order[0],
             "total_new_tokens": self.limits.total_tokens,
             "stop": list(self.limits.stop),
@@ -193,7 +207,7 @@ async def _main(settings: Settings) -> int:
     for role in ROLES:
         name = f"{role}_model_urls"
         require(bool(settings[name]), f"{name.upper()} is empty: switching needs vLLM servers")
-    turns = {"base": settings.k, "instruct": settings.p}
+    turns, extra = {"base": settings.k, "instruct": settings.p}, read_extra_body(settings.extra_body)
     roles = {
         role: RoleOptions(
             settings[f"{role}_model"], settings[f"{role}_temperature"], settings[f"{role}_top_p"], turns[role]
@@ -202,7 +216,7 @@ async def _main(settings: Settings) -> int:
     }
     limits = AnswerLimits(settings.total_new_tokens, settings.stop, bool(settings.logprobs))
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
-    switching = Switching(roles, limits, settings.first, prompts)
+    switching = Switching(roles, limits, settings.first, prompts, extra)
 
     folder = Path(settings.output_dir)
     missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
@@ -212,7 +226,10 @@ async def _main(settings: Settings) -> int:
         open_servers(settings.instruct_model_urls, settings.instruct_model, *patience) as instruct,
         open_servers(settings.base_model_urls, settings.base_model, *patience) as base,
     ):
-        models = [PromptedModel("instruct", instruct, prompts.chat), PromptedModel("base", base, prompts.transcript)]
+        models = [
+            PromptedModel("instruct", instruct, prompts.chat, extra),
+            PromptedModel("base", base, prompts.transcript, without_template_keys(extra)),
+        ]
         run_limits = settings.pick(RunLimits, max_tokens=settings.total_new_tokens)
         loop = SamplingLoop(missing, models, pair_servers(instruct, base), run_limits)
         async for sentence in loop.check(lambda: switching.find_vocabulary(instruct[0], base[0], missing.problems[0])):

@@ -127,7 +127,7 @@ def test_an_empty_list_of_choices_is_not_an_answer(sample, toy, tmp_path):
     toy.fault = lambda request: "empty"
     result = sample()
     assert (result.returncode, contents(tmp_path / "run")) == (1, {})
-    assert "6 failed: the server sent an empty list of choices" in result.stdout
+    assert f"6 failed: {toy.url} sent an empty list as its choices where one choice was expected" in result.stdout
 
 
 def test_an_overloaded_server_gets_the_request_again(sample, toy):

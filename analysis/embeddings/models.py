@@ -24,7 +24,7 @@ import numpy as np
 from hindsight.errors import UserError
 from hindsight.servers.budgets import Bill, OverBudget
 from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAway, TryAgain, first_line
-from hindsight.servers.requests import usage
+from hindsight.servers.replies import BadReply, described, read_usage, whole_number
 
 MINILM = "all-MiniLM-L6-v2"
 # Carries the model's files, so that it loads without the Hub
@@ -141,11 +141,13 @@ class ApiModel:
         if self._server_cuts:
             try:
                 reply = await self._ask("tokenize", {"model": self._server.model, "prompt": text})
+                if (tokens := whole_number(reply.get("count"))) is None:
+                    raise BadReply(self._server.url, f"{described(reply)} where /tokenize sends a count")
             except TryAgain as error:
                 return ItemFailed(str(error))
             except (ItemFailed, ServerAway) as error:
                 return error
-            return Input(text, reply["count"] > self.longest, self.longest)
+            return Input(text, tokens > self.longest, self.longest)
         ids = self._token_ids(text)
         if ids is None or len(ids) <= self.longest:
             return Input(text, False, size if ids is None else len(ids))
@@ -171,7 +173,7 @@ class ApiModel:
         try:
             call = self.bill.reserve(sum(each.bound for each in inputs), 0)
             reply = await self._ask("/embeddings", body)
-            counted = usage(reply)
+            counted = read_usage(reply)
             return list(embeddings_in(reply, inputs))
         except (OverBudget, TryAgain) as error:
             return [ItemFailed(str(error))] * len(inputs)

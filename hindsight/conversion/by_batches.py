@@ -17,7 +17,7 @@ from hindsight.conversion.reformat_request import Messages, ReformatOptions, Ref
 from hindsight.conversion.reply_cache import Reply, ReplyCache
 from hindsight.servers.budgets import Bill, OverBudget
 from hindsight.servers.job_queue import Failures
-from hindsight.servers.requests import usage
+from hindsight.servers.replies import BadReply, ItemFailed, read_completion, read_usage
 
 FindRequest = Callable[[str], ReformatRequest | None]  # by its key; None: not a request of this run
 
@@ -118,11 +118,16 @@ class BatchReformatter:
             self.failed[request.key] = f"no reply came: {why.get('message') if isinstance(why, dict) else why}"
             self._pay(request.key, None)
             return None
-        choice, attempt = answer["choices"][0], (len(body["messages"]) - 2) // 2
-        reply = Reply(choice["message"].get("content") or "", "response_format" in body, attempt, usage(answer))
-        self._pay(request.key, reply.usage)
+        self._pay(request.key, read_usage(answer))
         try:
-            request.conversion(reply, known=False, finish_reason=choice.get("finish_reason"))
+            completion = read_completion(answer, "the batch endpoint")
+        except (BadReply, ItemFailed) as error:
+            self.failed[request.key] = str(error)
+            return None
+        attempt = (len(body["messages"]) - 2) // 2
+        reply = Reply(completion.text, "response_format" in body, attempt, completion.usage)
+        try:
+            request.conversion(reply, known=False, finish_reason=completion.finish_reason)
         except NotFaithful as error:
             messages = body["messages"] + reformat_again(reply.reply, str(error))
             if attempt <= self.options.retries and self._reserve(request, messages):

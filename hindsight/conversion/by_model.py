@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from tqdm import tqdm
 
@@ -20,7 +19,8 @@ from hindsight.conversion.reply_cache import Reply, ReplyCache
 from hindsight.servers.budgets import Bill, OverBudget, RateLimiter
 from hindsight.servers.client import ItemFailed, ModelServer
 from hindsight.servers.job_queue import Failures, JobQueue
-from hindsight.servers.requests import ask_model, usage
+from hindsight.servers.replies import Completion
+from hindsight.servers.requests import ask_model
 
 NO_SCHEMA = ("response_format", "json_schema", "structured", "guided")  # words of a server that refuses schemas
 
@@ -99,16 +99,16 @@ class Reformatter:
         messages, used, wrong = request.messages(structured), {"prompt_tokens": 0, "completion_tokens": 0}, ""
         for attempt in range(1, self.options.retries + 2):
             try:
-                counted, choice = await self._request(request, messages, structured, server)
+                answer = await self._request(request, messages, structured, server)
             except ItemFailed as error:
                 if not structured or not any(word in str(error) for word in NO_SCHEMA):
                     raise
                 self._without_schema(str(error))
                 return await self._ask(request, server)
-            used = {name: count + counted.get(name, 0) for name, count in used.items()}
-            reply = Reply(choice["message"].get("content") or "", structured, attempt, used)
+            used = {name: count + answer.usage.get(name, 0) for name, count in used.items()}
+            reply = Reply(answer.text, structured, attempt, used)
             try:
-                conversion = request.conversion(reply, known=False, finish_reason=choice["finish_reason"])
+                conversion = request.conversion(reply, known=False, finish_reason=answer.finish_reason)
             except NotFaithful as error:
                 wrong = str(error)
                 messages = messages + reformat_again(reply.reply, wrong)
@@ -119,8 +119,8 @@ class Reformatter:
 
     async def _request(
         self, request: ReformatRequest, messages: Messages, structured: bool, server: ModelServer
-    ) -> tuple[dict[str, int], dict[str, Any]]:
-        """One request within budget and rate limit: its usage and its choice."""
+    ) -> Completion:
+        """One request within budget and rate limit."""
         most = request.most_tokens(messages)
         try:
             reserved = self.bill.reserve(*most)
@@ -130,10 +130,10 @@ class Reformatter:
         try:
             entry = await self.limiter.wait(sum(most))
             body = request.body(messages, structured)
-            answer, choice = await ask_model(server, body.pop("messages"), body)
-            counted = usage(answer)
+            answer, _ = await ask_model(server, body.pop("messages"), body)
+            counted = answer.usage
             self.limiter.settle(entry, sum(counted.values()) or int(entry[1]))
-            return counted, choice
+            return answer
         finally:
             self.bill.settle(reserved, counted)
 

@@ -99,6 +99,8 @@ class SamplingLoop:
     def report(self) -> Iterator[str]:
         """How many samples were written and are missing, then a sentence per reason why some are missing."""
         yield f"{self._counts['written']} samples written, {self.still_missing} missing"
+        for server in {server.url: server for route in self.routes for server in route}.values():
+            yield from (each for each in server.dialect.sentences(server.url) if each not in self.findings)
         if self.failures:
             yield self.failures.report()
         if self.gave_up:

@@ -13,8 +13,9 @@ from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.sampling.vocabulary import SharedVocabulary
-from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, TryAgain
-from hindsight.servers.requests import detokenize, first_choice
+from hindsight.servers.client import ATTEMPTS, ModelServer
+from hindsight.servers.replies import Completion, ItemFailed, TryAgain
+from hindsight.servers.requests import ask_model, detokenize
 
 REPLACEMENT = "\ufffd"  # stands for the bytes of an incomplete character
 
@@ -48,13 +49,14 @@ def parse_turn_length(text: str) -> TurnLength:
 
 @dataclass(frozen=True)
 class TurnModel:
-    """One of the two models: its role, server, turn length and sampling settings."""
+    """One of the two models: its role, server, turn length and sampling settings, with what else a request has."""
 
     role: str
     server: ModelServer
     turn_length: TurnLength
     temperature: float
     top_p: float
+    extra_body: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ async def write_in_turns(
             "add_special_tokens": False,
             **({"return_token_ids": True} if vocabulary else {}),
             **({"logprobs": 0} if limits.logprobs else {}),
+            **model.extra_body,
         }
-        reply = await _ask_for_turn(model.server, {"prompt": answer.prompts[model.role], **request})
-        text, ids = _add_turn(answer, model, request, reply, limits, by_tokens=vocabulary is not None)
+        completion = await _ask_for_turn(model.server, answer.prompts[model.role], request)
+        text, ids = _add_turn(answer, model, request, completion, limits, by_tokens=vocabulary is not None)
         for each in models:
             theirs = vocabulary.translate(ids, each.role) if vocabulary and each is not model else ids
             answer.prompts[each.role] = answer.prompts[each.role] + (theirs if vocabulary else text)
@@ -130,13 +133,11 @@ async def write_in_turns(
         await _mend_characters(answer, models[0].server)
 
 
-async def _ask_for_turn(server: ModelServer, request: dict[str, Any]) -> dict[str, Any]:
-    """The reply for one turn. Repeats the request after a broken reply, so that no earlier turn is lost."""
+async def _ask_for_turn(server: ModelServer, prompt: Any, request: dict[str, Any]) -> Completion:
+    """The text of one turn. Repeats the request after a broken reply, so that no earlier turn is lost."""
     for tried in range(ATTEMPTS):
         try:
-            reply = await server.ask("/completions", request)
-            first_choice(reply)
-            return reply
+            return (await ask_model(server, prompt, request))[0]
         except TryAgain:
             if tried + 1 == ATTEMPTS:
                 raise
@@ -147,28 +148,26 @@ def _add_turn(
     answer: TurnsAnswer,
     model: TurnModel,
     request: dict[str, Any],
-    reply: dict[str, Any],
+    completion: Completion,
     limits: AnswerLimits,
     by_tokens: bool,
 ) -> tuple[str, list[int]]:
     """Adds a turn to the answer, and ends the answer if the turn does; the turn's text and token ids."""
-    choice, usage = first_choice(reply), reply.get("usage") or {}
-    start, text, ids = len(answer.text), choice["text"], choice.get("token_ids")
-    if by_tokens and not isinstance(ids, list):
+    start, text, ids, usage = len(answer.text), completion.text, completion.token_ids or [], completion.usage
+    if by_tokens and completion.token_ids is None:
         raise ItemFailed(f"{model.server.url} sends no token ids: the turns need vLLM's return_token_ids")
-    ids = ids or []
-    if not by_tokens and choice["finish_reason"] == "length":
+    if not by_tokens and completion.finish_reason == "length":
         text = text.rstrip(REPLACEMENT)  # an incomplete character, which the other model cannot continue
     tokens = usage.get("completion_tokens") or len(ids)
     answer.text += text
     answer.ids += ids
-    answer.logprobs += (choice.get("logprobs") or {}).get("token_logprobs") or []
+    answer.logprobs += completion.logprobs or [None] * len(ids)
     answer.tokens += tokens
     answer.prompt_tokens = answer.prompt_tokens or usage.get("prompt_tokens") or 0
     if (end := limits.end_of_stop(answer.text, start)) is not None:
         answer.text, answer.finish_reason = answer.text[:end], "stop"
-    if choice["finish_reason"] != "length":
-        answer.finish_reason = choice["finish_reason"]
+    if completion.finish_reason == "stop":
+        answer.finish_reason = "stop"
     if not tokens and answer.finish_reason != "stop":
         raise ItemFailed(f"{model.server.url} wrote an empty turn")
     segment = {"model": model.role, "start": start, "end": len(answer.text), "tokens": tokens}

@@ -116,16 +116,16 @@ class Bill:
         return prompt_tokens, completion_tokens
 
     def settle(self, call: tuple[int, int], counted: dict[str, int] | None) -> None:
-        """Replaces a reservation with the counted tokens; {}: the server does not count; None: it did not answer."""
+        """Replaces a reservation with the counted tokens, as far as the server counts; None: it did not answer."""
         self._reserved = (self._reserved[0] - call[0], self._reserved[1] - call[1])
         if counted is not None:
-            self.add(counted or {"prompt_tokens": call[0], "completion_tokens": call[1]})
+            self.add({"prompt_tokens": call[0], "completion_tokens": call[1], **counted})
 
     def add(self, counted: dict[str, int]) -> None:
         """Adds the tokens of an answered request."""
         self.requests += 1
-        self.prompt_tokens += counted["prompt_tokens"]
-        self.completion_tokens += counted["completion_tokens"]
+        self.prompt_tokens += counted.get("prompt_tokens", 0)
+        self.completion_tokens += counted.get("completion_tokens", 0)
 
     @property
     def dollars(self) -> float:

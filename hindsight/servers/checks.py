@@ -1,30 +1,46 @@
 """Checks before a run: do the servers answer, do prompts and answers fit the context, are seeds honoured?"""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.problem_sets.problems import Problem
-from hindsight.servers.client import REQUEST_ERRORS, ModelServer, first_line
-from hindsight.servers.requests import Prompt, ask_model, detokenize, tokenize
+from hindsight.servers.client import REQUEST_ERRORS, SHORT, ModelServer
+from hindsight.servers.refusals import first_line
+from hindsight.servers.replies import whole_number
+from hindsight.servers.requests import Prompt, ask_model, is_chat, refuses_system_message, render, tokenize
+from hindsight.text.uniform_format import ends_in_thought
 
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
 TEMPLATE_TOKENS = 256  # assumed to be the most that a chat template adds to a prompt
-SEED_TOKENS = 48  # length of the answers that show whether a server honours seeds
+FIRST = 100  # the problems of which one of each kind shows what the chat template does
+SEED_TOKENS = SHORT["max_tokens"]  # length of the answers that show whether a server honours seeds
 BYTES_PER_TOKEN = 3  # assumed of prompts if the server does not count tokens
+CONTEXTS = ("max_model_len", "context_length")  # where servers report the context of a model, in tokens
 
 
-@dataclass(frozen=True)
+@dataclass
 class PromptedModel:
-    """One of a run's models: its role, the servers that all serve it, and its prompt for a problem."""
+    """One of a run's models: its role, the servers that all serve it, its prompt for a problem, and EXTRA_BODY.
+
+    `opens_thought` is found by the checks: whether an answer begins inside of a thought, because the chat template
+    opens one and the server does not send thoughts apart; None: unknown.
+    """
 
     role: str
     servers: Sequence[ModelServer]
     prompt: Callable[[Problem], Prompt]
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    opens_thought: bool | None = None
 
     @property
     def model(self) -> str:
         return self.servers[0].model
+
+    async def render(self, problem: Problem) -> str:
+        """The prompt as the model receives it. Raises what `requests.render` raises."""
+        return await render(self.servers[0], self.prompt(problem), self.extra_body)
 
 
 @dataclass(frozen=True)
@@ -38,17 +54,20 @@ class Checked:
 async def check_models(
     models: Sequence[PromptedModel], problems: Sequence[Problem], max_tokens: int, wait: float
 ) -> Checked:
-    """Checks the servers, the length of the prompts beside `max_tokens` new tokens, and the seeds.
+    """Checks the servers, the length of the prompts beside `max_tokens` new tokens, the seeds, and open thoughts.
 
     `wait`: seconds that a server may take to start. Raises UserError if a server does not answer by then, does not
-    serve its model, or if no prompt fits.
+    serve its model, if its template takes no system message, or if no prompt fits.
     """
     sentences, context = await check_servers(models, wait)
     means = []
     for model in models:
         sentence, mean = await measure_prompts(model, problems, max_tokens, context)
         sentences += [sentence, await try_seeds(model, problems[0])]
+        sentences += await find_open_thoughts(model, problems)
         means.append(mean)
+    for server in {server.url: server for each in models for server in each.servers}.values():
+        sentences += server.dialect.sentences(server.url)
     return Checked(sentences, sum(means) / len(means))
 
 
@@ -59,10 +78,12 @@ async def check_servers(models: Sequence[PromptedModel], wait: float) -> tuple[l
     """
     sentences, contexts = [], []
     for server in {(server.url, server.model): server for each in models for server in each.servers}.values():
-        context = (await server.model_card(wait)).get("max_model_len")
+        card = await server.model_card(wait)
+        context = next((size for key in CONTEXTS if (size := whole_number(card.get(key)))), None)
         contexts += [context] if context else []
         size = f"context of {context:,} tokens" if context else "it does not report its context length"
-        sentences.append(f"{server.url} serves {server.model}, {size}")
+        unlisted = "" if server.lists_model else ", which it does not list"
+        sentences.append(f"{server.url} serves {server.model}{unlisted}, {size}")
     return sentences, min(contexts, default=None)
 
 
@@ -77,13 +98,16 @@ async def measure_prompts(
     room = (context or 0) - max_tokens
     longest_first = sorted(range(len(problems)), key=lambda number: -sizes[number])
     may_not_fit = [number for number in longest_first if context and sizes[number] + TEMPLATE_TOKENS > room]
+
+    async def count(numbers: Iterable[int]) -> list[int]:
+        prompts = (model.prompt(problems[number]) for number in numbers)
+        return [len(await tokenize(server, prompt, more=model.extra_body)) for prompt in prompts]
+
     try:
-        step = max(1, len(problems) // PROMPTS_FOR_MEAN)
-        some, counts = [
-            [len(await tokenize(server, model.prompt(problems[number]))) for number in numbers]
-            for numbers in (range(0, len(problems), step), may_not_fit)
-        ]
+        some, counts = await count(range(0, len(problems), max(1, len(problems) // PROMPTS_FOR_MEAN))), []
+        counts = await count(may_not_fit)
     except REQUEST_ERRORS as error:
+        require_system_message(model, problems[0], error)
         mean = sum(sizes) / len(sizes) / BYTES_PER_TOKEN
         return f"{model.role}: prompts are not measured ({first_line(str(error))})", mean
     mean, longest = sum(some) / len(some), max(some + counts)
@@ -99,44 +123,85 @@ async def measure_prompts(
 
 
 async def try_seeds(model: PromptedModel, problem: Problem) -> str:
-    """A sentence on whether the first server gives the same text for the same seed, and a different text otherwise."""
-    server, prompt = model.servers[0], model.prompt(problem)
-    texts = []
+    """A sentence on whether the first server gives the same text for the same seed, and a different text otherwise.
+
+    Notes whether the server sends thoughts apart from the text.
+    """
+    server, prompt, answers = model.servers[0], model.prompt(problem), []
+    # nearly 1 and so without effect, but not the default: a server that does not take top_p refuses it here
+    common = {"model": server.model, **SHORT, "top_p": 0.999, **model.extra_body}
     try:
         for seed in (1, 1, 2):
-            request = {"model": server.model, "max_tokens": SEED_TOKENS, "temperature": 1.5, "seed": seed}
-            texts.append(str((await ask_model(server, prompt, request))[1]))
+            answer, sent = await ask_model(server, prompt, {**common, "seed": seed})
+            answers.append((answer.text, answer.thought))
     except REQUEST_ERRORS as error:
+        require_system_message(model, problem, error)
         return f"{model.role}: seeds could not be tried ({first_line(str(error))})"
-    if texts[0] != texts[1]:
+    if any(thought for _, thought in answers):
+        model.opens_thought = False
+    if "seed" not in sent:
+        return f"{model.role}: the server takes no seeds, so samples cannot be reproduced"
+    if answers[0] != answers[1]:
         return f"{model.role}: the server ignores seeds: one seed gave two texts, so samples cannot be reproduced"
-    if texts[0] == texts[2]:
+    if answers[0] == answers[2]:
         return f"{model.role}: the server ignores seeds: two seeds gave one text, so all samples may be the same"
     return f"{model.role}: the same seed gives the same text"
 
 
-async def example_prompts(models: Sequence[PromptedModel], problems: Sequence[Problem]) -> AsyncIterator[str]:
-    """A heading and a whole prompt for each model and kind of problem (standard input, function)."""
+async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) -> list[str]:
+    """Notes whether a chat's rendered prompt ends inside of a thought; at most one sentence.
+
+    Chat templates decide it, not questions: one prompt of each kind is rendered. Nothing needs to be found out for a
+    text prompt, or if the server sends thoughts apart.
+    """
+    if not is_chat(model.prompt(problems[0])) or model.opens_thought is not None:
+        return []
+    try:
+        asked = [(problem, await model.render(problem)) for problem in kinds_of(problems[:FIRST]).values()]
+    except REQUEST_ERRORS as error:
+        reason = first_line(str(error))
+        return [f"{model.role}: whether the chat template opens a thought is unknown ({reason}): taken as not"]
+    opens = {ends_in_thought(rendered, last_message(model.prompt(problem))) for problem, rendered in asked}
+    if len(opens) > 1:
+        return [f"{model.role}: the chat template opens a thought for some problems only: taken as not"]
+    model.opens_thought = opens == {True}
+    return [f"{model.role}: the chat template opens a thought, and answers begin inside of it"] * model.opens_thought
+
+
+def require_system_message(model: PromptedModel, problem: Problem, refusal: Exception) -> None:
+    """Raises UserError if the server refused the prompt because of its system message."""
+    if refuses_system_message(str(refusal), model.prompt(problem)):
+        reason = first_line(str(refusal))
+        raise UserError(f"{model.model} takes no system message ({reason}): give --system_prompt false")
+
+
+def kinds_of(problems: Sequence[Problem]) -> dict[bool, Problem]:
+    """The first problem of each kind: True, it reads standard input; False, it asks for a function."""
     kinds: dict[bool, Problem] = {}
     for problem in problems:
         kinds.setdefault(problem["fn_name"] is None, problem)
         if len(kinds) == 2:
             break
+    return kinds
+
+
+async def example_prompts(models: Sequence[PromptedModel], problems: Sequence[Problem]) -> AsyncIterator[str]:
+    """A heading and a whole prompt, as the model receives it, for each model and kind of problem."""
     for model in models:
-        for is_stdin, problem in kinds.items():
+        for is_stdin, problem in kinds_of(problems).items():
             kind = "standard input" if is_stdin else "function"
             yield f"\n----- {model.role} ({model.model}), {kind}, question {problem['question_id']}\n"
-            yield await whole_prompt(model, problem)
+            try:
+                yield await model.render(problem)
+            except REQUEST_ERRORS:
+                prompt = model.prompt(problem)
+                messages = prompt if isinstance(prompt, list) else []
+                yield "\n\n".join(f"[{each['role']}] {each['content']}" for each in messages) or str(prompt)
 
 
-async def whole_prompt(model: PromptedModel, problem: Problem) -> str:
-    """The prompt as the model receives it, with chat template and special tokens if the server can render it."""
-    prompt = model.prompt(problem)
-    try:
-        return await detokenize(model.servers[0], await tokenize(model.servers[0], prompt))
-    except REQUEST_ERRORS:
-        messages = prompt if isinstance(prompt, list) else []
-        return "\n\n".join(f"[{each['role']}] {each['content']}" for each in messages) or str(prompt)
+def last_message(prompt: Prompt) -> str:
+    """The text of a chat's last message; a text prompt as it is."""
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]
 
 
 def size_of(prompt: Prompt) -> int:

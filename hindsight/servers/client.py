@@ -7,13 +7,12 @@ because the library's own transport costs four times the CPU time, more than a m
 """
 
 import asyncio
-import email.utils
 import json
 import os
 import random
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -21,6 +20,9 @@ import aiohttp
 import openai
 
 from hindsight.errors import UserError, require
+from hindsight.servers.refusals import Refused, first_line, message_in
+from hindsight.servers.replies import BadReply, ItemFailed, TryAgain, described, models_in, shortened, whole_number
+from hindsight.servers.request_dialect import RequestDialect
 
 RETRIES = 4  # per request, with back-off
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
@@ -32,15 +34,14 @@ PROBE_TIMEOUT = 20.0  # seconds that one probe, or opening a connection, may tak
 REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: try again later
 RETRY_AT_ONCE = (408, 409, 429)  # and every status from 500 on
 NO_CONNECTION = (aiohttp.ClientError, OSError)
-PROBE_ERRORS = (*NO_CONNECTION, ValueError)
-
-
-class ItemFailed(Exception):
-    """One item failed for good; the message is the reason."""
-
-
-class TryAgain(Exception):
-    """One item got a broken answer, and another attempt may succeed; the message says what was broken."""
+PROBE_ERRORS = (*NO_CONNECTION, BadReply)
+NO_LIST = (404, 405, 501)  # the server has no list of models
+SHORT = {"max_tokens": 48, "temperature": 1.5, "seed": 1}  # an answer by which a server is tried
+PROBES = (
+    ("/chat/completions", {"messages": [{"role": "user", "content": "A"}], **SHORT}),
+    ("/completions", {"prompt": "A", **SHORT}),
+    ("/embeddings", {"input": "A"}),
+)
 
 
 class ServerAway(Exception):
@@ -55,14 +56,6 @@ class ServerAway(Exception):
 
 
 REQUEST_ERRORS = (ItemFailed, TryAgain, ServerAway)
-
-
-class Refused(Exception):
-    """A response with status 400 or more: its status, the server's message, and the seconds of its Retry-After."""
-
-    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]):
-        self.status, self.retry_after = status, _retry_after(headers)
-        super().__init__(f"status {status}: {_message(body)}")
 
 
 def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
@@ -104,6 +97,8 @@ class ModelServer:
     ):
         self.model, self.deadline, self.timeout, self._before_retry = model, deadline, timeout, before_retry
         self.url, self._session = open_session(url)
+        self.dialect = RequestDialect()
+        self.lists_model = True
         self.away_since: float | None = None
         self.reason = ""
         self._failed_at = self._seen_at = self._ask_again_at = 0.0
@@ -131,14 +126,38 @@ class ModelServer:
             late = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
             reason = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {_describe(error)}"
             raise self._away(reason, counts=True) from None
-        try:
-            reply = json.loads(content)
-        except ValueError as error:
-            raise TryAgain(f"the answer is not whole JSON ({first_line(str(error))})") from None
+        reply = self._read_json(content)
         if not isinstance(reply, dict):
-            raise TryAgain("the answer is not a JSON object")
+            raise BadReply(self.url, f"{described(reply)} where an object was expected")
+        error = reply if reply.get("object") == "error" else reply.get("error")
+        if error and not reply.get("choices"):
+            code = whole_number(error.get("code")) if isinstance(error, dict) else None
+            if code and 400 <= code < 600:
+                raise self._refused(Refused(code, content, {}))
+            raise BadReply(self.url, f"status 200 with an error: {message_in(content)}")
         self.away_since = None
         return reply
+
+    async def ask_as_it_wants(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As `ask`, after finding out which parameters the server takes; also the body as it was sent.
+
+        Where a parameter was left out, the body names it under `not_sent`. Raises what `ask` raises.
+        """
+        while True:
+            sent, recorded = self.dialect.sent(body), self.dialect.recorded(body)
+            try:
+                return await self.ask(path, sent), recorded
+            except ItemFailed as refused:
+                if not self.dialect.learn(str(refused), sent):
+                    raise
+
+    def _read_json(self, content: bytes) -> Any:
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            kind = "a web page" if content.lstrip()[:1] == b"<" else "a text" if content else "nothing"
+            start = f", {shortened(content.decode(errors='replace'))}," if content else ""
+            raise BadReply(self.url, f"{kind}{start} where JSON was expected") from None
 
     async def _post(self, url: str, body: bytes) -> bytes:
         """The body of a reply, after at most RETRIES retries. Raises Refused and the errors of NO_CONNECTION."""
@@ -163,11 +182,25 @@ class ModelServer:
         raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
-        """The server's description of its model. Raises UserError if it does not serve it, or does not answer."""
+        """The server's description of its model; empty if it answers to the name without listing it, as for an alias.
+
+        Raises UserError if it does not serve the model, or does not answer.
+        """
         served = await self.wait_for_models(wait)
-        has = f"has no model {self.model!r}; it has {', '.join(served)}"
-        require(self.model in served, f"the server at {self.url} {has}")
-        return served[self.model]
+        self.lists_model = self.model in served
+        if not self.lists_model and not await self._answers():
+            has = f"it has {', '.join(served)}" if served else "it lists none (most addresses end with /v1)"
+            raise UserError(f"the server at {self.url} has no model {self.model!r}; {has}")
+        return served.get(self.model, {})
+
+    async def _answers(self) -> bool:
+        """Whether the server answers a short request to the model."""
+        for path, body in PROBES:
+            with suppress(ItemFailed, TryAgain, ServerAway):
+                reply, _ = await self.ask_as_it_wants(path, {"model": self.model, **body})
+                if reply.get("choices") or reply.get("data"):
+                    return True
+        return False
 
     async def wait_for_models(self, wait: float = 0.0) -> dict[str, dict[str, Any]]:
         """As `models`, after up to `wait` seconds of trying. Raises UserError if no server answers by then."""
@@ -176,6 +209,8 @@ class ModelServer:
             try:
                 return await self.models()
             except (Refused, *PROBE_ERRORS) as error:
+                if isinstance(error, Refused) and error.status in NO_LIST:
+                    return {}
                 if isinstance(error, Refused) and error.status < 500:
                     raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
@@ -194,22 +229,31 @@ class ModelServer:
             while self.away_since is not None and not ended.is_set():
                 if time.monotonic() - self.away_since > self.deadline:
                     return False
-                with suppress(Refused, *PROBE_ERRORS):
-                    if self.model in await self.models():
-                        self._seen_at = time.monotonic()
-                        return True
+                if await self._is_seen():
+                    self._seen_at = time.monotonic()
+                    return True
                 await _wait(ended, PROBE_SECONDS)
         return True
 
+    async def _is_seen(self) -> bool:
+        """Whether the server lists its models, with this one if it did before."""
+        try:
+            return self.model in await self.models() or not self.lists_model
+        except Refused as refused:
+            return not self.lists_model and refused.status in NO_LIST
+        except PROBE_ERRORS:
+            return False
+
     async def models(self) -> dict[str, dict[str, Any]]:
-        """The models on the server, each with its description. Raises Refused and the errors of PROBE_ERRORS."""
+        """The models on the server and their aliases, each with its description.
+
+        Raises Refused and the errors of PROBE_ERRORS.
+        """
         async with asyncio.timeout(PROBE_TIMEOUT), self._session.get(f"{self.url}/models") as response:
             content = await response.read()
         if response.status >= 400:
             raise Refused(response.status, content, response.headers)
-        listed = json.loads(content)
-        entries = listed.get("data") if isinstance(listed, dict) else None
-        return {entry["id"]: entry for entry in entries or []}
+        return models_in(self._read_json(content))
 
     def _away(self, reason: str, counts: bool, pause: float = 0.0) -> ServerAway:
         self._failed_at = time.monotonic()
@@ -251,11 +295,6 @@ async def served_model(url: str, model: str = "") -> str:
         return served[0]
 
 
-def first_line(text: str) -> str:
-    """The first line of a message, up to 300 characters."""
-    return (text.strip() or "no reason given").splitlines()[0][:300]
-
-
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     """Returns when the event is set or the seconds are over."""
     if seconds > 0:
@@ -266,26 +305,3 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 def _describe(error: Exception) -> str:
     """An error's message, else its type."""
     return first_line(str(error) or type(error).__name__)
-
-
-def _message(body: bytes) -> str:
-    """The message of a refusal: the protocol's {"error": {"message": ...}}, vLLM's own form, or plain text."""
-    text = body.decode("utf-8", "replace")
-    with suppress(ValueError, AttributeError):
-        content = json.loads(text)
-        error = content.get("error", content)
-        text = error.get("message") or error.get("detail") or text
-    return first_line(str(text))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait before the next request; 0: the server names none (RFC 9110, 10.2.3: seconds, or a date)."""
-    if milliseconds := headers.get("retry-after-ms"):  # OpenAI's
-        with suppress(ValueError):
-            return max(0.0, float(milliseconds) / 1000)
-    value = headers.get("retry-after") or "0"
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        date = email.utils.parsedate_tz(value)
-        return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else 0.0

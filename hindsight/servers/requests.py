@@ -3,31 +3,86 @@
 `/tokenize` and `/detokenize` are vLLM's own endpoints. Each function raises what `ModelServer.ask` raises.
 """
 
-from typing import Any
+import json
+import re
+from typing import Any, TypeGuard
 
-from hindsight.servers.client import ModelServer, TryAgain
+from hindsight.errors import UserError, require
+from hindsight.servers.client import REQUEST_ERRORS, ModelServer
+from hindsight.servers.replies import BadReply, Completion, described, read_completion, read_tokens
 
-FINISH_REASONS = ("stop", "length")
 NEXT_WORD = "A"  # stands for the first word of an answer
-Prompt = list[dict[str, str]] | str
+# What of a request's body changes the rendered prompt.
+TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "tools")
+# What a step sends itself, by its settings, or relies on: one whole answer per request.
+OWN_KEYS = (
+    "model",
+    "messages",
+    "prompt",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "seed",
+    "stop",
+)
+OWN_KEYS += ("include_stop_str_in_output", "logprobs", "return_token_ids", "response_format", "n", "stream")
+NO_SYSTEM = re.compile(r"system['\"` ]*(role|message|prompt)|role[^.]*system|roles must alternate", re.IGNORECASE)
+Messages = list[dict[str, str]]
+Prompt = Messages | str
 
 
-async def ask_model(server: ModelServer, prompt: Prompt, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The whole reply to chat messages or to a text prompt, and its only choice. Raises TryAgain if it has none."""
-    if isinstance(prompt, str):
-        reply = await server.ask("/completions", {"prompt": prompt, **body})
+def read_extra_body(text: str) -> dict[str, Any]:
+    """EXTRA_BODY: what else a request has. Raises UserError if it is no JSON object, or has a key of the step's own."""
+    try:
+        extra = json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"EXTRA_BODY is not JSON ({error}): {text}") from None
+    example = '{"chat_template_kwargs": {"enable_thinking": true}}'
+    require(isinstance(extra, dict), f"EXTRA_BODY is a JSON object, as {example}, not {text}")
+    own = [key for key in extra if key in OWN_KEYS]
+    require(not own, f"EXTRA_BODY may not set {', '.join(own)}: the script sends that itself, by its settings")
+    return extra
+
+
+def without_template_keys(extra: dict[str, Any]) -> dict[str, Any]:
+    """What of EXTRA_BODY goes with a text or token ids, which pass no chat template."""
+    return {key: value for key, value in extra.items() if key not in TEMPLATE_KEYS}
+
+
+async def ask_model(
+    server: ModelServer, prompt: Prompt | list[int], body: dict[str, Any]
+) -> tuple[Completion, dict[str, Any]]:
+    """The answer to chat messages, to a text or to token ids, and the body as it was sent, without the prompt.
+
+    Parameters of `body` that the server does not take are sent under another name or left out; the returned body names
+    those under `not_sent`. Raises BadReply for a reply that is no answer.
+    """
+    path, key = ("/chat/completions", "messages") if is_chat(prompt) else ("/completions", "prompt")
+    reply, sent = await server.ask_as_it_wants(path, {key: prompt, **body})
+    del sent[key]
+    return read_completion(reply, server.url), sent
+
+
+def is_chat(prompt: Prompt | list[int]) -> TypeGuard[Messages]:
+    """Whether a prompt is chat messages."""
+    return isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], dict)
+
+
+async def tokenize(
+    server: ModelServer, prompt: Prompt, special: bool = True, more: dict[str, Any] | None = None
+) -> list[int]:
+    """Token ids of a rendered chat, or of a text; `special`: with the tokenizer's special tokens around the text.
+
+    `more`: a request's own keys, of which those of the chat template count.
+    """
+    if is_chat(prompt):
+        template = {key: value for key, value in (more or {}).items() if key in TEMPLATE_KEYS}
+        body: dict[str, Any] = {"messages": prompt, "add_generation_prompt": True, **template}
     else:
-        reply = await server.ask("/chat/completions", {"messages": prompt, **body})
-    return reply, first_choice(reply)
-
-
-async def tokenize(server: ModelServer, prompt: Prompt, special: bool = True) -> list[int]:
-    """Token ids of a rendered chat, or of a text; `special`: with the tokenizer's special tokens around the text."""
-    if isinstance(prompt, str):
-        body: dict[str, Any] = {"prompt": prompt, "add_special_tokens": special}
-    else:
-        body = {"messages": prompt, "add_generation_prompt": True}
-    return (await server.ask("tokenize", {"model": server.model, **body}))["tokens"]
+        body = {"prompt": prompt, "add_special_tokens": special}
+    reply = await server.ask("tokenize", {"model": server.model, **body})
+    return read_tokens(reply, server.url)
 
 
 async def tokenize_open(server: ModelServer, text: str, special: bool = True) -> list[int]:
@@ -42,20 +97,32 @@ async def tokenize_open(server: ModelServer, text: str, special: bool = True) ->
 
 async def detokenize(server: ModelServer, ids: list[int]) -> str:
     """The text of token ids."""
-    return (await server.ask("detokenize", {"model": server.model, "tokens": ids}))["prompt"]
+    return _prompt_in(await server.ask("detokenize", {"model": server.model, "tokens": ids}), server)
 
 
-def first_choice(reply: dict[str, Any]) -> dict[str, Any]:
-    """The only choice of a reply. Raises TryAgain if there is none, or if it is incomplete."""
-    choices = reply.get("choices")
-    if not choices or not isinstance(choices[0], dict):
-        raise TryAgain("the server sent an empty list of choices")
-    if choices[0].get("finish_reason") not in FINISH_REASONS:
-        raise TryAgain(f"the server ended the answer with finish reason {choices[0].get('finish_reason')!r}")
-    return choices[0]
+async def render(server: ModelServer, prompt: Prompt, more: dict[str, Any]) -> str:
+    """The prompt as the model receives it, with chat template and special tokens.
+
+    `more`: a request's own keys, of which those of the chat template count. vLLM shows it through its tokens, llama.cpp
+    has an endpoint for it; raises what vLLM's endpoint raised if there is neither.
+    """
+    try:
+        return await detokenize(server, await tokenize(server, prompt, more=more))
+    except REQUEST_ERRORS as error:
+        if not is_chat(prompt):
+            raise
+        try:
+            return _prompt_in(await server.ask("apply-template", {"messages": prompt, **more}), server)
+        except REQUEST_ERRORS:
+            raise error from None
 
 
-def usage(reply: dict[str, Any]) -> dict[str, int]:
-    """Prompt and completion tokens as the server counted them; empty if it did not."""
-    counted = reply.get("usage") or {}
-    return {key: counted.get(key) or 0 for key in ("prompt_tokens", "completion_tokens")} if counted else {}
+def refuses_system_message(refusal: str, prompt: Prompt) -> bool:
+    """Whether a server refused a chat because its template takes no system message, as Gemma's does."""
+    return is_chat(prompt) and "system" in str(prompt[0]) and bool(NO_SYSTEM.search(refusal))
+
+
+def _prompt_in(reply: dict[str, Any], server: ModelServer) -> str:
+    if not isinstance(reply.get("prompt"), str):
+        raise BadReply(server.url, f"{described(reply)} where a prompt was expected")
+    return reply["prompt"]

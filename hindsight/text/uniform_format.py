@@ -91,6 +91,15 @@ def thought_opening(prompt: str) -> str:
     return prompt[tags[-1].start :] if opens else ""
 
 
+def ends_in_thought(prompt: str, question: str) -> bool:
+    """Whether a prompt, as the model receives it, ends inside of a thought that was opened after its question."""
+    end = prompt.rfind(question.strip())
+    if end < 0:
+        return bool(thought_opening(prompt))
+    tags = [tag for tag in find_tags(prompt[end + len(question.strip()) :]) if tag.what == "thought"]
+    return bool(tags) and tags[-1].opens("thought")
+
+
 def without_cut_tag(text: str) -> str:
     """The text of an answer that was cut off by length, without the first characters of a tag at its end."""
     for size in range(max(map(len, _SPELLINGS)) - 1, _LEAST_CUT - 1, -1):

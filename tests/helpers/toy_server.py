@@ -55,14 +55,17 @@ class Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_GET(self):
-        self.reply(200, self.server.toy.models_body())
+        self.reply(200, self.server.toy.rewrite("/models", self.server.toy.models_body()))
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status, answer, *fault = self.server.toy.respond(self.path, body)
-        self.reply(status, answer, *fault)
+        toy = self.server.toy
+        status, answer, *fault = toy.respond(self.path, body)
+        self.reply(status, toy.rewrite(self.path.removeprefix("/v1"), answer) if status == 200 else answer, *fault)
 
     def reply(self, status, body, fault=None):
+        if isinstance(body, bytes):  # no JSON
+            body, fault = "", fault or body
         content, kind, headers = json.dumps(body).encode(), JSON, fault if isinstance(fault, dict) else {}
         if fault == "hang":
             self.server.toy.ended.wait()
@@ -70,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.hang_up()
         if fault == "not json":
             content = content[: len(content) // 2]
+        if isinstance(fault, bytes):
+            content = fault
         if fault == "html":
             content, kind = b"<html><body>Welcome to nginx!</body></html>", HTML
         self.send_response(status)
@@ -98,7 +103,8 @@ class ToyServer:
     requests, times: of answers; probes: the requests by which a script tries seeds at its start, which get no faults;
     tokenizer_fault: `fault` for /tokenize; shift: added to a model's token ids, which makes another tokenizer; special:
     a model's tokens that are not bytes, with their texts; refusal: the message of a fault; context: the longest prompt
-    and answer together, in tokens.
+    and answer together, in tokens; template: the end of a rendered chat; refuses: a sentence about why it takes no such
+    request, probes too; rewrite: changes a reply by its path.
     """
 
     handler = Handler
@@ -117,6 +123,9 @@ class ToyServer:
         self.shift: dict[str, int] = {}
         self.special: dict[str, dict[int, str]] = {}
         self.context: int | None = None
+        self.template = ""
+        self.refuses: Callable[[dict[str, Any]], str | None] = lambda request: None
+        self.rewrite: Callable[[str, Any], Any] = lambda path, body: body
         self.connections: set[socket.socket] = set()
         self.port = 0
 
@@ -158,11 +167,13 @@ class ToyServer:
         model = request.get("model")
         if model not in self.models:
             return 404, {"error": {"message": f"The model `{model}` does not exist."}}
+        if refusal := self.refuses(request):
+            return 400, {"error": {"message": refusal}}
         if path == "/tokenize":
-            return 200, {"tokens": self.encode(model, prompt_of(request))}, self.tokenizer_fault(request)
+            return 200, self.tokens(request), self.tokenizer_fault(request)
         if path == "/detokenize":
             return 200, {"prompt": self.decode(model, request["tokens"]).decode(errors="replace")}
-        if request.get("max_tokens") == SEED_TOKENS and request.get("temperature") == 1.5:
+        if limit_of(request) == SEED_TOKENS:
             self.probes.append(request)
             return 200, self.body(path, request)
         self.times.append(time.monotonic())
@@ -203,6 +214,12 @@ class ToyServer:
         head = {"id": "x", "object": "x", "created": 0, "model": model}
         whole = {**head, "choices": [] if fault == "empty" else [choice], "usage": usage}
         return [whole] if fault == "list" else whole
+
+    def tokens(self, request: dict[str, Any]) -> dict[str, Any]:
+        """vLLM's reply to /tokenize."""
+        text = prompt_of(request) + (self.template if "messages" in request else "")
+        ids = self.encode(request["model"], text)
+        return {"count": len(ids), "max_model_len": self.context or 4096, "tokens": ids, "token_strs": None}
 
     def encode(self, model: str, text: str | bytes) -> list[int]:
         """The token ids of a text: its bytes, with the model's special tokens in place of their texts."""

@@ -43,6 +43,7 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab
         sample(SINGLE, tmp_path / name, *flags, *seed)
         for name, seed in (("one", ()), ("two", ("--concurrency", 3)), ("three", ("--seed", 1)))
     ]
+    assert not any(record["thought_open"] for record in runs[0]), "the lab's chat template opens no thought"
     one, two, three = ([record["generated_text"] for record in records] for records in runs)
     assert one == two
     assert sum(a != b for a, b in zip(one, three, strict=True)) > 4, "the model is certain of the rest"

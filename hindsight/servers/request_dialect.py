@@ -1,0 +1,51 @@
+"""The parameters that a server does not take: sent under the name that it wants, or left out.
+
+OpenAI's reasoning models want `max_completion_tokens` for `max_tokens` and refuse `temperature` and `top_p`; strict
+servers refuse `seed`. The server's own refusal says so.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+# In this order, because some servers refuse top_p beside a temperature; "": the parameter is left out.
+CHANGES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+CHANGES |= {"top_p": "", "seed": "", "temperature": ""}
+_REFUSES = re.compile(
+    r"unsupported|n[o']t (support|accept|take)|un(known|expected|recogni[sz]ed)|extra|not (permitted|allowed|available)"
+    r"|instead|deprecated|only (the default|be set|\S+ is allowed)|fixed at|cannot both",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class RequestDialect:
+    """What is known of a server's parameters: `changed` has the new name of each, or "" for one that is left out."""
+
+    changed: dict[str, str] = field(default_factory=dict)
+
+    def sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A request's body as the server takes it."""
+        names = {key: self.changed.get(key, key) for key in body}
+        return {name: body[key] for key, name in names.items() if name}
+
+    def recorded(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The same, with the names of the parameters that are left out under `not_sent`, if there are any."""
+        left_out = [key for key in body if self.changed.get(key) == ""]
+        return {**self.sent(body), **({"not_sent": left_out} if left_out else {})}
+
+    def learn(self, refusal: str, sent: dict[str, Any]) -> bool:
+        """Whether another request may be taken, after a refusal of `sent`: it names a parameter that can be changed."""
+        if not _REFUSES.search(refusal):
+            return False
+        for name, other in CHANGES.items():
+            if name in sent and re.search(rf"\b{name}\b", refusal) and other not in self.changed:
+                self.changed[name] = other
+                return True
+        return False
+
+    def sentences(self, server: str) -> list[str]:
+        """What differs from the settings, for the report of a run."""
+        left_out = [name for name, other in self.changed.items() if not other]
+        renamed = [f"{server} wants {other} for {name}" for name, other in self.changed.items() if other]
+        return renamed + [f"{server} does not take {name}, which is not sent" for name in left_out]
