@@ -69,9 +69,9 @@ def find_inputs(names: Sequence[str], labels: Sequence[str], panels: Sequence[st
     found = []
     for name, label, panel in zip(names, labels or [""] * len(names), panels or [""] * len(names), strict=True):
         matches = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
-        paths = [path for match in matches for path in result_files(match) or [match]]
+        paths = dict.fromkeys(path for match in matches for path in result_files(match) or [match])
         several = len(paths) > 1 and label
-        found += [(path, f"{label} {path.name}" if several else label, panel) for path in paths]
+        found += [(path, f"{label} {label_of(path)}" if several else label, panel) for path in paths]
     return found
 
 

@@ -167,6 +167,8 @@ def test_two_result_files_of_one_name_are_told_apart_by_their_folders(tmp_path, 
         result, numbers = plot(*inputs, ks=(1,))
         assert result.returncode == 0, result.stderr
         assert [(each["label"], each["values"]["1"]) for each in numbers["curves"]] == [("x, one", 1), ("x, two", 0)]
+    _, numbers = plot(tmp_path / "one" / "**", ks=(1,), flags=["--labels", "vicuna"])
+    assert [each["label"] for each in numbers["curves"]] == ["vicuna y", "vicuna x"]
     _, numbers = plot(tmp_path / "one", tmp_path / "*" / "*.gz", ks=(1,))
     assert [each["label"] for each in numbers["curves"]] == ["y, one", "y, one (2)", "y, two"]
 

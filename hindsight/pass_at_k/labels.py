@@ -76,7 +76,7 @@ def _temperatures(_: Sequence[RunLabel], paths: Sequence[Path]) -> list[str]:
     for path in paths:
         settings = read_run(path).get("settings") or {}
         roles = [settings["model"]] if settings.get("model") in ("base", "instruct") else ["base", "instruct"]
-        known = [settings[key] for role in roles if (key := f"{role}_temperature") in settings]
+        known = [each for role in roles if (each := settings.get(f"{role}_temperature")) is not None]
         words.append(f"temperature {' and '.join(f'{float(each):g}' for each in known)}" if known else "")
     return words
 
