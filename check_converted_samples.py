@@ -8,7 +8,7 @@ kill the script resumes with whatever is missing. SkyThought/README.md describes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -74,13 +74,14 @@ class Problems:
 
 
 def programs_to_judge(
-    files: Files, problems: Problems, find_program: Callable[[str], str | None], broken: list[str], verdicts: Counter
+    files: Files, problems: Problems, judges: Judges, broken: list[str], verdicts: Counter
 ) -> Iterator[tuple[tuple[Path, Record], ProblemToJudge, str | None]]:
     """The answers without a verdict or with one by another special judge; counts the verdicts of the others."""
     for path, answer in records.read_records(files, KEYS, broken):
         record = cast(Record, answer)  # has KEYS, which AnswerRecord does not promise
         if record.get("correctness") is None or record.get("special_judge") != problems.special_judge_digest(record):
-            yield (path, record), problems.of(record), find_program(record["converted_text"])
+            problem = problems.of(record)
+            yield (path, record), problem, judges.find_program(record["converted_text"], problem.tests)
         else:
             verdicts[verdict_in_full(record)] += 1
 
@@ -99,7 +100,7 @@ def write_verdict(path: Path, record: Record, verdict: Verdict, special_judge: s
 def judge_answers(files: Files, judges: Judges, problems: Problems, broken: list[str]) -> tuple[Counter, int]:
     """Judge every answer without a verdict: how often each verdict occurs, old ones included, and how many are new."""
     verdicts, new = Counter(), 0
-    programs = programs_to_judge(files, problems, judges.find_program, broken, verdicts)
+    programs = programs_to_judge(files, problems, judges, broken, verdicts)
     with tqdm(total=len(files), unit="answer") as bar:
         for (path, record), verdict in judge_all(judges, programs):
             write_verdict(path, record, verdict, problems.special_judge_digest(record))

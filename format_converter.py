@@ -136,7 +136,8 @@ def estimate(keys: list[Key], files: AnswerFiles, options: ReformatOptions, cach
     prompts = replies = 0
     new: set[str] = set()
     for key in tqdm(keys, unit="answer", desc="estimate"):
-        request = ReformatRequest(files.read(key).text, options)
+        answer = files.read(key)
+        request = ReformatRequest(answer.text, options, answer.target)
         if request.key not in new and not request.from_cache(cache):
             new.add(request.key)
             prompt, reply = request.estimate

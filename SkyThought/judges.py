@@ -48,7 +48,7 @@ class Judges(Protocol):
     workers: int
     submitted: int
     protection: str
-    find_program: Callable[[str], str | None]
+    find_program: Callable[[str, ProblemTests | None], str | None]
 
     def submit(self, problem: ProblemToJudge, source: str | None) -> "Future[Verdict]": ...
 

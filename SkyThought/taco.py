@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 
 from hindsight.errors import UserError
 from hindsight.files.verdicts import NO_CODE, NOT_JUDGED
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import ProgramTarget, find_program
 from SkyThought import own_rules, reference_rules
 from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
@@ -98,11 +98,15 @@ class TACOTaskHandler:
         problem: a row of TACO's, of which only `input_output` is read: JSON text or the object it parses to, with
         `inputs`, `outputs` and, for a function, `fn_name`.
         """
-        return {"content": response, **self.judge(self.find_program(response), read_tests(problem.get("input_output")))}
+        tests = read_tests(problem.get("input_output"))
+        return {"content": response, **self.judge(self.find_program(response, tests), tests)}
 
-    def find_program(self, response: str) -> str | None:
-        """The program of an answer by this handler's rules; None if it has none."""
-        return reference_rules.find_code(response) if self.reference_rules else extract_code(response)
+    def find_program(self, response: str, tests: ProblemTests | None) -> str | None:
+        """The program of an answer to a problem with these tests, by this handler's rules; None if it has none."""
+        if self.reference_rules:
+            return reference_rules.find_code(response)
+        function = tests.function if tests else None
+        return find_program(response, ProgramTarget(function, reads_input=tests is not None and function is None))
 
     def judge(self, source: str | None, tests: ProblemTests | None, check: Check | None = None) -> Verdict:
         """The verdict on a program (None: the answer has none) by a problem's tests (None: missing or malformed).

@@ -26,7 +26,7 @@ from typing import Any
 
 from hindsight.files.verdicts import TIME_LIMIT
 from hindsight.problem_sets.selection import load_problems
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import UNKNOWN_TARGET, find_program
 from SkyThought.problem_tests import ProblemTests, read_tests
 from SkyThought.sandbox import prelude
 from SkyThought.taco import TACOTaskHandler
@@ -49,7 +49,10 @@ def real_items() -> list[Item]:
         rows = (json.loads(line) for line in (TACO_REAL / f"{kind}_problems.jsonl").read_text().splitlines())
         problems = {row["task_id"]: read_tests(row["input_output"]) for row in rows}
         samples = [json.loads(line) for line in (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
-        items += [(extract_code(sample["converted_text"]), problems[sample["question_id"]]) for sample in samples]
+        items += [
+            (find_program(sample["converted_text"], UNKNOWN_TARGET), problems[sample["question_id"]])
+            for sample in samples
+        ]
     return [(source, tests) for source, tests in items if source and source.strip() and tests]
 
 

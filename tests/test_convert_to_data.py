@@ -21,7 +21,7 @@ from hindsight.curation.selection import ROW, SelectionOptions, select_rows, spl
 from hindsight.curation.training_rows import RowOptions
 from hindsight.files.masks import read_mask
 from hindsight.settings import read_settings
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import ProgramTarget, find_program
 from hindsight.text.prompts import SYSTEM_PROMPT, Prompts, base_prompt
 from hindsight.text.uniform_format import TAGS, render
 
@@ -76,7 +76,7 @@ def sources_of(output, name="hindsight"):
 
 
 def programs(output, name="hindsight.json"):
-    return {extract_code(row.answer).strip() for row in read_rows(output / name)}
+    return {find_program(row.answer, ProgramTarget()).strip() for row in read_rows(output / name)}
 
 
 def test_only_correct_answers_go_in_and_the_others_are_counted(checked, curate):

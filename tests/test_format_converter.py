@@ -12,7 +12,7 @@ from scripts import converted, texts
 from hindsight.conversion.reader import read
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import ProgramTarget, find_program
 from hindsight.text.uniform_format import render
 
 
@@ -32,7 +32,7 @@ def test_without_a_model_the_last_block_is_the_solution_and_what_has_none_is_cou
     assert "1 failed: it holds no program: question_1_sample_0.json" in result.stdout
     first = converted(folder)[0]
     assert first["conversion"]["rule"] == "last code block"
-    assert extract_code(first["converted_text"]) == "x = int(input())\nprint(x + 7)\n"
+    assert find_program(first["converted_text"], ProgramTarget()) == "x = int(input())\nprint(x + 7)\n"
     assert read_run(folder)["steps"][CONVERTER]["rules"] == {"last code block": 1, "sections": 1}
 
 
@@ -50,12 +50,13 @@ def test_a_code_block_without_its_end_gets_one(run_folder, convert):
     assert texts(folder) == [render("Echo.", CODE)]
 
 
-def test_without_a_model_a_program_in_no_code_block_gets_one_if_it_is_all_of_the_solution(run_folder, convert):
+def test_a_program_in_no_code_block_gets_one_if_it_is_all_of_the_solution(run_folder, convert):
     draft = "Draft:\n```python\nprint(1)\n```"
     folder = run_folder(f"<think>\n{draft}\n</think>\n\nprint(input())", f"<think>\n{draft}\n</think>\n\nNo idea.")
-    assert convert(folder).returncode == 0
-    assert texts(folder) == [render(draft, CODE), render(draft, "No idea.")]
-    assert converted(folder)[0]["conversion"]["rule"] == "program in no code block"
+    result = convert(folder)
+    assert (result.returncode, texts(folder)) == (1, [render(draft, CODE)])
+    assert "1 failed: it holds no program: question_1_sample_0.json" in result.stdout
+    assert converted(folder)[0]["conversion"]["rule"] == "rest after the thought, program in no code block"
 
 
 def test_what_a_base_model_went_on_with_is_left_out_and_counted(run_folder, convert):

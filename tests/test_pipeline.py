@@ -17,7 +17,7 @@ from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.servers.vllm_process import ServeOptions, serve, start
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import ProgramTarget, find_program
 from lab import demo, pipeline
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
@@ -174,7 +174,7 @@ def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab
     assert "takes no JSON schema" not in result.stdout and "not whole JSON" not in result.stdout
     for record in kept:
         assert record["conversion"]["how"] == "llm"
-        assert extract_code(record["converted_text"]).strip() in record["generated_text"]
+        assert find_program(record["converted_text"], ProgramTarget()).strip() in record["generated_text"]
 
 
 def test_a_server_that_cannot_start_reports_why():

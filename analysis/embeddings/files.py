@@ -27,7 +27,7 @@ from analysis.embeddings.models import Embedding
 from hindsight.errors import BrokenFile
 from hindsight.files import answer_files, records
 from hindsight.servers.budgets import estimate_tokens
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import find_program, target_of
 
 SOURCES = {"generated": "generated_text", "converted": "converted_text", "code": "converted_text"}
 Key = tuple[int, int]  # question_id, sample_index
@@ -173,7 +173,7 @@ def text_of(record: dict[str, Any], kind: str) -> str | None:
     text = record[SOURCES[kind]]
     if kind != "code":
         return text
-    code = extract_code(text)
+    code = find_program(text, target_of(record.get("metadata")))
     return code if code and code.strip() else None
 
 

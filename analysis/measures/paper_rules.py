@@ -34,9 +34,9 @@ def judge_by_the_papers_rules(run: str) -> Verdicts:
     workers = len(os.sched_getaffinity(0))
     with closing(LocalJudges(workers, AS_STEP_3)) as judges:
         programs = (
-            (key, ProblemToJudge(key[0], read_tests(lookup.problem(record).get("input_output"))),
-             judges.find_program(record["converted_text"]))
+            (key, problem, judges.find_program(record["converted_text"], problem.tests))
             for key, record in ((key, records.read_record(path)) for key, path in files.items())
+            for problem in [ProblemToJudge(key[0], read_tests(lookup.problem(record).get("input_output")))]
         )  # fmt: skip
         return {key: bool(verdict["correctness"]) for key, verdict in judge_all(judges, programs)}
 

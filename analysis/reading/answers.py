@@ -10,7 +10,7 @@ from hindsight.errors import UserError
 from hindsight.files import answer_files, records
 from hindsight.files.runs import raw_folder
 from hindsight.files.verdicts import Outcome, counts_as, verdict_name
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import find_program, target_of
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def make_answer(record: records.AnswerRecord, run: str) -> Answer:
         question=metadata.get("question") or "",
         difficulty=metadata.get("difficulty") or "",
         text=record.get("generated_text", ""),
-        code=extract_code(converted) if converted else None,
+        code=find_program(converted, target_of(metadata)) if converted else None,
         outcome=counts_as(record),
         verdict=verdict_name(record),
         tokens=record.get("usage", {}).get("completion_tokens"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from hindsight.curation.row_files import read_rows
 from hindsight.curation.training_rows import uniform_answer
 from hindsight.errors import UserError
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import UNKNOWN_TARGET, find_program
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def load_curated(folder: Path, name: str = "hindsight") -> list[CuratedRow]:
                 source["question_id"],
                 row.prompt,
                 answer := uniform_answer(row.answer),
-                extract_code(answer),
+                find_program(answer, UNKNOWN_TARGET),
             )
             for row, source in zip(rows, sources, strict=True)
         ]

@@ -28,7 +28,8 @@ def convert_in_batches(
     """Converts the answers and writes them; those that fail are added to `failures`. Raises UserError as `ask` does."""
 
     def request_of(key: Key) -> ReformatRequest:
-        return ReformatRequest(files.read(key).text, reformatter.options)
+        answer = files.read(key)
+        return ReformatRequest(answer.text, reformatter.options, answer.target)
 
     answers = {request_of(key).key: key for key in keys}
     reformatter.ask(map(request_of, keys), lambda name: request_of(answers[name]) if name in answers else None)

@@ -45,7 +45,7 @@ async def convert_by_model(
 
     async def convert(key: Key, model_server: ModelServer) -> tuple[RawAnswer, Conversion]:
         answer = files.read(key)
-        return answer, await reformatter.convert(answer.text, model_server)
+        return answer, await reformatter.convert(answer, model_server)
 
     with tqdm(total=len(keys), unit="answer", desc="LLM") as bar:
         reformatter.report = bar.write
@@ -79,12 +79,12 @@ class Reformatter:
         self._locks: dict[str, asyncio.Lock] = {}
         self._failed: dict[str, str] = {}
 
-    async def convert(self, answer: str, server: ModelServer) -> Conversion:
+    async def convert(self, answer: RawAnswer, server: ModelServer) -> Conversion:
         """A raw answer's conversion. Raises ItemFailed if no reply is accepted, and what `ModelServer.ask` raises.
 
         If the same answer is converted several times at once, one caller asks and the others wait for its reply.
         """
-        request = ReformatRequest(answer, self.options)
+        request = ReformatRequest(answer.text, self.options, answer.target)
         async with self._locks.setdefault(request.key, asyncio.Lock()):
             try:
                 if request.key in self._failed:

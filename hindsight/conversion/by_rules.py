@@ -99,12 +99,13 @@ def convert_chunk(keys: list[Key], files: AnswerFiles, options: RuleOptions) -> 
 def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:
     """A raw answer's conversion by rules. Raises Undecided if no rule can split it, NotFaithful if the check fails."""
     try:
-        sections = read(answer.text, answer.finished)
+        sections = read(answer.text, answer.finished, thought_open=answer.thought_open, target=answer.target)
     except Undecided as error:
-        sections = None if error.lost or options.has_model else split_at_last_block(answer.text)
+        sections = None if error.lost or options.has_model else split_at_last_block(answer.text, answer.target)
         if sections is None:
             raise
     sections = replace(sections, solution=close_code_block(sections.solution))
-    text = answer.text.rstrip().removesuffix(sections.left_out)
-    details = {"how": "rules", "rule": sections.rule, **check_fidelity(text, sections, options.limits)}
-    return Conversion(sections, details | ({"left_out": len(sections.left_out)} if sections.left_out else {}))
+    text = answer.text.rstrip().removesuffix(sections.left_out).replace(sections.repeated, "", 1)
+    details = {"how": "rules", "rule": sections.rule, **check_fidelity(text, sections, options.limits, answer.target)}
+    counts = {"left_out": len(sections.left_out), "special_tokens": answer.dropped}
+    return Conversion(sections, details | {name: count for name, count in counts.items() if count})

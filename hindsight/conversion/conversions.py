@@ -8,6 +8,8 @@ from hindsight.conversion.sections import Sections
 from hindsight.errors import BrokenFile
 from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import AnswerRecord, read_answer, write_json
+from hindsight.text.dialects import plain_dialect
+from hindsight.text.program_choice import ProgramTarget, target_of
 from hindsight.text.uniform_format import render
 
 Key = tuple[int, int]  # question_id, sample_index
@@ -15,12 +17,27 @@ Key = tuple[int, int]  # question_id, sample_index
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """A raw answer: its file's record, its text, and whether it was finished before the token limit."""
+    """A raw answer.
+
+    text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends; finished:
+    before the token limit; thought_open: it continues a thought that the prompt had opened; target: what its problem
+    asks for.
+    """
 
     key: Key
     record: AnswerRecord
     text: str
     finished: bool
+    dropped: int
+    thought_open: bool
+    target: ProgramTarget
+
+
+def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
+    """The raw answer in a record."""
+    text, dropped = plain_dialect(record.get("generated_text", ""))
+    finished, thought_open = record.get("finish_reason") != "length", record.get("thought_open") is True
+    return RawAnswer(key, record, text, finished, dropped, thought_open, target_of(record.get("metadata")))
 
 
 @dataclass(frozen=True)
@@ -46,10 +63,9 @@ class AnswerFiles:
         """A raw answer. Raises BrokenFile if the file is not whole or its `generated_text` is not a text."""
         path = sample_path(self.source, *key)
         record = read_answer(path, ("generated_text",))
-        text = record.get("generated_text")
-        if not isinstance(text, str):
+        if not isinstance(record.get("generated_text"), str):
             raise BrokenFile(f"{path}: generated_text is not a text")
-        return RawAnswer(key, record, text, finished=record.get("finish_reason") != "length")
+        return raw_answer(key, record)
 
     def write(self, answer: RawAnswer, conversion: Conversion) -> None:
         """Writes a converted answer: the keys of the raw one, `converted_text` and `conversion`."""

@@ -1,6 +1,6 @@
 """Checks that a conversion changed nothing: its sections hold the answer's words in order, and the answer's program.
 
-    check_fidelity(answer, sections, FidelityLimits(min_kept=0.9, max_new=10))
+    check_fidelity(answer, sections, FidelityLimits(min_kept=0.9, max_new=10), target)
     # {"kept": 0.993, "new": 2, "code": "equal"}
 
 `kept` is the share of the answer's words that the two sections hold in the same order, by the longest common
@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
-from hindsight.conversion.programs import block_code, code_lines, syntax_text, syntax_tree
 from hindsight.conversion.sections import Sections
 from hindsight.conversion.well_formed import is_unambiguous
-from hindsight.text.code_blocks import CodeBlock, final_block, find_code_blocks
+from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
+from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
+from hindsight.text.programs import syntax_text, syntax_tree
 from hindsight.text.uniform_format import TAG
 
-_FENCE_WORD = re.compile(r"(?<!\S)(?:```|~~~)\S*")
+_FENCE_WORD = re.compile(r"(?:`{3,}|~{3,})[^\s`~]*")
+_QUOTE_MARK = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _OPENING_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w[^`\n]*$", re.MULTILINE)
 
 
@@ -36,15 +38,18 @@ class FidelityLimits:
     max_new: int
 
 
-def check_fidelity(answer: str, sections: Sections, limits: FidelityLimits) -> dict[str, Any]:
+def check_fidelity(
+    answer: str, sections: Sections, limits: FidelityLimits, target: ProgramTarget = UNKNOWN_TARGET
+) -> dict[str, Any]:
     """The figures of a faithful conversion, see the module; raises NotFaithful for any other.
 
-    `code` is "equal" if the program equals that of a code block of the answer, as a syntax tree or, if it cannot be
-    parsed, as text; "not in a code block" or "in a broken code block" if its lines are found whole there; "none".
+    `code` is "equal" if the program's blocks equal code blocks of the answer, as syntax trees or, if they cannot be
+    parsed, as text; "not in a code block" or "in a broken code block" if its lines are found whole there; "none". The
+    program parses, or none of the answer's does.
     """
     if not is_unambiguous(sections):
         raise NotFaithful("the sections hold tags that make them unreadable")
-    code = compare_code(answer, sections.solution)
+    code = compare_code(answer, sections.solution, target)
     kept, new = compare_words(answer, sections)
     if kept < limits.min_kept:
         raise NotFaithful(f"only {kept:.0%} of the answer's words are kept")
@@ -66,8 +71,8 @@ def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
 
 
 def words_without_markup(text: str) -> list[str]:
-    """The words of a text, without tags and code fences."""
-    return _FENCE_WORD.sub(" ", TAG.sub(" ", text)).split()
+    """The words of a text, without tags, code fences and the marks of a quote."""
+    return _FENCE_WORD.sub(" ", TAG.sub(" ", _QUOTE_MARK.sub("", text))).split()
 
 
 def common_length(first: list[str], second: list[str]) -> int:
@@ -86,14 +91,24 @@ def common_length(first: list[str], second: list[str]) -> int:
     return len(first) - row.bit_count()
 
 
-def compare_code(answer: str, solution: str) -> str:
+def compare_code(answer: str, solution: str, target: ProgramTarget = UNKNOWN_TARGET) -> str:
     """Where the answer holds the solution's program, see `check_fidelity`. Raises NotFaithful if it does not."""
-    block = final_block(find_code_blocks(solution))
-    if block is None:
+    choice = choose_program(solution, target)
+    if choice.undecided:
+        raise NotFaithful(f"in the solution, {choice.undecided}; the earlier one belongs to the thought")
+    if choice.program is None or not choice.program.strip():
         return "none"
-    program, blocks = block_code(block), find_code_blocks(answer)
+    if not syntax_tree(choice.program) and choose_program(answer, target).fits:
+        raise NotFaithful("the solution's program cannot be parsed, but the answer has one that can")
+    places = [_place_of(block_code(block), answer) for block in choice.blocks] or [_place_of(choice.program, answer)]
+    return next((place for place in places if place != "equal"), "equal")
+
+
+def _place_of(program: str, answer: str) -> str:
+    blocks = find_code_blocks(answer)
     codes = [block_code(each) for each in blocks]
-    if _is_among(program, codes) or _is_among(program, _codes_from_each_fence(answer)):
+    others = [block_code(each) for reading in block_readings(answer)[1:] for each in reading]
+    if _is_among(program, codes + others + _codes_from_each_fence(answer)):
         return "equal"
     lines = code_lines(program)
     if any(not syntax_tree(code) and _is_whole(lines, code_lines(code), anywhere=False) for code in codes):
@@ -113,6 +128,23 @@ def _is_among(program: str, codes: list[str]) -> bool:
 def _codes_from_each_fence(answer: str) -> list[str]:
     """The code after every fence that names a language: an earlier unclosed fence can hide a block."""
     return [block_code(find_code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
+
+
+def block_code(block: CodeBlock) -> str:
+    """The code of a block; an unclosed block ends at the first tag."""
+    tag = None if block.closed else TAG.search(block.code)
+    return block.code[: tag.start()] if tag else block.code
+
+
+def code_line(line: str) -> str:
+    """A line of code without trailing blanks and without a closing fence at its end."""
+    return line.rstrip().removesuffix("```").rstrip()
+
+
+def code_lines(text: str) -> list[str]:
+    """The lines of a text that are neither blank nor a fence, each as `code_line` gives it."""
+    lines = [code_line(line) for line in text.splitlines() if not line.lstrip().startswith(("```", "~~~"))]
+    return [line for line in lines if line]
 
 
 def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:

@@ -15,22 +15,23 @@ from dataclasses import replace
 from hindsight.conversion.sections import Sections, Undecided, structure_tags
 from hindsight.conversion.untagged import read_untagged
 from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.program_choice import ProgramTarget
 from hindsight.text.uniform_format import Tag
 
 Piece = tuple[str, str]  # its kind ("thought", "solution", "text") and its content
 
 
-def read_nested(text: str, finished: bool) -> Sections:
+def read_nested(text: str, finished: bool, target: ProgramTarget) -> Sections:
     """The sections of an answer with structure tags; a thought that never ends is read as an answer without tags.
 
     `rule` names every flaw. Raises Undecided if the pieces can be put together in several ways, or in none.
     """
-    return _Descent(text).sections(finished)
+    return _Descent(text, target).sections(finished)
 
 
 class _Descent:
-    def __init__(self, text: str):
-        self.text, self.tags = text, structure_tags(text)
+    def __init__(self, text: str, target: ProgramTarget):
+        self.text, self.target, self.tags = text, target, structure_tags(text)
         self.next, self.place = 0, 0  # index of the next tag, offset in the text
         self.flaws: list[str] = []
 
@@ -65,17 +66,23 @@ class _Descent:
         if not finished:
             raise Undecided("it was cut off by length before its solution", lost=True)
         if "no end of thought" in self.flaws and kinds == ["thought"]:
-            sections = read_untagged(pieces[0][1], finished)
+            sections = read_untagged(pieces[0][1], finished, self.target)
             return replace(sections, rule=", ".join([sections.rule, *self.flaws]))
         raise Undecided("it has no solution")
 
     def _found(self, thoughts: list[Piece], solution: str, rule: str = "sections") -> Sections:
         if [kind for kind, _ in thoughts].count("thought") > 1:
             self._flaw("several thoughts")
-        thought = "\n\n".join(content for _, content in thoughts if content)
+        contents = [content for _, content in thoughts if content]
+        repeated = (
+            contents[0] if len(contents) > 1 and " ".join(contents[0].split()) == " ".join(contents[1].split()) else ""
+        )
+        if repeated:  # a server sent it in two fields
+            contents = contents[1:]
+            self._flaw("thought twice")
         if not solution:
-            raise Undecided("its solution is empty")
-        return Sections(thought, solution, ", ".join([rule, *self.flaws]))
+            raise Undecided("its solution is empty", lost=True)
+        return Sections("\n\n".join(contents), solution, ", ".join([rule, *self.flaws]), repeated=repeated)
 
     def _pieces(self) -> list[Piece]:
         pieces: list[Piece] = []

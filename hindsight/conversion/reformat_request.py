@@ -5,12 +5,13 @@ from typing import Any
 
 from hindsight.conversion.conversions import Conversion
 from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fidelity
-from hindsight.conversion.programs import is_program
 from hindsight.conversion.reformat_prompts import reformat_messages, reformat_schema
 from hindsight.conversion.replies import sections_of
 from hindsight.conversion.reply_cache import Reply, ReplyCache, digest
 from hindsight.servers.budgets import estimate_tokens
 from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget
+from hindsight.text.programs import is_program
 
 CUT_TOKENS = 512  # the most tokens that three quotes may have
 QUOTE_TOKENS = 80  # the tokens that three quotes usually have
@@ -34,10 +35,11 @@ class ReformatOptions:
 
 @dataclass(frozen=True)
 class ReformatRequest:
-    """A raw answer to be reformatted."""
+    """A raw answer to be reformatted, and what its problem asks for."""
 
     answer: str
     options: ReformatOptions
+    target: ProgramTarget = UNKNOWN_TARGET
 
     @property
     def key(self) -> str:
@@ -84,7 +86,7 @@ class ReformatRequest:
         sections = sections_of(reply.reply, self.answer, options.llm_mode, reply.structured)
         if not sections.solution:
             raise NotFaithful("the solution is empty")
-        figures = check_fidelity(self.answer, sections, options.limits)
+        figures = check_fidelity(self.answer, sections, options.limits, self.target)
         if figures["code"] == "none" and any(is_program(block.code) for block in find_code_blocks(self.answer)):
             raise NotFaithful("the solution has no program, the answer has one")
         asked = {"mode": options.llm_mode, "model": options.llm_model, "temperature": options.llm_temperature}

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hindsight.conversion.fidelity import NotFaithful
-from hindsight.conversion.programs import block_code, code_line, code_lines, syntax_tree
-from hindsight.conversion.reader import read
+from hindsight.conversion.fidelity import NotFaithful, block_code, code_line, code_lines
 from hindsight.conversion.reformat_prompts import CUT_EXAMPLE, REWRITE_EXAMPLE
 from hindsight.conversion.sections import Sections, Undecided, closed_blocks, without_structure_tags
+from hindsight.conversion.well_formed import read_well_formed
 from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks
+from hindsight.text.programs import syntax_tree
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ def sections_of(reply: str, answer: str, mode: str, structured: bool) -> Section
         found = Sections(**_fields(reply, REWRITE_EXAMPLE, structured))
         return Sections(found.thought.strip(), found.solution.strip())
     try:
-        found = read(reply)
+        found = read_well_formed(reply)
     except Undecided as error:
         raise NotFaithful(f"the reply is not the two sections: {error}") from None
+    if found is None:
+        raise NotFaithful("the reply is not the two sections")
     if found.rule != "sections":
         raise NotFaithful("the reply is not the two sections, each between its tags")
     return found
@@ -65,7 +67,8 @@ def cut(answer: str, quotes: Quotes) -> Sections:
         return _sections(answer[:place], answer[place:])
     block = _final_block(answer, quotes)
     if block is not None and block.closed:
-        begin, end, code = block.start, block.end, answer[block.start : block.end]
+        begin, end = block.start, block.end
+        code = answer[begin:end] if block.regular else fenced(block.code)
     else:
         begin, end, code = _bare_code(answer, quotes, block)
     place = _thought_end(answer, quotes.thought_end, begin)

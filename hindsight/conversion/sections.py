@@ -16,13 +16,14 @@ class Sections:
     """Thought and solution of an answer, without tags and surrounding blank space.
 
     `rule` names how they were found; `left_out` is the end of the raw answer that belongs to neither: a base model's
-    next turn.
+    next turn; `repeated` is a thought that the answer has twice.
     """
 
     thought: str
     solution: str
     rule: str = field(default="", compare=False)
     left_out: str = field(default="", compare=False)
+    repeated: str = field(default="", compare=False)
 
 
 class Undecided(Exception):

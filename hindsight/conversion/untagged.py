@@ -1,42 +1,42 @@
-"""Reads answers without tags: the only code block is the solution, the text before it the thought."""
+"""Reads answers without tags: the program begins the solution, the text before it is the thought."""
 
 import re
+from typing import NoReturn
 
-from hindsight.conversion.programs import holds_program, is_program, syntax_tree
 from hindsight.conversion.sections import Sections, Undecided
-from hindsight.text.code_blocks import fenced, final_block, find_code_blocks, looks_like_code
+from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.program_choice import ProgramTarget, choose_program
+from hindsight.text.programs import is_program, syntax_tree
 
 _CODE_LINE = re.compile(r"\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\(")
 
 
-def read_untagged(text: str, finished: bool) -> Sections:
-    """The sections of an answer without tags. Raises Undecided if it is unclear which block holds the program.
+def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
+    """The sections of an answer without tags. Raises Undecided if it is unclear which text is the program.
 
     `finished` is False if the token limit cut the answer off.
     """
-    blocks = find_code_blocks(text)
-    block = final_block(blocks)
-    if block is None:
-        return _without_code_block(text, finished)
-    others = [each for each in blocks if each is not block]
-    if others and (any(map(holds_program, others)) or not holds_program(block)):
+    choice = choose_program(text, target)
+    if choice.undecided:
+        raise Undecided(choice.undecided)
+    if choice.program is None or not (choice.blocks or finished):
+        _refuse(text, finished)
+    if not choice.blocks:
+        return Sections("", text.strip(), "bare program")
+    programs = [block for block in choice.reading if is_program(block.code)]
+    known = target.function is not None or target.reads_input
+    if len(programs) > 1 and not (known and choice.fits):
         raise Undecided("it has several code blocks")
-    if not block.closed and not (finished and syntax_tree(block.code)):
+    if not all(block.closed for block in choice.blocks) and not (finished and syntax_tree(choice.program)):
         raise Undecided("its code block is not closed, and what it holds is not Python", lost=not finished)
-    if not looks_like_code(block.code):
-        raise Undecided("its code block holds no program")
-    return Sections(text[: block.start].strip(), text[block.start :].strip(), "one code block")
+    start = choice.blocks[0].start
+    rule = "one code block" if len(programs) < 2 else "the code block that fits"
+    return Sections(text[:start].strip(), text[start:].strip(), rule)
 
 
-def read_bare_program(text: str) -> Sections | None:
-    """An answer that is a program and nothing else, put into a code block; None for any other."""
-    return Sections("", fenced(text), "bare program") if is_program(text) else None
-
-
-def _without_code_block(text: str, finished: bool) -> Sections:
+def _refuse(text: str, finished: bool) -> NoReturn:
     if not any(map(_CODE_LINE.match, text.splitlines())):
         raise Undecided("it holds no program", lost=True)
-    program = read_bare_program(text) if finished else None
-    if program is None:
-        raise Undecided("it has neither sections nor a code block", lost=not finished)
-    return program
+    if find_code_blocks(text):
+        raise Undecided("its code block holds no program", lost=not finished)
+    raise Undecided("it has neither sections nor a code block", lost=not finished)

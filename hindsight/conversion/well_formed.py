@@ -35,7 +35,7 @@ def read_well_formed(text: str) -> Sections | None:
     if others:
         raise Undecided("its thought may end in several places")
     ends = [tag for tag in find_tags(text) if tag.closes("thought") and at_edge_of_line(text, tag)]
-    if not ends and reading.rule != "headings" and not _begins_with_thought_tag(text):
+    if not ends and reading.rule != "headings" and not begins_with_thought_tag(text):
         raise Undecided("its tags are only quoted")
     if _ends_amid_words(reading.thought) or _ends_amid_words(reading.solution):
         raise Undecided("its thought may end in several places")
@@ -67,7 +67,7 @@ def has_heading(section: str) -> bool:
 
 def _tagged_readings(text: str) -> list[Sections]:
     tags = find_tags(text)
-    body = tags[0].end if _begins_with_thought_tag(text) else 0
+    body = tags[0].end if begins_with_thought_tag(text) else 0
     ends_with_tag = bool(tags) and tags[-1].closes("solution") and not text[tags[-1].end :].strip()
     found = []
     for tag, following in zip_longest(tags, tags[1:]):
@@ -93,7 +93,8 @@ def _headed_readings(text: str) -> list[Sections]:
     return [each for each in found if not has_heading(each.thought) and not has_heading(each.solution)]
 
 
-def _begins_with_thought_tag(text: str) -> bool:
+def begins_with_thought_tag(text: str) -> bool:
+    """Whether an answer begins with a tag that opens a thought."""
     tags = find_tags(text)
     return bool(tags) and tags[0].opens("thought") and not text[: tags[0].start].strip()
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from hindsight.curation.candidates import Candidates
 from hindsight.errors import UserError, require
 from hindsight.files import records
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import find_program, target_of
 
 OTHER_PROBLEM, OTHER_ROWS, ROW = "beyond MAX_PER_PROBLEM", "beyond MAX_SAMPLES or SHARES", "row of the dataset"
 ORDERS = ("random", "shortest", "diverse")
@@ -189,13 +190,14 @@ def answer_distances(paths: list[Path]) -> tuple[str, Callable[[int], np.ndarray
     embeddings = _read_embeddings(paths)
     if embeddings is not None:
         return "by embedding", lambda i: 1 - embeddings @ embeddings[i]
-    grams = [_token_grams(records.read_record(path)["converted_text"]) for path in paths]
+    grams = [_token_grams(records.read_record(path)) for path in paths]
     return "by code tokens", lambda i: np.array([_jaccard_distance(grams[i], other) for other in grams])
 
 
-def _token_grams(converted_text: str) -> set[tuple[str, ...]]:
+def _token_grams(record: dict[str, Any]) -> set[tuple[str, ...]]:
     """The 3-grams of the tokens of an answer's program; of the whole text if it has none."""
-    tokens = _TOKEN.findall(extract_code(converted_text) or converted_text)
+    text = record["converted_text"]
+    tokens = _TOKEN.findall(find_program(text, target_of(record.get("metadata"))) or text)
     return {tuple(tokens[start : start + GRAM]) for start in range(max(1, len(tokens) - GRAM + 1))}
 
 

@@ -1,25 +1,41 @@
-"""Fenced code blocks of a text, and the one that holds the program."""
+"""Code blocks of a text, between fences as models really write them.
+
+A fence is at least three backticks or tildes (CommonMark 4.5). Unlike CommonMark's, an opening fence may be indented by
+a list or a quote, or follow words on its line; a closing fence may stand at the end of the last line of code, or before
+a special token or words. Where half of a block is no Python, the block ends where the whole is: a fence within a string
+does not close it.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import dedent
 
-from hindsight.text.uniform_format import CACHED, find_tags
+from hindsight.text.programs import ends_in_string, is_program, syntax_tree
+from hindsight.text.special_tokens import SPECIAL_TOKEN
+from hindsight.text.uniform_format import CACHED
 
-PYTHON = ("python", "python3", "py", "py3")
-_SOLUTION_START = re.compile(
-    r"(?:(?:<\|?|\[)end_of_(?:slow_)?thought(?:\|?>|\])|</think>)\s*(?:<\|?|\[)begin_of_solution(?:\|?>|\])"
-)
-_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+_PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
+_LINE = re.compile(r"^(?P<before>[^\n]*?)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+_MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
+_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|\s)+\Z")
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
+_FIRST_LINE = re.compile(
+    r"^(?:(?:import|from|def|async def|class) |@|#|\"\"\"|'''|[A-Za-z_][\w, ]*=|print\(|try:"
+    r"|(?:if|for|while|with) .*:)",
+    re.MULTILINE,
+)
+_MOST_ENDS = 16  # closing fences that are tried for a block
 
 
 @dataclass(frozen=True)
 class CodeBlock:
     """A fenced block: `start` and `end` are offsets of the whole block, fences included, in the text.
 
-    `language` is the first word after the opening fence, in lower case; `closed`: it has a closing fence.
+    `language` is the first word after the opening fence, in lower case; `closed`: it has a closing fence; `regular`:
+    any reader of Markdown finds it.
     """
 
     code: str
@@ -28,50 +44,52 @@ class CodeBlock:
     start: int
     end: int
     closed: bool
+    regular: bool = True
+
+    @property
+    def is_python(self) -> bool:
+        """Whether its fence names Python."""
+        return _PYTHON.fullmatch(self.language) is not None
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A line with a fence: offsets of line, fence and line end; what stands before it (`margin`: nothing that counts)
+    and after it (`bare`: nothing that counts)."""
+
+    start: int
+    place: int
+    end: int
+    indent: int
+    fence: str
+    info: str
+    margin: bool
+    bare: bool
+    regular: bool
+
+    @property
+    def language(self) -> str:
+        words = re.split(r"[\s:,;{}=]", self.info.strip().lstrip("{."))
+        return words[0].lower()
+
+    @property
+    def names_python(self) -> bool:
+        return _PYTHON.fullmatch(self.language) is not None
+
+    @property
+    def opens(self) -> bool:
+        """Whether it may open a block: after words, only if nothing or Python's name follows it."""
+        return self.margin or self.bare or _PYTHON.fullmatch(self.info.strip().lower()) is not None
+
+    def may_close(self, opening: "_Mark") -> bool:
+        return self.fence[0] == opening.fence[0] and len(self.fence) >= len(opening.fence)
 
 
 def fenced(code: str) -> str:
-    """A program in a code block."""
-    return f"```python\n{code.strip()}\n```"
-
-
-@lru_cache(CACHED)
-def find_code_blocks(text: str) -> tuple[CodeBlock, ...]:
-    """Fenced code blocks in order (CommonMark 4.5): backticks or tildes, closed by at least as many of the same.
-
-    An unclosed block extends to the end of the text. The info string of a backtick fence has no backtick. Unlike
-    CommonMark's, an opening fence may be indented by a list. Its code is then dedented as much, and its closing fence
-    is indented less than four columns more; a fence indented further belongs to the code.
-    """
-    blocks: list[CodeBlock] = []
-    opening = None
-    for match in _FENCE.finditer(text):
-        fence, info = match["fence"], match["info"].rstrip("\r")
-        if opening is None:
-            if fence[0] == "~" or "`" not in info:
-                opening = match
-        elif (
-            fence[0] == opening["fence"][0]
-            and len(fence) >= len(opening["fence"])
-            and not info.strip()
-            and _width(match["indent"]) < _width(opening["indent"]) + 4
-        ):
-            blocks.append(_block(text, opening, match.start(), match.end(), closed=True))
-            opening = None
-    if opening is not None:
-        blocks.append(_block(text, opening, len(text), len(text), closed=False))
-    return tuple(blocks)
-
-
-def final_block(blocks: Sequence[CodeBlock]) -> CodeBlock | None:
-    """The block that holds the program of a solution: the last one marked as Python, or else the last one.
-
-    Answers often show a program's input and output in a block after it. So a block without a bracket, an equals sign
-    or a statement does not count as a program while there is another, even if its fence names Python.
-    """
-    code = [block for block in blocks if looks_like_code(block.code)]
-    python = [block for block in code if block.language in PYTHON]
-    return (python or code or blocks or [None])[-1]
+    """A program in a code block, whose fence is longer than any in the program."""
+    longest = max(map(len, re.findall(r"^[ \t]*(`{3,})", code, re.MULTILINE)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}python\n{code.strip()}\n{fence}"
 
 
 def looks_like_code(text: str) -> bool:
@@ -79,30 +97,122 @@ def looks_like_code(text: str) -> bool:
     return _CODE.search(text) is not None
 
 
-def extract_code(converted_text: str) -> str | None:
-    """The program of a converted answer: the final block of its solution section, None if there is none.
+def find_code_blocks(text: str) -> tuple[CodeBlock, ...]:
+    """The code blocks of a text, in order. An unclosed block extends to the next one or to the end of the text."""
+    return block_readings(text)[0]
 
-    The section starts at the last solution tag that directly follows the end of a thought, or else at the last
-    solution tag, so that a thought with a code block left open hides nothing.
-    """
-    starts = [match.end() for match in _SOLUTION_START.finditer(converted_text)]
-    if not starts:
-        starts = [tag.end for tag in find_tags(converted_text) if tag.opens("solution")]
-    if not starts:
+
+@lru_cache(CACHED)
+def block_readings(text: str) -> tuple[tuple[CodeBlock, ...], ...]:
+    """The ways to read a text's code blocks: one, or two if it may begin with code whose opening fence is missing."""
+    marks = _marks(text)
+    usual = _blocks(text, marks)
+    first = _headless_block(text, marks[0]) if marks else None
+    if first is None:
+        return (usual,)
+    headless = (first, *_blocks(text, marks[1:]))
+    odd = usual and not usual[-1].closed
+    return (headless, usual) if odd else (usual, headless)
+
+
+def _marks(text: str) -> list[_Mark]:
+    marks = []
+    for match in _LINE.finditer(text):
+        before, fence, info = match["before"], match["fence"], match["info"]
+        rest = _TOKENS_AT_END.sub("", info)
+        margin = _MARGIN.fullmatch(before) is not None
+        if (fence[0] == "`" and "`" in rest) or (not margin and (fence[0] == "~" or "`" in before)):
+            continue  # code within a line
+        marks.append(
+            _Mark(
+                *(match.start(), match.start("fence"), match.end()),
+                indent=len(before.expandtabs(4)) if margin else 0,
+                fence=fence,
+                info=rest,
+                margin=margin,
+                bare=not rest.strip(),
+                regular=not before.strip() and rest.strip() == info.strip(),
+            )
+        )
+    return marks
+
+
+def _blocks(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, ...]:
+    blocks: list[CodeBlock] = []
+    number = 0
+    while number < len(marks):
+        opening = marks[number]
+        if not opening.opens:
+            number += 1
+            continue
+        closing, closed = _closing(text, opening, marks[number + 1 :])
+        last = marks[number + 1 + closing] if closing is not None else None
+        blocks.append(_block(text, opening, last, closed))
+        number = len(marks) if closing is None else number + 1 + closing + closed
+    return tuple(blocks)
+
+
+def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | None, bool]:
+    """The index of the mark that ends a block, and whether it is its closing fence; None: the end of the text."""
+    may_close = [i for i, mark in enumerate(marks) if mark.may_close(opening)]
+    usual = [i for i in may_close if marks[i].margin and marks[i].bare and marks[i].indent < opening.indent + 4]
+    first = usual[0] if usual else None
+    if opening.language and not opening.names_python:
+        return first, first is not None
+    if first is not None and syntax_tree(_code(text, opening, marks[first].start)):
+        return first, True
+    for each in usual[:_MOST_ENDS]:
+        code = _code(text, opening, marks[each].start)
+        if syntax_tree(code):
+            return each, True
+        if not ends_in_string(code):
+            break
+    between = [each for each in may_close if first is None or each < first]
+    for each in between[:_MOST_ENDS]:
+        mark = marks[each]
+        code = _code(text, opening, mark.start if mark.margin else mark.place)
+        if code.strip() and syntax_tree(code):
+            return each, not (mark.margin and mark.names_python)
+    interrupted = [each for each in between if marks[each].margin and marks[each].names_python]
+    return (interrupted[0], False) if interrupted else (first, first is not None)
+
+
+def _code(text: str, opening: _Mark, end: int) -> str:
+    """The code from an opening fence to an offset, without the margin that a list or a quote gives it."""
+    code = text[opening.end + 1 : end]
+    if ">" in text[opening.start : opening.place]:
+        code = _QUOTE.sub("", code)
+        return code if syntax_tree(code) else dedent(code)
+    if opening.margin and opening.indent:
+        code = re.sub(rf"^[ \t]{{0,{opening.place - opening.start}}}", "", code, flags=re.MULTILINE)
+    return code
+
+
+def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeBlock:
+    end = len(text) if last is None else last.start if last.margin else last.place
+    regular = opening.regular and (last is None or (closed and last.regular and last.margin and last.bare))
+    after = last.place + len(last.fence) if last and not last.bare else last.end if last else len(text)
+    return CodeBlock(
+        _code(text, opening, end),
+        opening.language,
+        opening.fence,
+        opening.start if opening.margin else opening.place,
+        after if closed else end,
+        closed,
+        regular,
+    )
+
+
+def _headless_block(text: str, first: _Mark) -> CodeBlock | None:
+    """The code before the first fence of a text, if it is a program: its opening fence is missing, as many answers
+    begin where the prompt has opened a block. Words before the first line of code do not belong to it."""
+    if not first.bare:
         return None
-    block = final_block(find_code_blocks(converted_text[starts[-1] :]))
-    if block is None or block.closed:
-        return block.code if block else None
-    return block.code[: next((tag.start for tag in find_tags(block.code)), None)]
-
-
-def _block(text: str, opening: re.Match, code_end: int, end: int, closed: bool) -> CodeBlock:
-    code = text[opening.end() + 1 : code_end]
-    if opening["indent"]:
-        code = re.sub(rf"^[ \t]{{0,{len(opening['indent'])}}}", "", code, flags=re.MULTILINE)
-    language = (opening["info"].split() or [""])[0].lower()
-    return CodeBlock(code, language, opening["fence"], opening.start(), end, closed)
-
-
-def _width(indent: str) -> int:
-    return len(indent.expandtabs(4))
+    end = first.start if first.margin else first.place
+    start = _FIRST_LINE.search(text, 0, end)
+    if start is None or looks_like_code(text[: start.start()]):
+        return None
+    code = text[start.start() : end]
+    if not is_program(code):
+        return None
+    return CodeBlock(code, "", first.fence, start.start(), first.end, closed=True, regular=False)

@@ -14,9 +14,10 @@ The uniform format, exactly:
 
     <end_of_solution>
 
-Dialects: `<think>` (DeepSeek-R1, Qwen), `[begin_of_thought]` and `<|begin_of_thought|>` (the paper's repository,
-SkyThought), `<|begin_of_slow_thought|>` (STILL-2), and the uniform tags, each with its end tag and, except
-`<think>`, solution tags. `hindsight.conversion.reader` reads them.
+Dialects, each with its end tag: `<think>` (DeepSeek-R1, Qwen), `<thinking>`, `[THINK]` (Magistral), `<seed:think>`;
+`[begin_of_thought]` and `<|begin_of_thought|>` (the paper's repository, SkyThought), `<|begin_of_slow_thought|>`
+(STILL-2) and the uniform tags, which have solution tags too; `<answer>` and `<|begin_of_box|>` (GLM) for the solution.
+`hindsight.text.dialects` turns OpenAI's harmony into uniform tags; `hindsight.conversion.reader` reads them.
 """
 
 import re
@@ -30,13 +31,24 @@ END_SOLUTION = "<end_of_solution>"
 TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)
 
 TAG = re.compile(
-    r"(?:<\|?|\[)(?P<edge>begin|end)_of_(?P<what>slow_thought|thought|solution)(?:\|?>|\])|<(?P<slash>/?)think>"
+    r"(?:<\|?|\[)(?P<edge>begin|end)_of_(?P<what>slow_thought|thought|solution|box)(?:\|?>|\])"
+    r"|<(?P<slash>/?)(?P<name>think|thinking|seed:think|answer)>|\[(?P<mistral>/?)THINK\]"
 )
 _UNIFORM = re.compile(
     rf"{BEGIN_THOUGHT}\s*(?P<thought>.*?)\s*{END_THOUGHT}\s+{BEGIN_SOLUTION}\s*(?P<solution>.*?)\s*{END_SOLUTION}",
     re.DOTALL,
 )
-_SPELLINGS = ["<think>", "</think>"] + [
+_SPELLINGS = [f"<{slash}{name}>" for slash in ("", "/") for name in ("think", "thinking", "seed:think", "answer")]
+_SPELLINGS += [
+    "[THINK]",
+    "[/THINK]",
+    "<|begin_of_box|>",
+    "<|end_of_box|>",
+    "<|channel|>",
+    "<|start|>assistant",
+    "<|end|>",
+]
+_SPELLINGS += [
     f"{left}{edge}_of_{what}{right}"
     for left, right in (("<", ">"), ("<|", "|>"), ("[", "]"))
     for edge in ("begin", "end")
@@ -109,6 +121,5 @@ def without_cut_tag(text: str) -> str:
 
 
 def _kind(match: re.Match) -> tuple[str, str]:
-    if match["slash"] is not None:
-        return ("end" if match["slash"] else "begin"), "thought"
-    return match["edge"], "solution" if match["what"] == "solution" else "thought"
+    what = "solution" if match["what"] in ("solution", "box") or match["name"] == "answer" else "thought"
+    return match["edge"] or ("end" if match["slash"] or match["mistral"] else "begin"), what

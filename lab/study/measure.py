@@ -13,7 +13,7 @@ from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_records, write_json
 from hindsight.files.verdicts import Outcome, counts_as
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import UNKNOWN_TARGET, find_program, target_of
 from hindsight.text.uniform_format import split_uniform
 from lab.world.pipelines import family_of
 
@@ -50,7 +50,9 @@ def measure_run(folder: Path, model: Model | None) -> None:
 def measure_problem(question: int, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A problem's row without its entropies."""
     problem = answers[0]["metadata"]
-    codes = [extract_code(answer["converted_text"]) for answer in answers if "converted_text" in answer]
+    codes = [
+        find_program(answer["converted_text"], target_of(problem)) for answer in answers if "converted_text" in answer
+    ]
     programs = [code for code in codes if code is not None]
     return {
         "question_id": question,
@@ -75,7 +77,11 @@ def is_correct(answer: dict[str, Any]) -> bool:
 def is_in_format(answer: dict[str, Any]) -> bool:
     """Whether the model ended the raw answer itself, as two sections in the uniform format with a program."""
     text = answer["generated_text"]
-    return answer["finish_reason"] == "stop" and split_uniform(text) is not None and extract_code(text) is not None
+    return (
+        answer["finish_reason"] == "stop"
+        and split_uniform(text) is not None
+        and find_program(text, UNKNOWN_TARGET) is not None
+    )
 
 
 def sum_entropies(answers: Sequence[dict[str, Any]], model: Model) -> list[tuple[float, int]]:

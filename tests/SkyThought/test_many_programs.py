@@ -20,7 +20,7 @@ from scripts import ROOT, write_converted
 
 from hindsight.files.answer_files import list_files
 from hindsight.files.verdicts import REASONS
-from hindsight.text.code_blocks import extract_code
+from hindsight.text.program_choice import ProgramTarget, find_program
 from hindsight.text.uniform_format import render
 
 PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1000"))
@@ -42,7 +42,7 @@ def suitable_hostile_programs():
     """Programs without bait, with the usual limits, that an answer does not change; and a few slow ones."""
     chosen = []
     for program in read_all():
-        unchanged = extract_code(answer(program.source)).strip("\n") == program.source.strip("\n")
+        unchanged = find_program(answer(program.source), ProgramTarget()).strip("\n") == program.source.strip("\n")
         plain = unchanged and program.limits == LIMITS
         quick = len(program.verdicts) == 1 and "limit" not in program.verdicts[0]
         if plain and quick and not any("{" in test or "**" in test for test in program.tests):

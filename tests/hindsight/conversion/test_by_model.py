@@ -80,7 +80,7 @@ def test_rules_never_asks_about_every_answer_and_only_asks_about_none(run_folder
     [
         (fixes_a_bug, "no code block of the answer has both", "the program is not one of the answer's"),
         (drops_the_thought, "thought_end occurs nowhere in the answer", "of the answer's words are kept"),
-        (adds_a_solution, "the reply", "words are not in the answer|the program is not one"),
+        (adds_a_solution, "the reply", "words are not in the answer|the program is not one|it has two programs"),
         (answers_in_prose, "the reply", "the reply"),
         (goes_on_and_on, "finish reason 'length'", "finish reason 'length'"),
     ],

@@ -100,7 +100,7 @@ def test_a_program_in_a_block_that_swallows_words_is_its_beginning():
     assert compare_code(answer, CODE) == "in a broken code block"
     with pytest.raises(NotFaithful):
         compare_code(answer, "```python\nprint(n + 1)\n```")
-    assert compare_code("```python\nn = int(input())\nprint(n + 1)```", CODE) == "in a broken code block"
+    assert compare_code("```python\nn = int(input())\nprint(n + 1)```", CODE) == "equal"
 
 
 def test_a_block_that_is_left_open_before_does_not_hide_the_program():

@@ -1,0 +1,51 @@
+"""Where an answer ends and a base model, or one whose end token was ignored, continues with another turn."""
+
+import re
+
+from hindsight.conversion.sections import closed_blocks, in_a_block, structure_tags
+from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.programs import is_program
+from hindsight.text.uniform_format import find_tags
+
+_AFTER_SOLUTION = re.compile(
+    r"(?:User|Human|Assistant|System|Question|Problem|Task|Example|Q)(?: \d+)?:", re.IGNORECASE
+)
+_NUMBER = r"(?:[2-9]|[1-9]\d+)"  # a second problem, not the heading of the first
+_MARKER = re.compile(
+    r"^[ \t]*(?:(?:#{1,6}[ \t]*)?(?:\*\*)?(?:"
+    r"(?:User|Human|Instruction)(?: \d+)?:"
+    rf"|(?:Problem|Question|Task|Exercise|Q)[ \t]*#?{_NUMBER}\b[:.]?"
+    r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$|<\|im_start\|>|<\|user\|>|<\|start_header_id\|>|\[INST\])"
+    r"|<\|(?:im_end|eot_id|endoftext|eom_id)\|>|<end_of_turn>|<start_of_turn>|<｜(?:end▁of▁sentence|User)｜>",
+    re.MULTILINE,
+)
+_TRANSCRIPT = re.compile(
+    r"^(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?(?:Answer|Solution|Assistant|A):", re.MULTILINE
+)
+
+
+def end_before_next_turn(text: str) -> int | None:
+    """The offset after a solution's end tag that a next turn directly follows; None: nowhere."""
+    ends = (tag.end for tag in structure_tags(text) if tag.closes("solution"))
+    return next((end for end in ends if _AFTER_SOLUTION.match(text[end:].lstrip())), None)
+
+
+def end_before_turn_marker(text: str) -> int | None:
+    """The offset of the first line that begins another turn after a program; None: nowhere.
+
+    A marker in a closed code block, or within a section that ends later, is text.
+    """
+    blocks, tags = closed_blocks(text), find_tags(text)
+    matches = sorted([*_MARKER.finditer(text), *_TRANSCRIPT.finditer(text)], key=lambda match: match.start())
+    for match in matches:
+        start = match.start()
+        following = next((tag for tag in tags if tag.start > start), None)
+        if in_a_block(blocks, start) or (following is not None and following.edge == "end"):
+            continue
+        if _has_program(text[:start]):
+            return start
+    return None
+
+
+def _has_program(text: str) -> bool:
+    return bool(find_code_blocks(text)) or is_program(text)

@@ -1,0 +1,225 @@
+"""Which text of a solution is the program: the one rule of steps 2 and 3.
+
+    target = ProgramTarget(function="add", reads_input=False)
+    choose_program("```python\\ndef add(a, b): return a + b\\n```\\n```python\\nprint(add(1, 2))\\n```", target).program
+    # 'def add(a, b): return a + b\\n'
+
+Candidates are the code blocks that parse as Python and do something; a block in another language, of data or of output
+counts only if there is no other, and the solution itself only if no block parses. Of the candidates:
+
+- for a function, the last one that defines it;
+- for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
+  later one has every line of the other; if none does both, the last one that reads, else the last one.
+
+A candidate that uses names which only earlier candidates define is completed by these.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from hindsight.problem_sets.problems import function_name
+from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code
+from hindsight.text.programs import ProgramFacts, is_program, program_facts, syntax_text
+from hindsight.text.uniform_format import CACHED, find_tags
+
+TWO_PROGRAMS = "it has two programs that both read input and print"
+TWO_READINGS = "its code fences can be read in two ways"
+_DATA = ("text", "txt", "plaintext", "plain", "output", "input", "console", "json", "csv", "markdown", "md", "diff")
+
+
+@dataclass(frozen=True)
+class ProgramTarget:
+    """What the problem asks for: a function by its name, or a program that reads standard input; neither: unknown."""
+
+    function: str | None = None
+    reads_input: bool = False
+
+
+UNKNOWN_TARGET = ProgramTarget()
+
+
+@dataclass(frozen=True)
+class ProgramChoice:
+    """The program of a solution.
+
+    program: None if there is none; blocks: those it is made of, in order, none if the solution itself is the program;
+    reading: every code block of the solution; fits: whether it parses and does what the problem asks for; undecided:
+    why another text may be the program just as well, "" if none can.
+    """
+
+    program: str | None
+    blocks: tuple[CodeBlock, ...] = ()
+    reading: tuple[CodeBlock, ...] = ()
+    fits: bool = False
+    undecided: str = ""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the last code block of the solution has its closing fence."""
+        return bool(self.reading) and self.reading[-1].closed
+
+
+def target_of(metadata: Mapping[str, Any] | None) -> ProgramTarget:
+    """What a problem asks for, by its row or an answer's `metadata`; unknown without both `fn_name` and tests."""
+    if not isinstance(metadata, Mapping) or not {"fn_name", "input_output"} & metadata.keys():
+        return UNKNOWN_TARGET
+    try:
+        name = function_name(dict(metadata)) or None
+    except (ValueError, RecursionError):
+        return UNKNOWN_TARGET
+    return ProgramTarget(name, reads_input=name is None)
+
+
+def solution_of(converted_text: str) -> str | None:
+    """The solution section of a converted answer, None if it has none.
+
+    The section starts at the last solution tag that directly follows the end of a thought, or else at the last
+    solution tag, so a thought with a code block left open hides nothing. It ends at the last tag that ends one.
+    """
+    tags = find_tags(converted_text)
+    pairs = [(one, tag) for one, tag in pairwise(tags) if tag.opens("solution") and one.closes("thought")]
+    starts = [tag.end for one, tag in pairs if not converted_text[one.end : tag.start].strip()]
+    starts = starts or [tag.end for tag in tags if tag.opens("solution")]
+    if not starts:
+        return None
+    solution = converted_text[starts[-1] :]
+    closed = [block for block in find_code_blocks(solution) if block.closed]
+    ends = [tag.start for tag in find_tags(solution) if tag.closes("solution")]
+    ends = [end for end in ends if not any(block.start <= end < block.end for block in closed)]
+    return solution[: ends[-1]] if ends else solution
+
+
+def find_program(converted_text: str, target: ProgramTarget) -> str | None:
+    """The program of a converted answer; None if it has none. Of two that fit just as well, the last one."""
+    solution = solution_of(converted_text)
+    return None if solution is None else choose_program(solution, target).program
+
+
+@lru_cache(CACHED)
+def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
+    """The program of a solution, see the module."""
+    found = [replace(_choose(blocks, target), reading=blocks) for blocks in block_readings(solution)]
+    fitting = [choice for choice in found if choice.fits]
+    if len({syntax_text(choice.program or "") for choice in fitting}) > 1:
+        return replace(fitting[0], undecided=TWO_READINGS)
+    best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
+    if best:
+        return best[0]
+    if is_program(solution) or (target.function and _defines(solution, target.function)):
+        return ProgramChoice(solution, fits=True)
+    return found[0]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A block that parses, with the earlier blocks that it needs."""
+
+    blocks: tuple[CodeBlock, ...]
+    program: str
+    facts: ProgramFacts
+
+    @property
+    def complete(self) -> bool:
+        """Whether it reads input and prints when it is run."""
+        return self.facts.reads and self.facts.prints
+
+
+def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice:
+    """The choice among the blocks of one reading."""
+    candidates = _candidates(blocks, target)
+    if not candidates:
+        return _broken(blocks, target)
+    if target.function:
+        defining = [each for each in candidates if target.function in _own(each).functions]
+        return _chosen((defining or candidates)[-1], fits=bool(defining))
+    complete = _complete(candidates)
+    if len(complete) > 1:
+        return replace(_chosen(complete[-1], fits=True), undecided=TWO_PROGRAMS)
+    if complete:
+        return _chosen(complete[0], fits=True)
+    reading = [each for each in candidates if each.facts.mentions_input]
+    if not reading and not target.reads_input:
+        reading = [each for each in candidates if each.facts.functions and len(each.blocks) == 1]
+    return _chosen((reading or candidates)[-1], fits=bool(reading))
+
+
+def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
+    """The candidates, each with what it needs; blocks in other languages only if there is no other candidate."""
+    parsed = [(block, facts) for block in blocks if (facts := _facts(block.code, target)) is not None]
+    python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
+    found = []
+    for number, (block, facts) in enumerate(python or parsed):
+        needed = _needed(facts, (python or parsed)[:number])
+        program = "\n".join(each.code.strip("\n") for each in (*needed, block)) + "\n" if needed else block.code
+        whole = program_facts(program)
+        found.append(_Candidate((*needed, block), program, whole or facts))
+    return found
+
+
+def _facts(code: str, target: ProgramTarget) -> ProgramFacts | None:
+    """What a block's program does, None if it is none."""
+    facts = program_facts(code)
+    return facts if facts and (is_program(code) or facts.calls or target.function in facts.functions) else None
+
+
+def _needed(facts: ProgramFacts, earlier: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
+    """The earlier blocks that define what a program uses without defining it, each name by the last that does."""
+    missing, needed = set(facts.missing), []
+    for block, others in reversed(earlier):
+        if missing & others.defined:
+            missing = missing - others.defined | others.missing
+            needed.append(block)
+    return tuple(reversed(needed))
+
+
+def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """The candidates that read and print, without those that only add to such a one, and those of which a later
+    one has every line."""
+    found: list[_Candidate] = []
+    for each in candidates:
+        used = [other for other in found if set(other.blocks) <= set(each.blocks[:-1])]
+        if each.complete and not used:
+            found = [other for other in found if not _is_part(other.program, each.program)]
+            found.append(each)
+    return found
+
+
+def _is_part(program: str, other: str) -> bool:
+    """Whether the other program has each line of a program, in order, or is the same program."""
+    lines = iter(_lines(other))
+    return all(line in lines for line in _lines(program)) or syntax_text(program) == syntax_text(other)
+
+
+def _lines(program: str) -> list[str]:
+    return [line.strip() for line in program.splitlines() if line.strip()]
+
+
+def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice:
+    """The choice where no block parses: Python by its fence, or code without a language, else any block of code."""
+    code = [block for block in blocks if looks_like_code(block.code)]
+    python = [block for block in code if block.is_python] or [block for block in code if not block.language]
+    named = [block for block in python if target.function and f"def {target.function}(" in block.code]
+    others = [block for block in code if block.language not in _DATA]
+    block = (named or python or others or [block for block in blocks if block.is_python] or [None])[-1]
+    return ProgramChoice(None) if block is None else ProgramChoice(block.code, (block,))
+
+
+def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:
+    return ProgramChoice(candidate.program, candidate.blocks, fits=fits)
+
+
+def _own(candidate: _Candidate) -> ProgramFacts:
+    """The facts of a candidate's last block alone."""
+    return program_facts(candidate.blocks[-1].code) or candidate.facts
+
+
+def _defines(code: str, function: str) -> bool:
+    facts = program_facts(code)
+    return facts is not None and function in facts.functions
+
+
+def _parses(program: str) -> bool:
+    return syntax_text(program) is not None

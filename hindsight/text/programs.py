@@ -1,0 +1,176 @@
+"""Python in an answer: its syntax tree, and what a program defines, needs, reads and prints."""
+
+import ast
+import builtins
+import symtable
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hindsight.text.uniform_format import CACHED
+
+_GIVEN = frozenset(dir(builtins)) | {"__file__", "__name__"}
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_STANDARD_INPUT = ("stdin", "fileinput")
+_STANDARD_OUTPUT = ("print", "stdout")
+
+
+def syntax_tree(code: str) -> ast.Module | None:
+    """The syntax tree of Python code, None if it cannot be parsed."""
+    tree = _parse(code)
+    return tree if isinstance(tree, ast.Module) else None
+
+
+def ends_in_string(code: str) -> bool:
+    """Whether code cannot be parsed because it ends within a string of several lines."""
+    return "unterminated triple-quoted" in str(_parse(code))
+
+
+@lru_cache(CACHED)
+def _parse(code: str) -> ast.Module | str:
+    """The syntax tree, or why there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unknown escapes in strings
+        try:
+            return ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            return str(error)
+
+
+def syntax_text(code: str) -> str | None:
+    """The syntax tree as text, free of layout and comments; None if the code cannot be parsed."""
+    tree = syntax_tree(code)
+    try:
+        return None if tree is None else ast.dump(tree)
+    except RecursionError:
+        return None
+
+
+def is_program(code: str) -> bool:
+    """Whether a text is Python that does something: it imports, defines, reads or prints."""
+    tree = syntax_tree(code)
+    return tree is not None and any(
+        isinstance(node, ast.Import | ast.ImportFrom | _DEFINITIONS)
+        or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "input"))
+        for node in ast.walk(tree)
+    )
+
+
+@dataclass(frozen=True)
+class ProgramFacts:
+    """What a program does.
+
+    functions: what can be called by name, the methods of its classes included; defined: every name of its module;
+    missing: the names it uses that neither it nor Python defines; reads, prints: whether it reads standard input and
+    writes to standard output when it is run, not only in functions that nothing calls; mentions_input: whether it reads
+    anywhere; calls: whether a statement of its module is a call.
+    """
+
+    functions: frozenset[str]
+    defined: frozenset[str]
+    missing: frozenset[str]
+    reads: bool
+    prints: bool
+    mentions_input: bool
+    calls: bool
+
+
+def program_facts(code: str) -> ProgramFacts | None:
+    """What a program does; None if it cannot be parsed."""
+    tree = syntax_tree(code)
+    if tree is None:
+        return None
+    defined, missing = _names(code, tree)
+    run = list(_nodes_run(tree))
+    return ProgramFacts(
+        functions=frozenset(_functions(tree)),
+        defined=defined,
+        missing=missing,
+        reads=any(map(_reads, run)),
+        prints=any(map(_prints, run)),
+        mentions_input=any(map(_reads, ast.walk(tree))),
+        calls=any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in _statements(tree.body)),
+    )
+
+
+def _statements(block: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module's block, and of the ifs and tries in it."""
+    for node in block:
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            yield from _statements([*node.body, *node.orelse])
+
+
+def _functions(tree: ast.Module) -> Iterator[str]:
+    for node in _statements(tree.body):
+        if isinstance(node, _DEFINITIONS):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            yield from (each.name for each in node.body if isinstance(each, ast.FunctionDef))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name) and _may_call(node.value))
+
+
+def _may_call(value: ast.expr) -> bool:
+    """Whether an assigned value may be a function: a lambda, a name, or what a call returns."""
+    return isinstance(value, ast.Lambda | ast.Name | ast.Attribute | ast.Call)
+
+
+def _names(code: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a program's module defines, and those that it uses without defining them."""
+    try:
+        tables = [symtable.symtable(code, "program", "exec")]
+    except (SyntaxError, ValueError, RecursionError):
+        return frozenset(), frozenset()
+    for table in tables:
+        tables.extend(table.get_children())
+    module = tables[0]
+    defined = {each.get_name() for each in module.get_symbols() if each.is_assigned() or each.is_imported()}
+    used: set[str] = set()
+    for table in tables:
+        for each in table.get_symbols():
+            if each.is_declared_global() and each.is_assigned():
+                defined.add(each.get_name())
+            if each.is_referenced() and (table is module or each.is_global()):
+                used.add(each.get_name())
+    everything = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body)
+    return frozenset(defined), frozenset() if everything else frozenset(used - defined - _GIVEN)
+
+
+def _nodes_run(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of the statements that run: those of the module, and of the definitions that these name."""
+    definitions = {node.name: node for node in tree.body if isinstance(node, _DEFINITIONS)}
+    todo: list[ast.AST] = [node for node in tree.body if not isinstance(node, _DEFINITIONS)]
+    while todo:
+        for node in ast.walk(todo.pop()):
+            yield node
+            if isinstance(node, ast.Name) and node.id in definitions:
+                todo.append(definitions.pop(node.id))
+
+
+def _reads(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in ("input", "raw_input", *_STANDARD_INPUT)
+    if isinstance(node, ast.Attribute):
+        return node.attr in _STANDARD_INPUT
+    return _is_file(node, 0, "/dev/stdin", "read")
+
+
+def _prints(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in _STANDARD_OUTPUT
+    if isinstance(node, ast.Attribute):
+        return node.attr in _STANDARD_OUTPUT
+    return _is_file(node, 1, "/dev/stdout", "write")
+
+
+def _is_file(node: ast.AST, number: int, path: str, verb: str) -> bool:
+    """Whether a node is `open(0)`, `open("/dev/stdin")` or `os.read(0, ...)`; 1, stdout and `os.write` likewise."""
+    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+        return False
+    first, function = node.args[0].value, node.func
+    if isinstance(function, ast.Name):
+        return function.id == "open" and (first is not False and first in (number, path))
+    return isinstance(function, ast.Attribute) and function.attr in (verb, "fdopen") and first == number

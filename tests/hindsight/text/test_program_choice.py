@@ -1,0 +1,236 @@
+"""Which text of a solution is the program: cases worked out by hand, and laws over programs in every style of fence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hindsight.text.program_choice import (
+    TWO_PROGRAMS,
+    UNKNOWN_TARGET,
+    ProgramTarget,
+    choose_program,
+    find_program,
+    solution_of,
+    target_of,
+)
+from hindsight.text.programs import syntax_text
+from hindsight.text.uniform_format import render
+
+STDIN = ProgramTarget(None, reads_input=True)
+ADD = ProgramTarget("add", reads_input=False)
+READS = "n = int(input())\nprint(n + 1)\n"
+DEFINES = "def add(a, b):\n    return a + b\n"
+
+
+def block(code, language="python"):
+    return f"```{language}\n{code.rstrip()}\n```"
+
+
+def chosen(solution, target):
+    choice = choose_program(solution, target)
+    assert not choice.undecided
+    return choice.program
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        block("print(add(1, 2))  # 3"),
+        block("assert add(1, 2) == 3"),
+        block("from solution import add\nprint(add(1, 2))"),
+        block("3", ""),
+        block("[3, 2, 1]", ""),
+        block("a = 1\nb = 2", "text"),
+        block("int add(int a, int b) { return a + b; }", "cpp"),
+        block("def add(a, b): return a", "text"),
+        block("def add(a, b:\n    return", "python"),
+        block("$ python add.py\n3", "bash"),
+        block(">>> add(1, 2)\n3", "python"),
+        block("def other(a):\n    return a"),
+    ],
+)
+def test_nothing_displaces_the_block_that_defines_the_function(other):
+    assert chosen(f"{block(DEFINES)}\n\nExample:\n\n{other}", ADD) == DEFINES
+    assert chosen(f"{other}\n\nSo:\n\n{block(DEFINES)}", ADD) == DEFINES
+
+
+@pytest.mark.parametrize(
+    "language", ["python3.11", "Python 3", 'py title="a.py"', "python:main.py", "{.python}", "PY", ""]
+)
+def test_pythons_tags_are_many(language):
+    cpp = block("int main() { }", "cpp")
+    assert chosen(f"{block(READS, language)}\n{cpp}", STDIN) == READS
+
+
+def test_of_several_blocks_that_define_the_function_the_last_is_the_program():
+    better = "def add(*each):\n    return sum(each)\n"
+    assert chosen(f"{block(DEFINES)}\nBetter:\n{block(better)}", ADD) == better
+
+
+def test_a_class_defines_its_methods():
+    code = "class Solution:\n    def add(self, a, b):\n        return a + b\n"
+    assert chosen(f"{block(code)}\n{block('print(Solution().add(1, 2))')}", ADD) == code
+
+
+def test_standard_input_is_read_by_the_program_and_not_by_what_only_calls_it():
+    main = "def main():\n    print(int(input()) + 1)\n\n\nmain()\n"
+    for other in ("main()", "print(7)", "x = input()", "def test():\n    assert main() is None"):
+        assert chosen(f"{block(main)}\nTo try it:\n{block(other)}", STDIN) == main
+
+
+def test_two_programs_that_read_and_print_are_undecided_unless_the_later_has_all_of_the_first():
+    other = "import sys\nprint(int(sys.stdin.read()) + 1)\n"
+    choice = choose_program(f"{block(READS)}\nOr:\n{block(other)}", STDIN)
+    assert (choice.undecided, choice.program) == (TWO_PROGRAMS, other)
+    longer = "n = int(input())\nn = abs(n)\nprint(n + 1)\n"
+    assert chosen(f"{block(READS)}\nWith a sign:\n{block(longer)}", STDIN) == longer
+    assert choose_program(f"{block(longer)}\nShort:\n{block(READS)}", STDIN).undecided
+    assert chosen(f"{block(READS)}\nThe same:\n{block(READS)}", STDIN) == READS
+
+
+def test_without_a_program_that_reads_the_last_is_the_program():
+    assert chosen(f"{block('print(2)')}\nor\n{block('print(3)')}", STDIN) == "print(3)\n"
+    assert chosen(f"{block('print(3)')}\nOutput:\n{block('3')}", STDIN) == "print(3)\n"
+
+
+def test_a_helper_goes_with_the_program_that_uses_it():
+    helper, main = "def twice(n):\n    return 2 * n\n", "print(twice(int(input())))\n"
+    assert chosen(f"{block(helper)}\nThen:\n{block(main)}", STDIN) == helper + main
+    uses = "def add(a, b):\n    return twice(a) - a + b\n"
+    assert chosen(f"{block(helper)}\n{block('x = 1')}\n{block(uses)}", ADD) == helper + uses
+    assert chosen(f"{block('import math')}\n{block('def add(a, b): return math.fsum([a, b])')}", ADD) == (
+        "import math\ndef add(a, b): return math.fsum([a, b])\n"
+    )
+    own = f"{helper}{main}"
+    assert chosen(f"{block('def twice(n):' + chr(10) + '    return n')}\n{block(own)}", STDIN) == own
+
+
+def test_a_program_in_parts_runs_from_its_call():
+    solve = "def solve():\n    n = int(input())\n    print(n + 1)\n"
+    assert chosen(f"{block(solve)}\nCall it:\n{block('solve()')}", STDIN) == f"{solve}solve()\n"
+    assert chosen(f"Read:\n{block('n = int(input())')}\nPrint:\n{block('print(n + 1)')}", STDIN) == READS
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        f"The program: ```python\n{READS}```\nDone.",
+        f"```python\n{READS.rstrip()}```",
+        f"```python\n{READS.rstrip()}```<|im_end|>",
+        f"```python\n{READS}```<|im_end|>",
+        f"```python\n{READS}```</s>\nmore words",
+        f"```python\n{READS}``` This reads a number.",
+        f"{READS}```\n\nThis reads a number.",
+        f"Here it is:\n\n{READS}```\n",
+        f"{READS.rstrip()}```",
+        f"> ```python\n> {READS.rstrip().replace(chr(10), chr(10) + '> ')}\n> ```\n",
+        f"1. So:\n\n   ```python\n   {READS.rstrip().replace(chr(10), chr(10) + '   ')}\n   ```\n",
+        f"- ```python\n  {READS.rstrip().replace(chr(10), chr(10) + '  ')}\n  ```\n",
+        f"```python\n{READS}",
+        f"```python\nprint(\n\nThat was wrong:\n\n```python\n{READS}```\n",
+        READS,
+    ],
+)
+def test_fences_as_models_write_them(solution):
+    choice = choose_program(solution, STDIN)
+    assert (choice.program.strip(), choice.undecided, choice.fits) == (READS.strip(), "", True)
+
+
+def test_a_fence_in_a_string_does_not_end_the_program():
+    code = '"""Reads.\n\n```\n3\n```\n"""\nn = int(input())\nprint(n)\n'
+    assert chosen(f"```python\n{code}```\n", STDIN) == code
+    assert chosen(f"```\n{code}```\nOutput:\n```\n3\n```", STDIN) == code
+
+
+def test_two_readings_of_the_fences_that_give_two_programs_are_undecided():
+    assert choose_program("print(input())\n```\nprint(int(input()))\n```", STDIN).undecided
+
+
+def test_where_nothing_parses_pythons_block_is_the_program_and_no_code_is_none():
+    broken = "def add(a, b:\n    return a + b\n"
+    assert choose_program(f"{block(broken)}\n{block('3', '')}", ADD).program == broken
+    assert not choose_program(block(broken), ADD).fits
+    cpp = "int main() { }\n"
+    assert choose_program(block(cpp, "cpp"), STDIN).program == cpp
+    for nothing in ("No idea.", block("3", ""), ""):
+        assert choose_program(nothing, STDIN).program is None
+
+
+def test_without_a_target_a_usage_snippet_is_still_no_program():
+    assert chosen(f"{block(DEFINES)}\n{block('print(add(1, 2))')}", UNKNOWN_TARGET) == DEFINES
+    assert chosen(f"{block(READS)}\n{block('3', '')}", UNKNOWN_TARGET) == READS
+
+
+def test_a_target_is_what_an_answers_problem_says():
+    assert target_of({"fn_name": "add"}) == ADD
+    assert target_of({"fn_name": None}) == target_of({"input_output": '{"inputs": []}'}) == STDIN
+    assert target_of({"input_output": '{"fn_name": "add"}'}) == ADD
+    assert target_of({"question": "?"}) == target_of(None) == target_of("text") == UNKNOWN_TARGET
+    assert target_of({"input_output": '{"fn_name": "add"'}) == UNKNOWN_TARGET
+
+
+def test_a_solution_begins_at_the_tag_after_the_thought():
+    assert find_program(render("```\nthought()\n```", block(READS)), STDIN) == READS
+    assert find_program(render("a block left open\n```python\nx", block(READS)), STDIN) == READS
+    assert find_program(render("```\nthought()\n```", "no code"), STDIN) is None
+    assert find_program(block("no sections"), STDIN) is None
+    assert find_program("<begin_of_solution>\n```python\nx = 1\n<end_of_solution>", STDIN) == "x = 1\n"
+    quoted = 'print("<end_of_solution>", input())\n'
+    assert find_program(render("", block(quoted)), STDIN) == quoted
+    assert solution_of("<|begin_of_solution|>x<|end_of_solution|> bye") == "x"
+
+
+LINES = st.sampled_from(
+    (
+        *(
+            "x = 1",
+            "# a comment ```",
+            "y = '```'",
+            's = """\n```\n"""',
+            "def f():\n    return 2",
+            "if 1:\n    print(2)",
+        ),
+        *(
+            "",
+            "print(input())",
+            "import sys",
+            "print('</think>')",
+            "t = '''\n```python\nprint(3)\n```\n'''",
+            "z = [\n    1,\n]",
+        ),
+    )
+)
+PROGRAMS = st.lists(LINES, max_size=6).map(lambda lines: "\n".join([*lines, "print(int(input()) + 1)"]))
+STYLES = {
+    "usual": "```python\n{}\n```",
+    "no language": "So:\n\n```\n{}\n```\n\nDone.",
+    "longer": "````py\n{}\n````",
+    "tildes": "~~~python3\n{}\n~~~",
+    "after words": "The program: ```python\n{}\n```\nDone.",
+    "at the end": "```python\n{}```",
+    "end token": "```python\n{}\n```<|eot_id|>",
+    "not closed": "```python\n{}",
+    "no opening fence": "{}\n```\n\nDone.",
+    "with output": "```python\n{}\n```\n\n```\n3 4\n```",
+    "with another language": "```python\n{}\n```\n\n```java\nclass A {{}}\n```",
+    "bare": "{}",
+}
+
+
+@given(PROGRAMS, st.sampled_from(sorted(STYLES)), st.sampled_from([STDIN, ProgramTarget("f"), UNKNOWN_TARGET]))
+def test_a_program_in_any_style_of_fence_is_found_or_undecided_but_never_another(program, style, target):
+    choice = choose_program(STYLES[style].format(program), target)
+    if not choice.undecided and choice.fits:
+        assert syntax_text(choice.program) == syntax_text(program)
+
+
+@given(PROGRAMS)
+def test_a_program_in_a_usual_block_is_always_found(program):
+    assert choose_program(f"```python\n{program}\n```", STDIN).fits
+
+
+@given(st.text("`~\n x=1p>-#\"'", max_size=60), st.sampled_from([STDIN, ADD, UNKNOWN_TARGET]))
+def test_any_text_has_one_program_or_none(text, target):
+    choice = choose_program(text, target)
+    assert choice.program is None or choice.blocks or choice.program == text
+    assert not choice.fits or syntax_text(choice.program) is not None
