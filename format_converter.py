@@ -4,8 +4,9 @@ Reads question_*_sample_*.json; writes converted_question_*_sample_*.json with `
 records how. Rules read an answer in any dialect, also if its tags are flawed (hindsight/conversion/reader.py). What the
 rules cannot decide goes to a reformatting LLM on any OpenAI-compatible server: it quotes where to cut, or rewrites both
 sections (hindsight/conversion/replies.py). Its reply is accepted only if nothing changed (hindsight/conversion/
-fidelity.py), and is never paid for twice. Without an LLM the last code block is the solution. An answer that cannot be
-converted gets no file, is counted, and is tried again by the next run.
+fidelity.py), and is never paid for twice. Without an LLM the block of the program begins the solution if it is clear
+which that is. An answer that cannot be converted gets no file, is counted, and is tried again by the next run; one that
+holds no program, or was cut off in its thought, is no answer (no_answers.json).
 
     python format_converter.py --input_dir runs/lab/instruct
     python format_converter.py --input_dir runs/taco/base --llm_url http://localhost:8000/v1
@@ -31,7 +32,8 @@ from hindsight.conversion.reformat_prompts import MODES
 from hindsight.conversion.reformat_request import ReformatOptions, ReformatRequest
 from hindsight.conversion.reply_cache import ReplyCache
 from hindsight.errors import UserError, require
-from hindsight.files.answer_files import existing_samples, require_existing_samples, sample_keys
+from hindsight.files.answer_files import NO_ANSWERS, existing_samples, require_existing_samples, sample_keys
+from hindsight.files.records import write_json
 from hindsight.files.runs import open_step, read_run
 from hindsight.servers.budgets import Bill, Prices, RateLimiter, read_budget
 from hindsight.servers.client import served_model
@@ -201,8 +203,9 @@ def main(settings: Settings) -> int:
     if settings.rules != "never":
         print(counts.report())
     failures = Failures()
-    for name, reason in counts.failed:
+    for name, reason in [*counts.failed, *counts.no_answer.items()]:
         failures.add(name, reason)
+    write_json(files.output / NO_ANSWERS, counts.no_answer)
 
     report, bill = [], {}
     if counts.undecided:
@@ -210,9 +213,11 @@ def main(settings: Settings) -> int:
         report, bill = ask_llm(counts.undecided, files, options, server, settings.pick(CostOptions), failures)
 
     missing = sum(1 for _ in sample_keys(raw, without=existing_samples(files.output, "converted")))
-    run.close(converted=len(todo) - missing, missing=missing, rules=dict(counts.rules), **bill)
+    no_answer = len(counts.no_answer)
+    run.close(converted=len(todo) - missing, missing=missing, no_answer=no_answer, rules=dict(counts.rules), **bill)
     report += [failures.report()] if failures else []
-    print("\n".join([f"{len(todo) - missing} converted into {files.output}, {missing} not", *report]))
+    held = f"; {no_answer} of them hold no answer and count as wrong" if no_answer else ""
+    print("\n".join([f"{len(todo) - missing} converted into {files.output}, {missing} not{held}", *report]))
     return 1 if missing else 0
 
 

@@ -128,6 +128,7 @@ def remarks(curve: Curve) -> list[str]:
         f"{name}: {number.sum()} of {answers} answers {words}"
         for number, words in (
             (counts.of(Outcome.NOT_CONVERTED), "could not be converted: wrong"),
+            (np.array(counts.no_answer), "among these hold no answer (no program, or a thought cut off by length)"),
             (counts.of(Outcome.NO_CODE), "hold no code: wrong"),
             (counts.cut_off, "were cut off by length"),
             (counts.of(Outcome.NOT_JUDGED), "could not be judged and are left out"),
@@ -189,6 +190,7 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
         "samples": int(counts.samples.sum()),
         "correct": int(counts.correct.sum()),
         "unconverted": int(counts.of(Outcome.NOT_CONVERTED).sum()),
+        "no_answer": counts.no_answer,
         "no_code": int(counts.of(Outcome.NO_CODE).sum()),
         "cut_off": int(counts.cut_off.sum()),
         "not_judged": int(counts.of(Outcome.NOT_JUDGED).sum()),

@@ -15,7 +15,7 @@ from hindsight.conversion.conversions import AnswerFiles, Conversion, Key, RawAn
 from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fidelity
 from hindsight.conversion.last_block import split_at_last_block
 from hindsight.conversion.reader import read
-from hindsight.conversion.sections import Undecided, close_code_block
+from hindsight.conversion.sections import CUT_IN_THOUGHT, Undecided, close_code_block
 from hindsight.errors import BrokenFile
 from hindsight.files.worker_processes import in_processes
 
@@ -37,27 +37,39 @@ class RuleOptions:
 
 @dataclass
 class RuleCounts:
-    """What rules made of answers: conversions per rule, reasons of the others, keys left to a model, and failures."""
+    """What rules made of answers: conversions per rule, reasons of the others, keys left to a model, and failures.
+
+    no_answer: the files that hold no answer, each with the reason: no program, or cut off before it by length. They
+    count as wrong, and no model is asked. special_tokens: answers with leftover tokens at their ends.
+    """
 
     rules: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     undecided: list[Key] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)  # file name or message, reason
+    no_answer: dict[str, str] = field(default_factory=dict)
+    special_tokens: int = 0
 
     def __len__(self) -> int:
-        return sum(self.rules.values()) + len(self.undecided) + len(self.failed)
+        return sum(self.rules.values()) + len(self.undecided) + len(self.failed) + len(self.no_answer)
 
     def add(self, other: "RuleCounts") -> None:
         self.rules.update(other.rules)
         self.reasons.update(other.reasons)
         self.undecided += other.undecided
         self.failed += other.failed
+        self.no_answer |= other.no_answer
+        self.special_tokens += other.special_tokens
 
     def report(self) -> str:
         """Lines with the number of answers per rule, and per reason why no rule could decide."""
-        lines = [f"rules decided {sum(self.rules.values())} answers, {sum(self.reasons.values())} not"]
-        lines += [f"  {count:>8,}  {rule}" for rule, count in self.rules.most_common()]
-        lines += [f"  {count:>8,}  undecided: {reason}" for reason, count in self.reasons.most_common()]
+        decided, undecided = sum(self.rules.values()), sum(self.reasons.values())
+        lines = [f"rules decided {decided} answers, {undecided} not; {len(self.no_answer)} hold no answer"]
+        no_answer = Counter(self.no_answer.values())
+        for kind, counts in (("", self.rules), ("undecided: ", self.reasons), ("no answer: ", no_answer)):
+            lines += [f"  {count:>8,}  {kind}{what}" for what, count in counts.most_common()]
+        if self.special_tokens:
+            lines.append(f"  {self.special_tokens:>8,}  of them had special tokens at their ends, which were dropped")
         return "\n".join(lines)
 
 
@@ -79,21 +91,35 @@ def convert_chunk(keys: list[Key], files: AnswerFiles, options: RuleOptions) -> 
         try:
             answer = files.read(key)
             if options.rules == "never":
+                _require_end_of_thought(answer)
                 counts.undecided.append(key)
                 continue
             conversion = convert_answer(answer, options)
         except BrokenFile as error:
             counts.failed.append((str(error), "a broken file"))
         except (Undecided, NotFaithful) as error:
+            if isinstance(error, Undecided) and error.lost:
+                counts.no_answer[files.name(key)] = str(error)
+                continue
             counts.reasons[str(error)] += 1
-            if options.has_model and not (isinstance(error, Undecided) and error.lost):
+            if options.has_model:
                 counts.undecided.append(key)
             else:
                 counts.failed.append((files.name(key), str(error)))
         else:
             counts.rules[conversion.sections.rule] += 1
+            counts.special_tokens += answer.dropped > 0
             files.write(answer, conversion)
     return counts
+
+
+def _require_end_of_thought(answer: RawAnswer) -> None:
+    """Raises Undecided if the token limit cut an answer off in its thought: a model would make a draft its solution."""
+    try:
+        read(answer.text, answer.finished, thought_open=answer.thought_open, target=answer.target)
+    except Undecided as error:
+        if str(error) == CUT_IN_THOUGHT:
+            raise
 
 
 def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:

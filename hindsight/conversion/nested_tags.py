@@ -12,7 +12,7 @@ thought if it comes before the thought's end, else the solution.
 
 from dataclasses import replace
 
-from hindsight.conversion.sections import Sections, Undecided, structure_tags
+from hindsight.conversion.sections import CUT_IN_THOUGHT, Sections, Undecided, structure_tags
 from hindsight.conversion.untagged import read_untagged
 from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.program_choice import ProgramTarget
@@ -64,7 +64,7 @@ class _Descent:
         if kinds[-1:] == ["text"] and "thought" in kinds and kinds[:-1] == ["thought"] * (len(kinds) - 1):
             return self._found(pieces[:-1], pieces[-1][1], "rest after the thought")
         if not finished:
-            raise Undecided("it was cut off by length before its solution", lost=True)
+            raise Undecided(CUT_IN_THOUGHT, lost=True)
         if "no end of thought" in self.flaws and kinds == ["thought"]:
             sections = read_untagged(pieces[0][1], finished, self.target)
             return replace(sections, rule=", ".join([sections.rule, *self.flaws]))

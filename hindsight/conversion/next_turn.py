@@ -13,14 +13,19 @@ _AFTER_SOLUTION = re.compile(
 _NUMBER = r"(?:[2-9]|[1-9]\d+)"  # a second problem, not the heading of the first
 _MARKER = re.compile(
     r"^[ \t]*(?:(?:#{1,6}[ \t]*)?(?:\*\*)?(?:"
-    r"(?:User|Human|Instruction)(?: \d+)?:"
+    r"(?:User|Human|Instruction)(?: \d+)?(?:\*\*)?:"
     rf"|(?:Problem|Question|Task|Exercise|Q)[ \t]*#?{_NUMBER}\b[:.]?"
-    r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$|<\|im_start\|>|<\|user\|>|<\|start_header_id\|>|\[INST\])"
-    r"|<\|(?:im_end|eot_id|endoftext|eom_id)\|>|<end_of_turn>|<start_of_turn>|<｜(?:end▁of▁sentence|User)｜>",
+    r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$)",
     re.MULTILINE,
 )
+_HEADING = r"^(?:#{1,6}[ \t]*)?(?:\*\*)?"
 _TRANSCRIPT = re.compile(
-    r"^(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?(?:Answer|Solution|Assistant|A):", re.MULTILINE
+    rf"{_HEADING}(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?{_HEADING}(?:Answer|Solution|Assistant|A):", re.MULTILINE
+)
+_TOKEN = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|user|start_header_id)\|>|<(?:end|start)_of_turn>"
+    r"|<｜(?:end▁of▁sentence|User)｜>|^[ \t]*\[INST\]",
+    re.MULTILINE,
 )
 
 
@@ -31,18 +36,18 @@ def end_before_next_turn(text: str) -> int | None:
 
 
 def end_before_turn_marker(text: str) -> int | None:
-    """The offset of the first line that begins another turn after a program; None: nowhere.
+    """The offset of the first special token that ends the turn, or of the first line that begins another one after a
+    program; None: nowhere.
 
     A marker in a closed code block, or within a section that ends later, is text.
     """
     blocks, tags = closed_blocks(text), find_tags(text)
-    matches = sorted([*_MARKER.finditer(text), *_TRANSCRIPT.finditer(text)], key=lambda match: match.start())
-    for match in matches:
-        start = match.start()
+    ends = [match.start() for match in _TOKEN.finditer(text)]
+    for start in sorted([*ends, *(match.start() for each in (_MARKER, _TRANSCRIPT) for match in each.finditer(text))]):
         following = next((tag for tag in tags if tag.start > start), None)
         if in_a_block(blocks, start) or (following is not None and following.edge == "end"):
             continue
-        if _has_program(text[:start]):
+        if start in ends or _has_program(text[:start]):
             return start
     return None
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from hindsight.text.code_blocks import CodeBlock, find_code_blocks
 from hindsight.text.uniform_format import TAG, Tag, find_tags
 
+CUT_IN_THOUGHT = "it was cut off by length before its solution"
+
 
 @dataclass(frozen=True)
 class Sections:

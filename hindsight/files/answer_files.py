@@ -4,9 +4,11 @@ runs/lab/instruct/
     run.json                                      script, settings, models, problem set, versions, start and end
     question_12_sample_0.json                     steps 1a, 1b: the raw answer
     converted_question_12_sample_0.json           step 2: and its `converted_text`; step 3 adds the verdict
+    no_answers.json                               step 2: the raw files that hold no answer, each with the reason
     converted_question_12_sample_0_with_embeddings.json
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ _NAMES = {
 }
 _PATTERNS = {kind: re.compile(re.escape(name).replace(r"\{\}", r"(\d+)")) for kind, name in _NAMES.items()}
 _MADE_BY = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
+NO_ANSWERS = "no_answers.json"
 
 
 def _path(kind: str, folder: Path, question_id: int, sample_index: int) -> Path:
@@ -55,6 +58,13 @@ def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tupl
             lowest = bits & -bits
             yield question_id, lowest.bit_length() - 1
             bits ^= lowest
+
+
+def read_no_answers(folder: Path) -> set[tuple[int, int]]:
+    """The (question_id, sample_index) of the raw files that hold no answer, as step 2 found; empty before it ran."""
+    path = folder / NO_ANSWERS
+    names = json.loads(path.read_bytes()) if path.exists() else ()
+    return {(int(match[1]), int(match[2])) for name in names if (match := _PATTERNS["sample"].fullmatch(name))}
 
 
 def broken_samples(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import msgspec
 from tqdm import tqdm
 
 from hindsight.errors import BrokenFile, UserError
+from hindsight.files.answer_files import read_no_answers
 from hindsight.files.masks import Mask
 from hindsight.files.records import read_record
 from hindsight.files.runs import existing_converted, raw_folder
@@ -70,7 +72,8 @@ def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
     left_out = mask.describe(answers) if mask.path else ""
     if not kept:
         raise UserError(f"{folder} has no answer to count" + f" ({left_out})" * bool(left_out))
-    return tabulate(kept, left_out, tuple(broken))
+    no_answer = sum(question in kept for question, _ in read_no_answers(folder))
+    return replace(tabulate(kept, left_out, tuple(broken)), no_answer=no_answer)
 
 
 def _require_verdicts(folder: Path, problems: list[ProblemCounts]) -> None:

@@ -37,6 +37,7 @@ class VerdictCounts:
     questions: [p] ids as text; outcomes: [p, outcomes], the number of answers with each of OUTCOMES; cut_off: [p], the
     number of answers that were cut off by length; texts: [p] hashes of the problems' texts, "" where unknown.
     left_out: one sentence on what the mask leaves out, or "". broken: one sentence per file that could not be read.
+    no_answer: how many of the answers that were not converted hold no answer.
     """
 
     questions: tuple[str, ...]
@@ -45,6 +46,7 @@ class VerdictCounts:
     texts: tuple[str, ...]
     left_out: str = ""
     broken: tuple[str, ...] = ()
+    no_answer: int = 0
 
     def of(self, outcome: Outcome) -> np.ndarray:
         """The number of answers with an outcome, [p]."""

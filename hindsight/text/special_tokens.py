@@ -9,7 +9,7 @@ SPECIAL_TOKEN = re.compile(
     r"<\|(?!(?:begin|end)_of_(?:slow_thought|thought|solution|box)\|>)[a-z][a-z0-9_]*\|>"
     r"|<｜[^｜<>\n]{1,40}｜>|</?s>|<(?:eos|bos|pad|start_of_turn|end_of_turn)>|\[/?INST\]"
 )
-_AT_START = re.compile(rf"\A(?:\s*(?:{SPECIAL_TOKEN.pattern}))+")
+_AT_START = re.compile(rf"\A(?:\s*(?:{SPECIAL_TOKEN.pattern})(?:assistant\b)?)+")
 _AT_END = re.compile(rf"(?:(?:{SPECIAL_TOKEN.pattern})\s*)+\Z")
 
 

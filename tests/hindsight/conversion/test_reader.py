@@ -11,7 +11,7 @@ from hindsight.conversion.last_block import split_at_last_block
 from hindsight.conversion.reader import read
 from hindsight.conversion.sections import Sections, Undecided, close_code_block, structure_tags
 from hindsight.conversion.well_formed import has_heading, is_unambiguous
-from hindsight.text.program_choice import UNKNOWN_TARGET, find_program
+from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, find_program
 from hindsight.text.uniform_format import TAG, render
 
 DIALECTS = {
@@ -28,8 +28,22 @@ DIALECTS = {
     "think and solution": ("<think>", "</think>", "<begin_of_solution>", "<end_of_solution>"),
     "think opened in the prompt": ("", "</think>", "", ""),
     "uniform opened in the prompt": ("", "<end_of_slow_thought>", "<begin_of_solution>", "<end_of_solution>"),
+    "thinking": ("<thinking>", "</thinking>", "", ""),
+    "magistral": ("[THINK]", "[/THINK]", "", ""),
+    "seed": ("<seed:think>", "</seed:think>", "", ""),
+    "think and answer": ("<think>", "</think>", "<answer>", "</answer>"),
+    "box": ("<think>", "</think>", "<|begin_of_box|>", "<|end_of_box|>"),
     "headings": ("## Thought", "## Solution", "", ""),
     "bold headings": ("**Thoughts:**", "**Final Solution:**", "", ""),
+}
+HARMONY = {
+    "harmony": (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant",
+        "<|channel|>final<|message|>",
+        "<|return|>",
+    ),
+    "bare harmony": ("analysis", "assistant", "final", ""),
 }
 GAPS = st.sampled_from(["\n\n", "\n", "", " ", "\r\n"])
 PIECES = st.sampled_from(
@@ -53,14 +67,14 @@ SECTIONS = HOSTILE.map(quoted)
 
 
 def written(dialect, thought, solution, gap):
-    begin, end, begin_solution, end_solution = DIALECTS[dialect]
-    gap = "\n\n" if "headings" in dialect else gap
+    begin, end, begin_solution, end_solution = (DIALECTS | HARMONY)[dialect]
+    gap = "" if dialect == "bare harmony" else "\n\n" if "headings" in dialect else gap
     return gap.join((begin, thought, end, begin_solution, solution, end_solution))
 
 
-def reading(text, finished=True):
+def reading(text, finished=True, **more):
     try:
-        return read(text, finished)
+        return read(text, finished, **more)
     except Undecided:
         return None
 
@@ -83,6 +97,23 @@ def test_plain_words_with_a_program_are_always_read(dialect, thought, words, gap
     solution = f"{words}\n\n```python\nprint('{tag}', input())\n```"
     found = reading(written(dialect, thought, solution, gap))
     assert found == Sections(thought.strip(), solution.strip())
+
+
+@given(st.sampled_from(sorted(HARMONY)), st.text("Ab .,\n").map(str.strip), st.sampled_from(["", "So:\n", "\n\n"]))
+def test_harmony_is_read_with_and_without_its_special_tokens(dialect, thought, words):
+    solution = f"{words}\n```python\nprint(input())\n```".strip()
+    assert reading(written(dialect, f"A{thought}.", solution, "")) == Sections(f"A{thought}.", solution)
+
+
+@given(st.sampled_from([name for name, tags in sorted(DIALECTS.items()) if tags[0][:1] in "<["]), SECTIONS, SECTIONS)
+def test_a_thought_that_the_prompt_opened_is_read_as_if_the_answer_had(dialect, thought, solution):
+    text = written(dialect, thought, solution, "\n\n")
+    without = text.removeprefix(DIALECTS[dialect][0])
+    if not TAG.match(without.lstrip()):
+        assert reading(without, thought_open=True) in (None, reading(text))
+        assert (
+            reading(f"{thought}\n", finished=False, thought_open=True) is None or "</" in thought or "end_of" in thought
+        )
 
 
 @settings(max_examples=1000, deadline=None)
@@ -113,6 +144,43 @@ def test_what_rules_read_is_read_again_from_the_uniform_format(thought, solution
     found = reading(render(thought, solution))
     if found is not None and is_unambiguous(found):
         assert reading(render(found.thought, found.solution)) in (None, found)
+
+
+FIRST = "```python\nprint(int(input()) + 1)\n```"
+SECOND = "```python\nprint(int(input()) * 2)\n```"
+NEXT_TURNS = [
+    f"User: Double it.\n\nAssistant:\n\n{SECOND}",
+    f"### Problem 2\n\nDouble it.\n\n{SECOND}",
+    f"Question 2: Double it.\n\n{SECOND}",
+    f"**Human:** Double it.\n\n{SECOND}",
+    f"### Instruction:\nDouble it.\n\n### Response:\n{SECOND}",
+    f"Q: Double it.\nA: {SECOND}",
+    f"<|im_end|>\n<|im_start|>user\nDouble it.<|im_end|>\n<|im_start|>assistant\n{SECOND}",
+    f"<|endoftext|>Double it.\n{SECOND}",
+    f"User: Double it.\n\nAssistant: <begin_of_slow_thought>\nHm.\n<end_of_slow_thought>\n{SECOND}",
+]
+
+
+@pytest.mark.parametrize("turn", NEXT_TURNS)
+@pytest.mark.parametrize(
+    "opening",
+    [
+        *("", "<begin_of_slow_thought>\n\nAdd.\n\n", "<think>\nAdd.\n</think>\n\n"),
+        "<begin_of_slow_thought>\n\nAdd.\n\n<end_of_slow_thought>\n\n<begin_of_solution>\n\n",
+    ],
+)
+def test_of_an_answer_that_runs_on_the_first_counts(opening, turn):
+    found = read(f"{opening}{FIRST}\n\n{turn}", target=ProgramTarget(None, reads_input=True))
+    assert (found.solution, found.thought) == (FIRST, "Add." if opening else "")
+    assert found.left_out.startswith(turn[:20])
+
+
+def test_a_turns_marker_within_a_thought_or_a_program_is_text():
+    thought = f"Draft:\n{FIRST}\n\nUser: wants more."
+    assert read(f"<think>\n{thought}\n</think>\n\n{SECOND}") == Sections(thought, SECOND)
+    program = '```python\ns = """\nUser: x\n"""\nprint(s, input())\n```'
+    assert read(f"<think>\nHm.\n</think>\n\n{program}") == Sections("Hm.", program)
+    assert reading("I cannot.<|endoftext|>User: Double.\n" + SECOND) is None
 
 
 def test_there_are_eighty_raw_answers():

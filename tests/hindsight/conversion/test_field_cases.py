@@ -1,0 +1,92 @@
+"""Answers from the field: cases in `shared/field_cases`, and others of the same kinds, converted by rules alone."""
+
+import json
+
+import pytest
+from scripts import TACO_REAL
+
+from hindsight.conversion.by_rules import RuleOptions, convert_answer
+from hindsight.conversion.conversions import raw_answer
+from hindsight.conversion.fidelity import FidelityLimits
+from hindsight.conversion.sections import Undecided
+from hindsight.text.program_choice import find_program
+from hindsight.text.uniform_format import render
+
+CASES = TACO_REAL.parent / "field_cases" / "answers.jsonl"
+OPTIONS = RuleOptions("only", False, FidelityLimits(min_kept=0.9, max_new=10))
+SUM = "a, b = map(int, input().split())\nprint(a + b)"
+BLOCK = f"```python\n{SUM}\n```"
+
+
+def converted(text, function=None, finish_reason="stop", thought_open=False):
+    """The program and the thought of an answer; in place of the program "undecided" or "no answer"."""
+    record = {"generated_text": text, "finish_reason": finish_reason, "thought_open": thought_open}
+    answer = raw_answer((0, 0), {**record, "metadata": {"fn_name": function}, "question_id": 0, "sample_index": 0})
+    try:
+        conversion = convert_answer(answer, OPTIONS)
+    except Undecided as error:
+        return "no answer" if error.lost else "undecided", ""
+    sections = conversion.sections
+    return find_program(render(sections.thought, sections.solution), answer.target).strip(), sections.thought
+
+
+@pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not here")
+def test_each_case_from_the_field_is_read_as_a_person_would():
+    cases = [json.loads(line) for line in CASES.read_text().splitlines()]
+    assert len(cases) >= 18
+    for case in cases:
+        text, function = case["generated_text"], case["function"]
+        program, thought = converted(text, function, case["finish_reason"], case["thought_open"])
+        assert program == case["program"].strip(), case["id"]
+        assert case["thought_has"] in thought, case["id"]
+        assert not case["thought_has_not"] or case["thought_has_not"] not in thought, case["id"]
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        (
+            f"<|channel|>analysis<|message|>Add.<|end|><|start|>assistant<|channel|>final<|message|>{BLOCK}<|return|>",
+            "Add.",
+        ),
+        (f"Add.<|end|><|start|>assistant<|channel|>final<|message|>{BLOCK}", "Add."),
+        (f"analysisAdd them.assistantfinalSo:\n\n{BLOCK}", "Add them."),
+        (f"<thinking>Add.</thinking>\n{BLOCK}<|im_end|>", "Add."),
+        (f"[THINK]Add.[/THINK]{BLOCK}</s>", "Add."),
+        (f"<seed:think>\nAdd.\n</seed:think>\n{BLOCK}", "Add."),
+        (f"<think>Add.</think><answer>\n{BLOCK}\n</answer>", "Add."),
+        (f"<think>Add.</think>\nSo: <|begin_of_box|>\n{BLOCK}\n<|end_of_box|>", "Add."),
+        (f"<think>Add.</think><answer>So:\n<|begin_of_box|>{BLOCK}<|end_of_box|></answer>", "Add."),
+        (f"<|im_start|>assistant\n<think>\nAdd.\n</think>\n\n{BLOCK}<|im_end|>\n", "Add."),
+        (f"<think>\nAdd.\n</think>\n\n<think>\nAdd.\n</think>\n\n{BLOCK}", "Add."),
+        (f"<think>\nAdd.\n</think>\n\n> {BLOCK.replace(chr(10), chr(10) + '> ')}", "Add."),
+    ],
+)
+def test_dialects_and_leftovers(text, thought):
+    assert converted(text) == (SUM, thought)
+
+
+def test_a_thought_cut_off_by_length_is_no_answer_with_its_tag_or_without():
+    draft = f"First idea:\n\n{BLOCK}\n\nWait, is that"
+    assert converted(draft, finish_reason="length", thought_open=True)[0] == "no answer"
+    assert converted(f"<think>\n{draft}", finish_reason="length")[0] == "no answer"
+    assert converted(f"<|channel|>analysis<|message|>{draft}", finish_reason="length")[0] == "no answer"
+    assert converted(f"{draft}\n</think>\n\n{BLOCK}\n\nThis ad", finish_reason="length", thought_open=True)[0] == SUM
+    assert converted(f"{BLOCK}\n\nThis ad", finish_reason="length")[0] == SUM
+
+
+def test_of_a_solution_cut_off_by_length_a_whole_program_before_counts():
+    assert converted(f"{BLOCK}\n\nBetter:\n\n```python\na, b = map(", finish_reason="length")[0] == SUM
+    assert converted("Here:\n\n```python\na, b = map(", finish_reason="length")[0] == "no answer"
+
+
+def test_special_tokens_are_counted():
+    answer = raw_answer((0, 0), {"generated_text": f"<s>{BLOCK}<|im_end|>\n</s>", "question_id": 0, "sample_index": 0})
+    assert convert_answer(answer, OPTIONS).details["special_tokens"] == 3
+
+
+def test_an_answer_without_a_program_is_none_and_two_programs_are_undecided():
+    assert converted("<think>\nHm.\n</think>\n\nI do not know.")[0] == "no answer"
+    assert converted(
+        f"<think>\nHm.\n</think>\n\n{BLOCK}\n\nOr:\n\n```python\nprint(sum(map(int, input().split())))\n```"
+    )[0] == ("undecided")
