@@ -23,7 +23,6 @@ from hindsight.text.uniform_format import TAG
 
 _FENCE_WORD = re.compile(r"(?:`{3,}|~{3,})[^\s`~]*")
 _QUOTE_MARK = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
-_OPENING_FENCE = re.compile(r"^[ \t]*(?:```|~~~)\w[^`\n]*$", re.MULTILINE)
 
 
 class NotFaithful(Exception):
@@ -108,7 +107,7 @@ def _place_of(program: str, answer: str) -> str:
     blocks = find_code_blocks(answer)
     codes = [block_code(each) for each in blocks]
     others = [block_code(each) for reading in block_readings(answer)[1:] for each in reading]
-    if _is_among(program, codes + others + _codes_from_each_fence(answer)):
+    if _is_among(program, codes + others):
         return "equal"
     lines = code_lines(program)
     if any(not syntax_tree(code) and _is_whole(lines, code_lines(code), anywhere=False) for code in codes):
@@ -123,11 +122,6 @@ def _is_among(program: str, codes: list[str]) -> bool:
         return True
     tree = syntax_text(program) if codes else None
     return tree is not None and any(syntax_text(code) == tree for code in codes)
-
-
-def _codes_from_each_fence(answer: str) -> list[str]:
-    """The code after every fence that names a language: an earlier unclosed fence can hide a block."""
-    return [block_code(find_code_blocks(answer[fence.start() :])[0]) for fence in _OPENING_FENCE.finditer(answer)]
 
 
 def block_code(block: CodeBlock) -> str:

@@ -19,7 +19,7 @@ def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
         sections, choice = readings[0], choose_program(readings[0].solution, target)
     else:
         choice = choose_program(text, target)
-        start = choice.blocks[0].start if choice.blocks else 0
+        start = min((block.start for block in choice.blocks), default=0)
         thought, solution = text[:start], text[start:]
         sections = Sections(without_structure_tags(thought).strip(), without_structure_tags(solution).strip())
         choice = choose_program(sections.solution, target)

@@ -29,7 +29,7 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
         raise Undecided("it has several code blocks")
     if not all(block.closed for block in choice.blocks) and not (finished and syntax_tree(choice.program)):
         raise Undecided("its code block is not closed, and what it holds is not Python", lost=not finished)
-    start = choice.blocks[0].start
+    start = min(block.start for block in choice.blocks)
     rule = "one code block" if len(programs) < 2 else "the code block that fits"
     return Sections(text[:start].strip(), text[start:].strip(), rule)
 

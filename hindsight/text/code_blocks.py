@@ -178,14 +178,14 @@ def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | N
 
 
 def _code(text: str, opening: _Mark, end: int) -> str:
-    """The code from an opening fence to an offset, without the margin that a list or a quote gives it."""
+    """The code from an opening fence to an offset, without the margin that a list, a quote or nothing gives it."""
     code = text[opening.end + 1 : end]
     if ">" in text[opening.start : opening.place]:
         code = _QUOTE.sub("", code)
-        return code if syntax_tree(code) else dedent(code)
-    if opening.margin and opening.indent:
+    elif opening.margin and opening.indent:
         code = re.sub(rf"^[ \t]{{0,{opening.place - opening.start}}}", "", code, flags=re.MULTILINE)
-    return code
+    first = code.lstrip("\r\n")[:1]
+    return dedent(code) if first in (" ", "\t") and syntax_tree(dedent(code)) else code
 
 
 def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeBlock:

@@ -11,7 +11,8 @@ counts only if there is no other, and the solution itself only if no block parse
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
   later one has every line of the other; if none does both, the last one that reads, else the last one.
 
-A candidate that uses names which only earlier candidates define is completed by these.
+A candidate that uses names which only other candidates define is completed by these: by earlier ones, or by later ones
+that do nothing but define.
 """
 
 from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A block that parses, with the earlier blocks that it needs."""
+    """A block that parses, after the blocks that it needs."""
 
     blocks: tuple[CodeBlock, ...]
     program: str
@@ -150,9 +151,10 @@ def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Can
     """The candidates, each with what it needs; blocks in other languages only if there is no other candidate."""
     parsed = [(block, facts) for block in blocks if (facts := _facts(block.code, target)) is not None]
     python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
-    found = []
-    for number, (block, facts) in enumerate(python or parsed):
-        needed = _needed(facts, (python or parsed)[:number])
+    found, usable = [], python or parsed
+    for number, (block, facts) in enumerate(usable):
+        definitions = [each for each in usable[number + 1 :] if not (each[1].calls or each[1].reads or each[1].prints)]
+        needed = _needed(facts, [*definitions, *usable[:number]])
         program = "\n".join(each.code.strip("\n") for each in (*needed, block)) + "\n" if needed else block.code
         whole = program_facts(program)
         found.append(_Candidate((*needed, block), program, whole or facts))
@@ -165,12 +167,12 @@ def _facts(code: str, target: ProgramTarget) -> ProgramFacts | None:
     return facts if facts and (is_program(code) or facts.calls or target.function in facts.functions) else None
 
 
-def _needed(facts: ProgramFacts, earlier: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
-    """The earlier blocks that define what a program uses without defining it, each name by the last that does."""
+def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
+    """The blocks that define what a program uses without defining it, each name by the last that does."""
     missing, needed = set(facts.missing), []
-    for block, others in reversed(earlier):
-        if missing & others.defined:
-            missing = missing - others.defined | others.missing
+    for block, other in reversed(others):
+        if missing & other.defined or (missing and "*" in other.defined):
+            missing = missing - other.defined | other.missing
             needed.append(block)
     return tuple(reversed(needed))
 

@@ -61,7 +61,8 @@ def is_program(code: str) -> bool:
 class ProgramFacts:
     """What a program does.
 
-    functions: what can be called by name, the methods of its classes included; defined: every name of its module;
+    functions: what can be called by name, the methods of its classes included; defined: every name of its module, and
+    "*" if it imports all of another;
     missing: the names it uses that neither it nor Python defines; reads, prints: whether it reads standard input and
     writes to standard output when it is run, not only in functions that nothing calls; mentions_input: whether it reads
     anywhere; calls: whether a statement of its module is a call.
@@ -76,6 +77,7 @@ class ProgramFacts:
     calls: bool
 
 
+@lru_cache(CACHED)
 def program_facts(code: str) -> ProgramFacts | None:
     """What a program does; None if it cannot be parsed."""
     tree = syntax_tree(code)
@@ -135,8 +137,9 @@ def _names(code: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]
                 defined.add(each.get_name())
             if each.is_referenced() and (table is module or each.is_global()):
                 used.add(each.get_name())
-    everything = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body)
-    return frozenset(defined), frozenset() if everything else frozenset(used - defined - _GIVEN)
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body):
+        return frozenset(defined | {"*"}), frozenset()
+    return frozenset(defined), frozenset(used - defined - _GIVEN)
 
 
 def _nodes_run(tree: ast.Module) -> Iterator[ast.AST]:

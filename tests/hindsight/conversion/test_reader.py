@@ -5,13 +5,15 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs_in_answers import PROGRAMS, STYLES
 from raw_answers import raw_answers
 
 from hindsight.conversion.last_block import split_at_last_block
 from hindsight.conversion.reader import read
 from hindsight.conversion.sections import Sections, Undecided, close_code_block, structure_tags
 from hindsight.conversion.well_formed import has_heading, is_unambiguous
-from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, find_program
+from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program, find_program
+from hindsight.text.programs import syntax_text
 from hindsight.text.uniform_format import TAG, render
 
 DIALECTS = {
@@ -144,6 +146,23 @@ def test_what_rules_read_is_read_again_from_the_uniform_format(thought, solution
     found = reading(render(thought, solution))
     if found is not None and is_unambiguous(found):
         assert reading(render(found.thought, found.solution)) in (None, found)
+
+
+DRAFTS = st.sampled_from(
+    ["", "Draft:\n```python\nprint(int(input()))\n```\nNo.", "Open:\n```python\nprint(", "`print(1)`"]
+)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(sorted(DIALECTS | HARMONY)), DRAFTS, PROGRAMS, st.sampled_from(sorted(STYLES)), st.booleans())
+def test_a_program_in_any_dialect_and_style_is_read_or_undecided_but_never_another(
+    dialect, draft, program, style, finished
+):
+    text = written(dialect, f"Hm.\n{draft}", STYLES[style].format(program), "\n\n")
+    found = reading(text, finished, target=ProgramTarget(None, reads_input=True))
+    if found is not None:
+        choice = choose_program(found.solution, ProgramTarget(None, reads_input=True))
+        assert syntax_text(choice.program) == syntax_text(program)
 
 
 FIRST = "```python\nprint(int(input()) + 1)\n```"

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs_in_answers import PROGRAMS, STYLES
 
 from hindsight.text.program_choice import (
     TWO_PROGRAMS,
@@ -101,6 +102,9 @@ def test_a_helper_goes_with_the_program_that_uses_it():
     assert chosen(f"{block('import math')}\n{block('def add(a, b): return math.fsum([a, b])')}", ADD) == (
         "import math\ndef add(a, b): return math.fsum([a, b])\n"
     )
+    assert chosen(f"{block(uses)}\nwhere\n{block(helper)}\nso\n{block('print(add(1, 2))')}", ADD) == helper + uses
+    star = "from math import *\n"
+    assert chosen(f"{block(star)}\n{block('print(sqrt(int(input())))')}", STDIN) == f"{star}print(sqrt(int(input())))\n"
     own = f"{helper}{main}"
     assert chosen(f"{block('def twice(n):' + chr(10) + '    return n')}\n{block(own)}", STDIN) == own
 
@@ -127,6 +131,7 @@ def test_a_program_in_parts_runs_from_its_call():
         f"1. So:\n\n   ```python\n   {READS.rstrip().replace(chr(10), chr(10) + '   ')}\n   ```\n",
         f"- ```python\n  {READS.rstrip().replace(chr(10), chr(10) + '  ')}\n  ```\n",
         f"```python\n{READS}",
+        f"```python\n    {READS.rstrip().replace(chr(10), chr(10) + '    ')}\n```",
         f"```python\nprint(\n\nThat was wrong:\n\n```python\n{READS}```\n",
         READS,
     ],
@@ -178,43 +183,6 @@ def test_a_solution_begins_at_the_tag_after_the_thought():
     quoted = 'print("<end_of_solution>", input())\n'
     assert find_program(render("", block(quoted)), STDIN) == quoted
     assert solution_of("<|begin_of_solution|>x<|end_of_solution|> bye") == "x"
-
-
-LINES = st.sampled_from(
-    (
-        *(
-            "x = 1",
-            "# a comment ```",
-            "y = '```'",
-            's = """\n```\n"""',
-            "def f():\n    return 2",
-            "if 1:\n    print(2)",
-        ),
-        *(
-            "",
-            "print(input())",
-            "import sys",
-            "print('</think>')",
-            "t = '''\n```python\nprint(3)\n```\n'''",
-            "z = [\n    1,\n]",
-        ),
-    )
-)
-PROGRAMS = st.lists(LINES, max_size=6).map(lambda lines: "\n".join([*lines, "print(int(input()) + 1)"]))
-STYLES = {
-    "usual": "```python\n{}\n```",
-    "no language": "So:\n\n```\n{}\n```\n\nDone.",
-    "longer": "````py\n{}\n````",
-    "tildes": "~~~python3\n{}\n~~~",
-    "after words": "The program: ```python\n{}\n```\nDone.",
-    "at the end": "```python\n{}```",
-    "end token": "```python\n{}\n```<|eot_id|>",
-    "not closed": "```python\n{}",
-    "no opening fence": "{}\n```\n\nDone.",
-    "with output": "```python\n{}\n```\n\n```\n3 4\n```",
-    "with another language": "```python\n{}\n```\n\n```java\nclass A {{}}\n```",
-    "bare": "{}",
-}
 
 
 @given(PROGRAMS, st.sampled_from(sorted(STYLES)), st.sampled_from([STDIN, ProgramTarget("f"), UNKNOWN_TARGET]))
