@@ -102,16 +102,14 @@ def find_program(converted_text: str, target: ProgramTarget) -> str | None:
 @lru_cache(CACHED)
 def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
     """The program of a solution, see the module."""
+    if is_program(solution) or (target.function and _defines(solution, target.function)):
+        return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     found = [replace(_choose(blocks, target), reading=blocks) for blocks in block_readings(solution)]
     fitting = [choice for choice in found if choice.fits]
     if len({syntax_text(choice.program or "") for choice in fitting}) > 1:
         return replace(fitting[0], undecided=TWO_READINGS)
     best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
-    if best:
-        return best[0]
-    if is_program(solution) or (target.function and _defines(solution, target.function)):
-        return ProgramChoice(solution, fits=True)
-    return found[0]
+    return (best or found)[0]
 
 
 @dataclass(frozen=True)
