@@ -22,7 +22,7 @@ from hindsight.text.programs import syntax_text, syntax_tree
 from hindsight.text.uniform_format import TAG
 
 _FENCE_WORD = re.compile(r"(?:`{3,}|~{3,})[^\s`~]*")
-_QUOTE_MARK = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"(?<!\S)>+(?!\S)")
 
 
 class NotFaithful(Exception):
@@ -71,7 +71,7 @@ def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
 
 def words_without_markup(text: str) -> list[str]:
     """The words of a text, without tags, code fences and the marks of a quote."""
-    return _FENCE_WORD.sub(" ", TAG.sub(" ", _QUOTE_MARK.sub("", text))).split()
+    return _FENCE_WORD.sub(" ", TAG.sub(" ", _QUOTE_MARK.sub(" ", text))).split()
 
 
 def common_length(first: list[str], second: list[str]) -> int:

@@ -19,7 +19,6 @@ from hindsight.text.uniform_format import CACHED
 _PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
 _LINE = re.compile(r"^(?P<before>[^\n]*?)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
-_QUOTE = re.compile(r"^[ \t]*(?:>[ \t]?)+", re.MULTILINE)
 _TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|\s)+\Z")
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
 _FIRST_LINE = re.compile(
@@ -68,6 +67,11 @@ class _Mark:
     regular: bool
 
     @property
+    def end_of_code(self) -> int:
+        """The offset where the code before the fence ends."""
+        return self.start if self.margin else self.place
+
+    @property
     def language(self) -> str:
         words = re.split(r"[\s:,;{}=]", self.info.strip().lstrip("{."))
         return words[0].lower()
@@ -107,10 +111,10 @@ def block_readings(text: str) -> tuple[tuple[CodeBlock, ...], ...]:
     """The ways to read a text's code blocks: one, or two if it may begin with code whose opening fence is missing."""
     marks = _marks(text)
     usual = _blocks(text, marks)
-    first = _headless_block(text, marks[0]) if marks else None
+    first = _headless_block(text, marks)
     if first is None:
         return (usual,)
-    headless = (first, *_blocks(text, marks[1:]))
+    headless = (first[0], *_blocks(text, marks[first[1] :]))
     odd = usual and not usual[-1].closed
     return (headless, usual) if odd else (usual, headless)
 
@@ -153,35 +157,37 @@ def _blocks(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, ...]:
 
 
 def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | None, bool]:
-    """The index of the mark that ends a block, and whether it is its closing fence; None: the end of the text."""
+    """The index of the mark that ends a block, and whether it is its closing fence; None: the end of the text.
+
+    A fence on its own line outside of a string is no Python, so the longest code that parses is the block.
+    """
     may_close = [i for i, mark in enumerate(marks) if mark.may_close(opening)]
     usual = [i for i in may_close if marks[i].margin and marks[i].bare and marks[i].indent < opening.indent + 4]
     first = usual[0] if usual else None
     if opening.language and not opening.names_python:
         return first, first is not None
-    if first is not None and syntax_tree(_code(text, opening, marks[first].start)):
-        return first, True
-    for each in usual[:_MOST_ENDS]:
-        code = _code(text, opening, marks[each].start)
-        if syntax_tree(code):
-            return each, True
-        if not ends_in_string(code):
+    longest = None
+    for each in may_close[:_MOST_ENDS]:
+        code = _code(text, opening, marks[each].end_of_code)
+        if syntax_tree(code) and (code.strip() or each in usual):
+            longest = each
+        if each in usual and not ends_in_string(code):
             break
-    between = [each for each in may_close if first is None or each < first]
-    for each in between[:_MOST_ENDS]:
-        mark = marks[each]
-        code = _code(text, opening, mark.start if mark.margin else mark.place)
-        if code.strip() and syntax_tree(code):
-            return each, not (mark.margin and mark.names_python)
-    interrupted = [each for each in between if marks[each].margin and marks[each].names_python]
+    else:
+        if syntax_tree(_code(text, opening, len(text))):
+            return None, False
+    if longest is not None:
+        return longest, not (marks[longest].margin and marks[longest].names_python)
+    before = [each for each in may_close if first is None or each < first]
+    interrupted = [each for each in before if marks[each].margin and marks[each].names_python]
     return (interrupted[0], False) if interrupted else (first, first is not None)
 
 
 def _code(text: str, opening: _Mark, end: int) -> str:
     """The code from an opening fence to an offset, without the margin that a list, a quote or nothing gives it."""
     code = text[opening.end + 1 : end]
-    if ">" in text[opening.start : opening.place]:
-        code = _QUOTE.sub("", code)
+    if depth := text.count(">", opening.start, opening.place):
+        code = re.sub(rf"^[ \t]*(?:>[ \t]?){{1,{depth}}}", "", code, flags=re.MULTILINE)
     elif opening.margin and opening.indent:
         code = re.sub(rf"^[ \t]{{0,{opening.place - opening.start}}}", "", code, flags=re.MULTILINE)
     first = code.lstrip("\r\n")[:1]
@@ -189,7 +195,7 @@ def _code(text: str, opening: _Mark, end: int) -> str:
 
 
 def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeBlock:
-    end = len(text) if last is None else last.start if last.margin else last.place
+    end = len(text) if last is None else last.end_of_code
     regular = opening.regular and (last is None or (closed and last.regular and last.margin and last.bare))
     after = last.place + len(last.fence) if last and not last.bare else last.end if last else len(text)
     return CodeBlock(
@@ -203,16 +209,18 @@ def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeB
     )
 
 
-def _headless_block(text: str, first: _Mark) -> CodeBlock | None:
-    """The code before the first fence of a text, if it is a program: its opening fence is missing, as many answers
-    begin where the prompt has opened a block. Words before the first line of code do not belong to it."""
-    if not first.bare:
-        return None
-    end = first.start if first.margin else first.place
-    start = _FIRST_LINE.search(text, 0, end)
+def _headless_block(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, int] | None:
+    """The code before the first fence of a text that is not in a string of it, if it is a program, and the number of
+    fences up to its end: its opening fence is missing, as in answers to prompts that have opened a block. Words before
+    the first line of code do not belong to it."""
+    start = _FIRST_LINE.search(text, 0, marks[0].end_of_code) if marks else None
     if start is None or looks_like_code(text[: start.start()]):
         return None
-    code = text[start.start() : end]
-    if not is_program(code):
-        return None
-    return CodeBlock(code, "", first.fence, start.start(), first.end, closed=True, regular=False)
+    for number, mark in enumerate(marks[:_MOST_ENDS]):
+        code = text[start.start() : mark.end_of_code]
+        if mark.bare and is_program(code):
+            block = CodeBlock(code, "", mark.fence, start.start(), mark.end, closed=True, regular=False)
+            return block, number + 1
+        if not ends_in_string(code):
+            break
+    return None
