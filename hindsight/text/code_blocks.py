@@ -216,11 +216,12 @@ def _headless_block(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, int] 
     start = _FIRST_LINE.search(text, 0, marks[0].end_of_code) if marks else None
     if start is None or looks_like_code(text[: start.start()]):
         return None
+    longest = None
     for number, mark in enumerate(marks[:_MOST_ENDS]):
         code = text[start.start() : mark.end_of_code]
         if mark.bare and is_program(code):
             block = CodeBlock(code, "", mark.fence, start.start(), mark.end, closed=True, regular=False)
-            return block, number + 1
-        if not ends_in_string(code):
+            longest = block, number + 1
+        if mark.margin and not ends_in_string(code):
             break
-    return None
+    return longest

@@ -1,7 +1,7 @@
 """Which text of a solution is the program: cases worked out by hand, and laws over programs in every style of fence."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_in_answers import PROGRAMS, STYLES
 
@@ -185,6 +185,7 @@ def test_a_solution_begins_at_the_tag_after_the_thought():
     assert solution_of("<|begin_of_solution|>x<|end_of_solution|> bye") == "x"
 
 
+@settings(max_examples=500)
 @given(PROGRAMS, st.sampled_from(sorted(STYLES)), st.sampled_from([STDIN, ProgramTarget("f"), UNKNOWN_TARGET]))
 def test_a_program_in_any_style_of_fence_is_found_or_undecided_but_never_another(program, style, target):
     choice = choose_program(STYLES[style].format(program), target)
