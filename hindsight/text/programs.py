@@ -32,10 +32,13 @@ def _parse(code: str) -> ast.Module | str:
     """The syntax tree, or why there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in strings
-        try:
-            return ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return str(error)
+        while True:
+            try:
+                return ast.parse(code)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                return str(error)
+            except SystemError:  # Python 3.11's parser counts the depth of all threads together (cpython#106905)
+                continue
 
 
 def syntax_text(code: str) -> str | None:
