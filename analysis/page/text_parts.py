@@ -3,7 +3,7 @@
 from typing import Any
 
 from hindsight.conversion.sections import structure_tags
-from hindsight.text.code_blocks import PYTHON, CodeBlock, find_code_blocks
+from hindsight.text.code_blocks import CodeBlock, find_code_blocks
 
 
 def text_parts(text: str) -> dict[str, Any]:
@@ -35,5 +35,5 @@ def _block_marks(text: str, block: CodeBlock, next_tag: int) -> list[tuple[int, 
     newline = text.find("\n", block.start, block.end)
     code = newline + 1 if newline >= 0 else block.end
     last = text.rfind("\n", code - 1, block.end) + 1 if block.closed else min(block.end, next_tag)
-    kind = "python" if block.language in ("", *PYTHON) else "code"
+    kind = "python" if block.is_python or not block.language else "code"
     return [(block.start, code, "fence"), (code, last, kind), (last, block.end if block.closed else last, "fence")]
