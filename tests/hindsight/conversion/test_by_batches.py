@@ -26,7 +26,7 @@ def server():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Thirty answers for the model, two of them alike, and one for rules."""
+    """Thirty answers for the model, two of them equal, and one for the rules."""
     folder = tmp_path / "run"
     folder.mkdir()
     for number in range(31):
@@ -70,7 +70,7 @@ def test_a_batch_is_sent_waited_for_and_collected_at_half_the_price(convert, ser
     assert bill["dollars"] == pytest.approx((29 * 7 * 0.15 + bill["completion_tokens"] * 0.6) / 2e6, abs=1e-6)
 
 
-def test_what_cannot_be_kept_goes_into_the_next_rounds_batch_and_is_then_given_up(convert, server, folder):
+def test_rejected_replies_go_into_the_next_rounds_batch_and_are_then_given_up(convert, server, folder):
     def model(request):
         if number_of(request) == 3:
             return answers_in_prose(request)
@@ -88,7 +88,7 @@ def test_what_cannot_be_kept_goes_into_the_next_rounds_batch_and_is_then_given_u
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_killed_while_it_waits_or_before_it_knows_the_batch_it_sends_nothing_twice(convert, server, folder, deaf):
+def test_a_kill_while_waiting_or_before_the_batch_is_known_sends_nothing_twice(convert, server, folder, deaf):
     server.ready, server.deaf = False, deaf
     process = convert(start=True)
     while not server.batches or (not deaf and server.polls < 2):
@@ -101,7 +101,7 @@ def test_killed_while_it_waits_or_before_it_knows_the_batch_it_sends_nothing_twi
     assert set(collections.Counter(map(number_of, server.requests)).values()) == {1}
 
 
-def test_killed_between_any_two_files_it_goes_on(convert, server, folder, tmp_path):
+def test_a_kill_between_any_two_files_is_resumed(convert, server, folder, tmp_path):
     """Each state that a kill can leave behind: without the replies, and with them but not the next round's mark."""
     server.answer = lambda request: (fixes_a_bug if attempt_of(request) == 1 else good_model)(request)
     assert convert().returncode == 0
@@ -119,7 +119,7 @@ def test_killed_between_any_two_files_it_goes_on(convert, server, folder, tmp_pa
 
 
 @pytest.mark.parametrize("ending", ["failed", "expired", "cancelled"])
-def test_a_batch_that_does_not_end_well_is_said_and_the_rest_is_asked_again(convert, server, folder, ending):
+def test_a_failed_batch_is_reported_and_the_rest_is_requested_again(convert, server, folder, ending):
     server.ending = ending
     result = convert()
     assert result.returncode == 1
@@ -129,7 +129,7 @@ def test_a_batch_that_does_not_end_well_is_said_and_the_rest_is_asked_again(conv
     assert texts(folder) == EVERYTHING
 
 
-def test_a_request_that_is_lost_is_counted_and_asked_again_by_the_next_run(convert, server, folder):
+def test_a_lost_request_is_counted_and_sent_again_by_the_next_run(convert, server, folder):
     lost = []
     server.lost = lambda key: not lost and not lost.append(key)
     result = convert()
@@ -138,7 +138,7 @@ def test_a_request_that_is_lost_is_counted_and_asked_again_by_the_next_run(conve
     assert (len(server.requests), texts(folder)) == (29, EVERYTHING)
 
 
-def test_a_reply_in_the_cache_that_does_not_hold_now_is_asked_for_again(convert, server, folder, tmp_path):
+def test_a_cached_reply_that_is_no_longer_valid_is_requested_again(convert, server, folder, tmp_path):
     assert convert().returncode == 0
     path = next((tmp_path / "cache").glob("*/*.json"))
     path.write_text(path.read_text().replace("int(input())", "input()"))
@@ -148,7 +148,7 @@ def test_a_reply_in_the_cache_that_does_not_hold_now_is_asked_for_again(convert,
     assert (len(server.requests), texts(folder)) == (30, EVERYTHING)
 
 
-def test_a_budget_limits_what_is_sent(convert, server, folder):
+def test_a_budget_limits_the_requests(convert, server, folder):
     result = convert("--budget", "9000 tokens")
     assert result.returncode == 1
     assert 2 < len(server.requests) < 29
@@ -162,7 +162,7 @@ def test_a_large_set_is_split_into_several_batches(folder, monkeypatch):
     assert sizes == [10, 10, 5]
 
 
-def test_a_server_without_the_endpoint_is_said_in_one_sentence(convert, server):
+def test_a_server_without_the_endpoint_is_reported_in_one_sentence(convert, server):
     server.has_batches = False
     result = convert()
     assert (result.returncode, "Traceback" in result.stderr) == (2, False)

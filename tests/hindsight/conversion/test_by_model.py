@@ -27,7 +27,7 @@ from hindsight.files.runs import read_run
 from hindsight.text.uniform_format import render
 
 
-def test_the_model_is_asked_only_for_what_rules_do_not_decide_and_says_where_to_cut(run_folder, ask, toy):
+def test_the_model_is_asked_only_about_undecided_answers_and_tells_where_to_cut(run_folder, ask, toy):
     folder = run_folder(PLAIN, loose(1))
     result = ask(folder)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -43,7 +43,7 @@ def test_the_model_is_asked_only_for_what_rules_do_not_decide_and_says_where_to_
 
 
 @pytest.mark.parametrize("mode", ["cut", "rewrite"])
-def test_where_the_server_takes_no_schema_it_is_asked_for_tags(run_folder, ask, toy, mode):
+def test_a_server_that_accepts_no_schema_is_asked_for_tags(run_folder, ask, toy, mode):
     refusal = (400, {})
     toy.fault = lambda request: refusal if "response_format" in request else None
     toy.refusal = "'response_format' is not supported"
@@ -100,7 +100,7 @@ def test_a_model_that_changes_the_answer_is_asked_again_and_then_not_kept(
     assert complaint.startswith("That cannot be kept: ") and any(reason in complaint for reason in reasons)
 
 
-def test_a_reply_that_is_right_at_last_is_kept_with_what_all_of_them_cost(run_folder, ask, toy):
+def test_a_late_correct_reply_is_kept_with_the_cost_of_all_replies(run_folder, ask, toy):
     folder = run_folder(loose(4))
     toy.answer = lambda request: (good_model if attempt_of(request) == 3 else fixes_a_bug)(request)
     assert ask(folder).returncode == 0
@@ -115,8 +115,8 @@ FAULTS = ((429, {"Retry-After": "0.01"}), 500, 503, "cut", "not json", "empty", 
 
 
 @pytest.mark.parametrize("mode", ["cut", "rewrite"])
-def test_of_500_answers_each_file_is_right_or_absent_whatever_a_fifth_of_requests_meets(run_folder, ask, toy, mode):
-    """A tenth of the requests meets a fault of the server, a tenth a model that goes wrong."""
+def test_500_conversions_are_right_or_absent_while_a_fifth_of_requests_fails(run_folder, ask, toy, mode):
+    """A tenth of the requests meets a server fault, and a tenth a wrong reply."""
     asked = collections.Counter()
 
     def fault(request):
@@ -141,7 +141,7 @@ def test_of_500_answers_each_file_is_right_or_absent_whatever_a_fifth_of_request
     assert len(toy.requests) > 550
 
 
-def test_a_storm_of_429_costs_nothing_but_time(run_folder, ask, toy):
+def test_many_429_replies_cost_only_time(run_folder, ask, toy):
     until = time.monotonic() + 1
     toy.fault = lambda request: (429, {"Retry-After": "0.05"}) if time.monotonic() < until else None
     folder = run_folder(*[loose(number) for number in range(40)])
@@ -160,7 +160,7 @@ def test_the_same_text_is_paid_for_once_in_a_run_and_in_the_next(run_folder, ask
     assert (texts(other), len(toy.requests)) == ([expected(6), expected(5)], 2)
 
 
-def test_a_text_that_failed_is_not_asked_for_again_in_the_same_run_but_in_the_next(run_folder, ask, toy):
+def test_a_failed_text_is_requested_again_only_in_the_next_run(run_folder, ask, toy):
     toy.answer = answers_in_prose
     folder = run_folder(*[loose(5)] * 10)
     assert "10 failed" in ask(folder, "--retries", 1).stdout
@@ -170,7 +170,7 @@ def test_a_text_that_failed_is_not_asked_for_again_in_the_same_run_but_in_the_ne
     assert len(toy.requests) == 3
 
 
-def test_what_is_in_the_cache_is_proved_again(run_folder, ask, toy, tmp_path):
+def test_cached_replies_are_checked_again(run_folder, ask, toy, tmp_path):
     folder = run_folder(loose(5))
     ask(folder)
     (path,) = (tmp_path / "cache").glob("*/*.json")
@@ -182,7 +182,7 @@ def test_what_is_in_the_cache_is_proved_again(run_folder, ask, toy, tmp_path):
     assert ask(run_folder(loose(5), name="third")).returncode == 0
 
 
-def test_a_dry_run_says_what_it_would_cost_and_asks_nothing(run_folder, ask, toy):
+def test_a_dry_run_reports_the_cost_and_sends_no_request(run_folder, ask, toy):
     folder = run_folder(PLAIN, loose(1), loose(1), loose(2))
     result = ask(folder, "--dry_run")
     assert (result.returncode, toy.requests, len(converted(folder))) == (1, [], 1)
@@ -205,8 +205,8 @@ def test_a_budget_is_kept_and_the_rest_is_left_for_the_next_run(run_folder, ask,
     assert texts(folder) == [expected(number) for number in range(40)]
 
 
-def test_requests_a_minute_are_kept_to(run_folder, ask, toy):
-    """With a minute of a second: six requests, two a second, one of them twice because of a 429."""
+def test_the_requests_per_minute_are_limited(run_folder, ask, toy):
+    """A minute lasts a second here: six requests, two per second, one sent twice after a 429."""
     seen = collections.Counter()
 
     def fault(request):
@@ -220,7 +220,7 @@ def test_requests_a_minute_are_kept_to(run_folder, ask, toy):
     assert all(later - earlier > 0.5 for earlier, later in zip(toy.times, toy.times[2:], strict=False)), toy.times
 
 
-def test_killed_at_any_moment_it_pays_for_nothing_twice(run_folder, ask, toy, tmp_path):
+def test_kills_at_any_moment_pay_for_nothing_twice(run_folder, ask, toy, tmp_path):
     toy.delay = 0.01
     folder = run_folder(*[loose(number) for number in range(60)])
     for _ in range(6):
@@ -249,6 +249,6 @@ def test_other_settings_in_the_same_folder_are_refused(run_folder, ask):
     assert (result.returncode, "llm_mode was 'cut', is 'rewrite'" in result.stderr) == (2, True)
 
 
-def test_a_server_of_several_models_wants_a_name(run_folder, convert, toy):
+def test_a_server_of_several_models_needs_a_model_name(run_folder, convert, toy):
     result = convert(run_folder(PLAIN), "--llm_url", toy.url)
     assert (result.returncode, "has lab-base, lab-instruct, reformatter: name" in result.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Contamination: how much of a problem's text stands in a test's."""
+"""Contamination: the share of a problem's text that is also in a test problem."""
 
 import json
 
@@ -16,17 +16,17 @@ def nearest(text, *tests, n=13):
     return BenchmarkTexts(((f"test {number}", test) for number, test in enumerate(tests)), n).nearest(text)
 
 
-def test_the_same_text_is_found_whatever_its_case_and_punctuation():
+def test_the_same_text_is_found_in_another_case_and_punctuation():
     assert nearest(f"** {LONG.upper().replace(' ', ',  ')} **", OTHER, LONG) == (1.0, "test 1")
 
 
-def test_a_test_within_a_longer_text_is_found_and_the_other_way_round():
+def test_a_test_inside_a_longer_text_is_found_and_vice_versa():
     assert nearest(f"{OTHER} {LONG}", LONG)[0] == 1.0
     assert nearest(LONG, f"{OTHER} {LONG}")[0] == 1.0
 
 
 def test_the_share_is_of_the_shorter_text():
-    """20 words are 18 3-grams. 10 words of it, in front of 30 others, have 8 of them; the other text has 38."""
+    """20 words have 18 3-grams. The other text, 10 of these words and 30 others, has 38, of which 8 are the same."""
     words = LONG.split()
     text = " ".join([*words[:10], *(f"w{number}" for number in range(30))])
     assert nearest(text, " ".join(words[:20]), n=3) == (8 / 18, "test 0")
@@ -43,18 +43,18 @@ def test_a_test_shorter_than_an_n_gram_is_searched_for_by_its_length():
     assert nearest(short.replace("words", "letters"), short)[0] == 0.0
 
 
-def test_a_few_words_are_compared_as_a_whole_only():
+def test_a_few_words_are_compared_only_as_a_whole():
     assert nearest("Sort a list!", "sort a list") == (1.0, "test 0")
     assert nearest(f"Sort a list. {LONG}", "sort a list") == (0.0, "")
 
 
 def test_words_that_every_problem_has_are_not_contamination():
-    """One sentence in three of the same."""
+    """One of three sentences is the same."""
     sentence = "The first line of input contains an integer t the number of test cases then t test cases follow"
     assert 0 < nearest(f"{sentence} {LONG}. {LONG[::-1]}", f"{sentence} {OTHER} {OTHER[::-1]}")[0] < 0.5
 
 
-def test_tests_are_those_of_the_split_and_of_all_benchmarks(tmp_path):
+def test_the_tests_are_those_of_the_split_and_of_all_benchmarks(tmp_path):
     tests, benchmark = tmp_path / "tests.jsonl", tmp_path / "bench.jsonl"
     rows = [{"question": LONG, "split": "test"}, {"question": OTHER, "split": "train"}]
     tests.write_text("\n".join(map(json.dumps, rows)))
@@ -77,7 +77,7 @@ def test_files_without_texts_are_refused(tmp_path):
 
 
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason="the real problems are not beside this clone")
-def test_no_two_of_433_real_problems_are_alike_and_each_is_like_itself():
+def test_433_real_problems_resemble_only_themselves():
     names = (TACO_REAL / "stdin_problems.jsonl", TACO_REAL / "call_problems.jsonl")
     texts = [json.loads(line)["question"] for name in names for line in name.read_text().splitlines()]
     everything = BenchmarkTexts(((str(number), text) for number, text in enumerate(texts)), 13)

@@ -1,4 +1,4 @@
-"""Near duplicates: what MinHash estimates, what LSH finds, which answer stays."""
+"""Near duplicates: MinHash's estimates, the pairs that LSH finds, and which answer is kept."""
 
 import random
 import re
@@ -58,20 +58,20 @@ def test_a_signature_estimates_the_jaccard_similarity():
     assert np.std(errors) < 0.05
 
 
-def test_unlike_texts_have_a_similarity_of_nothing():
+def test_different_texts_have_no_similarity():
     chance = random.Random(1)
     found = np.stack([signature(make_text(chance)) for _ in range(300)])
     assert abs(similarity(found[0], found[1:]).mean()) < 0.003
 
 
-def test_blank_space_makes_no_difference_and_every_text_has_a_signature():
+def test_white_space_does_not_count_and_every_text_has_a_signature():
     assert (signature("a b  c\n d (e)") == signature("a b c d ( e )")).all()
     assert not (signature("a b c d e") == signature("A b c d e")).all()
     for text in ("", "x", "\ud800"):
         assert signature(text).shape == (PERMUTATIONS,)
 
 
-def test_a_pair_at_the_threshold_is_missed_once_in_a_thousand_at_most():
+def test_a_pair_at_the_threshold_is_missed_at_most_once_in_a_thousand():
     for threshold in (0.3, 0.5, 0.8, 0.9, 0.99):
         rows = rows_of_a_band(threshold)
         assert (1 - threshold**rows) ** (PERMUTATIONS // rows) <= 1e-3
@@ -79,7 +79,7 @@ def test_a_pair_at_the_threshold_is_missed_once_in_a_thousand_at_most():
     assert rows_of_a_band(1.0) == PERMUTATIONS
 
 
-def test_the_first_of_near_duplicates_stays_in_a_problem_and_between_problems():
+def test_the_first_of_near_duplicates_is_kept_within_and_between_problems():
     chance = random.Random(2)
     text, other = make_text(chance), make_text(chance)
     near = change(chance, text, 1)
@@ -88,8 +88,8 @@ def test_the_first_of_near_duplicates_stays_in_a_problem_and_between_problems():
     assert keep([text, near, other], [7, 7, 7], threshold=1.0) == [0, 1, 2]
 
 
-def test_of_a_chain_only_those_near_one_that_stays_are_left_out():
-    """Each is near to the one before it, and the third is not near to the first: first and third stay."""
+def test_in_a_chain_only_answers_near_a_kept_one_are_left_out():
+    """Each answer is near the one before it, but the third is not near the first, so both are kept."""
     chance = random.Random(3)
     words = make_text(chance, 200).split()
     chain = [" ".join(words[start : start + 100]) for start in (0, 8, 16)]
@@ -98,7 +98,7 @@ def test_of_a_chain_only_those_near_one_that_stays_are_left_out():
 
 @settings(max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from([0.5, 0.8, 0.95]))
-def test_what_stays_is_what_all_pairs_say(seed, threshold):
+def test_the_kept_answers_are_those_of_comparing_all_pairs(seed, threshold):
     chance = random.Random(seed)
     texts = [make_text(chance) for _ in range(5)]
     texts += [change(chance, chance.choice(texts), chance.randrange(15)) for _ in range(25)]
@@ -114,8 +114,8 @@ def test_what_stays_is_what_all_pairs_say(seed, threshold):
 
 @settings(max_examples=40)
 @given(st.integers(0, 10**6))
-def test_nothing_that_stays_is_near_and_nothing_far_is_left_out(seed):
-    """By the true similarity, with room for four standard errors of the estimate."""
+def test_no_kept_answer_is_near_and_no_far_answer_is_left_out(seed):
+    """By the true similarity, within four standard errors of the estimate."""
     chance = random.Random(seed)
     texts = [make_text(chance) for _ in range(4)]
     texts += [change(chance, chance.choice(texts), chance.randrange(8)) for _ in range(20)]
@@ -128,8 +128,8 @@ def test_nothing_that_stays_is_near_and_nothing_far_is_left_out(seed):
     assert all(jaccard(texts[a], texts[b]) < 0.8 + 0.16 for a in kept for b in kept if a < b)
 
 
-def test_many_alike_answers_of_a_problem_are_compared_with_those_that_stay_only(monkeypatch):
-    """Otherwise ten thousand pairs of hundreds of alike answers would be kept in memory."""
+def test_many_similar_answers_to_a_problem_are_compared_only_with_kept_ones(monkeypatch):
+    """Otherwise ten thousand pairs of hundreds of similar answers would be in memory."""
     asked = []
 
     def counted(one, others):
@@ -142,7 +142,7 @@ def test_many_alike_answers_of_a_problem_are_compared_with_those_that_stay_only(
     assert sum(asked) < 400
 
 
-def test_n_grams_are_told_apart_by_words_and_order():
+def test_n_grams_differ_by_words_and_order():
     grams = [ngram_hashes(text.split(), 2) for text in ("a b", "b a", "ab c", "a bc")]
     assert len({tuple(gram) for gram in grams}) == 4
     assert len(ngram_hashes(["a", "b", "a", "b", "a"], 2)) == 2

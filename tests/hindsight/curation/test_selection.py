@@ -16,12 +16,12 @@ ONE = [1.0]
 
 
 def queues_of(numbers):
-    """For each problem so many answers, of one source; (problem, number) is the answer 100 * problem + number."""
+    """The given number of answers to each problem, of one source: (problem, number) is 100 * problem + number."""
     return [[[100 * problem + number for number in range(count)]] for problem, count in enumerate(numbers)]
 
 
 def two_sources(pairs):
-    """The same for two sources: the second one's answers are 50 and more."""
+    """The same for two sources: numbers from 50 on are the second source's."""
     return [
         [[100 * problem + n for n in range(first)], [100 * problem + 50 + n for n in range(second)]]
         for problem, (first, second) in enumerate(pairs)
@@ -51,7 +51,7 @@ def test_the_first_answers_of_a_queue_are_taken(numbers, most_per_problem, seed)
 
 
 @given(MIXED, st.integers(1, 40), st.integers(1, 9), st.integers(0, 5))
-def test_a_seed_makes_one_choice(pairs, most, most_per_problem, seed):
+def test_the_same_seed_makes_the_same_choice(pairs, most, most_per_problem, seed):
     queues = two_sources(pairs)
     if all(any(pair[source] for pair in pairs) for source in (0, 1)):
         choices = [_or_none(queues, most, most_per_problem, (1, 1), seed) for _ in range(2)]
@@ -70,7 +70,7 @@ def test_another_seed_makes_another_choice():
 
 
 @given(MIXED, st.integers(1, 9), st.sampled_from([(1, 1), (3, 1), (0.2, 0.8), (0, 1)]), st.integers(0, 5))
-def test_shares_are_kept_to_a_row(pairs, most_per_problem, shares, seed):
+def test_shares_are_exact_to_one_row(pairs, most_per_problem, shares, seed):
     chosen = _or_none(two_sources(pairs), 30, most_per_problem, shares, seed)
     if chosen is None:
         return
@@ -93,7 +93,7 @@ def test_a_share_of_a_source_without_answers_is_refused():
 
 
 def test_the_farthest_come_first():
-    """On a line: from 0 the farthest is 10, then 5 is five from both, then 2 and 8 are two from one."""
+    """On a line from 0 to 10: first the ends, then 5, five away from both, then 2 and 8, two away from one."""
     points = np.array([0.0, 2.0, 5.0, 8.0, 10.0])
     order = farthest_first(lambda i: abs(points - points[i]), 5, 5, start=0)
     assert order[:3] == [0, 4, 2] and set(order[3:]) == {1, 3}

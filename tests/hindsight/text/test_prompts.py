@@ -1,4 +1,4 @@
-"""The prompts: their shape, the tags they name, prompts of one's own by a Jinja file."""
+"""The prompts: their form, the tags that they name, and custom prompts from a Jinja file."""
 
 import pytest
 
@@ -12,7 +12,7 @@ CALLED = {"question_id": 2, "question": "Double it.", "starter_code": "def doubl
 
 @pytest.fixture
 def prompts(tmp_path):
-    """Prompts by a file with this content."""
+    """Prompts from a file with the given content."""
 
     def make(content, **more):
         (tmp_path / "mine.jinja").write_text(content)
@@ -21,7 +21,7 @@ def prompts(tmp_path):
     return make
 
 
-def test_a_user_message_has_the_kind_of_task_the_question_and_the_starter_code():
+def test_a_user_message_has_the_task_the_question_and_the_starter_code():
     reads, called = user_prompt(READS), user_prompt(CALLED)
     assert reads == f"{task_of(READS)}\n\nAdd two numbers."
     assert ("standard input" in task_of(READS), "standard input" in task_of(CALLED)) == (True, False)
@@ -36,19 +36,19 @@ def test_the_system_message_asks_for_the_four_tags_in_order():
     assert places == sorted(places)
 
 
-def test_a_base_model_goes_on_with_a_transcript_whose_thought_is_open():
+def test_a_base_model_continues_a_transcript_with_an_open_thought():
     system, text = chat_messages(READS)[0]["content"], base_prompt(READS)
     assert text == f"{system}\n\nUser: {user_prompt(READS)}\n\nAssistant: <begin_of_slow_thought>\n\n"
     assert Prompts().thought_opening(READS) == "<begin_of_slow_thought>\n\n"
 
 
-def test_without_a_system_message_there_is_the_question_alone():
+def test_without_a_system_message_a_chat_has_only_the_question():
     prompts = Prompts(system_prompt=False)
     assert prompts.chat(READS) == [{"role": "user", "content": user_prompt(READS)}]
     assert prompts.transcript(READS) == f"User: {user_prompt(READS)}\n\nAssistant: <begin_of_slow_thought>\n\n"
 
 
-def test_a_block_of_ones_own_replaces_ours_and_the_others_stay(prompts):
+def test_a_custom_block_replaces_only_ours_of_that_name(prompts):
     mine = prompts("{% block user %}{{ fn_name or 'stdin' }}: {{ question }}|{{ problem.question_id }}{% endblock %}")
     assert [message["content"] for message in mine.chat(CALLED)] == [
         chat_messages(CALLED)[0]["content"],
@@ -57,7 +57,7 @@ def test_a_block_of_ones_own_replaces_ours_and_the_others_stay(prompts):
     assert "User: stdin: Add two numbers.|1\n\nAssistant: <begin_of" in mine.transcript(READS)
 
 
-def test_a_transcript_of_ones_own_says_how_an_answer_begins(prompts):
+def test_a_custom_transcript_decides_how_an_answer_begins(prompts):
     transcript = "{% block transcript %}{{ system }} {{ question }} <think>\n{% endblock %}"
     own = prompts("{% block system %}Go.{% endblock %}" + transcript)
     assert own.transcript(READS) == "Go. Add two numbers. <think>\n"
@@ -75,7 +75,7 @@ def test_a_transcript_of_ones_own_says_how_an_answer_begins(prompts):
         ("{% block prompt %}x{% endblock %}", "has a block 'prompt'"),
     ],
 )
-def test_a_file_that_makes_no_prompt_is_refused_in_a_sentence(prompts, content, sentence):
+def test_a_file_without_a_valid_prompt_is_refused_in_one_sentence(prompts, content, sentence):
     with pytest.raises(UserError, match=sentence):
         prompts(content).chat(READS)
 

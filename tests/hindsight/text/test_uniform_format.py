@@ -5,7 +5,7 @@ import pytest
 from hindsight.text.uniform_format import find_tags, thought_opening, without_cut_tag
 
 
-def test_tags_of_every_dialect_are_found_where_they_stand():
+def test_tags_of_every_dialect_are_found_with_their_places():
     text = "<think>a</think>[begin_of_solution]<|end_of_solution|><begin_of_slow_thought>"
     found = [(tag.edge, tag.what) for tag in find_tags(text)]
     assert found == [("begin", "thought"), ("end", "thought"), ("begin", "solution"), ("end", "solution"), *found[:1]]
@@ -13,12 +13,12 @@ def test_tags_of_every_dialect_are_found_where_they_stand():
 
 
 @pytest.mark.parametrize("cut", ["<end_of_so", "<|end_of_thought|", "[end_of_solution", "</thi", "<th"])
-def test_a_tag_that_the_limit_cut_off_is_taken_away(cut):
+def test_a_tag_cut_off_by_the_limit_is_removed(cut):
     assert without_cut_tag(f"Done.\n{cut}") == "Done.\n"
 
 
 @pytest.mark.parametrize("text", ["a < b", "x[e", "<end_of_solution>", "end_of_so", "1 <"])
-def test_what_is_no_beginning_of_a_tag_stays(text):
+def test_text_that_is_not_the_beginning_of_a_tag_stays(text):
     assert without_cut_tag(text) == text
 
 
