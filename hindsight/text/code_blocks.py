@@ -26,6 +26,9 @@ _FIRST_LINE = re.compile(
     r"|(?:if|for|while|with) .*:)",
     re.MULTILINE,
 )
+_FIRST_CODE = re.compile(
+    r"(?:import|from|def|async def|class|for|while|if|with)\b.*|(?:try:|print\(|@).*|[A-Za-z_]\w* = .*"
+)
 _MOST_ENDS = 16  # closing fences that are tried for a block
 
 
@@ -79,6 +82,12 @@ class _Mark:
     @property
     def names_python(self) -> bool:
         return _PYTHON.fullmatch(self.language) is not None
+
+    @property
+    def first_code(self) -> str:
+        """The first line of code, if it stands on the line of a fence that names Python."""
+        rest = self.info.strip().partition(" ")[2].strip()
+        return rest if self.names_python and _FIRST_CODE.match(rest) else ""
 
     @property
     def opens(self) -> bool:
@@ -185,7 +194,7 @@ def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | N
 
 def _code(text: str, opening: _Mark, end: int) -> str:
     """The code from an opening fence to an offset, without the margin that a list, a quote or nothing gives it."""
-    code = text[opening.end + 1 : end]
+    code = (f"{opening.first_code}\n" if opening.first_code else "") + text[opening.end + 1 : end]
     if depth := text.count(">", opening.start, opening.place):
         code = re.sub(rf"^[ \t]*(?:>[ \t]?){{1,{depth}}}", "", code, flags=re.MULTILINE)
     elif opening.margin and opening.indent:
@@ -196,7 +205,11 @@ def _code(text: str, opening: _Mark, end: int) -> str:
 
 def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeBlock:
     end = len(text) if last is None else last.end_of_code
-    regular = opening.regular and (last is None or (closed and last.regular and last.margin and last.bare))
+    regular = (
+        opening.regular
+        and not opening.first_code
+        and (last is None or (closed and last.regular and last.margin and last.bare))
+    )
     after = last.place + len(last.fence) if last and not last.bare else last.end if last else len(text)
     return CodeBlock(
         _code(text, opening, end),

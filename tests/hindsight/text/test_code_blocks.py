@@ -24,3 +24,15 @@ def test_a_fence_within_the_code_does_not_close_it():
 @pytest.mark.parametrize(("info", "language"), [("Python", "python"), (" py title=a", "py"), ("", ""), ("\r", "")])
 def test_a_blocks_language_is_the_first_word_behind_its_fence(info, language):
     assert find_code_blocks(f"```{info}\nx\n```")[0].language == language
+
+
+@pytest.mark.parametrize("first", ["def f(x):", "try:", "@cache", "import os", "x = 1", "print(2)"])
+def test_code_on_the_line_of_its_fence_belongs_to_the_block(first):
+    (block,) = find_code_blocks(f"Use it:\n\n```python {first}\n    return 1\n```")
+    assert block.code == f"{first}\n    return 1\n"
+
+
+@pytest.mark.parametrize("info", ["python title='a.py'", "python 3", "python {1,3}", "text def f(x):"])
+def test_other_words_on_the_line_of_a_fence_are_no_code(info):
+    (block,) = find_code_blocks(f"```{info}\nprint(1)\n```")
+    assert block.code == "print(1)\n"
