@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.converting import program, run_measured, thought
-from hindsight.pass_at_k.counts_cache import CACHE
+from hindsight.pass_at_k.run_counts import CACHE
 from hindsight.text.uniform_format import render
 
 PROBLEMS, SAMPLES, RUNS = 1_000, 100, 6

@@ -1,11 +1,20 @@
-"""Counts the verdicts of a checked run folder, in several processes."""
+"""Counts the verdicts of a checked run folder, in several processes, and keeps the counts in its `verdicts.json`.
+
+They hold as long as no answer file has changed, by names, sizes and times of change:
+
+    {"digest": "5f7c...", "problems": {"0": {"files": 10, "cut_off": 1, "outcomes": {"correct": 3, "wrong": 7},
+                                             "texts": ["00c4..."]}, ...}}
+"""
 
 # Paths are texts here: an object for each of 600,000 files takes seconds.
 # ruff: noqa: PTH116, PTH208
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,14 +25,14 @@ from tqdm import tqdm
 from hindsight.errors import BrokenFile, UserError
 from hindsight.files.answer_files import read_no_answers
 from hindsight.files.masks import Mask
-from hindsight.files.records import read_record
+from hindsight.files.records import read_record, write_json
 from hindsight.files.runs import existing_converted, raw_folder
 from hindsight.files.verdicts import Outcome, outcome_of
 from hindsight.files.worker_processes import in_processes
-from hindsight.pass_at_k.counts_cache import CACHE, chunk_digest, file_state, read_cache, run_digest, write_cache
 from hindsight.pass_at_k.verdict_counts import ProblemCounts, VerdictCounts, tabulate
 from hindsight.problem_sets.problems import problem_hash
 
+CACHE = "verdicts.json"
 CHUNK = 256  # answers that a process gets at once
 FEW = 2000  # answers that this process reads alone
 ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
@@ -87,11 +96,11 @@ def _require_verdicts(folder: Path, problems: list[ProblemCounts]) -> None:
 def _read_folder(folder: Path, workers: int) -> tuple[dict[int, ProblemCounts], list[str]]:
     """Each problem's counts, from the cache where it holds, and one sentence per broken file."""
     files = _list_answers(folder)
-    if (folder / CACHE).exists() and (known := read_cache(folder, run_digest(map(_chunk_digest, _chunks(files))))):
+    if (folder / CACHE).exists() and (known := _read_cache(folder, _digest(map(_chunk_digest, _chunks(files))))):
         return known, []
     problems: dict[int, ProblemCounts] = {}
     broken: list[str] = []
-    digests: list[bytes] = []
+    digests: list[str] = []
     number = sum(len(names) for _, names in files)
     workers = 1 if number <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=number, desc=str(folder), unit="answer", leave=False) as bar:
@@ -102,8 +111,27 @@ def _read_folder(folder: Path, workers: int) -> tuple[dict[int, ProblemCounts], 
             broken += sentences
             digests.append(digest)
     if not broken and not any(counts.outcomes[Outcome.UNCHECKED] for counts in problems.values()):
-        write_cache(folder, run_digest(digests), problems)
+        kept = {str(question): {**vars(each), "texts": sorted(each.texts)} for question, each in problems.items()}
+        with suppress(PermissionError):  # somebody else's folder is read again next time
+            write_json(folder / CACHE, {"digest": _digest(digests), "problems": kept})
     return problems, broken
+
+
+def _read_cache(folder: Path, digest: str) -> dict[int, ProblemCounts]:
+    """The counts of each problem, if the folder's cache was written for the same digest, else none."""
+    try:
+        cache = read_record(folder / CACHE, ("digest", "problems"))
+        return {
+            int(question): ProblemCounts(
+                kept["files"],
+                kept["cut_off"],
+                Counter({Outcome(name): number for name, number in kept["outcomes"].items()}),
+                set(kept["texts"]),
+            )
+            for question, kept in (cache["problems"].items() if cache["digest"] == digest else ())
+        }
+    except (BrokenFile, KeyError, ValueError):  # cut off, or of an earlier version
+        return {}
 
 
 def _list_answers(folder: Path) -> list[Files]:
@@ -125,7 +153,7 @@ def _chunks(files: list[Files]) -> Iterator[Files]:
             yield folder, names[start : start + CHUNK]
 
 
-def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], bytes]:
+def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], str]:
     """The counts of a chunk by question, one sentence per broken file, and the chunk's digest."""
     folder, names = chunk
     found: dict[int, ProblemCounts] = {}
@@ -148,7 +176,7 @@ def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], bytes]:
         counts.outcomes[verdict.outcome(_is_converted(name))] += 1
         if (metadata := verdict.metadata) and metadata.question:
             counts.texts.add(_hash(metadata.question, metadata.starter_code))
-    return found, broken, chunk_digest(states)
+    return found, broken, _digest(states)
 
 
 def _read_verdict(path: str, states: list[str]) -> Verdict:
@@ -162,7 +190,7 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
         content = os.read(file, stat.st_size)
     finally:
         os.close(file)
-    states.append(file_state(path, stat))
+    states.append(_file_state(path, stat))
     try:
         return _decode(content)
     except (msgspec.MsgspecError, ValueError):
@@ -173,9 +201,19 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
         raise BrokenFile(f"{path} is no answer of a run ({error})") from None
 
 
-def _chunk_digest(chunk: Files) -> bytes:
+def _file_state(path: str, stat: os.stat_result) -> str:
+    """A file's name, size and time of change."""
+    return f"{path[path.rindex('/') :]} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _chunk_digest(chunk: Files) -> str:
     paths = [f"{chunk[0]}/{name}" for name in chunk[1] if ANSWER.fullmatch(name)]
-    return chunk_digest(file_state(path, os.stat(path)) for path in paths)
+    return _digest(_file_state(path, os.stat(path)) for path in paths)
+
+
+def _digest(states: Iterable[str]) -> str:
+    """The digest of the states of a chunk of files, or of a run from those of its chunks, in order."""
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
 
 def _is_converted(name: str) -> bool:
