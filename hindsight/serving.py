@@ -10,7 +10,7 @@ import signal
 import sys
 
 from hindsight.errors import UserError
-from hindsight.merging.plan import plan_merge
+from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.vllm_process import ServeOptions, log_end, serve
 from hindsight.settings import Settings, run_script
 
@@ -32,7 +32,7 @@ THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS 
 
 def main(settings: Settings) -> None:
     if settings.merge_base:
-        plan_merge(settings.merge_base, settings.model)  # before vLLM starts: raises UserError
+        require_loadable(plan_merge(settings.merge_base, settings.model))  # before vLLM starts
     print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
     merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
     options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)

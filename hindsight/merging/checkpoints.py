@@ -16,8 +16,8 @@ from hindsight.merging.safetensors_files import StoredTensor, TensorReader, read
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".onnx")
-PICKLES = (".bin", ".pt", ".pth")
-PICKLED = ("pytorch_model*.bin*", "*.pt", "*.pth")
+READABLE = "pytorch_model"  # the beginning of the names of pickles that transformers reads
+OF_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state", "random_states")
 
 
 @dataclass(frozen=True)
@@ -117,15 +117,15 @@ def _weight_map(name: str, folder: Path) -> tuple[dict[str, Path], bool]:
 
 def _no_weights(name: str, folder: Path) -> str:
     """What to do about a folder, or a name on the Hub, without safetensors."""
-    pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
-    if not pickled and not Path(name).is_dir():
-        pickled = sorted(file for file in _files_on_hub(name) if file.endswith(PICKLES))
-    if pickled:
-        command = rewrite_command(name, folder)
-        return (
-            f"{name} has its weights as pickles only ({pickled[0]}); convert them and merge the new folder: {command}"
-        )
-    return f"{folder} has no weights: neither {INDEX} nor {SINGLE}"
+    files = [path.name for path in folder.iterdir()] + ([] if Path(name).is_dir() else _files_on_hub(name))
+    pickled = [file for file in files if file.endswith((".bin", ".pt", ".pth")) and not file.startswith(OF_TRAINING)]
+    if not pickled:
+        return f"{folder} has no weights: neither {INDEX} nor {SINGLE}"
+    first = min(pickled, key=lambda file: (not file.startswith(READABLE), file))
+    only = f"{name} has its weights as pickles only ({first})"
+    if not first.startswith(READABLE):
+        return f"{only}, which transformers does not read either: convert them by their own library"
+    return f"{only}; convert them and merge the new folder: {rewrite_command(name, folder)}"
 
 
 def _files_on_hub(name: str) -> list[str]:

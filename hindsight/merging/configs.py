@@ -28,13 +28,15 @@ LAYOUT = (
     "alibi", "use_parallel_residual", "parallel_attn", "hidden_act", "hidden_activation", "activation_function",
 )  # fmt: skip
 
+ROPE = ("rope_", "rotary_", "partial_rotary")
+
 
 def compare_configs(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
     """A sentence that names the settings that differ. Raises UserError if one of them forbids a merge."""
     one, other = base.config, finetuned.config
     differing = {key for key in (one.keys() | other.keys()) - NOT_REPORTED if one.get(key) != other.get(key)}
-    if differing - (one.keys() & other.keys()) or _layout(one) != _layout(other):
-        full = base.full_config, finetuned.full_config  # seldom, since it takes a second to import transformers
+    if any(key.startswith(ROPE) for key in differing) or _layout(one) != _layout(other):
+        full = base.full_config, finetuned.full_config  # seldom, since importing transformers takes two seconds
         _require_same_layout(base.name, finetuned.name, *map(_layout, full))
         differing = {key for key in differing if _value(key, full[0], one) != _value(key, full[1], other)}
     shown = [f"{key} {one.get(key)!r} and {other.get(key)!r}" for key in sorted(differing)]
@@ -52,7 +54,7 @@ def _require_same_layout(base: str, finetuned: str, one: dict[str, Any], other: 
 
 def _value(key: str, full: dict[str, Any], config: dict[str, Any]) -> Any:
     """A setting of a full config, where `rope_parameters` has taken in the older ways to write it, or of the config."""
-    rope = full.get("rope_parameters") if key.startswith(("rope_", "rotary_", "partial_rotary")) else None
+    rope = full.get("rope_parameters") if key.startswith(ROPE) else None
     return full.get(key, rope or config.get(key))
 
 

@@ -19,11 +19,10 @@ from vllm.config.load import LoadConfig
 from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
-from hindsight.errors import UserError, require
+from hindsight.errors import require
 from hindsight.merging.arithmetic import METHODS
-from hindsight.merging.checkpoints import INDEX
 from hindsight.merging.in_memory import pair_merging
-from hindsight.merging.plan import MergePlan, plan_merge
+from hindsight.merging.plan import plan_merge, require_loadable
 
 LOAD_FORMAT = "hindsight"
 
@@ -53,20 +52,10 @@ class MergedModelLoader(DefaultModelLoader):
         name = f"{model_config.model}@{model_config.revision}" if model_config.revision else model_config.model
         plan = plan_merge(self.base, name, cache=self.load_config.download_dir)
         pairs = {pair.name: pair for pair in plan.pairs}
-        _require_loadable(plan)
+        require_loadable(plan)
         with pair_merging(self.alpha, self.method) as merge:
             for name, tensor in super().get_all_weights(model_config, model):
                 yield name, merge(pairs[name], tensor) if name in pairs else tensor
-
-
-def _require_loadable(plan: MergePlan) -> None:
-    """Raises UserError if vLLM would load other tensors of the fine-tuned model than those of the plan."""
-    if plan.finetuned.ties_head and plan.config.get("tie_word_embeddings") is False:
-        heads = f"{plan.base.name} has a head of its own, {plan.finetuned.name} ties it"
-        raise UserError(f"{heads}: merge with merge_models.py")
-    if plan.finetuned.old_index:
-        old = plan.finetuned.folder / INDEX
-        raise UserError(f"{old} lists files that do not exist, and vLLM would look for them: delete it")
 
 
 def register() -> Any:

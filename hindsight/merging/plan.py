@@ -17,8 +17,9 @@ from hindsight.merging.names import HEADS, require_same_names, require_same_type
 from hindsight.merging.safetensors_files import StoredTensor, TensorReader
 
 EMBEDDINGS = ("embed_tokens.weight", "embed_in.weight", "wte.weight")
-ROTARY = ("rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached")
-MASKS, MASKED = ("attention.bias", "attn.bias"), ("attention.masked_bias", "attn.masked_bias")
+ROTARY = (".inv_freq", ".cos_cached", ".sin_cached")
+MASKS = ("attention.bias", "attn.bias", "attn.causal_mask")  # of GPT-NeoX, GPT-2 and GPT-J, CodeGen
+MASKED = ("attention.masked_bias", "attn.masked_bias")  # what masked scores are set to
 EXAMPLES = 5  # tokens named in one sentence
 
 
@@ -73,6 +74,17 @@ def plan_merge(
     notes += head_notes + dropped_notes + _dtype_notes(pairs, leading)
     config = _with_own_head(leading.config) if untied else dict(leading.config)
     return MergePlan(base, finetuned, leading, pairs, config, notes)
+
+
+def require_loadable(plan: MergePlan) -> None:
+    """Raises UserError if vLLM, merging while it loads the fine-tuned model, would read other tensors than the plan."""
+    base, finetuned = plan.base, plan.finetuned
+    if finetuned.ties_head and plan.config.get("tie_word_embeddings") is False:
+        sentence = f"{base.name} has a head of its own, {finetuned.name} ties it: merge with merge_models.py"
+        raise UserError(sentence)
+    if finetuned.old_index:
+        index = finetuned.folder / INDEX
+        raise UserError(f"{index} lists files that do not exist, and vLLM would look for them: delete it")
 
 
 Sides = tuple[Checkpoint, Checkpoint]  # base and fine-tuned checkpoint, with the tensors to be merged
@@ -149,8 +161,8 @@ def _drop_buffers(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[
 
 
 def _is_buffer(name: str, tensor: StoredTensor) -> bool:
-    """Rotary frequencies, or a causal mask (1, 1, n, n) and what masked scores are set to; not a bias of one row."""
-    if name.endswith(ROTARY):
+    """Whether it is a rotary table, positions, or a causal mask of shape (1, 1, n, n); a bias of one row is learned."""
+    if name.endswith(ROTARY) or (name.endswith(".position_ids") and not tensor.dtype.is_floating_point):
         return True
     mask = tensor.shape[:2] == (1, 1) and len(tensor.shape) == 4 and tensor.shape[2] == tensor.shape[3]
     return (name.endswith(MASKS) and mask) or (name.endswith(MASKED) and tensor.elements == 1)

@@ -23,7 +23,7 @@ from transformers import (
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import INDEX, SINGLE, open_checkpoint
-from hindsight.merging.plan import plan_merge
+from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.merging.safetensors_files import TensorReader
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -92,6 +92,16 @@ def test_beside_an_index_of_files_that_are_gone_the_single_file_is_read_as_trans
     assert equal(state(merged), loaded(folder))
     assert f"{folder / INDEX} lists files that do not exist: {SINGLE} was read" in said[0]
     assert not (merged / INDEX).exists()
+
+
+def test_vllm_which_would_look_for_the_files_of_an_old_index_is_not_started(tmp_path):
+    folder, _ = saved_twice(tmp_path / "saved")
+    other = make(tmp_path / "other")
+    require_loadable(plan_merge(folder, other))
+    with pytest.raises(
+        UserError, match=f"{folder / INDEX} lists files that do not exist, and vLLM would .*: delete it"
+    ):
+        require_loadable(plan_merge(other, folder))
 
 
 def test_two_whole_sets_of_weights_are_refused(tmp_path):
@@ -168,6 +178,15 @@ def test_a_name_on_the_hub_with_pickles_only_is_refused_with_the_same_command(tm
     assert 'save_pretrained("vicuna-7b-v1.5_rewritten")' in sentence
 
 
+def test_pickles_that_transformers_cannot_read_get_no_command(tmp_path):
+    (tmp_path / "training_args.bin").touch()
+    with pytest.raises(UserError, match="has no weights: neither"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "consolidated.00.pth").touch()
+    with pytest.raises(UserError, match=r"pickles only \(consolidated.00.pth\), which transformers does not read"):
+        open_checkpoint(tmp_path)
+
+
 def test_a_name_on_the_hub_without_weights_is_not_called_pickled(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: tmp_path)
     monkeypatch.setattr("huggingface_hub.list_repo_files", lambda *_, **__: ["model.gguf"])
@@ -197,6 +216,8 @@ def test_a_stored_copy_of_a_tied_head_is_merged_with_a_head_of_its_own(tmp_path,
     tied, own = torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0, 8.0]])
     base = save(tmp_path / "base", {EMBEDDING: tied, HEAD: tied.clone()}, tie_word_embeddings=True)
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: tied + 2, HEAD: own}, tie_word_embeddings=False)
+    with pytest.raises(UserError, match="finetuned has a head of its own, .*base ties it: merge with merge_models.py"):
+        require_loadable(plan_merge(finetuned, base))
     (merged,) = merge_into(base, finetuned, tmp_path / "out", [0.5], config_from=config_from)
     assert equal(state(merged), {EMBEDDING: torch.tensor([[2.0, 3.0]]), HEAD: torch.tensor([[3.0, 5.0]])})
     assert json.loads((merged / "config.json").read_text())["tie_word_embeddings"] is False
@@ -246,13 +267,14 @@ def test_old_buffers_of_pythia_are_left_out(tmp_path):
         old[f"{attention}.bias"] = torch.ones(8, 8).tril().bool()[None, None]
         old[f"{attention}.masked_bias"] = torch.tensor(-1e9).half()  # minus infinity
         old[f"{attention}.rotary_emb.inv_freq"] = torch.ones(4)
+    old["gpt_neox.position_ids"] = torch.arange(8)[None]
     store(folders[0], {**weights, **old})
     said = []
     (merged,) = merge_into(*folders, tmp_path / "out", [0.0], say=said.append)
     assert equal(state(merged), weights)
     loaded(merged)
-    kinds = "attention.bias, attention.masked_bias, rotary_emb.inv_freq"
-    assert f"6 tensors that every library computes itself are left out: {kinds}" in said[-1]
+    kinds = "attention.bias, attention.masked_bias, gpt_neox.position_ids, rotary_emb.inv_freq"
+    assert f"7 tensors that every library computes itself are left out: {kinds}" in said[-1]
 
 
 def test_a_bias_of_attention_that_is_learned_is_merged(tmp_path):
@@ -398,7 +420,6 @@ def test_settings_that_fine_tuning_may_change_are_reported(tmp_path, base, finet
         ),
         ({"head_dim": None}, {"head_dim": 16}),
         ({"num_key_value_heads": 2}, {"num_key_value_heads": None}),
-        ({"mlp_bias": None}, {"mlp_bias": False}),
     ],
 )
 def test_two_ways_to_write_a_setting_are_no_difference(tmp_path, base, finetuned):
