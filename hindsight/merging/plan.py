@@ -60,10 +60,10 @@ def plan_merge(
     """
     base, finetuned = open_checkpoint(base_name, cache), open_checkpoint(finetuned_name, cache)
     require_same_type(base, finetuned)
-    notes = _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
     sides, untied, head_notes = _resolve_heads(base, finetuned)
     sides, dropped_notes = _drop_buffers(*sides)
     require_same_names(*sides)
+    notes = _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
     lead = ("base", "finetuned").index(config_from)
     leading = (base, finetuned)[lead]
     pairs = []
