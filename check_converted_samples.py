@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from tqdm import tqdm
 
-from hindsight.errors import require
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
 from hindsight.files.masks import read_mask
 from hindsight.files.runs import converted_files, open_step
@@ -27,6 +27,7 @@ from SkyThought.local_judges import open_judges
 from SkyThought.problem_tests import read_tests
 from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco import Verdict
+from SkyThought.taco_special_judges import with_listed_rule
 
 # fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder; verdicts are written into its files
@@ -46,7 +47,7 @@ ALLOW_OTHER_SETTINGS = False     # continue in a folder that was judged with oth
 # These settings change no verdict, so they may differ between two calls for one folder. The mask only decides which
 # answers get one.
 MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address")
-KEYS = ("converted_text", "metadata")
+KEYS = {"converted_text": str, "metadata": dict}
 Files = dict[tuple[int, int], Path]
 Record = dict[str, Any]
 
@@ -59,12 +60,16 @@ class Problems:
         self._key: Any = None
 
     def of(self, record: Record) -> ProblemToJudge:
-        """Raises UserError when the problem cannot be found, or its special judge is wrong."""
+        """Raises BrokenFile when the problem cannot be found, UserError when its special judge is wrong."""
         question_id, metadata = record["question_id"], record["metadata"]
         key = (question_id, metadata.get("origin"), metadata.get("input_output"))
         if key != self._key:
-            tests = self._lookup.problem(record).get("input_output")
-            self._problem = ProblemToJudge(question_id, read_tests(tests), self._special_judges.of(question_id))
+            try:
+                problem = self._lookup.problem(record)
+            except UserError as error:
+                raise BrokenFile(str(error)) from None
+            tests = with_listed_rule(read_tests(problem.get("input_output")), problem.get("origin"))
+            self._problem = ProblemToJudge(question_id, tests, self._special_judges.of(question_id))
             self._key = key
         return self._problem
 
@@ -76,14 +81,29 @@ class Problems:
 def programs_to_judge(
     files: Files, problems: Problems, judges: Judges, broken: list[str], verdicts: Counter
 ) -> Iterator[tuple[tuple[Path, Record], ProblemToJudge, str | None]]:
-    """The answers without a verdict or with one by another special judge; counts the verdicts of the others."""
-    for path, answer in records.read_records(files, KEYS, broken):
+    """The answers without a verdict or with one by another special judge; counts the verdicts of the others.
+
+    An answer whose record is malformed, or whose problem cannot be found, is named in `broken` and skipped.
+    """
+    for path, answer in records.read_records(files, tuple(KEYS), broken):
         record = cast(Record, answer)  # has KEYS, which AnswerRecord does not promise
-        if record.get("correctness") is None or record.get("special_judge") != problems.special_judge_digest(record):
-            problem = problems.of(record)
-            yield (path, record), problem, judges.find_program(record["converted_text"], problem.tests)
-        else:
-            verdicts[verdict_in_full(record)] += 1
+        try:
+            require_types(record)
+            digest = problems.special_judge_digest(record)
+            if record.get("correctness") is None or record.get("special_judge") != digest:
+                problem = problems.of(record)
+                yield (path, record), problem, judges.find_program(record["converted_text"], problem.tests)
+            else:
+                verdicts[verdict_in_full(record)] += 1
+        except BrokenFile as error:
+            broken.append(f"{path} is skipped: {error}")
+
+
+def require_types(record: Record) -> None:
+    """Raises BrokenFile when a value that is needed here has another type than expected."""
+    for key, kind in {**KEYS, "question_id": int}.items():
+        if not isinstance(record[key], kind):
+            raise BrokenFile(f"its {key} is of type {type(record[key]).__name__}, expected {kind.__name__}")
 
 
 def write_verdict(path: Path, record: Record, verdict: Verdict, special_judge: str | None) -> None:
@@ -126,13 +146,14 @@ def main(settings: Settings) -> int:
             print(mask.describe(all_files), flush=True)
         verdicts, new = judge_answers(files, judges, problems, broken)
     run.close(verdicts=dict(verdicts), broken=len(broken), left_out=len(all_files) - len(files))
+    require(bool(verdicts) or not broken, f"no answer in {folder} can be judged: {(broken or [''])[0]}")
     for verdict, count in verdicts.most_common():
         print(f"{count:6d}  {verdict}")
     for sentence in broken:
         print(sentence)
     if new > judges.submitted:
         print(f"{new - judges.submitted} answers had the same program as another answer, which was judged once")
-    judged = sum(count for verdict, count in verdicts.items() if verdict != NOT_JUDGED)
+    judged = sum(count for verdict, count in verdicts.items() if not verdict.startswith(NOT_JUDGED))
     print(f"{verdicts['correct']} of {judged} correct in {folder}; {len(files) - judged} not judged")
     return 1 if judged < len(files) else 0
 

@@ -34,6 +34,7 @@ from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
 from SkyThought.local_judges import open_judges
 from SkyThought.problem_tests import read_tests
 from SkyThought.special_judges import SpecialJudges
+from SkyThought.taco_special_judges import SEVERAL, is_listed, with_listed_rule
 
 # fmt: off
 PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub name (BAAI/TACO)
@@ -119,14 +120,15 @@ def programs(
     """The `solutions` of each problem, with the entry for their verdicts; problems without any get theirs at once."""
     for problem in problems:
         question, chosen = problem["question_id"], solutions(problem, most, seed)
-        to_judge = ProblemToJudge(question, read_tests(problem["input_output"]), special_judges.of(question))
+        tests = with_listed_rule(read_tests(problem["input_output"]), problem["origin"])
+        to_judge = ProblemToJudge(question, tests, special_judges.of(question))
         entry: Entry = {
-            "tests": len(to_judge.tests.inputs) if to_judge.tests else 0,
+            "tests": len(to_judge.tests.inputs),
             "solutions": len(chosen),
             "verdicts": {},
             "special_judge": special_judges.digest(question),
         }
-        if not chosen or not to_judge.tests:
+        if not chosen or to_judge.tests.fault:
             journal.add(question, entry)
             continue
         for source in chosen:
@@ -139,6 +141,7 @@ def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
     with tqdm(total=total, unit="problem") as bar:
         for (question, entry), verdict in judge_all(judges, work):
             name = "correct" if verdict["correctness"] else verdict["reason"]
+            name = NOT_JUDGED if name.startswith(NOT_JUDGED) else name
             entry["verdicts"][name] = entry["verdicts"].get(name, 0) + 1
             if sum(entry["verdicts"].values()) == entry["solutions"]:
                 if NOT_JUDGED in entry["verdicts"]:
@@ -150,10 +153,15 @@ def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
     return failed
 
 
-def classify(entry: Entry, wrong_share: float) -> str:
-    """A problem's class (one of `masks.CLASSES`) by the verdicts on its solutions."""
+def classify(entry: Entry, wrong_share: float, several: bool = False) -> str:
+    """A problem's class (one of `masks.CLASSES`) by the verdicts on its solutions.
+
+    several: TACO's authors list it among those with several right answers; it is left out unless it has a judge.
+    """
     if not entry["tests"]:
         return masks.MALFORMED
+    if several and not entry["special_judge"]:
+        return masks.SEVERAL
     if not entry["solutions"]:
         return masks.NO_SOLUTIONS
     right, wrong = (entry["verdicts"].get(name, 0) for name in ("correct", WRONG_ANSWER))
@@ -190,7 +198,10 @@ def main(settings: Settings) -> int:
             failed = audit(work, judges, journal, len(left))
     audited = {question: journal.entries[question] for question in rows if question in journal.entries}
     share = settings.wrong_share
-    entries = {question: {**entry, "class": classify(entry, share)} for question, entry in audited.items()}
+    several = {question for question, row in rows.items() if is_listed({**origin, "row": row}, SEVERAL)}
+    entries = {
+        question: {**entry, "class": classify(entry, share, question in several)} for question, entry in audited.items()
+    }
     write_mask(output, dict(settings), origin, entries)
     journal.path.unlink()
     if failed:

@@ -1,8 +1,10 @@
 """Compares a program's output, or a function's return value, with the expected one.
 
 Standard input. Both texts are split at white space and compared token by token, in order and number; case matters. If
-the expected token is a decimal number with a point or an exponent and the other token is a decimal number, they may
-differ by 1e-6, absolute or relative. Without a point or an exponent tokens must be identical: `3` is not `3.0`.
+the expected token is a number with a point or an exponent and the other token is a number, they may differ by 1e-6,
+absolute or relative. An expected integer must be answered by the same token: `3` is not `3.0`, except in a problem of
+real numbers, where a number with a point or an exponent may differ from it by 1e-6. A number is what Python, C or a
+person prints as such: `0e1234` and `12e5` are words.
 
 Calls. A returned value arrives in the tagged form of `sandbox.report`, which is JSON with the types kept:
 
@@ -20,24 +22,34 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
 TOLERANCE = 1e-6  # relative or absolute
 LONG_TEXT = 1 << 20  # bytes
 _TOKEN = re.compile(rb"\S+")
-_DECIMAL = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_POINT, _EXPONENT = r"(?:\d+\.\d*|\.\d+)", r"[eE][+-]?\d{1,3}"
+# With neither a point nor a sign in the exponent: `2e5`, but not `12e5` or `0e5`, which are words (hexadecimal, say).
+_NUMBER = re.compile(rf"[+-]?(?:\d+|{_POINT}(?:{_EXPONENT})?|\d+[eE][+-]\d{{1,3}}|[1-9]{_EXPONENT})".encode())
+_INTEGER = re.compile(rb"[+-]?\d+")
+_REAL = re.compile(rf"(?<!\S)[+-]?{_POINT}(?:{_EXPONENT})?(?!\S)".encode())
 
 
-def same_text(expected: bytes, output: bytes) -> bool:
-    """Whether a program's output is the expected one, token by token."""
+def same_text(expected: bytes, output: bytes, real: bool = False) -> bool:
+    """Whether a program's output is the expected one, token by token; real: in a problem of real numbers."""
     if expected == output:
         return True
     pairs = zip_longest(_tokens(expected), _tokens(output))
     return all(
-        wanted == got or (wanted is not None and got is not None and _same_decimal(wanted, got))
+        wanted == got or (wanted is not None and got is not None and _same_number(wanted, got, real))
         for wanted, got in pairs
     )
+
+
+def has_real_number(expected: bytes) -> bool:
+    """Whether a token of an expected output is a number with a point."""
+    return b"." in expected and _REAL.search(expected) is not None
 
 
 def _tokens(text: bytes) -> Iterator[bytes]:
@@ -45,9 +57,13 @@ def _tokens(text: bytes) -> Iterator[bytes]:
     return iter(text.split()) if len(text) < LONG_TEXT else (match[0] for match in _TOKEN.finditer(text))
 
 
-def _same_decimal(expected: bytes, output: bytes) -> bool:
-    if not (_DECIMAL.fullmatch(expected) and _DECIMAL.fullmatch(output)) or expected.strip(b"+-").isdigit():
+def _same_number(expected: bytes, output: bytes, real: bool) -> bool:
+    if not (_NUMBER.fullmatch(expected) and _NUMBER.fullmatch(output)):
         return False
+    if _INTEGER.fullmatch(expected):  # exactly: the next integer is no answer, also where a float cannot tell it apart
+        if not real or _INTEGER.fullmatch(output):
+            return False
+        return abs(Decimal(expected.decode()) - Decimal(output.decode())) <= TOLERANCE
     wanted, got = float(expected), float(output)
     return math.isfinite(wanted) and _close(wanted, got)
 

@@ -32,10 +32,10 @@ class JudgeOptions:
 
 @dataclass(frozen=True, eq=False)
 class ProblemToJudge:
-    """A problem's tests, parsed once for all of its programs (None: missing or malformed), and its special judge."""
+    """A problem's tests, parsed once for all of its programs, and its special judge."""
 
     question_id: int
-    tests: ProblemTests | None
+    tests: ProblemTests
     special_judge: SpecialJudge | None = None
 
 
@@ -48,7 +48,7 @@ class Judges(Protocol):
     workers: int
     submitted: int
     protection: str
-    find_program: Callable[[str, ProblemTests | None], str | None]
+    find_program: Callable[[str, ProblemTests], str | None]
 
     def submit(self, problem: ProblemToJudge, source: str | None) -> "Future[Verdict]": ...
 

@@ -14,6 +14,7 @@ from SkyThought.execution.program import Execution, Program
 from SkyThought.problem_tests import ProblemTests
 from SkyThought.time_limit import TimeLimit
 
+MESSAGE_CHARACTERS = 200  # of an exception, in a reason
 EXCERPT_CHARACTERS = 1000  # of the input, the expected output and the output of the test that failed
 
 Check = Callable[[Any, Any, Any], bool]  # a special judge: input, expected, output
@@ -35,10 +36,7 @@ class TestResult(TypedDict):
 
 def judge_tests(program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None) -> Iterator[TestResult]:
     """The result of each test, up to the first that fails."""
-    if tests.function is None:
-        return _judge_runs(program, tests, limit, check)
-    run = partial(_judge_calls, program, tests.function, tests, check)
-    return iter(limit.enforce(run, lambda results: (results[-1]["reason"], max(each["seconds"] for each in results))))
+    return (_judge_runs if tests.function is None else _judge_function)(program, tests, limit, check)
 
 
 def make_result(index: int, reason: str, seconds: float) -> TestResult:
@@ -52,8 +50,10 @@ def _judge_runs(program: Program, tests: ProblemTests, limit: TimeLimit, check: 
         reason, failure = execution.reason, None
         if not reason and check is not None:
             reason, failure = _ask(check, _text(stdin), _text(expected), partial(_text, execution.output))
-        elif not reason and not same_text(expected, execution.output):
+        elif not reason and not _same_output(tests, expected, execution.output):
             reason = WRONG_ANSWER
+        if reason == WRONG_ANSWER:
+            reason = execution.thread_reason or reason
         result = make_result(index, reason, execution.seconds)
         if failure is not None:
             result["special_judge"] = failure
@@ -70,13 +70,38 @@ def _ending(execution: Execution) -> tuple[str, float]:
     return execution.reason, execution.seconds
 
 
+def _same_output(tests: ProblemTests, expected: bytes, output: bytes) -> bool:
+    if tests.any_case:
+        expected, output = expected.lower(), output.lower()
+    return same_text(expected, output, tests.real)
+
+
+def _judge_function(
+    program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None
+) -> Iterator[TestResult]:
+    """The results by the first reading of dictionaries' keys by which it passes.
+
+    If it passes by none, those by which it comes furthest, or else gives an answer.
+    """
+    found = []
+    for keys in tests.key_readings:
+        found.append(limit.enforce(partial(_judge_calls, program, tests, check, keys), _ending_of_calls))
+        if not (reason := found[-1][-1]["reason"]) or reason.startswith(NOT_JUDGED):
+            return iter(found[-1])
+    return iter(max(found, key=lambda results: (len(results), results[-1]["reason"] == WRONG_ANSWER)))
+
+
+def _ending_of_calls(results: list[TestResult]) -> tuple[str, float]:
+    return results[-1]["reason"], max(each["seconds"] for each in results)
+
+
 def _judge_calls(
-    program: Program, function: str, tests: ProblemTests, check: Check | None, limit: float
+    program: Program, tests: ProblemTests, check: Check | None, keys: bytes, limit: float
 ) -> list[TestResult]:
     """If expected values may be wrapped, a function passes all tests by the wrapped values or all by the unwrapped."""
     results = []
     readings = [False, True] if tests.wrapped else [False]
-    with closing(program.calls(function, tests.inputs, limit)) as calls:
+    with closing(program.calls(tests.function or "", tests.inputs, limit, keys)) as calls:
         for index, call in enumerate(calls):
             arguments, expected = tests.inputs[index], tests.outputs[index]
             reason, failure = call.reason, None
@@ -104,7 +129,12 @@ def _ask(check: Check, test_input: Any, expected: Any, read_output: Callable[[],
         failure = f"check returned {accepted!r}, not True or False"
     except Exception as error:  # the user's code: whatever it raises, the program is not judged
         failure = f"{type(error).__name__}: {error}"
-    return NOT_JUDGED, failure
+    return f"{NOT_JUDGED}: its special judge failed ({one_line(failure)})", failure
+
+
+def one_line(message: str) -> str:
+    """A message as part of a reason: its first line, cut short."""
+    return (message.strip().splitlines() or [""])[0][:MESSAGE_CHARACTERS]
 
 
 def _equal(expected: Any, tagged: Any, unwrap: bool) -> bool:

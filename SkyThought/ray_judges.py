@@ -16,7 +16,7 @@ from pathlib import Path
 from hindsight.errors import UserError, require
 from hindsight.files.verdicts import NOT_JUDGED
 from SkyThought.judges import JudgeOptions, ProblemToJudge
-from SkyThought.own_rules import TestResult
+from SkyThought.own_rules import TestResult, one_line
 from SkyThought.taco import TACOTaskHandler, Verdict
 
 try:
@@ -93,7 +93,7 @@ def _judge(options: JudgeOptions, problem: ProblemToJudge, source: str | None) -
         verdict = _handler(options).judge(source, problem.tests, problem.special_judge)
     except UserError as error:  # the node's judge worked at the start, so the node is at fault
         verdict = _not_judged(str(error))
-    problem_at_fault = problem.tests is None or any("special_judge" in test for test in verdict["tests"])
+    problem_at_fault = problem.tests.fault or any("special_judge" in test for test in verdict["tests"])
     if verdict["correctness"] is None and not problem_at_fault:
         raise NotJudged(verdict)
     return verdict
@@ -150,8 +150,9 @@ def _pass_on(future: "Future[Verdict]", finished: Future) -> None:
 
 
 def _not_judged(message: str) -> Verdict:
-    test: TestResult = {"index": 0, "passed": False, "reason": NOT_JUDGED, "seconds": 0.0, "node": message}
-    return {"correctness": None, "reason": NOT_JUDGED, "tests": [test]}
+    reason = f"{NOT_JUDGED}: its node failed ({one_line(message)})"
+    test: TestResult = {"index": 0, "passed": False, "reason": reason, "seconds": 0.0, "node": message}
+    return {"correctness": None, "reason": reason, "tests": [test]}
 
 
 def _first_line(error: BaseException) -> str:

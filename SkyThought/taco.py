@@ -101,39 +101,44 @@ class TACOTaskHandler:
         tests = read_tests(problem.get("input_output"))
         return {"content": response, **self.judge(self.find_program(response, tests), tests)}
 
-    def find_program(self, response: str, tests: ProblemTests | None) -> str | None:
+    def find_program(self, response: str, tests: ProblemTests) -> str | None:
         """The program of an answer to a problem with these tests, by this handler's rules; None if it has none."""
         if self.reference_rules:
             return reference_rules.find_code(response)
-        function = tests.function if tests else None
-        return find_program(response, ProgramTarget(function, reads_input=tests is not None and function is None))
+        reads_input = not tests.fault and tests.function is None
+        return find_program(response, ProgramTarget(tests.function, reads_input))
 
-    def judge(self, source: str | None, tests: ProblemTests | None, check: Check | None = None) -> Verdict:
-        """The verdict on a program (None: the answer has none) by a problem's tests (None: missing or malformed).
+    def judge(self, source: str | None, tests: ProblemTests, check: Check | None = None) -> Verdict:
+        """The verdict on a program (None: the answer has none) by a problem's tests.
 
         check: a special judge, which is called with a test's input, expected output and output in place of the
         comparison: texts for standard input, a list of arguments and two values for a function. The program is not
         judged if `check` fails or the machine failed three times. Raises UserError when a warm process does not start
         or cannot contain programs.
         """
-        if tests is None:
-            return {"correctness": None, "reason": NOT_JUDGED, "tests": []}
+        if tests.fault:
+            return {"correctness": None, "reason": f"{NOT_JUDGED}: {tests.fault}", "tests": []}
         if source is None or not (source.strip() or self.reference_rules):
             return {"correctness": False, "reason": NO_CODE, "tests": []}
         results: list[TestResult] = []
+        failure = ""
         with self._lock:
             for _ in range(ATTEMPTS):
                 results.clear()
                 try:
                     results.extend(self._judge_tests(source, tests, check))
-                except MachineError:
+                except MachineError as error:
+                    failure = str(error)
                     self.close()
                     continue
                 reason = "" if all(result["passed"] for result in results) else results[-1]["reason"]
                 return {
-                    "correctness": None if reason == NOT_JUDGED else reason == "", "reason": reason, "tests": results,
-                }  # fmt: skip
-        return {"correctness": None, "reason": NOT_JUDGED, "tests": results}
+                    "correctness": None if reason.startswith(NOT_JUDGED) else reason == "",
+                    "reason": reason,
+                    "tests": results,
+                }
+        reason = f"{NOT_JUDGED}: {failure}, {ATTEMPTS} times"
+        return {"correctness": None, "reason": reason, "tests": results}
 
     def _judge_tests(self, source: str, tests: ProblemTests, check: Check | None) -> Iterator[TestResult]:
         """The results by this handler's rules. Raises MachineError."""

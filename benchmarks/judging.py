@@ -53,14 +53,14 @@ def real_items() -> list[Item]:
             (find_program(sample["converted_text"], UNKNOWN_TARGET), problems[sample["question_id"]])
             for sample in samples
         ]
-    return [(source, tests) for source, tests in items if source and source.strip() and tests]
+    return [(source, tests) for source, tests in items if source and source.strip() and not tests.fault]
 
 
 def lab_items() -> list[Item]:
     """The lab's reference solutions with their tests."""
     problems = load_problems("lab", "test")
     items = [(json.loads(row["solutions"])[0], read_tests(row["input_output"])) for row in problems]
-    return [(source, tests) for source, tests in items if tests]
+    return [(source, tests) for source, tests in items if not tests.fault]
 
 
 def judge_all(items: Iterable[Item], judges: list[TACOTaskHandler]) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def scale() -> None:
         judges = [TACOTaskHandler() for _ in range(workers)]
         figures = []
         for tests in (10, 100, 1000):
-            problem = ProblemTests(None, [b"1 2 3 4\n"] * tests, [b"10\n"] * tests, False)
+            problem = ProblemTests(None, [b"1 2 3 4\n"] * tests, [b"10\n"] * tests)
             items = [(SUM, problem)] * (workers * max(1, 200 // tests))
             judge_all(items, judges)
             times = [seconds(partial(judge_all, items, judges)) for _ in range(ROUNDS)]

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from scripts import ROOT, TACO_REAL, run_script, write_converted
+from scripts import ROOT, TACO_REAL, run_in_process, run_script, write_converted
 
+import check_converted_samples
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.selection import load_problems
@@ -42,7 +43,7 @@ def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_pa
         (DOUBLE, "class Solution:\n    def double(self, n):\n        return n + n", (True, "")),
         (DOUBLE, "def double(n):\n    return n * n", (True, "")),
         (DOUBLE, "def triple(n):\n    return 3 * n", (False, "missing function")),
-        ({"question": "?", "input_output": "{}"}, "print(1)", (None, "not judged")),
+        ({"question": "?", "input_output": "{}"}, "print(1)", (None, "not judged: its problem has no tests")),
     ]
     for number, (problem, program, _) in enumerate(programs):
         write_converted(tmp_path, number, 0, program, problem)
@@ -50,6 +51,7 @@ def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_pa
     assert verdicts(tmp_path) == [verdict for _, _, verdict in programs]
     assert result.returncode == 1, "one was not judged"
     assert "4 of 9 correct" in result.stdout
+    assert "     1  not judged: its problem has no tests" in result.stdout
     steps = read_run(tmp_path)["steps"]
     assert steps[SCRIPT]["verdicts"]["correct"] == 4
 
@@ -88,6 +90,35 @@ def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
     result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert (result.returncode, "2 of 2 correct" in result.stdout) == (1, True)
     assert "converted_question_1_sample_0.json is not whole JSON" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"metadata": None}, "its metadata is of type NoneType, expected dict"),
+        ({"metadata": "a problem"}, "its metadata is of type str, expected dict"),
+        ({"metadata": {}}, "question 1 names no problem set and has no tests inside"),
+        ({"metadata": {"input_output": None, "origin": "lab"}}, "question 1 names no problem set"),
+        (
+            {"metadata": {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0}}},
+            "there is no problem file gone.jsonl",
+        ),
+        ({"metadata": {"origin": {"dataset": "lab", "split": "", "row": 10**6}}}, "lab has no row 1000000"),
+        ({"converted_text": ["a", "b"]}, "its converted_text is of type list, expected str"),
+        ({"question_id": "one"}, "its question_id is of type str, expected int"),
+        ({"converted_text": ...}, "lacks converted_text"),
+    ],
+)
+def test_a_bad_record_among_good_ones_is_named_and_skipped(tmp_path, change, sentence):
+    paths = [write_converted(tmp_path, number, 0, "print(input())", ECHO) for number in range(3)]
+    record = {**json.loads(paths[1].read_text()), **change}
+    paths[1].write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
+    result = run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 1)
+    assert (result.returncode, result.stderr.count("Traceback")) == (1, 0), result.stderr
+    assert "2 of 2 correct" in result.stdout
+    (named,) = [line for line in result.stdout.splitlines() if "converted_question_1_sample_0.json" in line]
+    assert sentence in named
+    assert [json.loads(path.read_text()).get("correctness") for path in paths] == [True, None, True]
 
 
 @pytest.mark.parametrize("metadata", [{}, {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0, "digest": "x"}}])

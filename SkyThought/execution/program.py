@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hindsight.files.verdicts import OUTPUT_LIMIT
-from SkyThought.execution.reasons import BAD_RESULT, OUTPUT, find_reason, read_report
+from SkyThought.execution.reasons import BAD_RESULT, OUTPUT, find_reason, read_report, reason_of_exception
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
 from SkyThought.sandbox import kernel, messages
 from SkyThought.sandbox.messages import Ending
@@ -24,11 +24,15 @@ MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text
 
 @dataclass(frozen=True)
 class Execution:
-    """How a program ended on one input: `reason` is "" if it ended well; `seconds` of CPU time."""
+    """How a program ended on one input: `reason` is "" if it ended well; `seconds` of CPU time.
+
+    `thread_reason`: why a thread of it died, "" if none did. The program may have ended well all the same.
+    """
 
     reason: str
     output: bytes
     seconds: float
+    thread_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,17 +121,19 @@ class Program:
         report = read_report(bytes(reports.data))
         report.pop("value", None)  # nothing is called, so the program forged it
         reason = find_reason(ending, report, ending.cpu_seconds, timeout)
-        return Execution(reason, bytes(printed.data), ending.cpu_seconds)
+        thread_reason = reason_of_exception(report["thread"]) if "thread" in report else ""
+        return Execution(reason, bytes(printed.data), ending.cpu_seconds, thread_reason)
 
-    def calls(self, function: str, arguments: list[list], timeout: float) -> Generator[Call, None, None]:
+    def calls(self, function: str, arguments: list[list], timeout: float, keys: bytes) -> Generator[Call, None, None]:
         """Call its function of this name with each list of arguments in turn, until the first call that fails.
 
         All calls happen in one child, so the program's state carries over, as in TACO's own checker. timeout: CPU
-        seconds per call; loading the program counts to the first. Close the generator to end the child earlier.
+        seconds per call; loading the program counts to the first. keys: how to read those of dictionaries, see
+        `sandbox.calls`. Close the generator to end the child earlier.
         """
         limits = messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
         name = function.encode("utf-8", "surrogatepass")
-        self.warm.send(messages.CALLS + limits + name, messages.memory_file(json.dumps(arguments).encode()))
+        self.warm.send(messages.CALLS + limits + keys + name, messages.memory_file(json.dumps(arguments).encode()))
         left, used, ending, pipe = len(arguments), 0.0, None, OutputPipe(self.reports)
         try:
             while ending is None:

@@ -44,11 +44,16 @@ def find_reason(
     if error in (SYNTAX_ERROR, MISSING_FUNCTION):
         return error
     if error == "exception":
-        name = _printable(str(report.get("name"))[:80])
-        return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
+        return reason_of_exception(report.get("name"))
     if "value" in report:
         return ""
     return without_value if ending is None else _reason_of_status(ending.status, without_value)
+
+
+def reason_of_exception(name: Any) -> str:
+    """The reason by the name of an exception's class, which the program may have forged."""
+    name = _printable(str(name)[:80])
+    return MEMORY_LIMIT if name == "MemoryError" else f"{RUNTIME_ERROR}: {name}"
 
 
 def read_report(text: bytes) -> dict[str, Any]:

@@ -1,31 +1,46 @@
-"""In a child: loads a program and calls its function with each test's arguments."""
+"""In a child: loads a program and calls its function with each test's arguments.
+
+JSON makes text of every key of a dictionary, so {"1": 2} may stand for {1: 2}. The judge asks for one reading of all
+arguments, and for another in a new child where the program fails:
+
+    NATIVE    as in Python before JSON wrote them: integers, floats, True, False and None, at any depth
+    TEXT      as they are
+    TACO      TACO's own rule: at the top level, integers if all keys of a dictionary read as such
+"""
 
 import json
 import os
-from builtins import BaseException, callable, isinstance, type  # noqa: UP029  # see `interpreter`
+from builtins import BaseException, SystemExit, callable, isinstance, type  # noqa: UP029  # see `interpreter`
 from collections.abc import Callable
+from contextlib import suppress
 from types import CodeType
 from typing import Any, NoReturn
 
 from SkyThought.sandbox.report import Report, tag
 
+NATIVE, TEXT, TACO = b"n", b"t", b"i"
 
-def serve_calls(code: CodeType, names: dict[str, Any], function_name: str, calls: int, report: Report) -> NoReturn:
+
+def serve_calls(
+    code: CodeType, names: dict[str, Any], function_name: str, arguments_of_calls: list[list], report: Report
+) -> NoReturn:
     """Run the program in `names`, call its function with each list of arguments, report the values, and end.
 
-    calls: a file with the lists of arguments, as JSON.
+    Module state stays from call to call; each call of a method has a new instance.
     """
-    loads, exit = json.loads, report.exit
+    exit = report.exit
     try:
-        with os.fdopen(calls, "rb") as file:
-            arguments_of_calls = loads(file.read())
-        exec(code, names)
-        function = _find_function(names, function_name)
-        if function is None:
+        try:
+            exec(code, names)
+        except SystemExit as ended:  # at a program's end, after it defined the function
+            if ended.code not in (None, 0) or _find_function(names, function_name) is None:
+                raise
+        find_function = _find_function(names, function_name)
+        if find_function is None:
             report.send(error="missing function")
             exit(1)
         for arguments in arguments_of_calls:
-            value = function(*[_with_integer_keys(argument) for argument in arguments])
+            value = find_function()(*arguments)
             if report.forked():
                 break
             report.send(value=tag(value))
@@ -35,20 +50,52 @@ def serve_calls(code: CodeType, names: dict[str, Any], function_name: str, calls
     exit(0)
 
 
-def _find_function(names: dict[str, Any], name: str) -> Callable | None:
-    """The method of this name of an instance of the program's `Solution`, or else its bare function."""
+def _find_function(names: dict[str, Any], name: str) -> Callable[[], Callable] | None:
+    """What gives the method of this name, of a new instance of the program's `Solution`, or else its bare function."""
     solution = names.get("Solution")
     if isinstance(solution, type) and callable(getattr(solution, name, None)):
-        return getattr(solution(), name)
+        return lambda: getattr(solution(), name)
     function = names.get(name)
-    return function if callable(function) else None
+    return (lambda: function) if callable(function) else None
 
 
-def _with_integer_keys(argument: Any) -> Any:
-    """A dictionary with integer keys if all of its keys are integers, which JSON turned into strings (TACO's rule)."""
-    if not isinstance(argument, dict):
-        return argument
+def read_arguments(file: int, keys: bytes) -> list[list]:
+    """The lists of arguments in a file of JSON, by a reading of dictionaries' keys. Closes the file."""
+    with os.fdopen(file, "rb") as content:
+        arguments_of_calls = json.loads(content.read())
+    if keys == NATIVE:
+        return native_keys(arguments_of_calls)
+    if keys == TACO:
+        return [integer_keys(arguments) for arguments in arguments_of_calls]
+    return arguments_of_calls
+
+
+def native_keys(value: Any) -> Any:
+    """A value with every key of its dictionaries that JSON may have made of a number, a bool or None as it was."""
+    if isinstance(value, list):
+        return [native_keys(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    native = {native_key(key): native_keys(item) for key, item in value.items()}
+    return native if len(native) == len(value) else {key: native_keys(item) for key, item in value.items()}
+
+
+def native_key(key: str) -> int | float | bool | str | None:
+    """The number, bool or None that JSON writes as this key; the key itself where it writes none so."""
+    with suppress(ValueError):
+        value = json.loads(key)
+        if not isinstance(value, str | list | dict) and json.dumps(value) == key:
+            return value
+    return key
+
+
+def integer_keys(arguments: list) -> list:
+    """One call's arguments, each dictionary with integer keys if all of its keys read as such."""
+    return [_with_integer_keys(argument) if isinstance(argument, dict) else argument for argument in arguments]
+
+
+def _with_integer_keys(dictionary: dict[str, Any]) -> dict:
     try:
-        return {int(key): value for key, value in argument.items()}
+        return {int(key): value for key, value in dictionary.items()}
     except ValueError:
-        return argument
+        return dictionary

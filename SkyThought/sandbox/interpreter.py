@@ -19,7 +19,8 @@ from sys import settrace as set_trace
 from typing import Any, NoReturn
 
 from SkyThought.sandbox import prelude
-from SkyThought.sandbox.calls import serve_calls
+from SkyThought.sandbox.calls import read_arguments, serve_calls
+from SkyThought.sandbox.kernel import NULL, flush_c_streams
 from SkyThought.sandbox.layers import Sandbox
 from SkyThought.sandbox.messages import memory_file
 from SkyThought.sandbox.program_folder import ProgramFolder
@@ -50,7 +51,7 @@ class Interpreter:
         self.numpy = sys.modules.get("numpy")
         self.threading: Any = sys.modules.get("threading")
         if self.threading is not None:
-            self.threading.excepthook = lambda args: args.exc_type is SystemExit or report.exception(args.exc_value)
+            self.threading.excepthook = report.thread_died
         atexit._clear()
 
     def rehearse(self, times: int) -> None:
@@ -80,22 +81,25 @@ class Interpreter:
                 threading = self.threading or sys.modules.get("threading")
                 if isinstance(threading, types.ModuleType):  # wait for the threads that are no daemons
                     threading._shutdown()  # type: ignore[reportAttributeAccessIssue]  # as an interpreter calls it
-            report.exit(self._finish(status))
+            status = self._finish(status)
+            if status == 0 and report.dead_thread:
+                report.send(thread=report.dead_thread)
+            report.exit(status)
         finally:  # anything the program did to its interpreter is its own failure, not the judge's
             report.exit(1)
 
-    def serve_calls(self, calls: int, function: str) -> NoReturn:
+    def serve_calls(self, calls: int, keys: bytes, function: str) -> NoReturn:
         """In a child: load the program, call its function of this name with each list of arguments, and end.
 
-        calls: a file with the lists of arguments, as JSON. The program's output is discarded, and its standard input
-        is empty.
+        calls: a file with the lists of arguments, as JSON; keys: how to read those of dictionaries, see `calls`. The
+        program's output is discarded, and its standard input is empty.
         """
         dup2(calls, CALLS_FD)
         code, report, main = self._enter(), self.report, self.main
         try:
             main.__name__ = "program"
             sys.modules["program"] = main
-            serve_calls(code, main.__dict__, function, CALLS_FD, report)
+            serve_calls(code, main.__dict__, function, read_arguments(CALLS_FD, keys), report)
         finally:
             report.exit(1)
 
@@ -140,7 +144,8 @@ class Interpreter:
         if sys.stdout is not self.stdout or self.opens_files:
             with _IgnoreErrors():
                 self._flush_open_files()
-        return 1 if self.report.failed else status
+        flush_c_streams(NULL)
+        return status
 
     def _flush_open_files(self) -> None:
         """Flush files left open, for example `open(1, "w")`, as an interpreter's end does: text before binary."""
@@ -163,13 +168,13 @@ class _IgnoreErrors:
 
 
 def _make_streams() -> io.TextIOWrapper:
-    """Make fresh standard streams, on pipes so that Python never seeks in them; returns the one for output."""
+    """Make fresh standard streams, for input on a file and for output on a pipe; returns the one for output."""
     null = [os.dup(fd) for fd in (0, 1)]
-    pipe = os.pipe()
+    file, (ours, pipe) = memory_file(), os.pipe()
     streams: dict[str, Any] = {}
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if fd < 2:
-            os.dup2(pipe[fd], fd)
+            os.dup2((file, pipe)[fd], fd)
         binary = os.fdopen(fd, f"{mode}b", closefd=False)
         errors = "backslashreplace" if name == "stderr" else "surrogateescape"
         text: Any = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=name == "stderr")
@@ -179,7 +184,7 @@ def _make_streams() -> io.TextIOWrapper:
         setattr(sys, f"__{name}__", text)
     for fd in (0, 1):
         os.dup2(null[fd], fd)
-    for fd in (*null, *pipe):
+    for fd in (*null, file, ours, pipe):
         os.close(fd)
     return streams["stdout"]
 

@@ -68,6 +68,8 @@ def drop_capabilities() -> None:
 # A program's child makes two of these calls itself. Arguments prepared before the fork, and no conversion, look-up or
 # errno, save it a fifth of a millisecond.
 _direct = ctypes.PyDLL(None).syscall
+flush_c_streams = ctypes.PyDLL(None).fflush  # of NULL: every stream of C's stdio
+NULL = ctypes.c_void_p()
 _NOTHING = tuple(ctypes.c_long(number) for number in (157 if X86 else 167, PR_SET_PDEATHSIG, 0, 0))
 
 

@@ -1,7 +1,7 @@
 """A child's report to the judge, besides the program's own output: lines of JSON through a pipe.
 
 {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception", "name": "ValueError"},
-{"value": tagged} for each call (see `tag` and `comparison`)
+{"value": tagged} for each call (see `tag` and `comparison`), {"thread": "ValueError"}: ended well, except for a thread
 """
 
 import json
@@ -21,7 +21,7 @@ class Report:
 
     def __init__(self) -> None:
         self.pid = 0  # the child's, set in it
-        self.failed = False
+        self.dead_thread = ""  # the exception that ended a thread of the program
         # Untouched address space, released when the program has used up its own.
         self.spare: bytes | None = bytes(8 << 20)
         self.dumps, self.write, self.getpid, self.exit = json.dumps, os.write, os.getpid, os._exit
@@ -45,8 +45,17 @@ class Report:
         """Report an exception that the program did not catch."""
         if isinstance(error, MemoryError):
             self.spare = None
-        self.failed = True
-        self.send(error="exception", name="MemoryError" if isinstance(error, MemoryError) else class_name(type(error)))
+        self.send(error="exception", name=self._name(error))
+
+    def thread_died(self, args: Any) -> None:
+        """In place of `threading.excepthook`: an interpreter prints the exception, and its exit status stays 0."""
+        if args.exc_type is not SystemExit:
+            if isinstance(args.exc_value, MemoryError):
+                self.spare = None
+            self.dead_thread = self._name(args.exc_value)
+
+    def _name(self, error: BaseException | None) -> str:
+        return "MemoryError" if isinstance(error, MemoryError) else class_name(type(error))
 
 
 def tag(value: Any) -> Any:

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import socket
-from fcntl import F_GETPIPE_SZ, fcntl
 
 from SkyThought.sandbox import messages
 from SkyThought.sandbox.interpreter import Interpreter
@@ -20,7 +19,6 @@ from SkyThought.sandbox.program_folder import FOLDER_BYTES, folder_bytes
 from SkyThought.sandbox.report import REPORT_FD
 
 MOST_THREADS = 256
-SMALLEST_PIPE = 4096  # every pipe holds this much
 QUICK_SECONDS = 0.003  # until then only the child's end is awaited
 CHECK_SECONDS = 0.1  # longest time between two checks of a child
 _CHILD_ENDED = {signal.SIGCHLD}
@@ -41,7 +39,7 @@ class Supervisor:
             message, files = messages.receive(self.control)
             kind = message[:1]
             if kind == messages.TEST:
-                source = files[1] if len(files) > 1 else pipe_with(message[start:])
+                source = files[1] if len(files) > 1 else messages.memory_file(message[start:])
                 pid = os.fork()
                 if pid == 0:
                     self.interpreter.run(source, files[0])
@@ -49,7 +47,8 @@ class Supervisor:
             elif kind == messages.CALLS:
                 pid = os.fork()
                 if pid == 0:
-                    self.interpreter.serve_calls(files[0], message[start:].decode("utf-8", "surrogatepass"))
+                    name = message[start + 1 :].decode("utf-8", "surrogatepass")
+                    self.interpreter.serve_calls(files[0], message[start : start + 1], name)
                 self._finish(pid, messages.LIMITS.unpack(message[1:start]), files[0])
             elif kind == messages.PROGRAM:
                 self._take_program(*files)
@@ -129,17 +128,3 @@ class Supervisor:
         """End the processes that a program left behind, if it could start any."""
         if not self.sandbox.forbids_processes:
             kill_children()
-
-
-def pipe_with(stdin: bytes) -> int:
-    """A descriptor of a pipe that holds a short input; of a file where the user's share of pipes is used up."""
-    source, ours = os.pipe()
-    try:
-        if len(stdin) > SMALLEST_PIPE and len(stdin) > fcntl(ours, F_GETPIPE_SZ):  # others hold large pipes
-            os.close(source)
-            return messages.memory_file(stdin)
-        if stdin:
-            os.write(ours, stdin)
-    finally:
-        os.close(ours)
-    return source

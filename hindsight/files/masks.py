@@ -23,9 +23,10 @@ from hindsight.problem_sets.problem_set import LAB_FILE
 AGREE = "solutions agree"  # the problem is sound and kept
 NO_PASS = "no solution passes"  # the tests or the statement must be wrong
 DISAGREE = "solutions disagree"  # several answers are right, so the problem needs a special judge
+SEVERAL = "several answers"  # by the list of TACO's authors, and it has no special judge
 MALFORMED = "tests malformed"  # or there are no tests
 NO_SOLUTIONS = "no solutions"  # the problem cannot be audited and is kept
-MASKED = (NO_PASS, DISAGREE, MALFORMED)
+MASKED = (NO_PASS, DISAGREE, SEVERAL, MALFORMED)
 CLASSES = (AGREE, *MASKED, NO_SOLUTIONS)
 
 Files = dict[tuple[int, int], Path]

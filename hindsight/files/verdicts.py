@@ -20,8 +20,8 @@ TIME_LIMIT = "time limit"
 MEMORY_LIMIT = "memory limit"
 OUTPUT_LIMIT = "output limit"
 NOT_JUDGED = "not judged"
-# Every `correctness_reason`. "runtime error" is a prefix: the exception, signal or exit status follows, as in
-# "runtime error: ValueError", "runtime error: SIGSEGV", "runtime error: exit status 3".
+# Every `correctness_reason`. Two are prefixes and what happened follows: "runtime error: ValueError", "runtime error:
+# SIGSEGV", "runtime error: exit status 3"; "not judged: its problem has no tests".
 REASONS = (NO_CODE, SYNTAX_ERROR, WRONG_ANSWER, RUNTIME_ERROR, MISSING_FUNCTION)
 REASONS += (TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT, NOT_JUDGED)
 
@@ -64,7 +64,7 @@ def counts_as(record: Mapping[str, Any]) -> Outcome:
 def verdict_in_full(record: Mapping[str, Any]) -> str:
     """The verdict in words: "correct", the whole reason ("runtime error: ValueError"), or the outcome."""
     outcome = counts_as(record)
-    reason = record.get("correctness_reason") if outcome is Outcome.WRONG else None
+    reason = record.get("correctness_reason") if outcome in (Outcome.WRONG, Outcome.NOT_JUDGED) else None
     return reason or str(outcome)
 
 

@@ -15,7 +15,7 @@ class ProblemLookup:
 
     def __init__(self, source: str = ""):
         self.source = source
-        self._sets: dict[tuple[str, str, str], ProblemSet] = {}
+        self._sets: dict[tuple[str, str, str], ProblemSet | UserError] = {}  # or why it cannot be read
 
     def problem(self, record: dict[str, Any]) -> Problem:
         """The problem of an answer with its `input_output`.
@@ -23,13 +23,14 @@ class ProblemLookup:
         Raises UserError when its problem set is missing, is another version, or lacks the problem.
         """
         metadata = record["metadata"]
-        if "input_output" in metadata and not self.source:
+        if metadata.get("input_output") is not None and not self.source:
             return metadata
         origin = metadata.get("origin")
         question = f"question {record['question_id']}"
-        if not self.source and not origin:
+        origin = origin if isinstance(origin, dict) else {}
+        if not self.source and not (isinstance(origin.get("dataset"), str) and isinstance(origin.get("row"), int)):
             raise UserError(f"{question} names no problem set and has no tests inside; give one by --problems")
-        rows = self._set(self.source or origin["dataset"], (origin or {}).get("split", ""), origin or {})
+        rows = self._set(self.source or origin["dataset"], origin.get("split", ""), origin)
         if self.source:
             number = rows.row_of_question.get(record["question_id"])
             if number is None:
@@ -41,10 +42,18 @@ class ProblemLookup:
                     f"{origin['dataset']} is not the file that {question} came from (its digest differs); "
                     "bring that one back, or name the file to use by --problems"
                 )
+        if not 0 <= number < len(rows):
+            raise UserError(f"{origin['dataset']} has no row {number}, which {question} names")
         return rows.row(number)
 
     def _set(self, source: str, split: str, origin: dict[str, Any]) -> ProblemSet:
         key = (source, split, origin.get("revision", ""))
         if key not in self._sets:
-            self._sets[key] = ProblemSet(*key)
-        return self._sets[key]
+            try:
+                self._sets[key] = ProblemSet(*key)
+            except UserError as error:
+                self._sets[key] = error
+        found = self._sets[key]
+        if isinstance(found, UserError):
+            raise found
+        return found

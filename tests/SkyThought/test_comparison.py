@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SkyThought.comparison import format_value, same_text, same_value
+from SkyThought.comparison import format_value, has_real_number, same_text, same_value
 from SkyThought.sandbox.report import tag
 
 json_values = st.recursive(
@@ -30,6 +30,10 @@ def equals(expected, returned) -> bool:
         (b"0.5", b"0.50000099"),
         (b"1000000.0", b"1000000.9"),
         (b"1e3", b"1000"),
+        (b"1e-05", b"0.00001"),
+        (b"1.5e+16", b"15000000000000000"),
+        (b"0.000000e+00", b"0"),
+        (b"12.5E3", b"12500"),
         (b"-.5", b"-0.5"),
         ("é".encode(), "é".encode()),
     ],
@@ -48,6 +52,14 @@ def test_output_that_differs_in_white_space_or_within_the_tolerance_is_the_same(
         (b"12", b"1 2"),
         (b"3", b"3.0"),
         (b"3", b"3.0000001"),
+        (b"0e1234", b"0e9999"),
+        (b"0e12", b"0"),
+        (b"12e5", b"1200000"),
+        (b"00e1", b"0.0"),
+        (b"1e1234", b"1e1235"),
+        (b"1_0.5", b"10.5"),
+        ("\u0663.5".encode(), b"3.5"),
+        (b"0.5", b"5e0001"),
         (b"0.5", b"0.5000011"),
         (b"1000000.0", b"1000001.1"),
         (b"1e999", b"2e999"),
@@ -60,6 +72,47 @@ def test_output_that_differs_in_white_space_or_within_the_tolerance_is_the_same(
 )
 def test_output_that_differs_in_a_token_is_another(expected, output):
     assert not same_text(expected, output)
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "same"),
+    [
+        (b"375", b"375.0", True),
+        (b"375", b"375.", True),
+        (b"375", b"3.75e+02", True),
+        (b"375", b"374.99999999999994", True),
+        (b"-2", b"-2.0", True),
+        (b"10000000000000000", b"1e+16", True),
+        (b"375", b"375.1", False),
+        (b"9000000", b"9000001", False),
+        (b"9000000", b"9000001.0", False),
+        (b"9007199254740993", b"9007199254740992.0", False),
+        (b"375", b"0375", False),
+        (b"375", b"nan", False),
+        (b"375", b"1e999999999", False),
+        (b"YES", b"1.0", False),
+    ],
+)
+def test_among_real_numbers_an_integer_may_be_answered_as_the_equal_decimal(expected, output, same):
+    assert same_text(expected, output, real=True) is same
+    assert not same_text(expected, output)
+
+
+@given(st.integers(-(10**18), 10**18), st.integers(1, 9))
+def test_no_other_integer_is_the_equal_decimal(number, difference):
+    assert same_text(b"%d" % number, b"%d.000" % number, real=True)
+    assert not same_text(b"%d" % number, b"%d.0" % (number + difference), real=True)
+
+
+@pytest.mark.parametrize(
+    ("expected", "real"),
+    [
+        (b"3.5", True), (b"1 2\n-.5\n", True), (b"1.5e-07", True), (b"3", False), (b"", False), (b"1e5", False),
+        (b"1.2.3", False), (b"v1.2", False), (b"end.", False), (b"3.5%", False), (b".", False),
+    ],
+)  # fmt: skip
+def test_a_number_with_a_point_shows_real_numbers(expected, real):
+    assert has_real_number(expected) is real
 
 
 @pytest.mark.parametrize(

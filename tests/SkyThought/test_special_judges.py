@@ -66,7 +66,9 @@ def test_a_special_judge_that_fails_judges_nothing_and_says_why(tmp_path, checke
     (checkers / "question_1.py").write_text(f"def check(input, expected, output):\n    {body}\n")
     path = write_converted(tmp_path / "run", 1, 0, "print(2)", DIVISOR)
     result, verdicts = judge(tmp_path / "run", checkers)
-    assert (result.returncode, verdicts) == (1, [(None, "not judged")])
+    assert (result.returncode, verdicts[0][0]) == (1, None)
+    assert verdicts[0][1].startswith("not judged: its special judge failed (")
+    assert message in verdicts[0][1]
     assert message in json.loads(path.read_text())["test_results"][-1]["special_judge"]
 
 

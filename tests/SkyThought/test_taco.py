@@ -52,22 +52,30 @@ def test_an_answer_without_code_has_none(judge):
 
 
 @pytest.mark.parametrize(
-    "tests",
+    ("tests", "why"),
     [
-        None,
-        "",
-        "not JSON",
-        "[1]",
-        {"inputs": [], "outputs": []},
-        {"inputs": ["1"], "outputs": []},
-        {"inputs": [1], "outputs": ["1"]},
-        {"inputs": ["1"], "outputs": [[["1"]]]},
-        {"inputs": ["1"], "outputs": ["1"], "fn_name": "f"},
+        (None, "its problem has no tests"),
+        ("", "its problem has no tests"),
+        ({}, "its problem has no tests"),
+        ("not JSON", "its problem's tests are not JSON"),
+        ("[1]", "its problem's tests have no list of inputs or of outputs"),
+        ({"inputs": [], "outputs": []}, "its problem's tests have 0 inputs and 0 outputs"),
+        ({"inputs": ["1"], "outputs": []}, "its problem's tests have 1 inputs and 0 outputs"),
+        ({"inputs": [1], "outputs": ["1"]}, "its problem's tests have inputs or outputs that are not text"),
+        ({"inputs": ["1"], "outputs": [[["1"]]]}, "its problem's tests have inputs or outputs that are not text"),
+        (
+            {"inputs": ["1"], "outputs": ["1"], "fn_name": "f"},
+            "its problem's tests have inputs that are not lists of arguments",
+        ),
+        (
+            {"inputs": [[1]], "outputs": ["1"], "fn_name": 3},
+            "its problem's tests have a function name that is not text",
+        ),
     ],
 )
-def test_a_problem_with_no_tests_or_malformed_ones_is_not_judged(judge, tests):
+def test_a_problem_with_no_tests_or_malformed_ones_is_not_judged_and_says_why(judge, tests, why):
     result = judge.update_results({"input_output": tests}, answer("print(1)"))
-    assert (result["correctness"], result["reason"]) == (None, "not judged")
+    assert (result["correctness"], result["reason"]) == (None, f"not judged: {why}")
 
 
 @pytest.mark.parametrize("program", ["print(1", "x = '\0'", "return 1", "(" * 500 + ")" * 500])
@@ -80,8 +88,21 @@ def test_a_program_that_fails_after_the_right_output_is_a_runtime_error(judge):
     assert reason(judge, "print(1); raise SystemExit('no')", "", "1") == "runtime error: exit status 1"
     assert reason(judge, "print(1); 1 / 0", "", "1") == "runtime error: ZeroDivisionError"
     assert reason(judge, "print(1, flush=True); import os; os.abort()", "", "1") == "runtime error: SIGABRT"
-    in_a_thread = "import threading\nprint(1)\nthreading.Thread(target=lambda: 1 / 0).start()"
-    assert reason(judge, in_a_thread, "", "1") == "runtime error: ZeroDivisionError"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"), [("1 / 0", "runtime error: ZeroDivisionError"), ("[0] * 10**10", "memory limit")]
+)
+def test_a_thread_that_dies_is_no_failure_but_explains_a_wrong_answer(judge, body, named):
+    """Python's exit status is 0 then."""
+    program = (
+        f"import threading\nprint(1)\nthread = threading.Thread(target=lambda: {body})\nthread.start()\nthread.join()"
+    )
+    assert reason(judge, program, "", "1") == ""
+    assert reason(judge, program, "", "2") == named
+    assert reason(judge, f"{program}\nraise SystemExit(3)", "", "1") == "runtime error: exit status 3"
+    call = program.replace("print(1)", "def f(x):\n return x")
+    assert reason(judge, call, [[1]], [1], "f") == ""
 
 
 def test_an_uncaught_exception_is_named_even_when_the_program_closed_every_file(judge):
@@ -99,6 +120,14 @@ def test_what_is_not_flushed_is_lost_in_os_exit_and_only_there(judge):
     assert reason(judge, "import sys, io; sys.stdout.write('1'); sys.stdout = io.StringIO()", "", "1") == ""
     assert reason(judge, "import atexit; atexit.register(lambda: print(1))", "", "1") == ""
     assert reason(judge, "import sys; print(1); sys.stdout.flush(); sys.stdout.close()", "", "1") == ""
+
+
+def test_what_c_code_printed_is_flushed_at_the_end_after_pythons_own_output(judge):
+    program = "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.printf(b'%d\\n', int(input()) * 2)\nlibc.puts(b'end')\n"
+    assert reason(judge, program, "4", "8\nend") == ""
+    assert reason(judge, f"{program}print('first')", "4", "first\n8\nend") == ""
+    assert reason(judge, f"{program}import sys; sys.exit(0)", "4", "8\nend") == ""
+    assert reason(judge, f"{program}import os; os._exit(0)", "4", "8\nend") == "wrong answer"
 
 
 def test_a_missing_function_is_said_to_be_missing(judge):
@@ -122,6 +151,78 @@ def test_state_stays_between_the_calls_of_one_program_and_not_between_programs(j
     program = "seen = []\ndef f(x):\n seen.append(x)\n return len(seen)"
     for _ in range(2):
         assert reason(judge, program, [[0], [0]], [1, 2], "f") == ""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "class Solution:\n def __init__(self): self.n = 0\n def f(self, x):\n  self.n += x\n  return self.n",
+        "class Base:\n def __init__(self): self.n = 0\n def f(self, x):\n  self.n += x\n  return self.n\n"
+        "class Solution(Base): pass",
+        "class Solution:\n def f(self, x):\n  self.seen = getattr(self, 'seen', []) + [x]\n  return sum(self.seen)",
+        "class Solution:\n @staticmethod\n def f(x): return x",
+    ],
+)
+def test_each_call_of_a_method_has_a_new_instance(judge, program):
+    assert reason(judge, program, [[3], [1]], [3, 1], "f") == ""
+
+
+def test_the_state_of_a_class_and_of_the_module_stays_from_call_to_call(judge):
+    of_class = "class Solution:\n n = 0\n def f(self, x):\n  Solution.n += x\n  return Solution.n"
+    of_module = "seen = []\nclass Solution:\n def f(self, x):\n  seen.append(x)\n  return sum(seen)"
+    for program in (of_class, of_module):
+        assert reason(judge, program, [[3], [1]], [3, 4], "f") == ""
+        assert reason(judge, program, [[3], [1]], [3, 1], "f") == "wrong answer"
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("import sys; sys.exit(0)", ""),
+        ("exit()", ""),
+        ("def main(): raise SystemExit\nmain()", ""),
+        ("import sys; sys.exit(1)", "runtime error: SystemExit"),
+        ("import sys; sys.exit('bad input')", "runtime error: SystemExit"),
+    ],
+)
+def test_a_module_may_end_itself_well_once_it_has_defined_the_function(judge, end, expected):
+    assert reason(judge, f"def f(x): return x\n{end}", [[1], [2]], [1, 2], "f") == expected
+    assert reason(judge, f"{end}\ndef f(x): return x", [[1]], [1], "f") == "runtime error: SystemExit"
+    assert reason(judge, "def f(x): exit(0)", [[1]], [1], "f") == "runtime error: SystemExit"
+
+
+@pytest.mark.parametrize(
+    ("argument", "body", "value"),
+    [
+        ({"2": "abc"}, "a[2]", "abc"),
+        ({"2": "abc"}, "a['2']", "abc"),
+        ({"1": {"2": 3}}, "a[1][2]", 3),
+        ({"1": {"2": 3}}, "a['1']['2']", 3),
+        ({"1": {"2": 3}}, "a[1]['2']", 3),  # TACO's own rule
+        ([[{"7": 1}]], "a[0][0][7]", 1),
+        ({"1": 5, "a": 6}, "a[1] + a['a']", 11),
+        ({"1.5": 1, "-2.0": 2}, "a[1.5] + a[-2.0]", 3),
+        ({"true": 1, "null": 2}, "a[True] + a[None]", 3),
+        ({"true": 1, "null": 2}, "a['true'] + a['null']", 3),
+        ({"007": 1}, "a['007']", 1),
+    ],
+)
+def test_keys_of_an_argument_are_read_as_text_or_as_what_json_made_text_of(judge, argument, body, value):
+    program = f"calls = []\ndef f(a, n):\n calls.append(n)\n return [{body}, len(calls)]"
+    assert reason(judge, program, [[argument, 1], [argument, 2]], [[value, 1], [value, 2]], "f") == ""
+    assert reason(judge, program, [[argument, 1]], [[value, 2]], "f") == "wrong answer"
+
+
+def test_one_reading_of_the_keys_holds_for_all_tests(judge):
+    program = "calls = []\ndef f(a):\n calls.append(1)\n return a[2 if len(calls) == 1 else '2']"
+    assert reason(judge, program, [[{"2": 5}], [{"2": 5}]], [5, 5], "f") == "runtime error: KeyError"
+
+
+def test_in_a_problem_of_real_numbers_an_integer_may_be_answered_as_the_equal_decimal(judge):
+    program = "n = int(input())\nprint(n / 2)"
+    assert reason(judge, program, ["7", "4"], ["3.5", "2"]) == ""
+    assert reason(judge, program, ["6", "4"], ["3", "2"]) == "wrong answer"
+    assert reason(judge, "n = int(input())\nprint(n / 2 + (n == 4))", ["7", "4"], ["3.5", "2"]) == "wrong answer"
 
 
 def test_tuples_are_lists_and_keys_are_as_json_writes_them(judge):

@@ -51,6 +51,32 @@ def test_every_way_to_read_and_write_works(judge, program, text):
     assert reason(judge, program, text, "7\n") == ""
 
 
+@pytest.mark.parametrize("lines", [3, 3_000, 30_000])
+@pytest.mark.parametrize(
+    "read",
+    [
+        "os.read(0, os.fstat(0).st_size)",
+        "io.BytesIO(os.read(0, os.fstat(0).st_size)).read()",
+        "mmap.mmap(0, 0, access=mmap.ACCESS_READ).read()",
+        "mmap.mmap(0, os.path.getsize('/dev/stdin'), prot=mmap.PROT_READ)[:]",
+        "[sys.stdin.read(), sys.stdin.seek(0), sys.stdin.read(), sys.stdin.seek(0), sys.stdin.read()][4].encode()",
+        "[sys.stdin.buffer.seek(0, 2), sys.stdin.buffer.seek(0), sys.stdin.buffer.read()][2]",
+        "[os.read(0, 2), os.lseek(0, 0, os.SEEK_SET), os.read(0, 10**6)][2]",
+        "os.pread(0, 10**6, 0)",
+        "''.join([input(), '\\n', sys.stdin.read()]).encode()",
+        "''.join([sys.stdin.readline(), str(sys.stdin.tell() and ''), sys.stdin.read()]).encode()",
+        "open('/dev/stdin', 'rb').read()",
+        "b' '.join(b'%d' % n for n in numpy.fromfile(sys.stdin, dtype=int, sep=' '))",
+        "b' '.join(b'%d' % n for n in numpy.loadtxt(sys.stdin, dtype=int))",
+    ],
+)
+def test_standard_input_is_a_regular_file_of_any_size(judge, read, lines):
+    program = "import io, mmap, numpy, os, stat, sys\nassert stat.S_ISREG(os.fstat(0).st_mode)\n"
+    program += f"numbers = list(map(int, ({read}).split()))\nprint(len(numbers), sum(numbers))"
+    text = "".join(f"{number}\n" for number in range(lines))
+    assert reason(judge, program, text, f"{lines} {lines * (lines - 1) // 2}") == ""
+
+
 def test_windows_line_ends_do_not_reach_the_program(judge):
     assert reason(judge, "print(input() == 'a', input() == 'b')", "a\r\nb\r\n", "True True") == ""
 
