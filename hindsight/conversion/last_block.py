@@ -19,6 +19,8 @@ def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
         sections, choice = readings[0], choose_program(readings[0].solution, target)
     else:
         choice = choose_program(text, target)
+        if choice.undecided:
+            return None
         start = min((block.start for block in choice.blocks), default=0)
         thought, solution = text[:start], text[start:]
         sections = Sections(without_structure_tags(thought).strip(), without_structure_tags(solution).strip())

@@ -17,7 +17,7 @@ from dataclasses import replace
 from hindsight.conversion.nested_tags import read_nested
 from hindsight.conversion.next_turn import end_before_next_turn, end_before_turn_marker
 from hindsight.conversion.sections import Sections, Undecided, closed_blocks, structure_tags
-from hindsight.conversion.untagged import read_untagged
+from hindsight.conversion.untagged import read_untagged, require_lines_of_code
 from hindsight.conversion.well_formed import begins_with_thought_tag, read_well_formed
 from hindsight.text.code_blocks import CodeBlock, fenced
 from hindsight.text.dialects import plain_dialect
@@ -86,7 +86,8 @@ def _require_whole_program(sections: Sections, choice: ProgramChoice, finished: 
     if not finished and not ends_by_tag and not (choice.blocks and whole):
         raise Undecided("it was cut off by length in its solution", lost=True)
     if choice.program is None:
-        raise Undecided("it holds no program", lost=True)
+        require_lines_of_code(sections.solution)
+        raise Undecided("its solution has code, but no program that can be parsed")
     if any(not block.closed for block in choice.blocks) and not syntax_tree(choice.program):
         raise Undecided("its code block is not closed, and what it holds is not Python")
 

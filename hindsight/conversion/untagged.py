@@ -34,9 +34,14 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
     return Sections(text[:start].strip(), text[start:].strip(), rule)
 
 
-def _refuse(text: str, finished: bool) -> NoReturn:
+def require_lines_of_code(text: str) -> None:
+    """Raises Undecided if no line of a text may be code, so that no model can find a program in it either."""
     if not any(map(_CODE_LINE.match, text.splitlines())):
         raise Undecided("it holds no program", lost=True)
+
+
+def _refuse(text: str, finished: bool) -> NoReturn:
+    require_lines_of_code(text)
     if find_code_blocks(text):
         raise Undecided("its code block holds no program", lost=not finished)
     raise Undecided("it has neither sections nor a code block", lost=not finished)

@@ -40,7 +40,6 @@ class AnswerRecord(TypedDict, total=False):
     generation_config: dict[str, Any]  # what was sent to the server
     thought_open: bool  # whether the prompt, as the model received it, ended inside of a thought; missing: no
     finish_reason: str | None  # "stop", "length"
-    thought_open: bool  # the rendered prompt ended within a thought that it had opened
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
     merged_from: list[Any]  # a merged model: base, fine-tuned model, alpha

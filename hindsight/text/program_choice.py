@@ -104,7 +104,9 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
     """The program of a solution, see the module."""
     if is_program(solution) or (target.function and _defines(solution, target.function)):
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
-    found = [replace(_choose(blocks, target), reading=blocks) for blocks in block_readings(solution)]
+    readings = block_readings(solution)
+    clean = [blocks for blocks in readings if not any(map(_is_broken, blocks))]
+    found = [replace(_choose(blocks, target), reading=blocks) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
     if len({syntax_text(choice.program or "") for choice in fitting}) > 1:
         return replace(fitting[0], undecided=TWO_READINGS)
@@ -205,6 +207,11 @@ def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
     others = [block for block in code if block.language not in _DATA]
     block = (named or python or others or [block for block in blocks if block.is_python] or [None])[-1]
     return ProgramChoice(None) if block is None else ProgramChoice(block.code, (block,))
+
+
+def _is_broken(block: CodeBlock) -> bool:
+    """Whether a block should be Python by its fence, or has none, and is not: words between two blocks, perhaps."""
+    return (block.is_python or not block.language) and bool(block.code.strip()) and not _parses(block.code)
 
 
 def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:

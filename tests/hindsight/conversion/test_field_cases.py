@@ -87,6 +87,8 @@ def test_special_tokens_are_counted():
 
 def test_an_answer_without_a_program_is_none_and_two_programs_are_undecided():
     assert converted("<think>\nHm.\n</think>\n\nI do not know.")[0] == "no answer"
+    assert converted("<think>\nHm.\n</think>\n\nprint(int(input())")[0] == "undecided"
+    assert converted("print(input())\n```\nprint(int(input()))\n```")[0] == "undecided"
     assert converted(
         f"<think>\nHm.\n</think>\n\n{BLOCK}\n\nOr:\n\n```python\nprint(sum(map(int, input().split())))\n```"
     )[0] == ("undecided")

@@ -84,8 +84,8 @@ def reading(text, finished=True, **more):
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
 def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
-    if "headings" in dialect and (has_heading(thought) or has_heading(solution)):
-        return
+    if "headings" in dialect and (not solution or has_heading(thought) or has_heading(solution)):
+        return  # without a solution, headings are comments of a program
     found = reading(written(dialect, thought, solution, gap))
     if found is not None and ("odd fences" in found.rule or "no code block" in found.rule):
         assert (found.thought, without_fences(found.solution)) == (thought, without_fences(solution))

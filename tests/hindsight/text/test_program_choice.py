@@ -149,6 +149,8 @@ def test_a_fence_in_a_string_does_not_end_the_program():
 
 def test_two_readings_of_the_fences_that_give_two_programs_are_undecided():
     assert choose_program("print(input())\n```\nprint(int(input()))\n```", STDIN).undecided
+    headless = f"{DEFINES}```\n\nHowever, shorter:\n\n```python\ndef add(*each): return sum(each)\n```"
+    assert chosen(headless, ADD) == "def add(*each): return sum(each)\n"
 
 
 def test_where_nothing_parses_pythons_block_is_the_program_and_no_code_is_none():
