@@ -71,7 +71,8 @@ def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
 
 def words_without_markup(text: str) -> list[str]:
     """The words of a text, without tags, code fences and the marks of a quote."""
-    return _FENCE_WORD.sub(" ", TAG.sub(" ", _QUOTE_MARK.sub(" ", text))).split()
+    text = _QUOTE_MARK.sub(" ", TAG.sub(" ", text)) if ">" in text or "]" in text else text
+    return (_FENCE_WORD.sub(" ", text) if "```" in text or "~~~" in text else text).split()
 
 
 def common_length(first: list[str], second: list[str]) -> int:

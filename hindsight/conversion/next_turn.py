@@ -41,11 +41,11 @@ def end_before_turn_marker(text: str) -> int | None:
 
     A marker in a closed code block, or within a section that ends later, is text.
     """
-    blocks, tags = closed_blocks(text), find_tags(text)
+    tags = find_tags(text)
     ends = [match.start() for match in _TOKEN.finditer(text)]
     for start in sorted([*ends, *(match.start() for each in (_MARKER, _TRANSCRIPT) for match in each.finditer(text))]):
         following = next((tag for tag in tags if tag.start > start), None)
-        if in_a_block(blocks, start) or (following is not None and following.edge == "end"):
+        if in_a_block(closed_blocks(text), start) or (following is not None and following.edge == "end"):
             continue
         if start in ends or _has_program(text[:start]):
             return start

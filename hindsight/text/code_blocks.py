@@ -17,7 +17,7 @@ from hindsight.text.special_tokens import SPECIAL_TOKEN
 from hindsight.text.uniform_format import CACHED
 
 _PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
-_LINE = re.compile(r"^(?P<before>[^\n]*?)(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
+_FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
 _MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 _TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|\s)+\Z")
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
@@ -29,6 +29,7 @@ _FIRST_LINE = re.compile(
 _FIRST_CODE = re.compile(
     r"(?:import|from|def|async def|class|for|while|if|with)\b.*|(?:try:|print\(|@).*|[A-Za-z_]\w* = .*"
 )
+_MANY_LINES = re.compile(r"\"\"\"|'''")  # a string of several lines begins or ends
 _MOST_ENDS = 16  # closing fences that are tried for a block
 
 
@@ -130,15 +131,17 @@ def block_readings(text: str) -> tuple[tuple[CodeBlock, ...], ...]:
 
 def _marks(text: str) -> list[_Mark]:
     marks = []
-    for match in _LINE.finditer(text):
-        before, fence, info = match["before"], match["fence"], match["info"]
-        rest = _TOKENS_AT_END.sub("", info)
+    for match in _FENCE.finditer(text):
+        fence, info = match.groups()
+        start = text.rfind("\n", 0, match.start()) + 1
+        before = text[start : match.start()]
+        rest = _TOKENS_AT_END.sub("", info) if info.rstrip()[-1:] in (">", "]") else info.rstrip()
         margin = _MARGIN.fullmatch(before) is not None
         if (fence[0] == "`" and "`" in rest) or (not margin and (fence[0] == "~" or "`" in before)):
             continue  # code within a line
         marks.append(
             _Mark(
-                *(match.start(), match.start("fence"), match.end()),
+                *(start, match.start(), match.end()),
                 indent=len(before.expandtabs(4)) if margin else 0,
                 fence=fence,
                 info=rest,
@@ -175,6 +178,8 @@ def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | N
     first = usual[0] if usual else None
     if opening.language and not opening.names_python:
         return first, first is not None
+    if usual and usual[0] == may_close[0] and not _MANY_LINES.search(text, opening.end, marks[usual[0]].start):
+        return first, True  # it is in no string
     longest = None
     for each in may_close[:_MOST_ENDS]:
         code = _code(text, opening, marks[each].end_of_code)

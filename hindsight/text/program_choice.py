@@ -23,7 +23,7 @@ from typing import Any
 
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code
-from hindsight.text.programs import ProgramFacts, is_program, program_facts, syntax_text
+from hindsight.text.programs import ProgramFacts, is_program, program_facts, syntax_text, syntax_tree
 from hindsight.text.uniform_format import CACHED, find_tags
 
 TWO_PROGRAMS = "it has two programs that both read input and print"
@@ -105,10 +105,10 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
     if is_program(solution) or (target.function and _defines(solution, target.function)):
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     readings = block_readings(solution)
-    clean = [blocks for blocks in readings if not any(map(_is_broken, blocks))]
+    clean = [blocks for blocks in readings if len(readings) > 1 and not any(map(_is_broken, blocks))]
     found = [replace(_choose(blocks, target), reading=blocks) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
-    if len({syntax_text(choice.program or "") for choice in fitting}) > 1:
+    if len(fitting) > 1 and len({syntax_text(choice.program or "") for choice in fitting}) > 1:
         return replace(fitting[0], undecided=TWO_READINGS)
     best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
     return (best or found)[0]
@@ -169,10 +169,13 @@ def _facts(code: str, target: ProgramTarget) -> ProgramFacts | None:
 
 def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
     """The blocks that define what a program uses without defining it, each name by the last that does."""
-    missing, needed = set(facts.missing), []
+    if not others:
+        return ()
+    missing, needed = set(facts.names[1]), []
     for block, other in reversed(others):
-        if missing & other.defined or (missing and "*" in other.defined):
-            missing = missing - other.defined | other.missing
+        defined, undefined = other.names
+        if missing & defined or (missing and "*" in defined):
+            missing = missing - defined | undefined
             needed.append(block)
     return tuple(reversed(needed))
 
@@ -229,4 +232,4 @@ def _defines(code: str, function: str) -> bool:
 
 
 def _parses(program: str) -> bool:
-    return syntax_text(program) is not None
+    return syntax_tree(program) is not None

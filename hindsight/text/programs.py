@@ -2,11 +2,11 @@
 
 import ast
 import builtins
+import re
 import symtable
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from hindsight.text.uniform_format import CACHED
 
@@ -14,6 +14,7 @@ _GIVEN = frozenset(dir(builtins)) | {"__file__", "__name__"}
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _STANDARD_INPUT = ("stdin", "fileinput")
 _STANDARD_OUTPUT = ("print", "stdout")
+_INPUT_WORD = re.compile(r"\b(?:raw_)?input\b|stdin|fileinput|fdopen|\bopen\b|\bread\b")
 
 
 def syntax_tree(code: str) -> ast.Module | None:
@@ -50,6 +51,7 @@ def syntax_text(code: str) -> str | None:
         return None
 
 
+@lru_cache(CACHED)
 def is_program(code: str) -> bool:
     """Whether a text is Python that does something: it imports, defines, reads or prints."""
     tree = syntax_tree(code)
@@ -60,43 +62,50 @@ def is_program(code: str) -> bool:
     )
 
 
-@dataclass(frozen=True)
 class ProgramFacts:
-    """What a program does.
+    """What a program does; each fact is found when it is asked for."""
 
-    functions: what can be called by name, the methods of its classes included; defined: every name of its module, and
-    "*" if it imports all of another;
-    missing: the names it uses that neither it nor Python defines; reads, prints: whether it reads standard input and
-    writes to standard output when it is run, not only in functions that nothing calls; mentions_input: whether it reads
-    anywhere; calls: whether a statement of its module is a call.
-    """
+    def __init__(self, code: str, tree: ast.Module):
+        self._code, self._tree = code, tree
+        self._may_read = _INPUT_WORD.search(code) is not None
 
-    functions: frozenset[str]
-    defined: frozenset[str]
-    missing: frozenset[str]
-    reads: bool
-    prints: bool
-    mentions_input: bool
-    calls: bool
+    @cached_property
+    def functions(self) -> frozenset[str]:
+        """What can be called by name, the methods of its classes included."""
+        return frozenset(_functions(self._tree))
+
+    @cached_property
+    def names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The names that its module defines, "*" if it imports all of another; those it uses that nothing defines."""
+        return _names(self._code, self._tree)
+
+    @cached_property
+    def reads(self) -> bool:
+        """Whether it reads standard input when it is run, not only in functions that nothing calls."""
+        return self._may_read and any(map(_reads, _nodes_run(self._tree)))
+
+    @cached_property
+    def prints(self) -> bool:
+        """Whether it writes to standard output when it is run."""
+        return any(map(_prints, _nodes_run(self._tree)))
+
+    @cached_property
+    def mentions_input(self) -> bool:
+        """Whether it reads standard input anywhere."""
+        return self.reads or (self._may_read and any(map(_reads, ast.walk(self._tree))))
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether a statement of its module is a call."""
+        statements = _statements(self._tree.body)
+        return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in statements)
 
 
 @lru_cache(CACHED)
 def program_facts(code: str) -> ProgramFacts | None:
     """What a program does; None if it cannot be parsed."""
     tree = syntax_tree(code)
-    if tree is None:
-        return None
-    defined, missing = _names(code, tree)
-    run = list(_nodes_run(tree))
-    return ProgramFacts(
-        functions=frozenset(_functions(tree)),
-        defined=defined,
-        missing=missing,
-        reads=any(map(_reads, run)),
-        prints=any(map(_prints, run)),
-        mentions_input=any(map(_reads, ast.walk(tree))),
-        calls=any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in _statements(tree.body)),
-    )
+    return None if tree is None else ProgramFacts(code, tree)
 
 
 def _statements(block: list[ast.stmt]) -> Iterator[ast.stmt]:

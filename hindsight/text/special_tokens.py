@@ -15,7 +15,8 @@ _AT_END = re.compile(rf"(?:(?:{SPECIAL_TOKEN.pattern})\s*)+\Z")
 
 def without_special_tokens(text: str) -> tuple[str, int]:
     """A text without the special tokens at its two ends, and how many these are."""
-    start, end = _AT_START.search(text), _AT_END.search(text)
+    start = _AT_START.search(text) if text.lstrip()[:1] in ("<", "[") else None
+    end = _AT_END.search(text) if text.rstrip()[-1:] in (">", "]") else None
     dropped = sum(len(SPECIAL_TOKEN.findall(match[0])) for match in (start, end) if match)
     text = text[: end.start()] if end else text
     return (text[start.end() :] if start else text), dropped
