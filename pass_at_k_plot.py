@@ -128,7 +128,10 @@ def remarks(curve: Curve) -> list[str]:
         f"{name}: {number.sum()} of {answers} answers {words}"
         for number, words in (
             (counts.of(Outcome.NOT_CONVERTED), "could not be converted: wrong"),
-            (np.array(counts.no_answer), "among these hold no answer (no program, or a thought cut off by length)"),
+            (
+                np.array(counts.no_answer),
+                "hold no answer (no program, or a cut-off thought), among those not converted",
+            ),
             (counts.of(Outcome.NO_CODE), "hold no code: wrong"),
             (counts.cut_off, "were cut off by length"),
             (counts.of(Outcome.NOT_JUDGED), "could not be judged and are left out"),

@@ -1,5 +1,6 @@
 """Step 2 as a user runs it: rules word for word, in several processes, stopped and started again; bad input."""
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -42,6 +43,44 @@ def test_what_the_token_limit_cut_off_is_neither_converted_nor_asked_for(run_fol
     assert "1 failed: it was cut off by length before its solution: question_0_sample_0.json" in result.stdout
     assert [record["question_id"] for record in converted(folder)] == [1]
     assert toy.requests == []
+
+
+def test_no_answer_is_told_from_undecided(run_folder, convert):
+    cut = {"generated_text": f"Draft:\n{CODE}\nNo, that", "finish_reason": "length", "thought_open": True}
+    folder = run_folder(PLAIN, "only talk", "Print it:\n\nprint(input()\n\nDone.", PLAIN)
+    path = folder / "question_3_sample_0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **cut}))
+    result = convert(folder)
+    assert (result.returncode, len(converted(folder))) == (1, 1)
+    assert json.loads((folder / "no_answers.json").read_text()) == {
+        "question_1_sample_0.json": "it holds no program",
+        "question_3_sample_0.json": "it was cut off by length before its solution",
+    }
+    assert "rules decided 1 answers, 1 not; 2 hold no answer" in result.stdout
+    assert "3 not; 2 of them hold no answer and count as wrong" in result.stdout
+    assert read_run(folder)["steps"][CONVERTER]["no_answer"] == 2
+
+
+def test_no_model_is_asked_about_a_thought_that_was_cut_off_even_if_rules_never_decide(run_folder, ask, toy):
+    folder = run_folder(f"<think>\nDraft:\n{CODE}\nNo, that", finish_reason="length")
+    result = ask(folder, "--rules", "never")
+    assert (converted(folder), toy.requests) == ([], [])
+    assert "1 of them hold no answer" in result.stdout
+
+
+def test_special_tokens_at_the_ends_are_dropped_and_counted(run_folder, convert):
+    folder = run_folder(f"{PLAIN}<|im_end|>\n</s>", PLAIN)
+    result = convert(folder)
+    assert texts(folder) == [render("Hm, echo.", CODE)] * 2
+    assert converted(folder)[0]["conversion"]["special_tokens"] == 2
+    assert "1  of them had special tokens at their ends, which were dropped" in result.stdout
+
+
+def test_the_problem_decides_between_two_blocks(run_folder, convert):
+    text = "```python\ndef add(a, b):\n    return a + b\n```\n\nUsage:\n\n```python\nprint(add(1, 2))\n```"
+    folder = run_folder(text, metadata={"fn_name": "add"})
+    assert convert(folder).returncode == 0
+    assert converted(folder)[0]["conversion"]["rule"] == "the code block that fits"
 
 
 def test_a_code_block_without_its_end_gets_one(run_folder, convert):

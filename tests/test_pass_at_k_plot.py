@@ -191,6 +191,17 @@ def test_two_temperatures_of_one_model_are_two_curves(tmp_path, plot):
     assert len({style["color"] for style in styles}) == 1 and len({style["linestyle"] for style in styles}) == 4
 
 
+def test_no_answer_counts_as_wrong_and_is_named_beside_the_table(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True]])
+    for name in ("question_0_sample_1", "question_0_sample_2"):
+        (run / f"{name}.json").write_text("{}")
+    (run / "no_answers.json").write_text('{"question_0_sample_2.json": "it holds no program"}')
+    result, numbers = plot(run, ks=(1,))
+    assert numbers["curves"][0]["values"]["1"] == pytest.approx(1 / 3)
+    assert (numbers["curves"][0]["unconverted"], numbers["curves"][0]["no_answer"]) == (2, 1)
+    assert "1 of 3 answers hold no answer" in result.stdout
+
+
 def test_answers_that_could_not_be_converted_count_as_wrong_and_are_reported(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, True]])
     write_converted(run, 2, 0, "", {}, correctness=False, correctness_reason="no code")
