@@ -233,16 +233,20 @@ def requests_of(inputs: dict[int, Input], most: int) -> Iterator[list[int]]:
 
 def embeddings_in(reply: dict[str, Any], inputs: list[Input]) -> Sequence[Embedding | ItemFailed]:
     """The embeddings of a server's reply, put in the order of the inputs by `index`."""
-    data = reply.get("data") or []
-    by_index = {entry.get("index"): entry.get("embedding") for entry in data}
-    if len(data) != len(inputs) or set(by_index) != set(range(len(inputs))):
-        return [ItemFailed(f"the server sent {len(data)} embeddings for {len(inputs)} texts")] * len(inputs)
+    data = reply.get("data")
+    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
+    by_index = {whole_number(entry.get("index")): entry.get("embedding") for entry in entries}
+    if len(entries) != len(inputs) or set(by_index) != set(range(len(inputs))):
+        return [ItemFailed(f"the server sent {len(entries)} embeddings for {len(inputs)} texts")] * len(inputs)
     return [embedding_of(by_index[number], each.cut) for number, each in enumerate(inputs)]
 
 
 def embedding_of(sent: Any, cut: bool) -> Embedding | ItemFailed:
     """The embedding that a server sent, or ItemFailed when it is not one: vLLM sends null for NaN."""
-    vector = np.array(sent or [], dtype=np.float32)
+    try:
+        vector = np.array(sent or [], dtype=np.float32)
+    except (TypeError, ValueError):
+        vector = np.array([])
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         return ItemFailed("the server sent an embedding that is not a list of finite numbers")
     return Embedding(vector, cut)

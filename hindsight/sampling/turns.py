@@ -169,7 +169,7 @@ def _add_turn(
     if completion.finish_reason == "stop":
         answer.finish_reason = "stop"
     if not tokens and answer.finish_reason != "stop":
-        raise ItemFailed(f"{model.server.url} wrote an empty turn")
+        raise ItemFailed(f"{model.server.url} {'counts no tokens of a turn' if text else 'wrote an empty turn'}")
     segment = {"model": model.role, "start": start, "end": len(answer.text), "tokens": tokens}
     segment |= {"seed": request["seed"], "max_tokens": request["max_tokens"]}
     answer.segments.append({**segment, "end_token": len(answer.ids)} if by_tokens else segment)

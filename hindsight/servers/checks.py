@@ -63,8 +63,12 @@ async def check_models(
     means = []
     for model in models:
         sentence, mean = await measure_prompts(model, problems, max_tokens, context)
+        unknown = await find_open_thoughts(model, problems)
         sentences += [sentence, await try_seeds(model, problems[0])]
-        sentences += await find_open_thoughts(model, problems)
+        if model.opens_thought:
+            sentences.append(f"{model.role}: the chat template opens a thought, and answers begin inside of it")
+        elif model.opens_thought is None and unknown:
+            sentences.append(f"{model.role}: {unknown}: taken as not")
         means.append(mean)
     for server in {server.url: server for each in models for server in each.servers}.values():
         sentences += server.dialect.sentences(server.url)
@@ -148,24 +152,22 @@ async def try_seeds(model: PromptedModel, problem: Problem) -> str:
     return f"{model.role}: the same seed gives the same text"
 
 
-async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) -> list[str]:
-    """Notes whether a chat's rendered prompt ends inside of a thought; at most one sentence.
+async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) -> str:
+    """Notes whether a chat's rendered prompt ends inside of a thought; says why if that is unknown.
 
-    Chat templates decide it, not questions: one prompt of each kind is rendered. Nothing needs to be found out for a
-    text prompt, or if the server sends thoughts apart.
+    Chat templates decide it, not questions: one prompt of each kind is rendered. A text prompt needs no rendering.
     """
-    if not is_chat(model.prompt(problems[0])) or model.opens_thought is not None:
-        return []
+    if not is_chat(model.prompt(problems[0])):
+        return ""
     try:
         asked = [(problem, await model.render(problem)) for problem in kinds_of(problems[:FIRST]).values()]
     except REQUEST_ERRORS as error:
-        reason = first_line(str(error))
-        return [f"{model.role}: whether the chat template opens a thought is unknown ({reason}): taken as not"]
+        return f"whether the chat template opens a thought is unknown ({first_line(str(error))})"
     opens = {ends_in_thought(rendered, last_message(model.prompt(problem))) for problem, rendered in asked}
     if len(opens) > 1:
-        return [f"{model.role}: the chat template opens a thought for some problems only: taken as not"]
+        return "the chat template opens a thought for some problems only"
     model.opens_thought = opens == {True}
-    return [f"{model.role}: the chat template opens a thought, and answers begin inside of it"] * model.opens_thought
+    return ""
 
 
 def require_system_message(model: PromptedModel, problem: Problem, refusal: Exception) -> None:

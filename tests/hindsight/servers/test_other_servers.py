@@ -108,6 +108,15 @@ def test_the_tokenizer_of_another_server_is_not_believed_and_the_run_goes_on(one
     assert "thought_open" not in record
 
 
+def test_a_server_without_a_tokenizer_is_not_taken_as_away(one, toy):
+    respond = toy.respond
+    missing = 404, {"detail": "Not Found"}
+    toy.respond = lambda path, request: respond(path, request) if path.startswith("/v1") else missing
+    result, record = one()
+    assert (result.returncode, "thought_open" in record, "is away" in result.stdout) == (0, False, False)
+    assert "instruct: prompts are not measured (status 404: Not Found)" in result.stdout
+
+
 def test_llama_cpp_shows_the_rendered_prompt_by_another_endpoint(one, toy, monkeypatch):
     respond = toy.respond
 
