@@ -38,6 +38,7 @@ from hindsight.files.runs import open_step, read_run
 from hindsight.servers.budgets import Bill, Prices, RateLimiter, read_budget
 from hindsight.servers.client import served_model
 from hindsight.servers.job_queue import Failures
+from hindsight.servers.requests import read_extra_body
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -54,6 +55,7 @@ LLM_URL = ""                # its server, such as http://localhost:8000/v1; empt
 LLM_MODE = "cut"            # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
 LLM_TEMPERATURE = 0.7       # the paper: 0.7
 LLM_MAX_TOKENS = 16384      # longest reply, in tokens; the paper: 16384
+EXTRA_BODY = ""             # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
 STRUCTURED_OUTPUT = True    # ask for JSON by a schema if the server can; false: for tagged text
 RETRIES = 2                 # further attempts after a rejected reply, each with the reason
 CACHE = "runs/reformatted"  # folder of the accepted replies of all runs; empty: no cache
@@ -183,6 +185,7 @@ def main(settings: Settings) -> int:
     require(0 <= settings.min_kept <= 1 and settings.max_new >= 0, "MIN_KEPT lies in [0, 1], MAX_NEW is 0 or more")
     require(settings.retries >= 0 and settings.concurrency > 0, "RETRIES is 0 or more, CONCURRENCY 1 or more")
     read_budget(settings.budget)
+    extra = read_extra_body(settings.extra_body)
     model, url = find_model(settings.pick(ModelChoice))
     settings = Settings({**settings, "llm_model": model, "llm_url": url})
     limits = settings.pick(FidelityLimits)
@@ -209,7 +212,10 @@ def main(settings: Settings) -> int:
 
     report, bill = [], {}
     if counts.undecided:
-        options, server = settings.pick(ReformatOptions, limits=limits), settings.pick(ModelServerOptions)
+        options, server = (
+            settings.pick(ReformatOptions, limits=limits, extra_body=extra),
+            settings.pick(ModelServerOptions),
+        )
         report, bill = ask_llm(counts.undecided, files, options, server, settings.pick(CostOptions), failures)
 
     missing = sum(1 for _ in sample_keys(raw, without=existing_samples(files.output, "converted")))

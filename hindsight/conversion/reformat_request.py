@@ -22,7 +22,7 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class ReformatOptions:
-    """How a model reformats; all but `limits` are settings of format_converter.py."""
+    """How a model reformats; all but `limits` are settings of format_converter.py; `extra_body` is read."""
 
     llm_model: str
     llm_mode: str
@@ -30,6 +30,7 @@ class ReformatOptions:
     llm_max_tokens: int
     structured_output: bool
     retries: int
+    extra_body: dict[str, Any]
     limits: FidelityLimits
 
 
@@ -45,7 +46,8 @@ class ReformatRequest:
     def key(self) -> str:
         """The name that its reply is cached by."""
         options = self.options
-        return digest(self.messages(structured=True), options.llm_mode, options.llm_model, options.llm_temperature)
+        settings = [options.llm_mode, options.llm_model, options.llm_temperature]
+        return digest(self.messages(structured=True), *settings, *([options.extra_body] if options.extra_body else []))
 
     @property
     def limit(self) -> int:
@@ -75,6 +77,7 @@ class ReformatRequest:
             "messages": messages,
             "temperature": self.options.llm_temperature,
             "max_completion_tokens": self.limit,
+            **self.options.extra_body,
         }
         return body | ({"response_format": reformat_schema(self.options.llm_mode)} if structured else {})
 
@@ -90,6 +93,7 @@ class ReformatRequest:
         if figures["code"] == "none" and any(is_program(block.code) for block in find_code_blocks(self.answer)):
             raise NotFaithful("the solution has no program, the answer has one")
         asked = {"mode": options.llm_mode, "model": options.llm_model, "temperature": options.llm_temperature}
+        asked |= {"extra_body": options.extra_body} if options.extra_body else {}
         cost = {"structured": reply.structured, "attempts": reply.attempts, "usage": reply.usage, "known": known}
         return Conversion(sections, {"how": "llm", **asked, "max_completion_tokens": self.limit, **cost, **figures})
 

@@ -1,6 +1,7 @@
 """Step 2 with a reformatting model, as a user runs it: the model kept honest, nothing paid for twice, budgets kept."""
 
 import collections
+import json
 import time
 
 import pytest
@@ -53,6 +54,30 @@ def test_a_server_that_accepts_no_schema_is_asked_for_tags(run_folder, ask, toy,
     assert "takes no JSON schema" in result.stdout
     assert texts(folder) == [expected(number) for number in range(5)]
     assert converted(folder)[0]["conversion"]["structured"] is False
+
+
+def test_what_else_a_server_takes_is_sent_and_recorded_and_makes_other_replies(run_folder, ask, toy):
+    folder, extra = run_folder(loose(1)), {"chat_template_kwargs": {"enable_thinking": False}}
+    assert ask(folder).returncode == 0
+    again = run_folder(loose(1), name="again")
+    assert ask(again, "--extra_body", json.dumps(extra)).returncode == 0
+    assert [request.get("chat_template_kwargs") for request in toy.requests] == [None, extra["chat_template_kwargs"]]
+    assert [each["conversion"].get("extra_body") for each in (converted(folder)[0], converted(again)[0])] == [
+        None,
+        extra,
+    ]
+    assert "EXTRA_BODY may not set n" in ask(again, "--extra_body", '{"n": 2}').stderr
+
+
+def test_a_server_that_wants_other_parameters_gets_them(run_folder, ask, toy):
+    toy.refuses = lambda request: next(
+        (f"{name} is not supported" for name in ("max_completion_tokens", "temperature") if name in request), None
+    )
+    folder = run_folder(loose(1))
+    result = ask(folder)
+    assert (result.returncode, texts(folder)) == (0, [expected(1)])
+    assert (toy.requests[-1]["max_tokens"], "temperature" in toy.requests[-1]) == (512, False)
+    assert f"{toy.url} does not take temperature, which is not sent" in result.stderr + result.stdout
 
 
 @pytest.mark.parametrize("structured", ["true", "false"])
