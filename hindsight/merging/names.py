@@ -34,7 +34,7 @@ def require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
         missing = sorted(other.tensors.keys() - one.tensors.keys())
         if missing:
             first = f"the first is {missing[0]} {list(other.tensors[missing[0]].shape)}"
-            advice = _prefix_advice(one, other) or _part_advice(one, other)
+            advice = _adapter_advice(base, finetuned) or _prefix_advice(one, other) or _part_advice(one, other)
             raise UserError(f"{one.name} lacks {len(missing)} tensors of {other.name}, {first}{advice}")
     one, other = base.config.get("architectures"), finetuned.config.get("architectures")
     if one and other and str(one).lower() != str(other).lower():  # LLaMAForCausalLM is LlamaForCausalLM
@@ -50,6 +50,13 @@ def _text_model_advice(whole: Checkpoint, text: Checkpoint) -> str:
     return f"; merge the language model of {whole.name} alone: {command}"
 
 
+def _adapter_advice(*checkpoints: Checkpoint) -> str:
+    for each in checkpoints:
+        if any(".base_layer." in name or ".lora_" in name for name in each.tensors):
+            return f"; {each.name} has an adapter beside its weights: merge it first (peft's merge_and_unload)"
+    return ""
+
+
 def _prefix_advice(one: Checkpoint, other: Checkpoint) -> str:
     """How to rename the tensors of one of two checkpoints that differ in a prefix; empty if they differ otherwise."""
     mine, theirs = _prefixes(one, other)
@@ -57,12 +64,15 @@ def _prefix_advice(one: Checkpoint, other: Checkpoint) -> str:
         return ""
     bare = "" in (mine, theirs) and not BODIES.isdisjoint((mine, theirs))
     longer = len(mine) > len(theirs)  # a wrapper adds a prefix, and a model without its head lacks one
-    odd, old, new = (one, mine, theirs) if longer != bare else (other, theirs, mine)
-    shown = f"names start with {old!r} instead of {new!r}" if old else f"names lack {new!r}"
-    if bare and not odd.ties_head and not any(name.endswith(HEADS) for name in odd.tensors):
-        return f"; its {shown}: {odd.name} was saved without its head, so save the whole model"
+    odd, right, old, new = (one, other, mine, theirs) if longer != bare else (other, one, theirs, mine)
+    shown = f"; in {odd.name}, names start with {old!r}" if old else f"; in {odd.name}, names lack {new!r}"
+    shown += f" instead of {new!r}" if old and new else ""
+    renamed = {new + name.removeprefix(old) for name in odd.tensors if name.startswith(old)}
+    missing = {name for name in right.tensors.keys() - renamed - odd.tensors.keys() if not name.endswith(HEADS)}
+    if missing or not (odd.ties_head or any(name.endswith(HEADS) for name in odd.tensors)):
+        return f"{shown}, and {min(missing, default='its head')} is missing: save the whole model again"
     command = rewrite_command(odd.name, odd.folder, (old, new) if old else ("", ""))
-    return f"; in {odd.name}, {shown}: rename them by {command}"
+    return f"{shown}: rename them by {command}"
 
 
 def _prefixes(one: Checkpoint, other: Checkpoint) -> tuple[str, str]:
