@@ -15,7 +15,7 @@ def text_parts(text: str) -> dict[str, Any]:
     marks = [(tag.start, tag.end, "tag") for tag in tags]
     for block in find_code_blocks(text):
         next_tag = next((tag.start for tag in tags if tag.start > block.start), block.end)
-        marks += _block_marks(text, block, next_tag)
+        marks += _block_marks(block, next_tag)
     parts, end = [], 0
     for start, stop, kind in sorted(marks):
         if start >= end and stop > start:
@@ -30,10 +30,8 @@ def text_parts(text: str) -> dict[str, Any]:
     return {"parts": parts, "thought": [opens or 0, len(text) if closes is None else closes]}
 
 
-def _block_marks(text: str, block: CodeBlock, next_tag: int) -> list[tuple[int, int, str]]:
+def _block_marks(block: CodeBlock, next_tag: int) -> list[tuple[int, int, str]]:
     """The fences and the code of a block; unclosed code ends at the next tag."""
-    newline = text.find("\n", block.start, block.end)
-    code = newline + 1 if newline >= 0 else block.end
-    last = text.rfind("\n", code - 1, block.end) + 1 if block.closed else min(block.end, next_tag)
+    code, end = block.code_start, block.code_end if block.closed else min(block.code_end, next_tag)
     kind = "python" if block.is_python or not block.language else "code"
-    return [(block.start, code, "fence"), (code, last, kind), (last, block.end if block.closed else last, "fence")]
+    return [(block.start, code, "fence"), (code, end, kind), (end, block.end if block.closed else end, "fence")]

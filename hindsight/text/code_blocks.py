@@ -35,7 +35,8 @@ _MOST_ENDS = 16  # closing fences that are tried for a block
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A fenced block: `start` and `end` are offsets of the whole block, fences included, in the text.
+    """A fenced block: `start` and `end` are offsets of the whole block, fences included, in the text, `code_start` and
+    `code_end` those of its code.
 
     `language` is the first word after the opening fence, in lower case; `closed`: it has a closing fence; `regular`:
     any reader of Markdown finds it.
@@ -46,8 +47,10 @@ class CodeBlock:
     fence: str
     start: int
     end: int
+    code_start: int
+    code_end: int
     closed: bool
-    regular: bool = True
+    regular: bool
 
     @property
     def is_python(self) -> bool:
@@ -220,8 +223,8 @@ def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeB
         _code(text, opening, end),
         opening.language,
         opening.fence,
-        opening.start if opening.margin else opening.place,
-        after if closed else end,
+        *(opening.start if opening.margin else opening.place, after if closed else end),
+        *(min(opening.end + 1, end), end),
         closed,
         regular,
     )
@@ -238,7 +241,8 @@ def _headless_block(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, int] 
     for number, mark in enumerate(marks[:_MOST_ENDS]):
         code = text[start.start() : mark.end_of_code]
         if mark.bare and is_program(code):
-            block = CodeBlock(code, "", mark.fence, start.start(), mark.end, closed=True, regular=False)
+            code_at = start.start(), mark.end, start.start(), mark.end_of_code
+            block = CodeBlock(code, "", mark.fence, *code_at, closed=True, regular=False)
             longest = block, number + 1
         if mark.margin and not ends_in_string(code):
             break

@@ -1,5 +1,6 @@
 """Answers from the field: cases in `shared/field_cases`, and others of the same kinds, converted by rules alone."""
 
+import gzip
 import json
 
 import pytest
@@ -40,6 +41,21 @@ def test_each_case_from_the_field_is_read_as_a_person_would():
         assert program == case["program"].strip(), case["id"]
         assert case["thought_has"] in thought, case["id"]
         assert not case["thought_has_not"] or case["thought_has_not"] not in thought, case["id"]
+
+
+@pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not here")
+def test_of_a_real_models_right_answers_one_is_undecided_and_each_other_program_defines_the_function():
+    with gzip.open(CASES.with_name("smollm2_mbpp.jsonl.gz"), "rt") as file:
+        rows = [row for row in map(json.loads, file) if row["evalplus"] == "pass"]
+    assert len(rows) == 60
+    found = [converted(row["generated_text"], row["entry_point"], row["finish_reason"])[0] for row in rows]
+    lost = [
+        (row["question_id"], row["sample_index"], code)
+        for row, code in zip(rows, found, strict=True)
+        if " " not in code
+    ]
+    assert lost == [(456, 2, "undecided")]
+    assert all(f"def {row['entry_point']}(" in code for row, code in zip(rows, found, strict=True) if " " in code)
 
 
 @pytest.mark.parametrize(
