@@ -23,7 +23,8 @@ import numpy as np
 
 from hindsight.errors import UserError
 from hindsight.servers.budgets import Bill, OverBudget
-from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAway, TryAgain, first_line
+from hindsight.servers.client import ATTEMPTS, ItemFailed, ModelServer, ServerAway, TryAgain
+from hindsight.servers.refusals import first_line
 from hindsight.servers.replies import BadReply, described, read_usage, whole_number
 
 MINILM = "all-MiniLM-L6-v2"

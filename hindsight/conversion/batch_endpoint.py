@@ -12,7 +12,7 @@ from openai.types import Batch
 
 from hindsight.conversion.batch_files import ENDPOINT
 from hindsight.errors import UserError
-from hindsight.servers.client import first_line
+from hindsight.servers.refusals import first_line
 
 POLL_SECONDS = 30.0
 ENDED = ("completed", "failed", "expired", "cancelled")

@@ -20,8 +20,8 @@ import aiohttp
 import openai
 
 from hindsight.errors import UserError, require
-from hindsight.servers.refusals import Refused, first_line, message_in
-from hindsight.servers.replies import BadReply, ItemFailed, TryAgain, described, models_in, shortened, whole_number
+from hindsight.servers.refusals import Refused, described_error, message_in
+from hindsight.servers.replies import BadReply, ItemFailed, TryAgain, described, models_in, read_json, whole_number
 from hindsight.servers.request_dialect import RequestDialect
 
 RETRIES = 4  # per request, with back-off
@@ -124,9 +124,9 @@ class ModelServer:
             raise self._refused(refused) from None
         except NO_CONNECTION as error:
             late = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError)
-            reason = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {_describe(error)}"
+            reason = f"no answer within {self.timeout:.0f} s" if late else f"no connection: {described_error(error)}"
             raise self._away(reason, counts=True) from None
-        reply = self._read_json(content)
+        reply = read_json(content, self.url)
         if not isinstance(reply, dict):
             raise BadReply(self.url, f"{described(reply)} where an object was expected")
         error = reply if reply.get("object") == "error" else reply.get("error")
@@ -150,14 +150,6 @@ class ModelServer:
             except ItemFailed as refused:
                 if not self.dialect.learn(str(refused), sent):
                     raise
-
-    def _read_json(self, content: bytes) -> Any:
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            kind = "a web page" if content.lstrip()[:1] == b"<" else "a text" if content else "nothing"
-            start = f", {shortened(content.decode(errors='replace'))}," if content else ""
-            raise BadReply(self.url, f"{kind}{start} where JSON was expected") from None
 
     async def _post(self, url: str, body: bytes) -> bytes:
         """The body of a reply, after at most RETRIES retries. Raises Refused and the errors of NO_CONNECTION."""
@@ -214,7 +206,7 @@ class ModelServer:
                 if isinstance(error, Refused) and error.status < 500:
                     raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
-                    raise UserError(f"no server answers at {self.url} ({_describe(error)})") from None
+                    raise UserError(f"no server answers at {self.url} ({described_error(error)})") from None
                 await asyncio.sleep(1)
 
     async def until_back(self, ended: asyncio.Event) -> bool:
@@ -253,7 +245,7 @@ class ModelServer:
             content = await response.read()
         if response.status >= 400:
             raise Refused(response.status, content, response.headers)
-        return models_in(self._read_json(content))
+        return models_in(read_json(content, self.url))
 
     def _away(self, reason: str, counts: bool, pause: float = 0.0) -> ServerAway:
         self._failed_at = time.monotonic()
@@ -300,8 +292,3 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
     if seconds > 0:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
-
-
-def _describe(error: Exception) -> str:
-    """An error's message, else its type."""
-    return first_line(str(error) or type(error).__name__)

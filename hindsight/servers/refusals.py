@@ -21,6 +21,11 @@ def first_line(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
+def described_error(error: Exception) -> str:
+    """An error's message in one line, else its type."""
+    return first_line(str(error) or type(error).__name__)
+
+
 def message_in(body: bytes) -> str:
     """The message of a refusal: the protocol's {"error": {"message": ...}}, vLLM's own form, or plain text."""
     text = body.decode("utf-8", "replace")

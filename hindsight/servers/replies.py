@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from hindsight.text.dialects import plain_dialect
 from hindsight.text.uniform_format import find_tags
 
 # The protocol's two ends of an answer, and what other servers call them.
@@ -66,6 +67,16 @@ class Completion:
         if not rest.strip() and not closed:  # the server calls one text both: it has finished, so it is the answer
             return self.text, False
         return f"<think>\n{self.thought}\n</think>\n\n{rest}", False
+
+
+def read_json(content: bytes, server: str) -> Any:
+    """The JSON of a reply. Raises BadReply for anything else, as a web page."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        kind = "a web page" if content.lstrip()[:1] == b"<" else "a text" if content else "nothing"
+        start = f", {shortened(content.decode(errors='replace'))}," if content else ""
+        raise BadReply(server, f"{kind}{start} where JSON was expected") from None
 
 
 def read_completion(reply: Any, server: str) -> Completion:
@@ -224,9 +235,10 @@ def _after(thought: str, text: str) -> tuple[str, bool]:
     A text that does not repeat the thought follows it as a whole. Without a closing tag, a repeated thought ends the
     text or a paragraph.
     """
-    tags = find_tags(text)
-    opened = bool(tags) and tags[0].opens("thought") and not text[: tags[0].start].strip()
-    repeated = text[tags[0].end :].lstrip() if opened else text.lstrip()
+    plain, _ = plain_dialect(text)
+    tags = find_tags(plain)
+    opened = bool(tags) and tags[0].opens("thought") and not plain[: tags[0].start].strip()
+    repeated = plain[tags[0].end :].lstrip() if opened else plain.lstrip()
     if not repeated.startswith(thought):
         return text, False
     rest = repeated[len(thought) :]

@@ -48,9 +48,18 @@ def test_a_text_is_found_in_every_form(message, text):
     assert text_of(message) == (text, False)
 
 
-@pytest.mark.parametrize("content", ["<think>T</think>\nA", "<think>\nT\n</think>\n\nA", "T\n</think>\n\nA", "T\n\nA"])
+TWICE = ["<think>T</think>\nA", "<think>\nT\n</think>\n\nA", "T\n</think>\n\nA", "T\n\nA", "[THINK]T[/THINK]A"]
+
+
+@pytest.mark.parametrize("content", TWICE)
 def test_a_thought_that_the_content_repeats_is_kept_once(content):
     assert text_of({"content": content, "reasoning_content": "T"}) == (WHOLE, False)
+
+
+def test_a_thought_in_harmonys_channels_is_kept_once_too():
+    content = "<|channel|>analysis<|message|>T<|end|><|start|>assistant<|channel|>final<|message|>A"
+    text, opens = text_of({"content": content, "reasoning": "T"})
+    assert (text.count("T"), text.startswith("<think>\nT\n</think>"), "A" in text, opens) == (1, True, True, False)
 
 
 @pytest.mark.parametrize("content", ["That is so.", "T is the first letter.\n\nA", "A\n\nT", "<think>other</think>A"])
