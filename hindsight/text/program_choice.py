@@ -208,7 +208,9 @@ def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
     python = [block for block in code if block.is_python] or [block for block in code if not block.language]
     named = [block for block in python if target.function and f"def {target.function}(" in block.code]
     others = [block for block in code if block.language not in _DATA]
-    block = (named or python or others or [block for block in blocks if block.is_python] or [None])[-1]
+    block = (named or python or others or [each for each in blocks if each.is_python and each.code.strip()] or [None])[
+        -1
+    ]
     return ProgramChoice(None) if block is None else ProgramChoice(block.code, (block,))
 
 

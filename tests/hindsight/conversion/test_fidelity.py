@@ -107,6 +107,25 @@ def test_a_block_that_is_left_open_before_does_not_hide_the_program():
     assert compare_code(f"```python\ndraft(\n{CODE}", CODE) == "equal"
 
 
+def test_half_of_a_program_or_none_is_never_equal_to_it():
+    whole = '"""Reads.\n\n```\n3\n```\n"""\nprint(input())'
+    answer = f"So:\n```python\n{whole}\n```"
+    assert compare_code(answer, f"````python\n{whole}\n````") == "equal"
+    with pytest.raises(NotFaithful, match="cannot be parsed"):
+        compare_code(answer, '```python\n"""Reads.\n\n```\n')
+    assert compare_code(answer, "```python\n\n```") == "none"
+    with pytest.raises(NotFaithful, match="two programs"):
+        compare_code(f"{CODE}\n{CODE.replace('+', '-')}", f"{CODE}\n{CODE.replace('+', '-')}")
+
+
+def test_a_program_in_two_blocks_is_equal_if_both_are():
+    helper = "```python\ndef twice(n):\n    return 2 * n\n```"
+    main = "```python\nprint(twice(int(input())))\n```"
+    assert compare_code(f"A helper:\n{helper}\nThen:\n{main}", f"{helper}\n{main}") == "equal"
+    with pytest.raises(NotFaithful):
+        compare_code(f"A helper:\n{helper}\nThen:\n{main}", f"{helper.replace('2', '3')}\n{main}")
+
+
 def test_code_that_is_no_python_is_compared_as_text():
     assert compare_code("```cpp\nint main() {}\n```", "```cpp\nint main() {}\n```") == "equal"
     with pytest.raises(NotFaithful):

@@ -159,7 +159,7 @@ def test_where_nothing_parses_pythons_block_is_the_program_and_no_code_is_none()
     assert not choose_program(block(broken), ADD).fits
     cpp = "int main() { }\n"
     assert choose_program(block(cpp, "cpp"), STDIN).program == cpp
-    for nothing in ("No idea.", block("3", ""), ""):
+    for nothing in ("No idea.", block("3", ""), "", block("")):
         assert choose_program(nothing, STDIN).program is None
 
 
