@@ -18,7 +18,8 @@ DPI = 100
 
 def style_of(label: str, number: int = 0) -> dict[str, Any]:
     """Colour, line and marker of a run by its name, or by `number` for an unknown name."""
-    return line_style(alpha_in(label), NUMBERS.get(label, number + 3))
+    alpha = alpha_in(label)
+    return line_style(alpha, NUMBERS.get(label, number + 3) if alpha is None else 0)
 
 
 def color_of(label: str, number: int = 0) -> Any:
