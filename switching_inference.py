@@ -122,14 +122,10 @@ class Switching:
         answer = self._unfinished.pop(sample.name, None)
         answer = answer or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
         servers = {"instruct": instruct, "base": base}
-        options = {
-            role: (self.turn_lengths[role], each.temperature, each.top_p, without_template_keys(self.extra_body))
-            for role, each in self.roles.items()
-        }
         try:
             await write_in_turns(
                 answer,
-                [TurnModel(role, servers[role], *options[role]) for role in order],
+                [self.turn_model(role, servers[role]) for role in order],
                 self.vocabulary,
                 self.limits,
                 seed_of_turn=lambda turn: sample_seed(sample.seed, sample.problem["question_id"], turn),
@@ -150,6 +146,11 @@ class Switching:
             usage={"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens},
             **({"token_ids": answer.ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
         )
+
+    def turn_model(self, role: str, server: ModelServer) -> TurnModel:
+        """One of the two models on one of its servers."""
+        options, extra = self.roles[role], without_template_keys(self.extra_body)
+        return TurnModel(role, server, self.turn_lengths[role], options.temperature, options.top_p, extra)
 
     def order(self, sample: Sample) -> tuple[str, str]:
         """The role of the first turn, and the role of the second."""

@@ -5,6 +5,7 @@
      "metadata": {"question": "...", "difficulty": "EASY", "fn_name": null,
                   "origin": {"dataset": "lab", "split": "test", "digest": "sha256:...", "row": 3}},
      "question_id": 12, "sample_index": 0,
+     "thought_open": false,
      "generation_config": {"model": "lab-instruct", "temperature": 0.7, "top_p": 0.7, "max_tokens": 512, "seed": 81},
      "finish_reason": "stop", "usage": {"prompt_tokens": 212, "completion_tokens": 141},
      "converted_text": "<begin_of_slow_thought>\\n\\nThe sum of ...",
