@@ -46,7 +46,7 @@ class Interpreter:
         sys.modules["__main__"] = main
         sys.argv, sys.path = [program.path], [str(sandbox.folder), *sys.path]
         self.stdout = _make_streams()
-        self.opens_files = False
+        self.opens_files = self.calls_c = False  # by words in the program's text: looking costs 30 microseconds
         self.report = report = Report()
         self.numpy = sys.modules.get("numpy")
         self.threading: Any = sys.modules.get("threading")
@@ -110,6 +110,7 @@ class Interpreter:
             self.sandbox.contain_program(pid)
             text = self.program.read_text()
             self.opens_files = "open" in text or "IO" in text or "Buffered" in text
+            self.calls_c = "ctypes" in text or "cffi" in text or "import_module" in text or "__import__" in text
             code = self.program.load_code() or self._compile(text.removeprefix("\ufeff"))
             closerange(3, REPORT_FD)
             if self.numpy is not None:
@@ -144,7 +145,8 @@ class Interpreter:
         if sys.stdout is not self.stdout or self.opens_files:
             with _IgnoreErrors():
                 self._flush_open_files()
-        flush_c_streams(NULL)
+        if self.calls_c:
+            flush_c_streams(NULL)
         return status
 
     def _flush_open_files(self) -> None:
