@@ -32,7 +32,7 @@ from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.own_rules import TestResult, make_result
 from SkyThought.problem_tests import ProblemTests
 from SkyThought.sandbox import prelude
-from SkyThought.sandbox.calls import TACO
+from SkyThought.sandbox.calls import PAPER
 from SkyThought.time_limit import TimeLimit
 
 _CODE_BLOCK = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)
@@ -85,7 +85,7 @@ def _outcomes_of_calls(warm: WarmProcess, source: str, tests: ProblemTests, limi
     function = tests.function or ""
     with (
         Program(warm, program_of(source, function)) as program,
-        closing(program.calls(function, list(map(arguments, tests.inputs)), limit.seconds, TACO)) as calls,
+        closing(program.calls(function, list(map(arguments, tests.inputs)), limit.seconds, PAPER)) as calls,
     ):
         for call, expected in zip(calls, tests.outputs, strict=False):
             yield call.reason, call.seconds, judge_call(expected, call.reason, call.value)

@@ -6,11 +6,12 @@ arguments, and for another in a new child where the program fails:
     NATIVE    as in Python before JSON wrote them: integers, floats, True, False and None, at any depth
     TEXT      as they are
     TACO      TACO's own rule: at the top level, integers if all keys of a dictionary read as such
+    PAPER     the same, with two rules of the paper's checker: one instance for all calls, and no end by `sys.exit(0)`
 """
 
 import json
 import os
-from builtins import BaseException, SystemExit, callable, isinstance, type  # noqa: UP029  # see `interpreter`
+from builtins import BaseException, SystemExit, callable, enumerate, getattr, isinstance, type  # noqa: UP029  # see `interpreter`
 from collections.abc import Callable
 from contextlib import suppress
 from types import CodeType
@@ -18,29 +19,33 @@ from typing import Any, NoReturn
 
 from SkyThought.sandbox.report import Report, tag
 
-NATIVE, TEXT, TACO = b"n", b"t", b"i"
+NATIVE, TEXT, TACO, PAPER = b"n", b"t", b"i", b"p"
 
 
 def serve_calls(
-    code: CodeType, names: dict[str, Any], function_name: str, arguments_of_calls: list[list], report: Report
+    code: CodeType, names: dict[str, Any], function_name: str, calls: int, reading: bytes, report: Report
 ) -> NoReturn:
     """Run the program in `names`, call its function with each list of arguments, report the values, and end.
 
-    Module state stays from call to call; each call of a method has a new instance.
+    calls: a file with the lists of arguments, as JSON; reading: of the keys of dictionaries. Module state stays from
+    call to call; each call of a method has a new instance.
     """
     exit = report.exit
     try:
+        arguments_of_calls = _read_arguments(calls, reading)
         try:
             exec(code, names)
         except SystemExit as ended:  # at a program's end, after it defined the function
-            if ended.code not in (None, 0) or _find_function(names, function_name) is None:
+            if ended.code not in (None, 0) or reading == PAPER or _find_function(names, function_name) is None:
                 raise
         find_function = _find_function(names, function_name)
         if find_function is None:
             report.send(error="missing function")
             exit(1)
-        for arguments in arguments_of_calls:
-            value = find_function()(*arguments)
+        function = find_function()
+        for number, arguments in enumerate(arguments_of_calls):
+            function = find_function() if number and reading != PAPER else function
+            value = function(*arguments)
             if report.forked():
                 break
             report.send(value=tag(value))
@@ -59,13 +64,12 @@ def _find_function(names: dict[str, Any], name: str) -> Callable[[], Callable] |
     return (lambda: function) if callable(function) else None
 
 
-def read_arguments(file: int, keys: bytes) -> list[list]:
-    """The lists of arguments in a file of JSON, by a reading of dictionaries' keys. Closes the file."""
+def _read_arguments(file: int, reading: bytes) -> list[list]:
     with os.fdopen(file, "rb") as content:
         arguments_of_calls = json.loads(content.read())
-    if keys == NATIVE:
+    if reading == NATIVE:
         return native_keys(arguments_of_calls)
-    if keys == TACO:
+    if reading in (TACO, PAPER):
         return [integer_keys(arguments) for arguments in arguments_of_calls]
     return arguments_of_calls
 

@@ -19,7 +19,7 @@ from sys import settrace as set_trace
 from typing import Any, NoReturn
 
 from SkyThought.sandbox import prelude
-from SkyThought.sandbox.calls import read_arguments, serve_calls
+from SkyThought.sandbox.calls import serve_calls
 from SkyThought.sandbox.kernel import NULL, flush_c_streams
 from SkyThought.sandbox.layers import Sandbox
 from SkyThought.sandbox.messages import memory_file
@@ -99,7 +99,7 @@ class Interpreter:
         try:
             main.__name__ = "program"
             sys.modules["program"] = main
-            serve_calls(code, main.__dict__, function, read_arguments(CALLS_FD, keys), report)
+            serve_calls(code, main.__dict__, function, CALLS_FD, keys, report)
         finally:
             report.exit(1)
 

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from judging import answer
 from scripts import TACO_REAL
 
 from hindsight.text.uniform_format import render
@@ -272,6 +273,15 @@ def test_the_prelude_of_a_function_precedes_it():
     exec(rules.program_of("from time import time\ndef f(): return np, gcd, merge, List", "f"), names)
     assert callable(names["time"])
     assert len(names["f"]()) == 4
+
+
+def test_calls_share_one_instance_and_a_module_that_ends_itself_is_incorrect():
+    tests = {"fn_name": "f", "inputs": [[3], [1]], "outputs": [3, 1]}
+    counting = "class Solution:\n def __init__(self): self.n = 0\n def f(self, x):\n  self.n += x\n  return self.n"
+    with TACOTaskHandler(reference_rules=True) as judge:
+        for program in (counting, "def f(x): return x\nraise SystemExit(0)"):
+            assert judge.update_results({"input_output": tests}, answer(program))["correctness"] is False
+        assert judge.update_results({"input_output": tests}, answer("def f(x): return x"))["correctness"] is True
 
 
 def test_a_program_without_statements_is_unchanged():
