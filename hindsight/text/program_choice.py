@@ -148,10 +148,11 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
 
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
-    """The candidates, each with what it needs; blocks in other languages only if there is no other candidate."""
+    """The candidates, each with what it needs; blocks in other languages only if no other one will do."""
     parsed = [(block, facts) for block in blocks if (facts := _facts(block.code, target)) is not None]
     python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
-    found, usable = [], python or parsed
+    fitting = not target.function or any(target.function in facts.functions for _, facts in python)
+    found, usable = [], python if python and fitting else parsed
     for number, (block, facts) in enumerate(usable):
         definitions = [each for each in usable[number + 1 :] if not (each[1].calls or each[1].reads or each[1].prints)]
         needed = _needed(facts, [*definitions, *usable[:number]])
@@ -208,9 +209,8 @@ def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
     python = [block for block in code if block.is_python] or [block for block in code if not block.language]
     named = [block for block in python if target.function and f"def {target.function}(" in block.code]
     others = [block for block in code if block.language not in _DATA]
-    block = (named or python or others or [each for each in blocks if each.is_python and each.code.strip()] or [None])[
-        -1
-    ]
+    rest = [block for block in blocks if block.is_python and block.code.strip()]
+    block = (named or python or others or rest or [None])[-1]
     return ProgramChoice(None) if block is None else ProgramChoice(block.code, (block,))
 
 

@@ -68,6 +68,10 @@ def test_of_several_blocks_that_define_the_function_the_last_is_the_program():
     assert chosen(f"{block(DEFINES)}\nBetter:\n{block(better)}", ADD) == better
 
 
+def test_a_block_that_names_no_python_is_the_program_if_it_alone_defines_the_function():
+    assert chosen(f"{block(DEFINES, 'text')}\n{block('print(add(1, 2))')}", ADD) == DEFINES
+
+
 def test_a_class_defines_its_methods():
     code = "class Solution:\n    def add(self, a, b):\n        return a + b\n"
     assert chosen(f"{block(code)}\n{block('print(Solution().add(1, 2))')}", ADD) == code
