@@ -15,18 +15,8 @@ NEXT_WORD = "A"  # stands for the first word of an answer
 # What of a request's body changes the rendered prompt.
 TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "tools")
 # What a step sends itself, by its settings, or relies on: one whole answer per request.
-OWN_KEYS = (
-    "model",
-    "messages",
-    "prompt",
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "seed",
-    "stop",
-)
-OWN_KEYS += ("include_stop_str_in_output", "logprobs", "return_token_ids", "response_format", "n", "stream")
+OWN_KEYS = ("model", "messages", "prompt", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
+OWN_KEYS += ("stop", "include_stop_str_in_output", "logprobs", "return_token_ids", "n", "stream")
 NO_SYSTEM = re.compile(r"system['\"` ]*(role|message|prompt)|role[^.]*system|roles must alternate", re.IGNORECASE)
 Messages = list[dict[str, str]]
 Prompt = Messages | str
@@ -48,6 +38,15 @@ def read_extra_body(text: str) -> dict[str, Any]:
 def without_template_keys(extra: dict[str, Any]) -> dict[str, Any]:
     """What of EXTRA_BODY goes with a text or token ids, which pass no chat template."""
     return {key: value for key, value in extra.items() if key not in TEMPLATE_KEYS}
+
+
+def template_keys(extra: dict[str, Any]) -> dict[str, Any]:
+    """What of EXTRA_BODY changes a rendered chat. As vLLM does, `reasoning_effort` sets variables of the template."""
+    found = {key: value for key, value in extra.items() if key in TEMPLATE_KEYS}
+    effort, own = extra.get("reasoning_effort"), found.get("chat_template_kwargs") or {}
+    if effort is not None and isinstance(own, dict):
+        found["chat_template_kwargs"] = {"reasoning_effort": effort, "enable_thinking": effort != "none", **own}
+    return found
 
 
 async def ask_model(
@@ -77,8 +76,7 @@ async def tokenize(
     `more`: a request's own keys, of which those of the chat template count.
     """
     if is_chat(prompt):
-        template = {key: value for key, value in (more or {}).items() if key in TEMPLATE_KEYS}
-        body: dict[str, Any] = {"messages": prompt, "add_generation_prompt": True, **template}
+        body: dict[str, Any] = {"messages": prompt, "add_generation_prompt": True, **template_keys(more or {})}
     else:
         body = {"prompt": prompt, "add_special_tokens": special}
     reply = await server.ask("tokenize", {"model": server.model, **body})

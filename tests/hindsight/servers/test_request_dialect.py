@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.servers.request_dialect import RequestDialect
+from hindsight.servers.requests import template_keys
 
 BODY = {"model": "m", "max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "seed": 1}
 
@@ -69,3 +70,12 @@ def test_a_request_is_repeated_at_most_once_for_each_parameter(names):
         learnt += dialect.learn(f"Unsupported parameter: {name}", dialect.sent(BODY))
     assert learnt == len(dialect.changed) <= 4
     assert set(dialect.sent(BODY)) <= {*BODY, "max_completion_tokens"}
+
+
+def test_the_effort_of_reasoning_reaches_the_chat_template_as_vllm_hands_it_on():
+    assert template_keys({"top_k": 20, "reasoning_effort": "low"}) == {
+        "chat_template_kwargs": {"reasoning_effort": "low", "enable_thinking": True}
+    }
+    own = {"chat_template_kwargs": {"enable_thinking": True}}
+    assert template_keys({"reasoning_effort": "none", **own})["chat_template_kwargs"]["enable_thinking"] is True
+    assert template_keys(own) == own
