@@ -21,7 +21,7 @@ from hindsight.merging.merge_folder import MergeFolder, Shard, divide_into_shard
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import write_report
 from hindsight.merging.safetensors_files import TensorWriter
-from hindsight.merging.streaming import PairMerger, TensorReport
+from hindsight.merging.streaming import CannotMerge, PairMerger, TensorReport
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,12 @@ def merge_checkpoints(
         with contextlib.ExitStack() as locks:
             for folder in missing:
                 locks.enter_context(folder.locked())
-            _merge_shards(shards, missing, options, progress)
+            try:
+                _merge_shards(shards, missing, options, progress)
+            except CannotMerge:
+                for folder in missing:  # nothing to resume
+                    shutil.rmtree(folder.partial)
+                raise
             for folder in missing:
                 folder.finish(shards)
     write_report(output_dir, paths)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from hindsight.errors import UserError, require
+from hindsight.errors import UserError
 from hindsight.merging.arithmetic import (
     BlockSums,
     Comparison,
@@ -34,6 +34,10 @@ WRITTEN = 1 << 19  # elements written at once, a multiple of a block
 THREADS = 8  # at most; more would wait for buffers
 
 Buffers = tuple[bytearray, bytearray]
+
+
+class CannotMerge(UserError):
+    """These two tensors cannot be merged with these settings, at any time."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,14 @@ class PairMerge:
                 self.too_large.append((largest_sum(base, finetuned, weights), alpha))
 
     def require_range(self) -> None:
-        """Raises UserError, with the largest value, if a merged number left the range of the dtype."""
+        """Raises CannotMerge, with the largest value, if a merged number left the range of the dtype."""
         if self.too_large:
             value, alpha = max(self.too_large)
             pair, other = self.pair, "base" if self.pair.leading is self.pair.finetuned else "finetuned"
             stored: StoredTensor = getattr(pair, other)
             wider = value <= torch.finfo(stored.dtype).max
             advice = f"; --config_from {other} writes {stored.dtype_name}" * wider
-            raise UserError(f"{pair.name} {beyond_range(value, pair.leading.dtype)}, at alpha {alpha:.12g}{advice}")
+            raise CannotMerge(f"{pair.name} {beyond_range(value, pair.leading.dtype)}, at alpha {alpha:.12g}{advice}")
 
 
 class ChunkWorkers:
@@ -153,7 +157,7 @@ class PairMerger:
     ) -> Callable[[], TensorReport]:
         """Starts to merge a pair into one file per alpha; the function that it returns waits for the end and reports.
 
-        That function raises UserError if the tensor has a NaN or an infinity, if a merged number leaves the dtype's
+        That function raises CannotMerge if the tensor has a NaN or an infinity, if a merged number leaves the dtype's
         range, or if tensors that cannot be averaged differ; both raise OSError from the disk.
         """
         merge = PairMerge(pair, alphas, [(1 - alpha, alpha) for alpha in alphas], writers)
@@ -244,10 +248,10 @@ def _compare(chunk: Chunk) -> list[BlockSums]:
 
 
 def _copy_if_equal(merge: PairMerge, chunk: Chunk) -> list[BlockSums]:
-    """Copies elements that cannot be averaged. Raises UserError if the two tensors differ."""
+    """Copies elements that cannot be averaged. Raises CannotMerge if the two tensors differ."""
     pair = merge.pair
     if not torch.equal(chunk.base, chunk.finetuned):
-        raise UserError(f"{pair.name} differs, and tensors of {chunk.base.dtype} cannot be averaged")
+        raise CannotMerge(f"{pair.name} differs, and tensors of {chunk.base.dtype} cannot be averaged")
     leading = chunk.base if pair.leading is pair.base else chunk.finetuned
     content = leading.view(torch.uint8).numpy().data
     for writer in merge.writers:
@@ -256,14 +260,15 @@ def _copy_if_equal(merge: PairMerge, chunk: Chunk) -> list[BlockSums]:
 
 
 def _finite_comparison(pair: TensorPair, parts: Sequence[list[BlockSums]]) -> Comparison:
-    """The comparison of a whole tensor. Raises UserError if it has a NaN or an infinity."""
+    """The comparison of a whole tensor. Raises CannotMerge if it has a NaN or an infinity."""
     comparison = Comparison.total(itertools.chain.from_iterable(parts))
     _require_finite(pair, pair.base if comparison.broken == "base" else pair.finetuned, not comparison.broken)
     return comparison
 
 
 def _require_finite(pair: TensorPair, tensor: StoredTensor, finite: bool) -> None:
-    require(finite, f"{pair.name} in {tensor.file} has a NaN or an infinity")
+    if not finite:
+        raise CannotMerge(f"{pair.name} in {tensor.file} has a NaN or an infinity")
 
 
 def _report(merge: PairMerge, parts: Sequence[list[BlockSums]]) -> TensorReport:

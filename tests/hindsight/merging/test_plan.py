@@ -194,7 +194,9 @@ def test_numbers_that_fit_after_the_merge_or_into_the_other_dtype_are_merged(tmp
     base, finetuned = halves(tmp_path, 99840.0)
     (half,) = merge_into(base, finetuned, tmp_path / "half", [0.5])
     assert state(half)["w"].tolist() == [1.0, 49920.0, 1.0]  # 49920.5, to a multiple of 32
-    (wide,) = merge_into(base, finetuned, tmp_path / "wide", [0.0], config_from="base")
+    with pytest.raises(UserError, match="--config_from base"):
+        merge_into(base, finetuned, tmp_path / "wide", [0.0])
+    (wide,) = merge_into(base, finetuned, tmp_path / "wide", [0.0], config_from="base")  # into the same folder
     assert state(wide)["w"].tolist() == [1.0, 99840.0, 1.0]
 
 
