@@ -14,7 +14,7 @@ from hindsight.conversion.sections import (
     in_a_block,
     structure_tags,
 )
-from hindsight.text.uniform_format import find_tags, render
+from hindsight.text.uniform_format import Tag, find_tags, render
 
 _THOUGHT_HEADING = re.compile(
     r"^(?:#{1,6}[ \t]*\**|\*\*)(?:slow |chain of )?(?:thoughts?|thinking|thought process|reasoning)\b:?\**:?[ \t]*\r?$",
@@ -71,7 +71,7 @@ def _tagged_readings(text: str) -> list[Sections]:
     ends_with_tag = bool(tags) and tags[-1].closes("solution") and not text[tags[-1].end :].strip()
     found = []
     for tag, following in zip_longest(tags, tags[1:]):
-        if not tag.closes("thought"):
+        if not tag.closes("thought") or _between_quotes(text, tag):
             continue
         thought = text[body : tag.start].strip()
         if following is None or not following.opens("solution") or text[tag.end : following.start].strip():
@@ -103,8 +103,10 @@ def _ends_amid_words(section: str) -> bool:
     """Whether the end tag of a thought stands amid words, without quotation marks: it may have been meant to end it."""
     blocks = closed_blocks(section)
     return any(
-        tag.closes("thought")
-        and not in_a_block(blocks, tag.start)
-        and not (section[: tag.start][-1:] in _QUOTES and section[tag.end :][:1] in _QUOTES)
+        tag.closes("thought") and not in_a_block(blocks, tag.start) and not _between_quotes(section, tag)
         for tag in find_tags(section)
     )
+
+
+def _between_quotes(text: str, tag: Tag) -> bool:
+    return text[: tag.start].endswith(_QUOTES) and text[tag.end :].startswith(_QUOTES)

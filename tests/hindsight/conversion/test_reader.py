@@ -167,6 +167,14 @@ def test_a_program_in_any_dialect_and_style_is_read_or_undecided_but_never_anoth
         assert syntax_text(choice.program) == syntax_text(program)
 
 
+def test_a_tag_between_quotes_ends_no_thought():
+    """Not even where a draft has left its code block open, so that the tag seems to be outside of code."""
+    program = "print('</think>')\nprint(int(input()) + 1)"
+    text = f"analysisOpen:\n```python\nprint(assistantfinalSo:\n\n```\n{program}\n```"
+    found = reading(text, target=ProgramTarget(None, reads_input=True))
+    assert found is None or choose_program(found.solution, ProgramTarget(None, reads_input=True)).program == program
+
+
 FIRST = "```python\nprint(int(input()) + 1)\n```"
 SECOND = "```python\nprint(int(input()) * 2)\n```"
 NEXT_TURNS = [
