@@ -39,7 +39,7 @@ class AnswerRecord(TypedDict, total=False):
     question_id: Required[int]
     sample_index: Required[int]
     generation_config: dict[str, Any]  # what was sent to the server
-    thought_open: bool  # whether the prompt, as the model received it, ended inside of a thought; missing: no
+    thought_open: bool  # whether the prompt, as the model received it, ended inside a thought; missing: no
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text

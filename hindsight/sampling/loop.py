@@ -20,7 +20,7 @@ from hindsight.servers.job_queue import Failures, JobQueue, Route
 
 @dataclass(frozen=True)
 class RunLimits:
-    """How much a run asks of a server: settings of the sampling scripts, but for `max_tokens`, that of an answer."""
+    """How much a run asks of its servers at once, and how long an answer may be."""
 
     max_tokens: int
     concurrency: int

@@ -24,7 +24,7 @@ CONTEXTS = ("max_model_len", "context_length")  # where servers report the conte
 class PromptedModel:
     """One of a run's models: its role, the servers that all serve it, its prompt for a problem, and EXTRA_BODY.
 
-    `opens_thought` is found by the checks: whether an answer begins inside of a thought, because the chat template
+    `opens_thought` is found by the checks: whether an answer begins inside a thought, because the chat template
     opens one and the server does not send thoughts apart; None: unknown.
     """
 
@@ -66,9 +66,9 @@ async def check_models(
         unknown = await find_open_thoughts(model, problems)
         sentences += [sentence, await try_seeds(model, problems[0])]
         if model.opens_thought:
-            sentences.append(f"{model.role}: the chat template opens a thought, and answers begin inside of it")
+            sentences.append(f"{model.role}: the chat template opens a thought, and answers begin inside it")
         elif model.opens_thought is None and unknown:
-            sentences.append(f"{model.role}: {unknown}: taken as not")
+            sentences.append(f"{model.role}: {unknown}: treated as if it did not")
         means.append(mean)
     for server in {server.url: server for each in models for server in each.servers}.values():
         sentences += server.dialect.sentences(server.url)
@@ -153,7 +153,7 @@ async def try_seeds(model: PromptedModel, problem: Problem) -> str:
 
 
 async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) -> str:
-    """Notes whether a chat's rendered prompt ends inside of a thought; says why if that is unknown.
+    """Notes whether a chat's rendered prompt ends inside a thought; says why if that is unknown.
 
     Chat templates decide it, not questions: one prompt of each kind is rendered. A text prompt needs no rendering.
     """

@@ -16,7 +16,7 @@ class Refused(Exception):
 
 
 def first_line(text: str) -> str:
-    """The first line of a message, up to 300 characters, with whatever cannot be printed as an escape."""
+    """The first line of a message, up to 300 characters, with unprintable characters escaped."""
     line = (text.strip() or "no reason given").splitlines()[0][:300]
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 

@@ -152,7 +152,7 @@ def described(value: Any) -> str:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text in quotes, with whatever cannot be printed as an escape."""
+    """The beginning of a text in quotes, with unprintable characters escaped."""
     return json.dumps(text[:60] + ("..." if len(text) > 60 else ""))
 
 

@@ -3,11 +3,14 @@
     <|channel|>analysis<|message|>Add.<|end|><|start|>assistant<|channel|>final<|message|>So: ...<|return|>
     analysisAdd.assistantfinalSo: ...
 
-Both become a thought and a solution between uniform tags. Boxes within a solution that has tags mean nothing.
+Both become a thought and a solution between uniform tags. A marker in a program's code block is text, and so is
+"assistantfinal" in an answer with tags. Boxes within a solution that has tags mean nothing.
 """
 
 import re
 
+from hindsight.text.code_blocks import find_code_blocks
+from hindsight.text.programs import syntax_tree
 from hindsight.text.special_tokens import without_special_tokens
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, find_tags
 
@@ -25,8 +28,7 @@ def plain_dialect(text: str) -> tuple[str, int]:
     if "<|channel|>" in text:
         text = _with_uniform_tags(text)
     elif "assistantfinal" in text:
-        text = re.sub("assistantfinal", f"\n\n{END_THOUGHT}\n\n{BEGIN_SOLUTION}\n\n", text)
-        text = re.sub(r"\Aanalysis", f"{BEGIN_THOUGHT}\n\n", text)
+        text = _with_tag_at_final(text)
     else:
         text = _BARE_ANALYSIS.sub(f"{BEGIN_THOUGHT}\n\n", text)
     text, dropped = without_special_tokens(text)
@@ -36,10 +38,31 @@ def plain_dialect(text: str) -> tuple[str, int]:
     return text, dropped
 
 
+def _outside_of_programs(marker: re.Pattern, text: str) -> list[re.Match]:
+    """The places of a marker, except those in closed code blocks that are Python."""
+    matches = list(marker.finditer(text))
+    programs = [each for each in find_code_blocks(text) if each.closed and syntax_tree(each.code)] if matches else []
+    return [match for match in matches if not any(each.start <= match.start() < each.end for each in programs)]
+
+
+def _with_tag_at_final(text: str) -> str:
+    """The text with tags at harmony's bare words; unchanged if it has other tags, or the word twice."""
+    places = _outside_of_programs(re.compile("assistantfinal"), text)
+    if len(places) != 1 or find_tags(text[: places[0].start()]):
+        return text
+    thought, solution = text[: places[0].start()], text[places[0].end() :]
+    thought = re.sub(r"\Aanalysis", f"{BEGIN_THOUGHT}\n\n", thought)
+    return f"{thought}\n\n{END_THOUGHT}\n\n{BEGIN_SOLUTION}\n\n{solution}"
+
+
 def _with_uniform_tags(text: str) -> str:
     parts, place, section = [], 0, "thought"
-    open_section = bool(text[: text.index("<|channel|>")].strip().removesuffix("assistant").removesuffix("<|start|>"))
-    for match in _HARMONY.finditer(text):
+    markers = _outside_of_programs(_HARMONY, text)
+    first = next((match for match in markers if match["channel"]), None)
+    if first is None:
+        return text
+    open_section = bool(text[: first.start()].strip())
+    for match in markers:
         parts.append(text[place : match.start()].strip())
         place = match.end()
         if open_section:

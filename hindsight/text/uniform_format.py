@@ -104,7 +104,7 @@ def thought_opening(prompt: str) -> str:
 
 
 def ends_in_thought(prompt: str, question: str) -> bool:
-    """Whether a prompt, as the model receives it, ends inside of a thought that was opened after its question."""
+    """Whether a prompt, as the model receives it, ends inside a thought that was opened after its question."""
     end = prompt.rfind(question.strip())
     if end < 0:
         return bool(thought_opening(prompt))

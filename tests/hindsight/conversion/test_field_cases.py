@@ -82,6 +82,15 @@ def test_dialects_and_leftovers(text, thought):
     assert converted(text) == (SUM, thought)
 
 
+@pytest.mark.parametrize("word", ["assistantfinal", "<|channel|>final<|message|>", "<|im_end|>"])
+@pytest.mark.parametrize(
+    "form", ["{}", "<think>Hm.</think>\n{}", "<|channel|>analysis<|message|>Hm.<|channel|>final<|message|>{}"]
+)
+def test_a_marker_in_a_program_is_text(form, word):
+    program = f"print(input().replace('{word}', ''))"
+    assert converted(form.format(f"```python\n{program}\n```"))[0] == program
+
+
 def test_a_thought_cut_off_by_length_is_no_answer_with_its_tag_or_without():
     draft = f"First idea:\n\n{BLOCK}\n\nWait, is that"
     assert converted(draft, finish_reason="length", thought_open=True)[0] == "no answer"

@@ -144,7 +144,7 @@ def test_a_chat_template_that_opens_a_thought_is_seen_and_recorded(one, toy, tem
     toy.template = template
     result, record = one()
     assert record["thought_open"] is opens
-    assert ("the chat template opens a thought, and answers begin inside of it" in result.stdout) is opens
+    assert ("the chat template opens a thought, and answers begin inside it" in result.stdout) is opens
 
 
 def test_where_the_server_splits_thoughts_off_no_answer_begins_inside_of_one(one, toy):

@@ -21,7 +21,7 @@ def chat(message, finish="stop", **more):
 
 
 def text_of(message, finish="stop"):
-    """The text of a record, and whether it begins inside of a thought."""
+    """The text of a record, and whether it begins inside a thought."""
     return read_completion(chat({"role": "assistant", **message}, finish), URL).whole_text()
 
 
