@@ -11,8 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 import quick_scripts
+from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
-from scripts import DEMO_SIZE, ROOT, processes_of
+from scripts import DEMO_SIZE, ROOT, processes_of, write_converted
 from toy_server import ToyServer
 
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
@@ -164,5 +165,29 @@ def ask(convert, toy):
 
     def run(folder, *flags, **more):
         return convert(folder, "--llm_url", toy.url, *flags, **more)
+
+    return run
+
+
+@pytest.fixture
+def checked(tmp_path):
+    """A run folder: two correct answers, one wrong, one not judged."""
+    folder = tmp_path / "run"
+    write_converted(folder, 1, 0, "print(input())", STDIN, correctness=True)
+    write_converted(folder, 1, 1, "print()", STDIN, correctness=False)
+    write_converted(folder, 2, 0, "def double(n): return 2 * n", CALL, correctness=True)
+    write_converted(folder, 3, 0, "print()", STDIN, correctness=None)
+    return folder
+
+
+@pytest.fixture
+def curate(tmp_path):
+    """Runs step 4 on some folders into tmp_path/data; with every filter that needs more than them off."""
+
+    def run(*folders, flags=(), name="hindsight"):
+        said = tmp_path / "said" / str(time.monotonic_ns())
+        output = tmp_path / "data"
+        given = ["--input_dirs", *folders, "--output_dir", output, "--name", name, *PLAIN, *flags]
+        return quick_scripts.run(said, quick_scripts.CURATOR, *given), output
 
     return run

@@ -1,4 +1,4 @@
-"""Files of rows: what is read is what was written. Each format as a whole: tests/test_convert_to_data.py."""
+"""Files of rows: what is read is what was written. Each format as a whole: test_dataset_forms.py."""
 
 import json
 

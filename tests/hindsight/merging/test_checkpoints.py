@@ -1,76 +1,22 @@
-"""Checkpoints as other programs leave them: two sets of weights, pickles, copies of a tied head, wrapped names."""
+"""Checkpoints as other programs leave them: two sets of weights, pickles, copies of a tied head, old buffers."""
 
 import json
-import re
-import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
-from pico import FAMILIES, SIZES, make, merge_into, pair, save, state
-from safetensors.torch import save_file
+from odd_checkpoints import EMBEDDING, HEAD, advice, edit_config, equal, follow, loaded, read, store
+from pico import SIZES, make, merge_into, pair, save, state
 from transformers import (
-    AutoModelForCausalLM,
-    CLIPVisionConfig,
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
 )
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import INDEX, SINGLE, open_checkpoint
 from hindsight.merging.plan import plan_merge, require_loadable
-from hindsight.merging.safetensors_files import TensorReader
-
-EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-
-
-def loaded(folder):
-    """What transformers reads, in the dtype of the files; fails if it misses a tensor or finds an unknown one."""
-    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
-    assert not report["missing_keys"] and not report["unexpected_keys"]
-    return model.state_dict()
-
-
-def read(folder):
-    with TensorReader() as reader:
-        return {name: reader.read_whole(tensor) for name, tensor in open_checkpoint(folder).tensors.items()}
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def edit_config(folder, drop=(), **values):
-    path = folder / "config.json"
-    config = {key: value for key, value in json.loads(path.read_text()).items() if key not in drop}
-    path.write_text(json.dumps({**config, **values}))
-    return folder
-
-
-def store(folder, tensors):
-    """Replaces the tensors of a checkpoint in one file."""
-    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
-    return folder
-
-
-def advice(base, finetuned):
-    """The command in the sentence that refuses a merge."""
-    with pytest.raises(UserError) as refused:
-        plan_merge(base, finetuned)
-    return re.search(r"python -c .*", str(refused.value))[0]
-
-
-def follow(command, folder, monkeypatch):
-    """Runs the program of such a command in this process, and returns the folder that it writes."""
-    monkeypatch.chdir(folder)
-    exec(shlex.split(command)[2], {})
-    return next(folder.glob("*_rewritten"))
-
 
 # Two sets of weights
 
@@ -282,174 +228,3 @@ def test_a_bias_of_attention_that_is_learned_is_merged(tmp_path):
     base, finetuned = (save(tmp_path / str(value), {name: torch.full((3,), value)}) for value in (1.0, 3.0))
     (merged,) = merge_into(base, finetuned, tmp_path / "out", [0.5])
     assert state(merged)[name].tolist() == [2.0, 2.0, 2.0]
-
-
-# Names
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [("", "_orig_mod."), ("", "module."), ("", "language_model."), ("model.", "model._orig_mod."), ("model.", "")],
-)
-@pytest.mark.parametrize("odd", ["base", "finetuned"])
-def test_a_renamed_prefix_is_refused_with_a_command_that_renames_it(tmp_path, monkeypatch, old, new, odd):
-    folders = dict(zip(("base", "finetuned"), pair(tmp_path, finetuned_shards=None), strict=True))
-    right = state(folders[odd])
-    store(folders[odd], {re.sub(f"^{re.escape(old)}", new, name): tensor for name, tensor in right.items()})
-    command = advice(folders["base"], folders["finetuned"])
-    assert str(folders[odd]) in command
-    folders[odd] = follow(command, tmp_path, monkeypatch)
-    assert equal(read(folders[odd]), right)
-    plan_merge(folders["base"], folders["finetuned"])
-
-
-def test_a_model_that_was_saved_without_its_head_is_told_to_save_it(tmp_path):
-    base, finetuned = pair(tmp_path, finetuned_shards=None)
-    bare = {name.removeprefix("model."): tensor for name, tensor in state(base).items() if name != HEAD}
-    with pytest.raises(
-        UserError, match="base, names lack 'model.', and its head is missing: save the whole model again"
-    ):
-        plan_merge(store(base, bare), finetuned)
-
-
-def test_a_command_that_would_invent_weights_is_not_given(tmp_path):
-    """transformers draws weights that it does not find."""
-    base, finetuned = pair(tmp_path, finetuned_shards=None)
-    right = state(finetuned)
-    gone = "model.layers.1.mlp.up_proj.weight"
-    store(finetuned, {f"module.{name}": tensor for name, tensor in right.items() if name != gone})
-    with pytest.raises(UserError, match=f"names start with 'module.', and {gone} is missing: save the whole model"):
-        plan_merge(base, finetuned)
-    adapted = {f"base_model.model.{name.replace('q_proj.', 'q_proj.base_layer.')}": w for name, w in right.items()}
-    store(finetuned, adapted)
-    with pytest.raises(UserError, match="finetuned has an adapter beside its weights: merge it first"):
-        plan_merge(base, finetuned)
-
-
-@pytest.mark.parametrize(
-    "part", ["v_head.summary.weight", "mtp.layers.0.fc.weight", "model.layers.2.eh_proj.weight", "score.weight"]
-)
-def test_a_head_that_only_one_model_has_is_refused_with_a_command_that_leaves_it_out(tmp_path, monkeypatch, part):
-    base, finetuned = pair(tmp_path, finetuned_shards=None)
-    right = state(finetuned)
-    store(finetuned, {**right, part: torch.ones(2, 2, dtype=torch.bfloat16)})
-    with pytest.raises(UserError, match=rf"base lacks 1 tensors .*the first is {part} \[2, 2\]; if they are a value"):
-        plan_merge(base, finetuned)
-    rewritten = follow(advice(base, finetuned), tmp_path, monkeypatch)
-    assert equal(read(rewritten), right)
-
-
-def test_more_layers_are_no_head(tmp_path):
-    base, finetuned = make(tmp_path / "base"), make(tmp_path / "finetuned", num_hidden_layers=3)
-    with pytest.raises(UserError, match=r"base lacks 9 tensors of .*finetuned") as refused:
-        plan_merge(base, finetuned)
-    assert "python -c" not in str(refused.value)
-
-
-def test_a_language_model_within_a_model_with_images_is_refused_with_a_command_that_saves_it(tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    images = CLIPVisionConfig(**vision, image_size=8, patch_size=4, projection_dim=16)
-    config = LlavaConfig(vision_config=images, text_config=LlamaConfig(**SIZES))
-    LlavaForConditionalGeneration(config).bfloat16().save_pretrained(tmp_path / "llava")
-    base = make(tmp_path / "base")
-    with pytest.raises(UserError, match="model_type llama and llava; merge the language model of .*llava alone"):
-        plan_merge(base, tmp_path / "llava")
-    rewritten = follow(advice(base, tmp_path / "llava"), tmp_path, monkeypatch)
-    (merged,) = merge_into(base, rewritten, tmp_path / "out", [1.0])
-    whole = state(tmp_path / "llava")
-    assert all(torch.equal(tensor, whole[f"language_model.{name}"]) for name, tensor in state(merged).items())
-
-
-def test_the_first_spelling_of_llamas_class_is_no_other_architecture(tmp_path):
-    base, finetuned = pair(tmp_path, finetuned_shards=None)
-    edit_config(base, architectures=["LLaMAForCausalLM"])
-    assert plan_merge(base, finetuned).notes == [
-        "the tokenizers were not compared: no tokenizer.json in one of the folders"
-    ]
-
-
-# Configs
-
-
-def configured(tmp_path, base=None, finetuned=None, family="llama"):
-    """A plan for two checkpoints with the same weights and these settings in their configs."""
-    (tmp_path / "base").mkdir()
-    config, model, own = FAMILIES[family]
-    torch.manual_seed(0)
-    model(config(**{**SIZES, **own})).save_pretrained(tmp_path / "base")
-    shutil.copytree(tmp_path / "base", tmp_path / "finetuned")
-    for name, changes in (("base", base), ("finetuned", finetuned)):
-        edit_config(tmp_path / name, [key for key, value in (changes or {}).items() if value is None],
-                    **{key: value for key, value in (changes or {}).items() if value is not None})  # fmt: skip
-    return plan_merge(tmp_path / "base", tmp_path / "finetuned")
-
-
-@pytest.mark.parametrize(
-    ("base", "finetuned", "key"),
-    [
-        ({}, {"num_attention_heads": 4, "head_dim": 8, "num_key_value_heads": 2}, "num_attention_heads is 2 in"),
-        ({}, {"num_key_value_heads": 2, "head_dim": None}, "num_key_value_heads is 1 in"),
-        ({}, {"num_key_value_heads": None}, "num_key_value_heads is 1 in .* and 2 in"),  # by default one for each head
-        ({}, {"head_dim": 8}, "head_dim is 16 in .* and 8 in"),
-        ({}, {"hidden_act": "gelu"}, "hidden_act is 'silu' in .* and 'gelu' in"),
-        ({"partial_rotary_factor": 0.5}, {"partial_rotary_factor": 1.0}, "partial_rotary_factor is 0.5 in"),
-    ],
-)
-def test_settings_that_give_the_same_shapes_another_meaning_are_refused(tmp_path, base, finetuned, key):
-    with pytest.raises(UserError, match=f"{key} .*finetuned: their weights of the same shape mean different things"):
-        configured(tmp_path, base, finetuned)
-
-
-@pytest.mark.parametrize(
-    ("base", "finetuned", "note"),
-    [
-        ({"rms_norm_eps": 1e-5}, {"rms_norm_eps": 1e-6}, "rms_norm_eps 1e-05 and 1e-06"),
-        ({"max_position_embeddings": 64}, {}, "max_position_embeddings 64 and 2048"),
-        (
-            {"rope_theta": 1e4, "rope_parameters": None},
-            {"rope_theta": 1e6, "rope_parameters": None},
-            "rope_theta 10000.0 and 1000000.0",
-        ),
-        (
-            {"rope_theta": 1e4, "rope_parameters": None},
-            {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
-            "rope_parameters None and {'rope_type': 'default', 'rope_theta': 1000000.0}; rope_theta 10000.0 and None",
-        ),
-    ],
-)
-def test_settings_that_fine_tuning_may_change_are_reported(tmp_path, base, finetuned, note):
-    assert configured(tmp_path, base, finetuned).notes[0] == f"the configs differ: {note}"
-
-
-@pytest.mark.parametrize(
-    ("base", "finetuned"),
-    [
-        (
-            {"rope_theta": 1e6, "rope_parameters": None},
-            {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
-        ),
-        (
-            {"rope_theta": 1e6, "rope_scaling": None, "rope_parameters": None},
-            {"rope_theta": 1e6, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
-        ),
-        ({"head_dim": None}, {"head_dim": 16}),
-        ({"num_key_value_heads": 2}, {"num_key_value_heads": None}),
-    ],
-)
-def test_two_ways_to_write_a_setting_are_no_difference(tmp_path, base, finetuned):
-    assert [note for note in configured(tmp_path, base, finetuned).notes if "config" in note] == []
-
-
-def test_two_names_of_one_activation_are_reported_only(tmp_path):
-    found = configured(tmp_path, {"hidden_activation": "gelu"}, {"hidden_activation": "gelu_pytorch_tanh"}, "gemma")
-    assert found.notes[0] == "the configs differ: hidden_activation 'gelu' and 'gelu_pytorch_tanh'"
-
-
-def test_a_type_that_transformers_does_not_know_is_compared_as_its_configs_stand(tmp_path):
-    base = save(tmp_path / "base", {"w": torch.ones(2)}, model_type="ours", rope_theta=1.0)
-    finetuned = save(tmp_path / "finetuned", {"w": torch.ones(2)}, model_type="ours", n_head=4)
-    assert plan_merge(base, finetuned).notes[0] == "the configs differ: n_head None and 4; rope_theta 1.0 and None"
-    other = save(tmp_path / "other", {"w": torch.ones(2)}, model_type="ours", n_head=8)
-    with pytest.raises(UserError, match="n_head is 4 in .*finetuned and 8 in"):
-        plan_merge(finetuned, other)
