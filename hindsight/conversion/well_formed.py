@@ -77,8 +77,17 @@ def _tagged_readings(text: str) -> list[Sections]:
         if following is None or not following.opens("solution") or text[tag.end : following.start].strip():
             found.append(Sections(thought, text[tag.end :].strip(), "rest after the thought"))
         elif ends_with_tag:
-            found.append(Sections(thought, text[following.end : tags[-1].start].strip(), "sections"))
+            solution = _without_boxes(text[following.end : tags[-1].start])
+            found.append(Sections(thought, solution.strip(), "sections"))
     return found
+
+
+def _without_boxes(solution: str) -> str:
+    """A solution between tags without the boxes around parts of it; a box amid words or in a code block is text."""
+    for tag in reversed(structure_tags(solution) if "_of_box" in solution else []):
+        if "_of_box" in solution[tag.start : tag.end]:
+            solution = solution[: tag.start] + solution[tag.end :]
+    return solution
 
 
 def _headed_readings(text: str) -> list[Sections]:

@@ -4,7 +4,7 @@
     analysisAdd.assistantfinalSo: ...
 
 Both become a thought and a solution between uniform tags. A marker in a program's code block is text, and so is
-"assistantfinal" in an answer with tags. Boxes within a solution that has tags mean nothing.
+"assistantfinal" in an answer with tags.
 """
 
 import re
@@ -19,7 +19,6 @@ _HARMONY = re.compile(
     r"(?:<\|constrain\|>\w+)?<\|message\|>|<\|(?P<end>end|return|call)\|>(?:<\|start\|>assistant(?!\s*<\|channel))?"
 )
 _BARE_ANALYSIS = re.compile(r"\Aanalysis(?=[A-Z\"'`(\[])")
-_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 
 
 def plain_dialect(text: str) -> tuple[str, int]:
@@ -31,11 +30,7 @@ def plain_dialect(text: str) -> tuple[str, int]:
         text = _with_tag_at_final(text)
     else:
         text = _BARE_ANALYSIS.sub(f"{BEGIN_THOUGHT}\n\n", text)
-    text, dropped = without_special_tokens(text)
-    boxes = _BOX.findall(text)
-    if boxes and sum(tag.what == "solution" for tag in find_tags(text)) > len(boxes):
-        return _BOX.sub("", text), dropped + len(boxes)
-    return text, dropped
+    return without_special_tokens(text)
 
 
 def _outside_of_programs(marker: re.Pattern, text: str) -> list[re.Match]:

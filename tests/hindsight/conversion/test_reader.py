@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from programs_in_answers import PROGRAMS, STYLES
 from raw_answers import raw_answers
@@ -83,6 +83,9 @@ def reading(text, finished=True, **more):
 
 @settings(max_examples=1000, deadline=None)
 @given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
+@example("uniform", "", "a<|begin_of_box|>bé", "\n")
+@example("think and answer", "", "a <|begin_of_box|> b\n```python\né", "\n")
+@example("think and answer", "", '```python\ns = """\n<|begin_of_box|>\n"""\nprint(s, input())\n```', "\n")
 def test_two_sections_in_any_dialect_read_back_as_they_were_or_are_refused(dialect, thought, solution, gap):
     if "headings" in dialect and (not solution or has_heading(thought) or has_heading(solution)):
         return  # without a solution, headings are comments of a program
@@ -120,7 +123,7 @@ def test_a_thought_that_the_prompt_opened_is_read_as_if_the_answer_had(dialect, 
 
 @settings(max_examples=1000, deadline=None)
 @given(HOSTILE, st.booleans())
-def test_whatever_an_answer_says_its_characters_stay_but_for_tags_andhas_heading(text, finished):
+def test_whatever_an_answer_says_its_characters_stay_but_for_tags_and_headings(text, finished):
     found = reading(text, finished)
     if found is None or found.rule.startswith("bare program"):
         return
