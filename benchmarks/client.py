@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.null_server import MODEL
 from hindsight.files.runs import read_run
-from hindsight.servers.vllm_process import free_port
+from hindsight.servers.vllm_process import hold_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PROBLEMS, SAMPLES = 2_000, 10
@@ -63,8 +63,8 @@ def anonymous_mib(pid: int) -> int:
 
 
 def main(problems: int = PROBLEMS) -> None:
-    with tempfile.TemporaryDirectory() as parent:
-        port, folder, file = free_port(), Path(parent) / "run", Path(parent) / "problems.jsonl"
+    with tempfile.TemporaryDirectory() as parent, hold_port() as held:
+        port, folder, file = held.getsockname()[1], Path(parent) / "run", Path(parent) / "problems.jsonl"
         write_problems(file, problems)
         server = subprocess.Popen([sys.executable, "-m", "benchmarks.null_server", str(port)], cwd=ROOT)
         try:

@@ -52,13 +52,17 @@ for number in (signal.SIGTERM, signal.SIGKILL):
 
 @dataclass(frozen=True)
 class VllmProcess:
-    """A running server: its OpenAI address, the model's name there, its log file, its process and its guard process."""
+    """A running server: its OpenAI address, the model's name there, its log file, its process and its guard process.
+
+    held: a socket that holds its port while it starts and runs, if the port was not given (see `hold_port`).
+    """
 
     url: str
     name: str
     log: Path
     process: subprocess.Popen
     guard: subprocess.Popen
+    held: socket.socket
     keeps_log: bool = False
 
 
@@ -104,7 +108,9 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     Raises UserError if the port is in use, since another server would then answer in this one's place. A merge is not
     checked: a server that cannot merge ends, and its log says why.
     """
-    port = free_port(options.port)
+    require_free(options.port)
+    held = hold_port()
+    port = options.port or held.getsockname()[1]
     name = name or default_name(model)
     command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
     temporary = partial(tempfile.NamedTemporaryFile, prefix="vllm_", suffix=".log", delete=False)
@@ -122,7 +128,7 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     )
     client_host = "127.0.0.1" if options.host == "0.0.0.0" else options.host
     url = f"http://{client_host}:{port}/v1"
-    return VllmProcess(url, name, Path(output.name), process, guard, keeps_log=options.log is not None)
+    return VllmProcess(url, name, Path(output.name), process, guard, held, keeps_log=options.log is not None)
 
 
 def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
@@ -172,6 +178,7 @@ def stop(server: VllmProcess, patience: float = 20.0) -> None:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
+    server.held.close()
     server.guard.communicate()  # closes the guard's pipe, and waits until it has ended the process group
     if not server.keeps_log:
         server.log.unlink(missing_ok=True)
@@ -203,15 +210,27 @@ def quickest_dtype() -> str:
     return "auto" if _has_gpu() or features & BFLOAT16 else "float32"
 
 
-def free_port(port: int = 0) -> int:
-    """The given port, or any free port for 0. Raises UserError if the port is in use."""
+def hold_port() -> socket.socket:
+    """Binds a free port without listening. A server that lets its port be reused, as servers do, can listen there.
+
+    While the socket is open, the system gives the port to nobody else: neither to a program that asks for a free one
+    nor to an outgoing connection.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # some servers set only one of the two
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+def require_free(port: int) -> None:
+    """Raises UserError if the port is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port can be reused at once
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise UserError(f"port {port} cannot be served on: {error.strerror}") from None
-        return probe.getsockname()[1]
 
 
 def _has_gpu() -> bool:

@@ -16,7 +16,7 @@ import pytest
 from scripts import ROOT
 
 from hindsight.files.answer_files import list_files
-from hindsight.servers.vllm_process import free_port
+from hindsight.servers.vllm_process import hold_port
 from hindsight.settings import constant_comments
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -133,8 +133,10 @@ def test_an_adapter_becomes_a_whole_checkpoint(trainer, tmp_path):
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """The environment of a small loop in a temporary folder."""
-    own = {"RUNS": str(tmp_path_factory.mktemp("loop")), "PORT": str(free_port()), "PYTHON": sys.executable}
-    return {**os.environ, **SMALL, **own, "LLAMAFACTORY": str(Path(CLI).absolute())}
+    with hold_port() as held:
+        port = held.getsockname()[1]
+        own = {"RUNS": str(tmp_path_factory.mktemp("loop")), "PORT": str(port), "PYTHON": sys.executable}
+        yield {**os.environ, **SMALL, **own, "LLAMAFACTORY": str(Path(CLI).absolute())}
 
 
 def processes_of(settings):

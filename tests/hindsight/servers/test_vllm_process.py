@@ -1,12 +1,13 @@
 """Starting a server: what is chosen by the machine, other commands that serve, and merges while a model loads."""
 
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from hindsight.servers import vllm_process
-from hindsight.servers.vllm_process import ServeOptions, divide_threads, serve
+from hindsight.servers.vllm_process import ServeOptions, divide_threads, hold_port, serve
 
 
 def test_a_processor_without_bfloat16_serves_float32(monkeypatch):
@@ -29,6 +30,24 @@ def test_a_given_command_replaces_vllm_and_its_log_is_kept(tmp_path):
         assert server.process.poll() is None and server.name == "files"
     assert server.process.poll() is not None
     assert "GET /v1/models" in (tmp_path / "server.log").read_text()
+
+
+REUSE = {"address": [socket.SO_REUSEADDR], "port": [socket.SO_REUSEPORT]}
+REUSE["both"] = REUSE["address"] + REUSE["port"]
+
+
+@pytest.mark.parametrize("options", REUSE.values(), ids=REUSE)
+def test_a_free_port_is_held_until_the_server_listens_there(options):
+    """Another program cannot take it meanwhile, as happened in the 20 s until vLLM listened."""
+    with hold_port() as held, socket.socket() as other, socket.socket() as server:
+        with pytest.raises(OSError, match="Address already in use"):
+            other.bind(held.getsockname())
+        for option in options:
+            server.setsockopt(socket.SOL_SOCKET, option, 1)
+        server.bind(("0.0.0.0", held.getsockname()[1]))
+        server.listen()
+        with socket.create_connection(held.getsockname(), timeout=10):
+            assert server.accept()
 
 
 @pytest.mark.parametrize(("given", "threads"), [({}, "6"), ({"OMP_NUM_THREADS": "4"}, "4")])
