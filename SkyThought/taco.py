@@ -20,11 +20,12 @@ from hindsight.text.program_choice import ProgramTarget, find_program
 from SkyThought import own_rules, reference_rules
 from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
+from SkyThought.machine_lock import MachineLock
 from SkyThought.own_rules import Check, TestResult
 from SkyThought.problem_tests import ProblemTests, read_tests
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
-from SkyThought.time_limit import MachineLock, TimeLimit
+from SkyThought.time_limit import TimeLimit
 
 ATTEMPTS = 3  # runs of a program that the machine may fail before it is "not judged"
 

@@ -1,13 +1,11 @@
 """Verdicts do not depend on the machine's load: time limits, and tests judged again alone."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from SkyThought.problem_tests import make_tests
 from SkyThought.taco import TACOTaskHandler
-from SkyThought.time_limit import MachineLock
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
@@ -20,51 +18,6 @@ SLOW_UNTIL = (
 
 def one_test(text):
     return make_tests({"inputs": [text], "outputs": ["done"]})
-
-
-def test_an_exclusive_owner_waits_for_shared_ones_and_they_wait_for_it():
-    first, second, third = MachineLock(), MachineLock(), MachineLock()
-    order = []
-
-    def alone():
-        with second.shared(), second.exclusive():
-            order.append("alone")
-            time.sleep(0.2)
-            order.append("alone no more")
-
-    def shared():
-        with third.shared():
-            order.append("third")
-
-    with ThreadPoolExecutor(2) as pool:
-        with first.shared():
-            waiting = pool.submit(alone)
-            time.sleep(0.2)
-            later = pool.submit(shared)  # waits behind the exclusive one, which would otherwise wait forever
-            time.sleep(0.2)
-            order.append("first ends")
-        waiting.result()
-        later.result()
-    assert order == ["first ends", "alone", "alone no more", "third"]
-    for machine in (first, second, third):
-        machine.close()
-
-
-def test_the_machine_is_busy_while_another_judge_runs_a_program(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # apart from the locks of tests that judge at the same time
-    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-    first, second = MachineLock(), MachineLock()
-    with first.shared():
-        assert not first.machine_is_busy()
-        with second.shared():
-            assert first.machine_is_busy()
-            assert second.machine_is_busy()
-        assert not first.machine_is_busy()
-    monkeypatch.setattr("os.getloadavg", lambda: (9.0, 0.0, 0.0))
-    with first.shared():
-        assert first.machine_is_busy()
-    first.close()
-    second.close()
 
 
 @pytest.fixture
