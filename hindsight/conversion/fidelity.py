@@ -21,8 +21,8 @@ from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_
 from hindsight.text.programs import syntax_text, syntax_tree
 from hindsight.text.uniform_format import TAG
 
-_FENCE_WORD = re.compile(r"(?:`{3,}|~{3,})[^\s`~]*")
-_QUOTE_MARK = re.compile(r"(?<!\S)>+(?!\S)")
+_FENCE_WORD = re.compile(r"([`~])\1{2,}[^\s`~]*")
+_QUOTE_MARK = re.compile(r">(?<!\S>)>*(?!\S)")
 
 
 class NotFaithful(Exception):
@@ -65,8 +65,10 @@ def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
     whole, thought, solution = map(words_without_markup, (answer, sections.thought, sections.solution))
     if whole == thought + solution:
         return 1.0, 0
-    common = max(common_length(whole, thought + solution), common_length(whole, solution + thought))
-    return common / max(len(whole), 1), len(thought) + len(solution) - common
+    kept, common = len(thought) + len(solution), common_length(whole, thought + solution)
+    if common < kept:
+        common = max(common, common_length(whole, solution + thought))
+    return common / max(len(whole), 1), kept - common
 
 
 def words_without_markup(text: str) -> list[str]:

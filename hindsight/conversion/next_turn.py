@@ -2,9 +2,10 @@
 
 import re
 
-from hindsight.conversion.sections import closed_blocks, in_a_block, structure_tags
+from hindsight.conversion.sections import between_quotes, closed_blocks, in_a_block, structure_tags
 from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.programs import is_program
+from hindsight.text.special_tokens import SPECIAL_TOKEN
 from hindsight.text.uniform_format import find_tags
 
 _AFTER_SOLUTION = re.compile(
@@ -12,21 +13,17 @@ _AFTER_SOLUTION = re.compile(
 )
 _NUMBER = r"(?:[2-9]|[1-9]\d+)"  # a second problem, not the heading of the first
 _MARKER = re.compile(
-    r"^[ \t]*(?:(?:#{1,6}[ \t]*)?(?:\*\*)?(?:"
+    r"[ \t]*(?:(?:#{1,6}[ \t]*)?(?:\*\*)?(?:"
     r"(?:User|Human|Instruction)(?: \d+)?(?:\*\*)?:"
     rf"|(?:Problem|Question|Task|Exercise|Q)[ \t]*#?{_NUMBER}\b[:.]?"
     r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$)",
     re.MULTILINE,
 )
-_HEADING = r"^(?:#{1,6}[ \t]*)?(?:\*\*)?"
+_HEADING = r"(?:#{1,6}[ \t]*)?(?:\*\*)?"
 _TRANSCRIPT = re.compile(
-    rf"{_HEADING}(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?{_HEADING}(?:Answer|Solution|Assistant|A):", re.MULTILINE
+    rf"{_HEADING}(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?{_HEADING}(?:Answer|Solution|Assistant|A):"
 )
-_TOKEN = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|user|start_header_id)\|>|<(?:end|start)_of_turn>"
-    r"|<｜(?:end▁of▁sentence|User)｜>|^[ \t]*\[INST\]",
-    re.MULTILINE,
-)
+_WORD = re.compile("User|Human|Instruction|Problem|Question|Task|Exercise|Q")  # one of them is in each of the two
 
 
 def end_before_next_turn(text: str) -> int | None:
@@ -36,20 +33,35 @@ def end_before_next_turn(text: str) -> int | None:
 
 
 def end_before_turn_marker(text: str) -> int | None:
-    """The offset of the first special token that ends the turn, or of the first line that begins another one after a
+    """The offset of the first special token, which ends the turn, or of the first line that begins another one after a
     program; None: nowhere.
 
-    A marker in a closed code block, or within a section that ends later, is text.
+    A marker in a closed code block, between quotes, or within a section that ends later, is text.
     """
     tags = find_tags(text)
-    ends = [match.start() for match in _TOKEN.finditer(text)]
-    for start in sorted([*ends, *(match.start() for each in (_MARKER, _TRANSCRIPT) for match in each.finditer(text))]):
+    ends = [match.start() for match in SPECIAL_TOKEN.finditer(text) if _ends_turn(text, match)]
+    for start in sorted([*ends, *filter(lambda start: _begins_turn(text, start), _lines_with_word(text))]):
         following = next((tag for tag in tags if tag.start > start), None)
         if in_a_block(closed_blocks(text), start) or (following is not None and following.edge == "end"):
             continue
         if start in ends or _has_program(text[:start]):
             return start
     return None
+
+
+def _ends_turn(text: str, token: re.Match) -> bool:
+    """Whether a special token is none that is quoted, and none of HTML's struck-out words `<s>so</s>`."""
+    struck = token[0] == "<s>" or (token[0] == "</s>" and "<s>" in text[: token.start()].rpartition("\n")[2])
+    return not struck and not between_quotes(text, token.start(), token.end())
+
+
+def _lines_with_word(text: str) -> set[int]:
+    """Where the lines begin that may begin another turn."""
+    return {text.rfind("\n", 0, match.start()) + 1 for match in _WORD.finditer(text)}
+
+
+def _begins_turn(text: str, start: int) -> bool:
+    return _MARKER.match(text, start) is not None or _TRANSCRIPT.match(text, start) is not None
 
 
 def _has_program(text: str) -> bool:

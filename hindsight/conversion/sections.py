@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hindsight.text.code_blocks import CodeBlock, find_code_blocks
 from hindsight.text.uniform_format import TAG, Tag, find_tags
 
+_QUOTES = frozenset("`'\"“”‘’«»")
 CUT_IN_THOUGHT = "it was cut off by length before its solution"
 
 
@@ -55,6 +56,11 @@ def at_edge_of_line(text: str, tag: Tag) -> bool:
     start, end = text.rfind("\n", 0, tag.start) + 1, text.find("\n", tag.end)
     before, after = text[start : tag.start], text[tag.end : end if end >= 0 else len(text)]
     return not TAG.sub("", before).strip() or not TAG.sub("", after).strip()
+
+
+def between_quotes(text: str, start: int, end: int) -> bool:
+    """Whether a part of a text stands directly between quotation marks."""
+    return text[max(start - 1, 0) : start] in _QUOTES and text[end : end + 1] in _QUOTES
 
 
 def closed_blocks(text: str) -> list[CodeBlock]:

@@ -10,11 +10,12 @@ from hindsight.conversion.sections import (
     Sections,
     Undecided,
     at_edge_of_line,
+    between_quotes,
     closed_blocks,
     in_a_block,
     structure_tags,
 )
-from hindsight.text.uniform_format import Tag, find_tags, render
+from hindsight.text.uniform_format import find_tags, render
 
 _THOUGHT_HEADING = re.compile(
     r"^(?:#{1,6}[ \t]*\**|\*\*)(?:slow |chain of )?(?:thoughts?|thinking|thought process|reasoning)\b:?\**:?[ \t]*\r?$",
@@ -23,7 +24,6 @@ _THOUGHT_HEADING = re.compile(
 _SOLUTION_HEADING = re.compile(
     r"^(?:#{1,6}[ \t]*\**|\*\*)(?:final )?(?:solution|answer)\b:?\**:?[ \t]*\r?$", re.MULTILINE | re.IGNORECASE
 )
-_QUOTES = tuple("`'\"“”‘’«»")
 
 
 def read_well_formed(text: str) -> Sections | None:
@@ -71,7 +71,7 @@ def _tagged_readings(text: str) -> list[Sections]:
     ends_with_tag = bool(tags) and tags[-1].closes("solution") and not text[tags[-1].end :].strip()
     found = []
     for tag, following in zip_longest(tags, tags[1:]):
-        if not tag.closes("thought") or _between_quotes(text, tag):
+        if not tag.closes("thought") or between_quotes(text, tag.start, tag.end):
             continue
         thought = text[body : tag.start].strip()
         if following is None or not following.opens("solution") or text[tag.end : following.start].strip():
@@ -91,8 +91,8 @@ def _without_boxes(solution: str) -> str:
 
 
 def _headed_readings(text: str) -> list[Sections]:
-    first = _THOUGHT_HEADING.search(text)
-    if not first or text[: first.start()].strip():
+    first = _THOUGHT_HEADING.match(text, len(text) - len(text.lstrip()))
+    if not first:
         return []
     found = [
         Sections(text[first.end() : match.start()].strip(), text[match.end() :].strip(), "headings")
@@ -112,10 +112,6 @@ def _ends_amid_words(section: str) -> bool:
     """Whether the end tag of a thought stands amid words, without quotation marks: it may have been meant to end it."""
     blocks = closed_blocks(section)
     return any(
-        tag.closes("thought") and not in_a_block(blocks, tag.start) and not _between_quotes(section, tag)
+        tag.closes("thought") and not in_a_block(blocks, tag.start) and not between_quotes(section, tag.start, tag.end)
         for tag in find_tags(section)
     )
-
-
-def _between_quotes(text: str, tag: Tag) -> bool:
-    return text[: tag.start].endswith(_QUOTES) and text[tag.end :].startswith(_QUOTES)

@@ -9,7 +9,7 @@ does not close it.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from textwrap import dedent
 
 from hindsight.text.programs import ends_in_string, is_program, syntax_tree
@@ -17,7 +17,7 @@ from hindsight.text.special_tokens import SPECIAL_TOKEN
 from hindsight.text.uniform_format import CACHED
 
 _PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
-_FENCE = re.compile(r"(`{3,}|~{3,})([^\n]*)")
+_FENCE = re.compile(r"(([`~])\2{2,})([^\n]*)")
 _MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 _TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|\s)+\Z")
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
@@ -78,12 +78,12 @@ class _Mark:
         """The offset where the code before the fence ends."""
         return self.start if self.margin else self.place
 
-    @property
+    @cached_property
     def language(self) -> str:
         words = re.split(r"[\s:,;{}=]", self.info.strip().lstrip("{."))
         return words[0].lower()
 
-    @property
+    @cached_property
     def names_python(self) -> bool:
         return _PYTHON.fullmatch(self.language) is not None
 
@@ -135,7 +135,7 @@ def block_readings(text: str) -> tuple[tuple[CodeBlock, ...], ...]:
 def _marks(text: str) -> list[_Mark]:
     marks = []
     for match in _FENCE.finditer(text):
-        fence, info = match.groups()
+        fence, _, info = match.groups()
         start = text.rfind("\n", 0, match.start()) + 1
         before = text[start : match.start()]
         rest = _TOKENS_AT_END.sub("", info) if info.rstrip()[-1:] in (">", "]") else info.rstrip()

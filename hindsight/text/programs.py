@@ -14,7 +14,7 @@ _GIVEN = frozenset(dir(builtins)) | {"__file__", "__name__"}
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _STANDARD_INPUT = ("stdin", "fileinput")
 _STANDARD_OUTPUT = ("print", "stdout")
-_INPUT_WORD = re.compile(r"\b(?:raw_)?input\b|stdin|fileinput|fdopen|\bopen\b|\bread\b")
+_INPUT_WORD = re.compile("input|stdin|open|read")
 
 
 def syntax_tree(code: str) -> ast.Module | None:

@@ -31,9 +31,9 @@ END_SOLUTION = "<end_of_solution>"
 TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)
 
 TAG = re.compile(
-    r"(?:<\|?|\[)(?P<edge>begin|end)_of_(?P<what>slow_thought|thought|solution|box)(?:\|?>|\])"
-    r"|<(?P<slash>/?)(?P<name>think|thinking|seed:think|answer)>|\[(?P<mistral>/?)THINK\]"
-)
+    r"[<\[](?:(?:(?<=<)\|)?(?P<edge>begin|end)_of_(?P<what>slow_thought|thought|solution|box)(?:\|?>|\])"
+    r"|(?<=<)(?P<slash>/?)(?P<name>think|thinking|seed:think|answer)>|(?<=\[)(?P<mistral>/?)THINK\])"
+)  # it begins with a set of characters, for which `re` searches quickly; likewise below and in other modules
 _UNIFORM = re.compile(
     rf"{BEGIN_THOUGHT}\s*(?P<thought>.*?)\s*{END_THOUGHT}\s+{BEGIN_SOLUTION}\s*(?P<solution>.*?)\s*{END_SOLUTION}",
     re.DOTALL,

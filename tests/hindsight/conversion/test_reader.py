@@ -189,6 +189,9 @@ NEXT_TURNS = [
     f"Q: Double it.\nA: {SECOND}",
     f"<|im_end|>\n<|im_start|>user\nDouble it.<|im_end|>\n<|im_start|>assistant\n{SECOND}",
     f"<|endoftext|>Double it.\n{SECOND}",
+    f"</s>[INST] Double it. [/INST] {SECOND}",
+    f"<|end|>\n<|user|>\nDouble it.<|end|>\n<|assistant|>\n{SECOND}",
+    f"<|EOT|>\n### Instruction:\nDouble it.\n### Response:\n{SECOND}",
     f"User: Double it.\n\nAssistant: <begin_of_slow_thought>\nHm.\n<end_of_slow_thought>\n{SECOND}",
 ]
 
@@ -212,6 +215,10 @@ def test_a_turns_marker_within_a_thought_or_a_program_is_text():
     assert read(f"<think>\n{thought}\n</think>\n\n{SECOND}") == Sections(thought, SECOND)
     program = '```python\ns = """\nUser: x\n"""\nprint(s, input())\n```'
     assert read(f"<think>\nHm.\n</think>\n\n{program}") == Sections("Hm.", program)
+    words = f"It drops `<|im_end|>` and <s>words</s>.\n\n{FIRST}"
+    assert read(f"<think>\nHm.\n</think>\n\n{words}") == Sections("Hm.", words)
+    bare = "print(input().replace('<|im_end|>', ''))"
+    assert read(bare).solution == f"```python\n{bare}\n```"
     assert reading("I cannot.<|endoftext|>User: Double.\n" + SECOND) is None
 
 
