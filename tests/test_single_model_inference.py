@@ -116,7 +116,7 @@ def test_a_refused_request_is_counted_and_the_other_samples_are_written(sample, 
     toy.fault = fault
     result = sample()
     assert (result.returncode, "5 samples written, 1 missing" in result.stdout) == (1, True)
-    assert "1 failed: status 400: " in result.stdout
+    assert f"1 failed: {toy.url}: status 400: " in result.stdout
     assert len(contents(tmp_path / "run")) == 5
     toy.fault = lambda request: None
     assert sample().returncode == 0

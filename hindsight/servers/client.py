@@ -51,7 +51,7 @@ class ServerAway(Exception):
     """
 
     def __init__(self, server: "ModelServer", reason: str, counts: bool):
-        super().__init__(reason)
+        super().__init__(f"{server.url}: {reason}")
         self.server, self.counts = server, counts
 
 
@@ -130,7 +130,7 @@ class ModelServer:
         if not isinstance(reply, dict):
             raise BadReply(self.url, f"{described(reply)} where an object was expected")
         error = reply if reply.get("object") == "error" else reply.get("error")
-        if error and not reply.get("choices"):
+        if error:
             code = whole_number(error.get("code")) if isinstance(error, dict) else None
             if code and 400 <= code < 600:
                 raise self._refused(Refused(code, content, {}))
@@ -148,7 +148,7 @@ class ModelServer:
             try:
                 return await self.ask(path, sent), recorded
             except ItemFailed as refused:
-                if not self.dialect.learn(str(refused), sent):
+                if not self.dialect.learn(str(refused).removeprefix(self.url), sent):
                     raise
 
     async def _post(self, url: str, body: bytes) -> bytes:
@@ -257,9 +257,9 @@ class ModelServer:
         if refused.status in REFUSED_FOR_NOW:
             return self._away(str(refused), counts=False, pause=refused.retry_after)
         if refused.status >= 500:
-            return TryAgain(str(refused))
+            return TryAgain(f"{self.url}: {refused}")
         self.away_since = None
-        return ItemFailed(str(refused))
+        return ItemFailed(f"{self.url}: {refused}")
 
 
 @asynccontextmanager

@@ -20,13 +20,13 @@ Route = tuple[ModelServer, ...]
 
 
 class Failures:
-    """Failed items, counted by reason; reasons that differ only in their numbers are one reason."""
+    """Failed items, counted by reason; reasons of one server that differ only in their numbers are one."""
 
     def __init__(self):
         self._found: dict[str, tuple[int, str, list[str]]] = {}
 
     def add(self, item: str, reason: str) -> None:
-        kind = re.sub(r"\d+", "0", reason)
+        kind = re.sub(r"(https?://\S+)|\d+", lambda found: found[1] or "0", reason)
         count, first, named = self._found.get(kind, (0, reason, []))
         self._found[kind] = (count + 1, first, [*named, item][:NAMED])
 

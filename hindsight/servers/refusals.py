@@ -5,6 +5,10 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
+
+LONGEST, SHOWN_END = 300, 100  # characters of a message that are shown; of a longer one, these many are its last ones
+MESSAGES = ("message", "detail", "msg", "error_msg", "reason")  # where servers put their sentence
 
 
 class Refused(Exception):
@@ -15,10 +19,16 @@ class Refused(Exception):
         super().__init__(f"status {status}: {message_in(body)}")
 
 
+def in_one_line(text: str) -> str:
+    """A whole message in one line; of a long one, the beginning and the end, where template engines say what failed."""
+    line = " ".join(text.split()) or "no reason given"
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST - SHOWN_END]} ... {line[-SHOWN_END:]}"
+    return _printable(line)
+
+
 def first_line(text: str) -> str:
-    """The first line of a message, up to 300 characters, with unprintable characters escaped."""
-    line = (text.strip() or "no reason given").splitlines()[0][:300]
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    """The first line of a message, up to 400 characters, with unprintable characters escaped."""
+    return _printable((text.strip() or "no reason given").splitlines()[0][:400])
 
 
 def described_error(error: Exception) -> str:
@@ -27,15 +37,28 @@ def described_error(error: Exception) -> str:
 
 
 def message_in(body: bytes) -> str:
-    """The message of a refusal: the protocol's {"error": {"message": ...}}, vLLM's own form, or plain text."""
+    """The message of a refusal in one line: the protocol's {"error": {"message": ...}}, other forms of it, or a text."""
     text = body.decode("utf-8", "replace")
-    with suppress(ValueError, AttributeError, RecursionError):
+    with suppress(ValueError, RecursionError):
         content = json.loads(text)
-        error = content.get("error", content)
-        text = str(error.get("message") or error.get("detail") or text)
-        if isinstance(parameter := error.get("param"), str) and parameter not in text:
-            text = f"{first_line(text)} ({error.get('code') or 'parameter'}: {parameter})"
-    return first_line(text)
+        content = content[0] if isinstance(content, list) and content else content
+        error = (content.get("error") or content) if isinstance(content, dict) else content
+        text = error if isinstance(error, str) and error else _message_of(error) if isinstance(error, dict) else text
+    return in_one_line(text)
+
+
+def _printable(line: str) -> str:
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+def _message_of(error: dict[str, Any]) -> str:
+    """The message of an error, with what it says besides: the parameter, and what a provider told a proxy."""
+    text = str(next((error[key] for key in MESSAGES if error.get(key)), "") or json.dumps(error))
+    if isinstance(parameter := error.get("param"), str) and parameter not in text:
+        text = f"{in_one_line(text)} ({error.get('code') or 'parameter'}: {parameter})"
+    details = error.get("metadata")
+    raw = details.get("raw") if isinstance(details, dict) else None
+    return f"{text}: {message_in(raw.encode())}" if isinstance(raw, str) else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -15,10 +15,13 @@ from hindsight.text.uniform_format import find_tags
 
 # The protocol's two ends of an answer, and what other servers call them.
 FINISH_REASONS = {"stop": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop"}
-FINISH_REASONS |= {"length": "length", "max_tokens": "length", "max_length": "length"}
-THOUGHTS = ("reasoning", "reasoning_content", "thinking")  # the fields of a message that hold a thought
+FINISH_REASONS |= {"length": "length", "max_tokens": "length", "max_length": "length", "model_length": "length"}
+# the fields of a message that hold a thought
+THOUGHTS = ("reasoning", "reasoning_content", "thinking", "reasoning_details", "thinking_blocks")
 TEXT_PARTS = ("text", "output_text", None)  # types of the parts of a text
-THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_text")
+THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_text", "reasoning.text", "reasoning.summary")
+THOUGHT_KEYS = (*THOUGHTS, "text", "content", "summary")  # where such a part has its text
+HIDDEN_PARTS = ("redacted_thinking", "reasoning.encrypted")  # thoughts that nobody can read
 NAMES = ("id", "name", "model")  # the fields of a list of models that hold a name
 COUNTS = ("prompt_tokens", "completion_tokens")
 MOST = 10**12  # the largest count of tokens that is believed
@@ -58,15 +61,16 @@ class Completion:
 
         A thought that the text repeats, with or without tags, is kept once. A thought without a text was cut off.
         """
-        thought = self.thought.strip()
+        sent, thought = self.thought, _without_ends(self.thought)
         if not thought:
             return self.text, False
         rest, closed = _after(thought, self.text)
         if not rest.strip() and not closed and (self.finish_reason == "length" or self.text.strip() != thought):
-            return self.thought, True
+            return sent, True
         if not rest.strip() and not closed:  # the server calls one text both: it has finished, so it is the answer
             return self.text, False
-        return f"<think>\n{self.thought}\n</think>\n\n{rest}", False
+        inner = sent if thought == sent.strip() else thought
+        return f"<think>\n{inner}\n</think>\n\n{rest}", False
 
 
 def read_json(content: bytes, server: str) -> Any:
@@ -82,7 +86,8 @@ def read_json(content: bytes, server: str) -> Any:
 def read_completion(reply: Any, server: str) -> Completion:
     """The answer in a reply to chat messages or to a text prompt. Raises BadReply, and ItemFailed for a refusal."""
     choice = _only_choice(reply, server)
-    message = choice.get("message") if "message" in choice else {"content": choice.get("text")}
+    is_text = choice.get("message") is None and "text" in choice
+    message = {"content": choice["text"]} if is_text else choice.get("message", {})
     if not isinstance(message, dict):
         raise BadReply(server, f"a choice whose message is {described(message)}")
     if message.get("refusal"):
@@ -209,7 +214,9 @@ def _text_and_thought(content: Any, server: str, no_text: str | None = None) -> 
     for part in content if isinstance(content, list) else [content]:
         card = {"text": part} if isinstance(part, str) else part if isinstance(part, dict) else {"type": ""}
         if card.get("type") in THOUGHT_PARTS:
-            thoughts += _texts(next((card[key] for key in (*THOUGHTS, "text") if card.get(key)), ""), server)
+            thoughts += _texts(next((card[key] for key in THOUGHT_KEYS if card.get(key)), ""), server)
+        elif card.get("type") in HIDDEN_PARTS:
+            continue
         elif card.get("type") in TEXT_PARTS:
             texts += _texts(card.get("text", card.get("content")), server)
         elif card.get("type") == "refusal":
@@ -232,17 +239,24 @@ def _texts(value: Any, server: str) -> list[str]:
 def _after(thought: str, text: str) -> tuple[str, bool]:
     """What of a text follows a thought that it repeats, and whether a tag closes the thought there.
 
-    A text that does not repeat the thought follows it as a whole. Without a closing tag, a repeated thought ends the
-    text or a paragraph.
+    A text that does not repeat the thought follows it as a whole, except for tags with nothing between them. Without a
+    closing tag, a repeated thought ends the text or a paragraph.
     """
     plain, _ = plain_dialect(text)
     tags = find_tags(plain)
     opened = bool(tags) and tags[0].opens("thought") and not plain[: tags[0].start].strip()
     repeated = plain[tags[0].end :].lstrip() if opened else plain.lstrip()
-    if not repeated.startswith(thought):
-        return text, False
-    rest = repeated[len(thought) :]
+    rest = repeated.removeprefix(thought)
     closing = next((tag for tag in find_tags(rest) if not rest[: tag.start].strip()), None)
     if closing and closing.closes("thought"):
         return rest[closing.end :].lstrip(), True
-    return (rest.lstrip(), False) if not rest.strip() or rest.startswith("\n\n") else (text, False)
+    is_repeated = len(rest) < len(repeated) and (not rest.strip() or rest.startswith("\n\n"))
+    return (rest.lstrip(), False) if is_repeated else (text, False)
+
+
+def _without_ends(thought: str) -> str:
+    """A thought without blank space and tags of its own at its ends."""
+    tags = find_tags(thought)
+    opens = bool(tags) and tags[0].opens("thought") and not thought[: tags[0].start].strip()
+    closes = bool(tags) and tags[-1].closes("thought") and not thought[tags[-1].end :].strip()
+    return thought[tags[0].end if opens else 0 : tags[-1].start if closes else None].strip()

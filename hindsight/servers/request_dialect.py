@@ -12,10 +12,13 @@ from typing import Any
 CHANGES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 CHANGES |= {"top_p": "", "seed": "", "temperature": ""}
 _REFUSES = re.compile(
-    r"unsupported|n[o']t (support|accept|take)|un(known|expected|recogni[sz]ed)|extra|not (permitted|allowed|available)"
-    r"|instead|deprecated|only (the default|be set|\S+ is allowed)|fixed at|cannot both",
+    r"unsupported|n[o']t (yet )?(support|accept|take|implement)|un(known|expected|recogni[sz]ed)|extra|instead|deprecated"
+    r"|not (permitted|allowed|available)|no such|forbidden|illegal|disabled|is an invalid|unset|cannot both|fixed at"
+    r"|only (the default|be set|\S+ is allowed|\S+ supported)|(must|should) be (set to )?1(\.0+)?(?![\w.]*\w| or)"
+    r"|invalid (parameter|argument|field)s?:? \W?\w+\W*$",
     re.IGNORECASE,
 )
+_TAKES = re.compile(r"\b(expected one of|(supported|allowed|valid|known) \w+( are)?:).*", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass
@@ -36,10 +39,11 @@ class RequestDialect:
 
     def learn(self, refusal: str, sent: dict[str, Any]) -> bool:
         """Whether another request may be taken, after a refusal of `sent`: it names a parameter that can be changed."""
-        if not _REFUSES.search(refusal):
+        refused = _TAKES.sub("", refusal)  # without a list of what the server takes
+        if not _REFUSES.search(refused):
             return False
         for name, other in CHANGES.items():
-            if name in sent and re.search(rf"\b{name}\b", refusal) and other not in self.changed:
+            if name in sent and re.search(rf"(?<![\w-]){name}(?![\w-])", refused) and other not in self.changed:
                 self.changed[name] = other
                 return True
         return False

@@ -17,7 +17,11 @@ TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt
 # What a step sends itself, by its settings, or relies on: one whole answer per request.
 OWN_KEYS = ("model", "messages", "prompt", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 OWN_KEYS += ("stop", "include_stop_str_in_output", "logprobs", "return_token_ids", "n", "stream")
-NO_SYSTEM = re.compile(r"system['\"` ]*(role|message|prompt)|role[^.]*system|roles must alternate", re.IGNORECASE)
+NO_SYSTEM = re.compile(
+    r"(system|developer)['\"` ]*(role|message|prompt|instruction)|role[^.]*system|roles must alternate"
+    r"|user\W+(and|or)?\W*(assistant|model)\b",
+    re.IGNORECASE,
+)
 Messages = list[dict[str, str]]
 Prompt = Messages | str
 

@@ -1,6 +1,7 @@
 """Refusals and the waits they ask for, counts of failures, and the address and headers of requests."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -35,18 +36,28 @@ def test_retry_after_may_be_a_date():
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b'{"error": {"message": "Too long.\\nMore."}}', "status 400: Too long."),
+        (b'{"error": {"message": "Too long.\\nMore."}}', "status 400: Too long. More."),
         (b'{"message": "Too long."}', "status 400: Too long."),
         (b'{"detail": "Not Found"}', "status 400: Not Found"),
-        (b'{"error": "no"}', 'status 400: {"error": "no"}'),
+        (b'{"error": "no", "error_type": "validation"}', "status 400: no"),
+        (b'[{\n "error": {"code": 400, "message": "Unknown name"}\n}]', "status 400: Unknown name"),
+        (b'{"error": null, "msg": "No money.", "code": 1113}', "status 400: No money."),
+        (b'{"error": {"message": "Failed", "metadata": {"raw": "{\\"error\\": \\"no\\"}"}}}', "status 400: Failed: no"),
         (b"<html>Bad Gateway</html>", "status 400: <html>Bad Gateway</html>"),
         (b"\xff", "status 400: \ufffd"),
         (b"", "status 400: no reason given"),
         (b"[1]", "status 400: [1]"),
     ],
 )
-def test_a_refusal_has_the_first_line_of_the_servers_message(body, sentence):
+def test_a_refusal_has_the_servers_message_in_one_line(body, sentence):
     assert str(Refused(400, body, {})) == sentence
+
+
+def test_a_long_message_keeps_its_end_where_template_engines_say_what_failed():
+    message = "\n---\nWhile executing CallExpression" + " of the template" * 50 + "\nError: System role not supported"
+    sentence = str(Refused(500, json.dumps({"error": {"message": message}}).encode(), {}))
+    assert sentence.startswith("status 500: --- While executing") and len(sentence) < 330
+    assert sentence.endswith(" Error: System role not supported")
 
 
 def test_failures_that_differ_only_in_numbers_are_one_reason_and_the_first_five_are_named():

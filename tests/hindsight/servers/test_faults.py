@@ -116,7 +116,7 @@ def test_a_prompt_longer_than_the_context_fails_alone_and_its_length_is_reported
     result = single("run", "--problems", tmp_path / "problems.jsonl", "--split", "", "--num_samples", 2)
     assert result.returncode == 1
     assert "1 of 3 do not fit and will fail" in result.stdout
-    assert "2 failed: status 400: " in result.stdout
+    assert f"2 failed: {toy.url}: status 400: " in result.stdout
     assert "This model's maximum context length is 3000 tokens." in result.stdout
     assert "512 output tokens and your prompt contains 4" in result.stdout
     assert list(list_files(tmp_path / "run", "sample")) == [(0, 0), (0, 1), (2, 0), (2, 1)]

@@ -73,6 +73,10 @@ def test_a_thought_that_was_cut_is_recorded_as_open(one, toy):
             "sent status 200 with an error: Out of memory.",
         ),
         (at("/chat/completions", {"error": {"message": "No.", "code": 400}}), "status 400: No."),
+        (
+            lambda path, body: {**body, "error": {"message": "Out of memory."}} if "choices" in body else body,
+            "sent status 200 with an error: Out of memory.",
+        ),
         (at("/chat/completions", {"object": "error", "message": "No.", "code": 40303}), "with an error: No."),
         (at("/chat/completions", b"<html>Sign in"), 'sent a web page, "<html>Sign in", where JSON was expected'),
         (at("/chat/completions", b""), "sent nothing where JSON was expected"),
@@ -85,7 +89,7 @@ def test_what_is_no_answer_fails_and_is_not_written(one, toy, change, sentence):
     toy.rewrite = change
     result, record = one()
     assert (result.returncode, record) == (1, None)
-    assert f"1 failed: {'' if 'status 400' in sentence else toy.url}" in result.stdout
+    assert f"1 failed: {toy.url}" in result.stdout
     assert sentence in result.stdout
 
 
@@ -114,7 +118,7 @@ def test_a_server_without_a_tokenizer_is_not_taken_as_away(one, toy):
     toy.respond = lambda path, request: respond(path, request) if path.startswith("/v1") else missing
     result, record = one()
     assert (result.returncode, "thought_open" in record, "is away" in result.stdout) == (0, False, False)
-    assert "instruct: prompts are not measured (status 404: Not Found)" in result.stdout
+    assert f"instruct: prompts are not measured ({toy.url}: status 404: Not Found)" in result.stdout
 
 
 def test_llama_cpp_shows_the_rendered_prompt_by_another_endpoint(one, toy, monkeypatch):

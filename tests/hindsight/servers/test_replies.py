@@ -42,6 +42,15 @@ def text_of(message, finish="stop"):
         ({"content": "A", "reasoning": [{"type": "text", "text": "T"}]}, WHOLE),
         ({"content": "A", "reasoning": "", "tool_calls": [], "refusal": None, "function_call": None}, "A"),
         ({"content": "A", "reasoning": " \n"}, "A"),
+        ({"content": "A", "reasoning_details": [{"type": "reasoning.text", "text": "T"}]}, WHOLE),
+        ({"content": "A", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]}, "A"),
+        ({"content": "A", "thinking_blocks": [{"type": "thinking", "thinking": "T", "signature": "s"}]}, WHOLE),
+        ({"content": [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "A"}]}, "A"),
+        ({"content": [{"type": "reasoning", "summary": [{"text": "T"}]}, {"type": "text", "text": "A"}]}, WHOLE),
+        ({"content": "A", "reasoning": "<think>\nT"}, WHOLE),
+        ({"content": "A", "reasoning": "T\n</think>"}, WHOLE),
+        ({"content": "</think>\n\nA", "reasoning": "T"}, WHOLE),
+        ({"content": "<think>\n\n</think>\n\nA", "reasoning": "T"}, WHOLE),
     ],
 )
 def test_a_text_is_found_in_every_form(message, text):
@@ -80,7 +89,9 @@ def test_a_finished_text_that_is_called_thought_and_content_is_the_answer():
     assert text_of({"content": "T", "reasoning": "T"}) == ("T", False)
 
 
-@pytest.mark.parametrize(("sent", "reason"), [("eos_token", "stop"), ("STOP", "stop"), ("max_tokens", "length")])
+@pytest.mark.parametrize(
+    ("sent", "reason"), [("eos_token", "stop"), ("STOP", "stop"), ("max_tokens", "length"), ("model_length", "length")]
+)
 def test_other_names_of_the_two_ends_are_known(sent, reason):
     assert read_completion(chat({"content": "A"}, sent), URL).finish_reason == reason
 

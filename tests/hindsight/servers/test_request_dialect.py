@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.servers.request_dialect import RequestDialect
-from hindsight.servers.requests import template_keys
+from hindsight.servers.requests import refuses_system_message, template_keys
 
 BODY = {"model": "m", "max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "seed": 1}
 
@@ -23,6 +23,11 @@ BODY = {"model": "m", "max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "seed":
         ("`temperature` and `top_p` cannot both be specified for this model.", "top_p", None),
         ("invalid temperature: only 1 is allowed for this model", "temperature", None),
         ("Additional properties are not allowed ('seed' was unexpected)", "seed", None),
+        ("unknown field `seed`, expected one of `messages`, `temperature`, `top_p`, `max_tokens`", "seed", None),
+        ("temperature must be 1 when thinking is enabled.", "temperature", None),
+        ("`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.", "top_p", None),
+        ("The parameter `seed` is invalid: not implemented", "seed", None),
+        ("Invalid parameter: seed", "seed", None),
         (
             "[{'type': 'extra_forbidden', 'loc': ['body', 'seed'], 'msg': 'Extra inputs are not permitted'}]",
             "seed",
@@ -47,6 +52,10 @@ def test_the_parameter_that_a_refusal_names_is_renamed_or_left_out(refusal, gone
         "temperature must be non-negative, got -1.0.",
         "Unsupported parameter: 'include_stop_str_in_output'",
         "System role not supported",
+        "unknown field `logprobs`, expected one of `messages`, `temperature`, `top_p`, `max_tokens`, `seed`",
+        "The model doubao-seed-1-6 does not support images.",
+        "max_tokens must be 1 or more.",
+        "Invalid parameter: temperature must be at most 2.",
         "",
     ],
 )
@@ -79,3 +88,21 @@ def test_the_effort_of_reasoning_reaches_the_chat_template_as_vllm_hands_it_on()
     own = {"chat_template_kwargs": {"enable_thinking": True}}
     assert template_keys({"reasoning_effort": "none", **own})["chat_template_kwargs"]["enable_thinking"] is True
     assert template_keys(own) == own
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_one"),
+    [
+        ("System role not supported", True),
+        ("This model doesn't support system messages.", True),
+        ("Developer instruction is not enabled for models/gemma-3-27b-it", True),
+        ("Conversation roles must alternate user/assistant/user/assistant/...", True),
+        ("Only user and assistant roles are supported!", True),
+        ("messages.0.role: Input should be 'user' or 'assistant'", True),
+        ("This model's maximum context length is 1024 tokens.", False),
+    ],
+)
+def test_a_refusal_of_the_system_message_is_known_by_its_words(refusal, is_one):
+    system, user = {"role": "system", "content": "S"}, {"role": "user", "content": "U"}
+    assert refuses_system_message(refusal, [system, user]) is is_one
+    assert not refuses_system_message(refusal, [user])
