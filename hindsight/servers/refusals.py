@@ -37,7 +37,7 @@ def described_error(error: Exception) -> str:
 
 
 def message_in(body: bytes) -> str:
-    """The message of a refusal in one line: the protocol's {"error": {"message": ...}}, other forms of it, or a text."""
+    """The message of a refusal in one line: of the protocol's {"error": {"message": ...}}, or of another form."""
     text = body.decode("utf-8", "replace")
     with suppress(ValueError, RecursionError):
         content = json.loads(text)

@@ -12,10 +12,10 @@ from typing import Any
 CHANGES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 CHANGES |= {"top_p": "", "seed": "", "temperature": ""}
 _REFUSES = re.compile(
-    r"unsupported|n[o']t (yet )?(support|accept|take|implement)|un(known|expected|recogni[sz]ed)|extra|instead|deprecated"
-    r"|not (permitted|allowed|available)|no such|forbidden|illegal|disabled|is an invalid|unset|cannot both|fixed at"
-    r"|only (the default|be set|\S+ is allowed|\S+ supported)|(must|should) be (set to )?1(\.0+)?(?![\w.]*\w| or)"
-    r"|invalid (parameter|argument|field)s?:? \W?\w+\W*$",
+    r"unsupported|n[o']t (yet )?(support|accept|take|implement)|not (permitted|allowed|available)|cannot both"
+    r"|un(known|expected|recogni[sz]ed)|extra|no such|forbidden|illegal|disabled|is an invalid|deprecated|instead|unset"
+    r"|only (the default|be set|\S+ is allowed|\S+ supported)|fixed at"
+    r"|(must|should) be (set to )?1(\.0+)?(?![\w.]*\w| or)|invalid (parameter|argument|field)s?:? \W?\w+\W*$",
     re.IGNORECASE,
 )
 _TAKES = re.compile(r"\b(expected one of|(supported|allowed|valid|known) \w+( are)?:).*", re.IGNORECASE | re.DOTALL)
