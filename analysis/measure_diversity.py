@@ -8,9 +8,8 @@ measure of each run and the paired difference of every two runs, and writes them
 """
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from hindsight.files import answer_files, records
 from hindsight.files.runs import read_run
 from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, save_figure, suffixes_of
 from hindsight.pass_at_k.estimators import Estimate
-from hindsight.pass_at_k.labels import describe_run
+from hindsight.pass_at_k.labels import RunLabel, describe_run, tell_apart
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -76,17 +75,17 @@ class LabelledRun:
 
 
 def read_runs(options: Options) -> list[LabelledRun]:
-    """The runs in INPUT_DIRS. Raises UserError when a run is missing or broken, or two have the same label."""
+    """The runs in INPUT_DIRS; equal labels are told apart. Raises UserError when a run is missing or broken."""
+    folders = list(map(Path, options.input_dirs))
+    described = [RunLabel(label=label, alpha=alpha) for label, alpha in map(describe_run, folders)]
+    if options.labels:
+        described = [replace(run, label=label) for run, label in zip(described, options.labels, strict=True)]
     runs = []
-    for number, folder in enumerate(map(Path, options.input_dirs)):
-        own, alpha = describe_run(folder)
-        label = options.labels[number] if options.labels else own
-        answers = load_answers(folder, label)
+    for run, folder in zip(tell_apart(described, folders), folders, strict=True):
+        answers = load_answers(folder, run.label)
         vectors = load_embeddings(folder, options.what) if answer_files.list_files(folder, "embedded") else {}
-        runs.append(LabelledRun(label, folder, alpha, answers, vectors))
-    twice = [label for label, times in Counter(run.label for run in runs).items() if times > 1]
+        runs.append(LabelledRun(run.label, folder, run.alpha, answers, vectors))
     require_same_problems({str(run.folder): run.answers for run in runs})
-    require(not twice, f"two runs are called {', '.join(twice)}; give each of INPUT_DIRS a name by --labels")
     return runs
 
 

@@ -39,7 +39,7 @@ class OldTask(msgspec.Struct):
     """A task in the schema of evalplus 0.1: a status, with details, per sample."""
 
     base: list[tuple[str, Any]]
-    plus: list[tuple[str, Any]] | None = None
+    plus: list[tuple[str, Any] | None] | None = None
 
 
 class Results(msgspec.Struct):
@@ -49,13 +49,14 @@ class Results(msgspec.Struct):
 
 
 def result_files(folder: Path) -> list[Path]:
-    """The result files in a folder, in order; none if it is a run folder."""
+    """The result files in a folder, else in its folders (one per data set or model), in order; none in a run folder."""
     if not folder.is_dir() or (folder / RUN_FILE).exists():
         return []
     paths = sorted(folder.iterdir())
     if any(path.name.startswith(("question_", "converted_question_")) for path in paths):
         return []
-    return [path for path in paths if _NAME.search(path.name)]
+    found = [path for path in paths if _NAME.search(path.name)]
+    return found or [file for path in paths if not path.is_symlink() for file in result_files(path)]
 
 
 def label_of(path: Path) -> str:
@@ -72,7 +73,7 @@ def count_evalplus(path: Path, reading: str) -> VerdictCounts:
         task: _old_samples(path, task, samples) if isinstance(samples, OldTask) else samples
         for task, samples in _read(path).items()
     }
-    require(bool(tasks), f"{path} holds no task")
+    require(any(tasks.values()), f"{path} holds no sample of a task")
     if "plus" in READINGS[reading] and not any(each.plus_status for samples in tasks.values() for each in samples):
         raise UserError(f"{path} was made with the base tests only, so it has no plus_status; give --status base")
     counts = {}
@@ -97,7 +98,7 @@ def _read(path: Path) -> dict[str, list[Sample] | OldTask]:
 
 def _old_samples(path: Path, task: str, old: OldTask) -> list[Sample]:
     """A task's samples, from the older schema."""
-    base, plus = ([status for status, _ in each] for each in (old.base, old.plus or []))
+    base, plus = ([each and each[0] for each in side] for side in (old.base, old.plus or []))
     require(not plus or len(plus) == len(base), f"{task} in {path} has {len(base)} base and {len(plus)} plus results")
     return [Sample(*statuses) for statuses in zip(base, plus or [None] * len(base), strict=True)]
 

@@ -47,25 +47,26 @@ def test_the_script_prints_and_writes_every_measure_and_difference(tmp_path):
     assert "effective programs" in (tmp_path / "out" / "d.svg").read_text()
 
 
-def test_without_embeddings_their_measures_are_left_out_and_the_command_is_shown(tmp_path):
+def test_without_embeddings_their_measures_are_left_out_and_equal_labels_are_told_apart(tmp_path):
     bare = write_run(tmp_path / "bare", [["print(1)", "print(2)"]], vectors=False)
     whole = write_run(tmp_path / "whole", [["print(1)", "print(1)"]])
     flags = ("--input_dirs", bare, whole, "--output", tmp_path / "d", "--formats", "png", "--width", 3.3)
+    flags += ("--labels", "m", "m")
     result = run_in_process(measure_diversity, *flags)
     assert result.returncode == 0, result.stderr
-    assert f"bare has no embeddings; make them with: python analysis/embed.py --input_dir {bare}" in result.stdout
+    assert f"m, bare has no embeddings; make them with: python analysis/embed.py --input_dir {bare}" in result.stdout
     assert (
         "left out, as a run lacks two answers to compare per problem: similarity, similarity over all" in result.stdout
     )
     content = json.loads((tmp_path / "d.json").read_text())
     assert next(iter(content["runs"][1]["estimates"])) == "distinct-1"
+    assert [run["label"] for run in content["runs"]] == ["m, bare", "m, whole"]
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--labels", "a"], "1 labels for 2 INPUT_DIRS"),
-        (["--labels", "a", "a"], "two runs are called a"),
         (["--what", "raw"], "WHAT is one of generated, converted, code"),
         (["--formats", "gif"], "FORMATS are pdf, png and svg, not gif"),
         (["--width", "1"], "WIDTH is at least"),

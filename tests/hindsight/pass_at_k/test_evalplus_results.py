@@ -79,7 +79,10 @@ def test_a_gzipped_file_is_read_whatever_its_name(tmp_path, write):
 BASE_ONLY_OLD = {"eval": {"Mbpp/2": {"nfiles": 1, "base": [["success", []]], "plus": []}}}
 
 
-@pytest.mark.parametrize("content", [new_schema(("pass", None), ("fail", None)), BASE_ONLY_OLD])
+BASE_ONLY_NULL = {"eval": {"Mbpp/2": {"nfiles": 1, "base": [["success", None]], "plus": [None]}}}
+
+
+@pytest.mark.parametrize("content", [new_schema(("pass", None), ("fail", None)), BASE_ONLY_OLD, BASE_ONLY_NULL])
 def test_a_file_of_the_base_tests_is_refused_for_plus(write, content):
     path = write(content)
     for reading in ("plus", "plus alone"):
@@ -99,7 +102,8 @@ def test_a_file_of_the_base_tests_is_refused_for_plus(write, content):
         (new_schema(("oom", "pass")), "base", "sample 0 of Mbpp/2 in .* has an unknown 'oom' as base_status"),
         (new_schema((None, "pass")), "plus", "has no base_status"),
         ({"eval": {"a": {"base": [["success", []]] * 2, "plus": [["success", []]]}}}, "plus", "2 base and 1 plus"),
-        ({"eval": {}}, "plus", "holds no task"),
+        ({"eval": {}}, "plus", "holds no sample of a task"),
+        ({"eval": {"a": []}}, "plus", "holds no sample of a task"),
         ({"eval": {"a": [{"result": "pass"}]}}, "plus", "not a result file of evalplus: .* field `base_status`"),
         ({"eval": {"a": [{"base_status": True}]}}, "base", "not a result file of evalplus: Expected `str | null`"),
         ([], "plus", "not a result file of evalplus: Expected `object`"),
@@ -117,6 +121,11 @@ def test_a_folder_gives_its_result_files_unless_it_is_a_run(tmp_path, write):
     assert [path.name for path in result_files(tmp_path)] == names
     assert [label_of(tmp_path / name) for name in names] == ["a", "b", tmp_path.name]
     assert label_of(tmp_path / "vicuna_0.7.json") == "vicuna_0.7.json"
+    for folder in ("r/mbpp", "r/humaneval", "r/run"):
+        (tmp_path / folder).mkdir(parents=True)
+        write({}, f"{folder}/m.eval_results.json")
+    (tmp_path / "r" / "run" / "run.json").write_text("{}")
+    assert [path.parent.name for path in result_files(tmp_path / "r")] == ["humaneval", "mbpp"]
     (tmp_path / "converted_question_0_sample_0.json").write_text("{}")
     assert result_files(tmp_path) == result_files(tmp_path / "none") == []
 
