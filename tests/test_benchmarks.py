@@ -13,7 +13,7 @@ from scripts import ROOT
     ("benchmark", "figures"),
     [
         (("judging", "--quick"), [r"ratio +\d+\.\d"]),
-        (("converting", "600"), [r"600 converted, 0 missing", r"\d+ files per second", r"ratio +0\.0\d"]),
+        (("converting", "60"), [r"60 converted, 0 missing", r"\d+ files per second", r"ratio +0\.0\d"]),
         (("client", "20"), [r"200 samples written, 0 missing", r"CPU time per sample +\d+\.\d\d ms"]),
     ],
     ids=lambda value: value[0],

@@ -1,23 +1,20 @@
 """The judge's verdicts on toy programs, each of which does one thing, and on the real ones of `shared/taco_real`."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 from judging import answer, judged, reason
+from scripts import EVERY, TACO_REAL
 
 from hindsight.text.uniform_format import render
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.taco import TACOTaskHandler
 
-REAL = Path(__file__).parents[3] / "shared" / "taco_real"
 # What one program of the set printed when its expected outputs were made is a traceback of its own crash, with the
 # file name "<string>" of that run: no program can print that again.
 REAL_WITHOUT_A_RIGHT_ANSWER = {("stdin", 716, 0), ("stdin", 716, 5)}
-EVERY = int(os.environ.get("HINDSIGHT_EVERY", "9"))  # 1: all, in every way, which takes five minutes
 
 
 @pytest.fixture(scope="module")
@@ -287,21 +284,21 @@ def test_several_judges_work_side_by_side():
 def real_rows() -> list[tuple[str, dict, dict]]:
     rows = []
     for kind in ("stdin", "call"):
-        problems = [json.loads(line) for line in (REAL / f"{kind}_problems.jsonl").read_text().splitlines()]
+        problems = [json.loads(line) for line in (TACO_REAL / f"{kind}_problems.jsonl").read_text().splitlines()]
         by_id = {problem["task_id"]: problem for problem in problems}
-        samples = [json.loads(line) for line in (REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
+        samples = [json.loads(line) for line in (TACO_REAL / f"{kind}_samples.jsonl").read_text().splitlines()]
         rows += [(kind, by_id[sample["question_id"]], sample) for sample in samples]
     return rows
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the real programs are not there: {REAL}")
+@pytest.mark.skipif(not TACO_REAL.is_dir(), reason=f"the real programs are not there: {TACO_REAL}")
 @pytest.mark.parametrize(
     ("workers", "layers", "step"),
-    [(4, LAYERS, min(3, EVERY)), (1, LAYERS, EVERY), (4, LAYERS[1:], EVERY), (1, LAYERS[1:], EVERY)],
+    [(4, LAYERS, min(9, EVERY)), (1, LAYERS, EVERY), (4, LAYERS[1:], EVERY), (1, LAYERS[1:], EVERY)],
     ids=["4 workers", "1 worker", "4 workers without namespaces", "1 worker without namespaces"],
 )
 def test_every_real_program_gets_its_known_verdict(workers, layers, step):
-    """Every third of the 1,140 real programs in one way, every ninth in the others."""
+    """Every ninth of the 1,140 real programs in one way, fewer in the others."""
     judges: SimpleQueue = SimpleQueue()
     for _ in range(workers):
         judges.put(TACOTaskHandler(layers=layers))
