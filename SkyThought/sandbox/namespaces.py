@@ -61,6 +61,7 @@ def _enter_new_root(root: Path) -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
     (root / "dev" / "fd").symlink_to("/proc/self/fd")
+    (root / "dev" / "shm").symlink_to(PROGRAM_FOLDER)  # where C's library keeps semaphores, which thread pools use
     plain = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     for name in ("proc", "box"):
         (root / name).mkdir()

@@ -46,7 +46,7 @@ DENIED = {  # to the warm process and its children; EPERM
     "ioprio_set": (251, 30), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
     "sched_setattr": (314, 274),
     "mbind": (237, 235), "set_mempolicy": (238, 237), "migrate_pages": (256, 238), "move_pages": (279, 239),
-    "mknod": (133, None), "mknodat": (259, 33), "link": (86, None), "linkat": (265, 37), "truncate": (76, 45),
+    "mknod": (133, None), "mknodat": (259, 33), "truncate": (76, 45),
     "chown": (92, None), "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54),
     "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -179,15 +180,44 @@ def test_without_layers_a_fork_of_the_program_is_not_the_program(open_judge):
     assert reason(open_judge, "import os\ndef f(x):\n os.fork()\n return x", [[1], [2], [3]], [1, 2, 3], "f") == ""
 
 
-def test_a_program_may_start_threads_and_no_processes(judge):
-    threads = (
-        "from concurrent.futures import ThreadPoolExecutor\n"
-        "def double(x): return 2 * x\n"
-        "print(*ThreadPoolExecutor(2).map(double, [1, 2]))\n"
-    )
-    assert reason(judge, threads, "", "2 4") == ""
-    for start in ("os.fork()", "subprocess.run(['true'])", "os.system('true') and 1 / 0"):
-        assert reason(judge, f"import os, subprocess\n{start}", "", "") in (
+@pytest.mark.parametrize(
+    "pool",
+    [
+        "concurrent.futures import ThreadPoolExecutor as Pool",
+        "multiprocessing.dummy import Pool",
+        "multiprocessing.pool import ThreadPool as Pool",
+    ],
+)
+def test_a_program_may_start_threads(judge, pool):
+    program = f"from {pool}\ndef f(x): return 2 * x\nwith Pool(2) as pool: print(*pool.map(f, [1, 2]))"
+    assert reason(judge, program, "", "2 4") == ""
+    program = f"from {pool}\nimport os\ndef f(x):\n    with Pool(2) as pool: return list(pool.map(abs, x))"
+    assert reason(judge, program, [[[1, -2]], [[3]]], [[1, 2], [3]], "f") == ""
+
+
+def test_threads_may_share_what_multiprocessing_has_for_processes(judge):
+    program = """
+        from multiprocessing import Barrier, Event, JoinableQueue, Lock, Queue, RLock, Semaphore, Value
+        from threading import Thread
+        queue, total, done = Queue(), Value("i", 0), Event()
+        def work():
+            for number in iter(queue.get, None):
+                with total.get_lock(): total.value += number
+            done.set()
+        thread = Thread(target=work)
+        thread.start()
+        for number in [1, 2, 3, None]: queue.put(number)
+        done.wait()
+        thread.join()
+        print(total.value)
+    """
+    assert reason(judge, textwrap.dedent(program), ["", ""], ["6", "6"]) == ""
+
+
+def test_a_program_may_start_no_processes(judge):
+    starts = ("os.fork()", "subprocess.run(['true'])", "multiprocessing.Pool(2)", "multiprocessing.Process().start()")
+    for start in (*starts, "os.system('true') and 1 / 0"):
+        assert reason(judge, f"import multiprocessing, os, subprocess\n{start}", "", "") in (
             "runtime error: BlockingIOError", "runtime error: ZeroDivisionError",
         )  # fmt: skip
 

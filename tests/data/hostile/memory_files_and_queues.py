@@ -1,4 +1,4 @@
-# Tries memory that outlives its process: System V, POSIX, files in memory, kernel keys.
+# Tries memory that outlives its process: System V, POSIX queues, files in memory, kernel keys.
 # verdict: correct
 # test: "3\n", "9 contained\n"
 
@@ -13,7 +13,6 @@ for name, made in {
     "semget": libc.semget(0x4C454654, 1, 0o1600),
     "msgget": libc.msgget(0x4C454654, 0o1600),
     "mq_open": libc.mq_open(b"/left_by_a_hostile_program", 0o102, 0o600, None),
-    "shm_open": libc.shm_open(b"/left_by_a_hostile_program", 0o102, 0o600),
 }.items():
     if made != -1:
         done.append(name)

@@ -26,12 +26,17 @@ for name, make in {
     "messages": lambda flags: libc.msgget(KEY, flags | 0o600),
     "semaphores": lambda flags: libc.semget(KEY, 1, flags | 0o600),
     "queue": lambda flags: libc.mq_open(b"/left_by_a_hostile_program", 0o100 | 2, 0o600, None),
-    "shared file": lambda flags: libc.shm_open(b"/left_by_a_hostile_program", 0o100 | 2, 0o600),
-    "named semaphore": lambda flags: libc.sem_open(b"/left_by_a_hostile_program", 0o100, 0o600, 1) or -1,
     "user's keys": lambda flags: libc.syscall(248, b"user", NAME.encode(), b"x", 1, -4),
 }.items():
     if make(CREATE) != -1:
         found.append(name)
+for name, open_it in {  # these may be made, in the program's own folder
+    "shared file": lambda flags: libc.shm_open(b"/shared_by_a_hostile_program", flags | 2, 0o600),
+    "named semaphore": lambda flags: libc.sem_open(b"/shared_by_a_hostile_program", flags, 0o600, 1) or -1,
+}.items():
+    if open_it(0) != -1:
+        found.append(name)
+    open_it(os.O_CREAT)
 if "LEFT" in os.environ:
     found.append("environment")
 os.environ["LEFT"] = "1"

@@ -9,7 +9,7 @@ here = os.path.realpath(".")
 done = []
 for folder in (outside, os.path.dirname(here), os.path.dirname(os.path.dirname(here)), "/tmp", "/var/tmp", "/dev/shm"):
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder) if os.path.realpath(folder) != here else []
     except OSError:
         continue
     for name in names:
