@@ -147,21 +147,29 @@ def memory_holds(pid: int, word: bytes) -> bool:
 def test_expected_outputs_never_enter_the_processes_behind_the_judge(function):
     """While a program runs, none of them has the expected output, also not from a program that was right before."""
     right = "def f(x): return 'sword' + 'fish'\nif __name__ == '__main__': print(f(0))"
-    program = "import time\nthere = 'saxo' + 'phone'\ndef f(x): time.sleep(4)\nif __name__ == '__main__': f(0)"
-    with TACOTaskHandler() as judge, ThreadPoolExecutor(1) as pool:
+    program = """
+import signal, time
+told = []
+signal.signal(signal.SIGTERM, lambda *args: told.append(1))
+there = "".join(["saxo", "phone"])
+def f(x):
+    while not told: time.sleep(0.01)
+if __name__ == "__main__": f(0)
+"""
+    with TACOTaskHandler(timeout=60) as judge, ThreadPoolExecutor(1) as pool:
         judge.protection()
         inputs = [["clarinet"]] if function else "clarinet"
         assert reason(judge, right, inputs, ["sword" + "fish"], function) == ""
         verdict = pool.submit(reason, judge, program, inputs, ["sword" + "fish"], function)
-        found: dict[bytes, list[bool]] = {b"saxophone": []}
-        while not any(found[b"saxophone"]) and not verdict.done():  # until the program runs
-            found = {word: [memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)]
+        found: dict[bytes, dict[int, bool]] = {b"saxophone": {}}
+        while not any(found[b"saxophone"].values()) and not verdict.done():  # until the program runs
+            found = {word: {pid: memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)}
                      for word in (b"saxophone", b"clarinet", b"sword" + b"fish")}  # fmt: skip
+        os.kill(next(pid for pid, holds in found[b"saxophone"].items() if holds), signal.SIGTERM)
         assert verdict.result() == "wrong answer"
     assert len(found[b"saxophone"]) >= 3
-    assert any(found[b"saxophone"])
-    assert any(found[b"clarinet"])
-    assert not any(found[b"sword" + b"fish"])
+    assert any(found[b"clarinet"].values())
+    assert not any(found[b"sword" + b"fish"].values())
 
 
 @pytest.mark.parametrize("session", ["pass", "os.setsid()"])

@@ -3,11 +3,13 @@
 # limits: timeout=0.25
 # test: "", "1"
 
+import ctypes
 import signal
 
 for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
     signal.signal(number, signal.SIG_IGN)
 print(1, flush=True)
+ctypes.CDLL(None).prctl(15, b"hostile")  # the name of the process
 while True:
     try:
         while True:

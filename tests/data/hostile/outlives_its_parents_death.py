@@ -16,4 +16,5 @@ for leave in (os.setsid, lambda: os.setpgid(0, 0), lambda: os.setpgid(0, os.getp
         leave()
     except OSError:
         pass
+libc.prctl(15, b"hostile")  # the name of the process
 time.sleep(10**6)
