@@ -247,6 +247,8 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
     for flags, words in (
         (["--max_samples", 0], "at least 1"),
         (["--format", "csv"], "FORMAT is one of sharegpt, jsonl, parquet, not 'csv'"),
+        (["--name", "x/y"], "NAME is a name without < > : / "),
+        (["--name", ""], "NAME is a name without < > : / "),
         (["--select", "best"], "SELECT is one of random, shortest, diverse, not 'best'"),
         (["--near_duplicates", 2], "NEAR_DUPLICATES is a share from 0 to 1, not 2.0"),
         (["--ngram", 65], "NGRAM is from 1 to 64 words, not 65"),

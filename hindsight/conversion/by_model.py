@@ -101,14 +101,14 @@ class Reformatter:
         messages, used, wrong = request.messages(structured), {"prompt_tokens": 0, "completion_tokens": 0}, ""
         for attempt in range(1, self.options.retries + 2):
             try:
-                answer = await self._request(request, messages, structured, server)
+                answer, not_sent = await self._request(request, messages, structured, server)
             except ItemFailed as error:
                 if not structured or not any(word in str(error) for word in NO_SCHEMA):
                     raise
                 self._without_schema(str(error))
                 return await self._ask(request, server)
             used = {name: count + answer.usage.get(name, 0) for name, count in used.items()}
-            reply = Reply(answer.text, structured, attempt, used)
+            reply = Reply(answer.text, structured, attempt, used, not_sent)
             try:
                 conversion = request.conversion(reply, known=False, finish_reason=answer.finish_reason)
             except NotFaithful as error:
@@ -121,8 +121,8 @@ class Reformatter:
 
     async def _request(
         self, request: ReformatRequest, messages: Messages, structured: bool, server: ModelServer
-    ) -> Completion:
-        """One request within budget and rate limit."""
+    ) -> tuple[Completion, list[str]]:
+        """The reply to one request, within budget and rate limit, and the parameters that were not sent."""
         most = request.most_tokens(messages)
         try:
             reserved = self.bill.reserve(*most)
@@ -132,10 +132,10 @@ class Reformatter:
         try:
             entry = await self.limiter.wait(sum(most))
             body = request.body(messages, structured)
-            answer, _ = await ask_model(server, body.pop("messages"), body)
+            answer, sent = await ask_model(server, body.pop("messages"), body)
             counted = answer.usage
             self.limiter.settle(entry, sum(counted.values()) or int(entry[1]))
-            return answer
+            return answer, sent.get("not_sent", [])
         finally:
             self.bill.settle(reserved, counted)
 

@@ -93,6 +93,8 @@ class ReformatRequest:
         if figures["code"] == "none" and any(is_program(block.code) for block in find_code_blocks(self.answer)):
             raise NotFaithful("the solution has no program, the answer has one")
         asked = {"mode": options.llm_mode, "model": options.llm_model, "temperature": options.llm_temperature}
+        asked = {key: value for key, value in asked.items() if key not in reply.not_sent}
+        asked |= {"not_sent": reply.not_sent} if reply.not_sent else {}
         asked |= {"extra_body": options.extra_body} if options.extra_body else {}
         cost = {"structured": reply.structured, "attempts": reply.attempts, "usage": reply.usage, "known": known}
         return Conversion(sections, {"how": "llm", **asked, "max_completion_tokens": self.limit, **cost, **figures})

@@ -7,7 +7,7 @@ A folder with one file per reply, named by a digest of the request and of every 
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ from hindsight.files.records import read_record, write_json
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply: its text, whether it is JSON, how many attempts it took, and the tokens of all of them."""
+    """A reply: its text, whether it is JSON, how many attempts it took, and the tokens of all of them.
+
+    not_sent: parameters of the request that the server does not take.
+    """
 
     reply: str
     structured: bool
     attempts: int
     usage: dict[str, int]
+    not_sent: list[str] = field(default_factory=list)
 
 
 class ReplyCache:
@@ -36,12 +40,11 @@ class ReplyCache:
         path = self._path(key)
         if path is None or not path.exists():
             return None
-        names = tuple(Reply.__dataclass_fields__)
         try:
-            record = read_record(path, names)
+            record = read_record(path, ("reply", "structured", "attempts", "usage"))
         except BrokenFile:
             return None
-        return Reply(**{name: record[name] for name in names})
+        return Reply(**{name: record[name] for name in Reply.__dataclass_fields__ if name in record})
 
     def put(self, key: str, reply: Reply) -> None:
         """Writes the reply to a request."""

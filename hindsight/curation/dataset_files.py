@@ -26,6 +26,7 @@ from hindsight.files.runs import versions
 from hindsight.problem_sets.local_files import file_digest
 
 MAY_DIFFER = ("output_dir", "workers", "overwrite", "push_to_hub")  # settings that do not change the data
+NOT_IN_NAMES = "<>:/\\|?*,"  # `datasets` refuses these letters in names, and LLaMA-Factory splits lists at commas
 EARLIER = {"system_prompt": True}  # what a setting was before it existed; others were off
 
 
@@ -33,7 +34,7 @@ EARLIER = {"system_prompt": True}  # what a setting was before it existed; other
 class DatasetOptions:
     """Where a dataset is written, in which format; `settings` are those of the script, which its report records.
 
-    Raises UserError for an unknown format.
+    Raises UserError for an unknown format, and for a name that `datasets` or LLaMA-Factory cannot read.
     """
 
     output_dir: str
@@ -44,6 +45,8 @@ class DatasetOptions:
 
     def __post_init__(self) -> None:
         require(self.format in SUFFIXES, f"FORMAT is one of {', '.join(SUFFIXES)}, not {self.format!r}")
+        named = bool(self.name.strip()) and not set(self.name) & set(NOT_IN_NAMES)
+        require(named, f"NAME is a name without {' '.join(NOT_IN_NAMES)}, not {self.name!r}")
 
     def path(self, suffix: str) -> Path:
         """The dataset's file with a suffix."""

@@ -78,6 +78,8 @@ def test_a_server_that_wants_other_parameters_gets_them(run_folder, ask, toy):
     assert (result.returncode, texts(folder)) == (0, [expected(1)])
     assert (toy.requests[-1]["max_tokens"], "temperature" in toy.requests[-1]) == (512, False)
     assert f"{toy.url} does not take temperature, which is not sent" in result.stderr + result.stdout
+    conversion = converted(folder)[0]["conversion"]
+    assert (conversion["not_sent"], "temperature" in conversion) == (["temperature"], False)
 
 
 @pytest.mark.parametrize("structured", ["true", "false"])
