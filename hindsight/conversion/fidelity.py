@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
-from hindsight.conversion.sections import Sections
+from hindsight.conversion.sections import Sections, without_structure_tags
 from hindsight.conversion.well_formed import is_unambiguous
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
 from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
-from hindsight.text.programs import syntax_text, syntax_tree
+from hindsight.text.programs import last_line_that_acts, syntax_text, syntax_tree
+from hindsight.text.unfenced_code import blocks_within_lines
 from hindsight.text.uniform_format import TAG
 
-_FENCE_WORD = re.compile(r"([`~])\1{2,}[^\s`~]*")
+_FENCE_WORD = re.compile(r"([`~])\1{2,}(?:[^\s`~]+(?=\s|\Z))?")
 _QUOTE_MARK = re.compile(r">(?<!\S>)>*(?!\S)")
 
 
@@ -110,12 +111,13 @@ def _place_of(program: str, answer: str) -> str:
     blocks = find_code_blocks(answer)
     codes = [block_code(each) for each in blocks]
     others = [block_code(each) for reading in block_readings(answer)[1:] for each in reading]
+    others += [block.code for block in blocks_within_lines(answer)]
     if _is_among(program, codes + others):
         return "equal"
     lines = code_lines(program)
     if any(not syntax_tree(code) and _is_whole(lines, code_lines(code), anywhere=False) for code in codes):
         return "in a broken code block"
-    if _is_whole(lines, code_lines(_outside(answer, blocks)), anywhere=True):
+    if _is_whole(lines, code_lines(without_structure_tags(_outside(answer, blocks))), anywhere=True):
         return "not in a code block"
     raise NotFaithful("the program is not one of the answer's")
 
@@ -151,12 +153,19 @@ def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:
     return answer
 
 
+def _is_word(line: str) -> bool:
+    """Whether a line can be parsed as Python but does nothing, as `Done` or `[PYTHON]`."""
+    return syntax_tree(line) is not None and last_line_that_acts(line) == 0
+
+
 def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
     """Whether the lines occur in a row in the text, or at its start, and are not part of a longer program there."""
     wanted, stripped = [line.strip() for line in lines], [line.strip() for line in text]
     size = len(wanted)
     for start in range(len(text) - size + 1) if anywhere else [0] * (size <= len(text)):
         if size and stripped[start : start + size] == wanted:
-            longer = [text[max(start - 1, 0) : start + size], text[start : start + size + 1]]
+            neighbours = text[max(start - 1, 0) : start], text[start + size : start + size + 1]
+            before, after = ([line for line in each if not _is_word(line.strip())] for each in neighbours)
+            longer = [*before, *text[start : start + size]], [*text[start : start + size], *after]
             return not any(len(each) > size and syntax_tree(dedent("\n".join(each))) for each in longer)
     return False

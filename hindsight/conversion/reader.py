@@ -19,7 +19,7 @@ from hindsight.conversion.next_turn import end_before_next_turn, end_before_turn
 from hindsight.conversion.sections import Sections, Undecided, closed_blocks, structure_tags
 from hindsight.conversion.untagged import read_untagged, require_lines_of_code
 from hindsight.conversion.well_formed import begins_with_thought_tag, read_well_formed
-from hindsight.text.code_blocks import CodeBlock, fenced
+from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks
 from hindsight.text.dialects import plain_dialect
 from hindsight.text.program_choice import TWO_READINGS, UNKNOWN_TARGET, ProgramChoice, ProgramTarget, choose_program
 from hindsight.text.programs import syntax_tree
@@ -117,7 +117,7 @@ def with_plain_fences(sections: Sections, choice: ProgramChoice, target: Program
             if not block.regular:
                 parts = solution[: block.start].rstrip(" \t"), _written(block), solution[block.end :]
                 solution = "\n".join(part.removeprefix("\n") for part in parts).strip()
-        rule = f"{rule}, odd fences"
+        rule = f"{rule}, {'odd fences' if find_code_blocks(sections.solution) else 'code amid words'}"
     after = choose_program(solution, target).program
     if (after or "").strip() != (choice.program or "").strip():
         raise Undecided(TWO_READINGS)

@@ -30,7 +30,9 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
     if not all(block.closed for block in choice.blocks) and not (finished and syntax_tree(choice.program)):
         raise Undecided("its code block is not closed, and what it holds is not Python", lost=not finished)
     start = min(block.start for block in choice.blocks)
-    rule = "one code block" if len(programs) < 2 else "the code block that fits"
+    rule = "one program" if len(programs) < 2 else "the program that fits"
+    if find_code_blocks(text):
+        rule = rule.replace("program", "code block")
     return Sections(text[:start].strip(), text[start:].strip(), rule)
 
 

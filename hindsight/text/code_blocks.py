@@ -55,13 +55,13 @@ class CodeBlock:
     @property
     def is_python(self) -> bool:
         """Whether its fence names Python."""
-        return _PYTHON.fullmatch(self.language) is not None
+        return names_python(self.language)
 
 
 @dataclass(frozen=True)
 class _Mark:
     """A line with a fence: offsets of line, fence and line end; what stands before it (`margin`: nothing that counts)
-    and after it (`bare`: nothing that counts)."""
+    and after it (`bare`: nothing that counts); `in_list`: a list's mark stands before it."""
 
     start: int
     place: int
@@ -72,6 +72,7 @@ class _Mark:
     margin: bool
     bare: bool
     regular: bool
+    in_list: bool
 
     @property
     def end_of_code(self) -> int:
@@ -85,7 +86,7 @@ class _Mark:
 
     @cached_property
     def names_python(self) -> bool:
-        return _PYTHON.fullmatch(self.language) is not None
+        return names_python(self.language)
 
     @property
     def first_code(self) -> str:
@@ -96,10 +97,15 @@ class _Mark:
     @property
     def opens(self) -> bool:
         """Whether it may open a block: after words, only if nothing or Python's name follows it."""
-        return self.margin or self.bare or _PYTHON.fullmatch(self.info.strip().lower()) is not None
+        return self.margin or self.bare or names_python(self.info.strip())
 
     def may_close(self, opening: "_Mark") -> bool:
         return self.fence[0] == opening.fence[0] and len(self.fence) >= len(opening.fence)
+
+
+def names_python(word: str) -> bool:
+    """Whether a word is a name of Python's, with or without a version."""
+    return _PYTHON.fullmatch(word.lower()) is not None
 
 
 def fenced(code: str) -> str:
@@ -151,6 +157,7 @@ def _marks(text: str) -> list[_Mark]:
                 margin=margin,
                 bare=not rest.strip(),
                 regular=not before.strip() and rest.strip() == info.strip(),
+                in_list=bool(before.strip(" \t>")),
             )
         )
     return marks
@@ -177,6 +184,8 @@ def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | N
     A fence on its own line outside of a string is no Python, so the longest code that parses is the block.
     """
     may_close = [i for i, mark in enumerate(marks) if mark.may_close(opening)]
+    if not may_close:  # a shorter fence
+        may_close = [i for i, mark in enumerate(marks) if mark.bare and mark.fence[0] == opening.fence[0]]
     usual = [i for i in may_close if marks[i].margin and marks[i].bare and marks[i].indent < opening.indent + 4]
     first = usual[0] if usual else None
     if opening.language and not opening.names_python:
@@ -223,7 +232,7 @@ def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeB
         _code(text, opening, end),
         opening.language,
         opening.fence,
-        *(opening.start if opening.margin else opening.place, after if closed else end),
+        *(opening.start if opening.margin and not opening.in_list else opening.place, after if closed else end),
         *(min(opening.end + 1, end), end),
         closed,
         regular,

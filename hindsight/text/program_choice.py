@@ -5,7 +5,8 @@
     # 'def add(a, b): return a + b\\n'
 
 Candidates are the code blocks that parse as Python and do something; a block in another language, of data or of output
-counts only if there is no other, and the solution itself only if no block parses. Of the candidates:
+counts only if there is no other, and the solution itself only if no block parses. Where there are no blocks, the one
+program amid words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
 - for a function, the last one that defines it;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
@@ -22,11 +23,13 @@ from itertools import pairwise
 from typing import Any
 
 from hindsight.problem_sets.problems import function_name
-from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code
+from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
 from hindsight.text.programs import ProgramFacts, is_program, program_facts, syntax_text, syntax_tree
+from hindsight.text.unfenced_code import unfenced_blocks
 from hindsight.text.uniform_format import CACHED, find_tags
 
 TWO_PROGRAMS = "it has two programs that both read input and print"
+TWO_UNFENCED = "it defines the function twice, and has no code blocks"
 TWO_READINGS = "its code fences can be read in two ways"
 _DATA = ("text", "txt", "plaintext", "plain", "output", "input", "console", "json", "csv", "markdown", "md", "diff")
 
@@ -102,9 +105,11 @@ def find_program(converted_text: str, target: ProgramTarget) -> str | None:
 @lru_cache(CACHED)
 def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
     """The program of a solution, see the module."""
-    if is_program(solution) or (target.function and _defines(solution, target.function)):
+    if _is_bare_program(solution, target):
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     readings = block_readings(solution)
+    if readings == ((),):
+        return _choose_unfenced(solution, target)
     clean = [blocks for blocks in readings if len(readings) > 1 and not any(map(_is_broken, blocks))]
     found = [replace(_choose(blocks, target), reading=blocks) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
@@ -112,6 +117,23 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
         return replace(fitting[0], undecided=TWO_READINGS)
     best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
     return (best or found)[0]
+
+
+def _is_bare_program(solution: str, target: ProgramTarget) -> bool:
+    if names_python(solution.lstrip().partition("\n")[0].strip()):
+        return False  # the name of the language, without its fence
+    return is_program(solution) or bool(target.function and _defines(solution, target.function))
+
+
+def _choose_unfenced(solution: str, target: ProgramTarget) -> ProgramChoice:
+    """The choice in a text without code blocks: a program that fits, if it is the only one."""
+    blocks = unfenced_blocks(solution)
+    choice = replace(_choose(blocks, target), reading=blocks)
+    if not choice.fits:
+        return ProgramChoice(None)
+    if target.function and sum(_defines(block.code, target.function) for block in blocks) > 1:
+        return replace(choice, undecided=TWO_UNFENCED)
+    return choice
 
 
 @dataclass(frozen=True)

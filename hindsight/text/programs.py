@@ -23,21 +23,43 @@ def syntax_tree(code: str) -> ast.Module | None:
     return tree if isinstance(tree, ast.Module) else None
 
 
+def syntax_error_line(code: str) -> int | None:
+    """The line where Python code stops making sense, from 1; None if it can be parsed."""
+    error = _parse(code)
+    return None if isinstance(error, ast.Module) else error[1]
+
+
+def last_line_that_acts(code: str) -> int:
+    """The last line of Python code without words that happen to be Python, as `Done` or `Output: 3`; 0 if none acts."""
+    tree = syntax_tree(code)
+    statements = list(tree.body) if tree else []
+    while statements and _is_idle(statements[-1]):
+        statements.pop()
+    return (statements[-1].end_lineno or 0) if statements else 0
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    if isinstance(node, ast.AnnAssign):
+        return node.value is None
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Attribute | ast.Constant | ast.List)
+
+
 def ends_in_string(code: str) -> bool:
     """Whether code cannot be parsed because it ends within a string of several lines."""
-    return "unterminated triple-quoted" in str(_parse(code))
+    error = _parse(code)
+    return not isinstance(error, ast.Module) and "unterminated triple-quoted" in error[0]
 
 
 @lru_cache(CACHED)
-def _parse(code: str) -> ast.Module | str:
-    """The syntax tree, or why there is none."""
+def _parse(code: str) -> ast.Module | tuple[str, int]:
+    """The syntax tree, or why there is none and in which line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # unknown escapes in strings
         while True:
             try:
                 return ast.parse(code)
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                return str(error)
+                return str(error), getattr(error, "lineno", None) or 1
             except SystemError:  # Python 3.11's parser counts the depth of all threads together (cpython#106905)
                 continue
 

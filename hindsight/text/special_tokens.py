@@ -6,8 +6,9 @@
 import re
 
 SPECIAL_TOKEN = re.compile(
-    r"<\|(?!(?:begin|end)_of_(?:slow_thought|thought|solution|box)\|>)[A-Za-z][A-Za-z0-9_]*\|>"
-    r"|<｜[^｜<>\n]{1,40}｜>|</?s>|<(?:eos|bos|pad|start_of_turn|end_of_turn)>|\[/?INST\]"
+    r"<\|(?!(?:begin|end)_of_(?:slow_thought|thought|solution|box)\|>)/?[A-Za-z][A-Za-z0-9_▁]*\|>"
+    r"|<｜[^｜<>\n]{1,40}｜>|</?s>|<(?:eos|bos|pad|unk|start_of_turn|end_of_turn|end_of_utterance)>|<turn\|>"
+    r"|\[(?:/?INST|EOS|BOS)\]|\[\|endofturn\|\]"
 )
 _AT_START = re.compile(rf"\A(?:\s*(?:{SPECIAL_TOKEN.pattern})(?:assistant\b)?)+")
 _AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern})\s*\Z")

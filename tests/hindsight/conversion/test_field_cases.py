@@ -67,6 +67,7 @@ def test_of_a_real_models_right_answers_one_is_undecided_and_each_other_program_
         ),
         (f"Add.<|end|><|start|>assistant<|channel|>final<|message|>{BLOCK}", "Add."),
         (f"analysisAdd them.assistantfinalSo:\n\n{BLOCK}", "Add them."),
+        (f"analysisAdd.\nassistantfinal{SUM}\n```\nDone.", "Add."),
         (f"<thinking>Add.</thinking>\n{BLOCK}<|im_end|>", "Add."),
         (f"[THINK]Add.[/THINK]{BLOCK}</s>", "Add."),
         (f"<seed:think>\nAdd.\n</seed:think>\n{BLOCK}", "Add."),

@@ -137,12 +137,38 @@ def test_a_program_in_parts_runs_from_its_call():
         f"```python\n{READS}",
         f"```python\n    {READS.rstrip().replace(chr(10), chr(10) + '    ')}\n```",
         f"```python\nprint(\n\nThat was wrong:\n\n```python\n{READS}```\n",
+        f"````python\n{READS}```",
+        f"- ```python\n  {READS.rstrip().replace(chr(10), chr(10) + '  ')}\n  ```\n1. It reads.",
+        f"python\n{READS}",
+        f"The program:\n{READS}\nThis prints the next number (n + 1).\nOutput: 3",
+        f"<pre><code>\n{READS}</code></pre>",
+        f"## Program\n{READS}\n## Explanation\nIt's simple: `n` is read first.",
         READS,
     ],
 )
 def test_fences_as_models_write_them(solution):
     choice = choose_program(solution, STDIN)
     assert (choice.program.strip(), choice.undecided, choice.fits) == (READS.strip(), "", True)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["```python {}```", "```{}```", "So: ```py {} ``` That is all.", "Use ```{}``` for it.", "```python {}\n```"],
+)
+def test_a_fence_may_open_and_close_in_one_line(form):
+    program = "print(int(input()) + 1)"
+    choice = choose_program(form.format(program), STDIN)
+    assert (choice.program.strip(), choice.fits, choice.undecided) == (program, True, "")
+
+
+def test_of_a_text_without_blocks_no_part_of_a_broken_program_and_none_of_two_is_taken():
+    add = "def add(a, b):\n    return a + b\n\n"
+    assert chosen(f"To add:\n{add}It returns the sum.", ADD).strip() == add.strip()
+    assert chosen(f"To add:\n{add}For example,\nprint(add(1, 2))", ADD).strip() == add.strip()
+    for broken in ("def other(", "print(add(1, 2)", "assert add([1) == 2", "# To try it:\nadd(1, 2] = 3", "    x = ="):
+        assert not choose_program(f"{add}{broken}", ADD).fits
+    assert choose_program(f"One:\n{add}Or this one:\ndef add(*each): return sum(each)", ADD).undecided
+    assert choose_program("I read n, then print n + 1.", STDIN).program is None
 
 
 def test_a_fence_in_a_string_does_not_end_the_program():
