@@ -46,7 +46,7 @@ class Interpreter:
         sys.modules["__main__"] = main
         sys.argv, sys.path = [program.path], [str(sandbox.folder), *sys.path]
         self.stdout = _make_streams()
-        self.opens_files = self.calls_c = False  # by words in the program's text: looking costs 30 microseconds
+        self.opens_files = self.finalizes = False  # by words in the program's text: looking takes time
         self.report = report = Report()
         self.numpy = sys.modules.get("numpy")
         self.threading: Any = sys.modules.get("threading")
@@ -110,7 +110,7 @@ class Interpreter:
             self.sandbox.contain_program(pid)
             text = self.program.read_text()
             self.opens_files = "open" in text or "IO" in text or "Buffered" in text
-            self.calls_c = "ctypes" in text or "cffi" in text or "import_module" in text or "__import__" in text
+            self.finalizes = "__del__" in text
             code = self.program.load_code() or self._compile(text.removeprefix("\ufeff"))
             closerange(3, REPORT_FD)
             if self.numpy is not None:
@@ -137,6 +137,9 @@ class Interpreter:
         """
         with _IgnoreErrors():
             run_exit_functions()
+        if self.finalizes:
+            with _IgnoreErrors():
+                self._delete_objects()
         try:
             if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
                 sys.stdout.flush()
@@ -145,9 +148,14 @@ class Interpreter:
         if sys.stdout is not self.stdout or self.opens_files:
             with _IgnoreErrors():
                 self._flush_open_files()
-        if self.calls_c:
-            flush_c_streams(NULL)
+        flush_c_streams(NULL)
         return status
+
+    def _delete_objects(self) -> None:
+        """Delete the program's objects, as an interpreter's end does: the `__del__` of one may print."""
+        gc.unfreeze()
+        del sys.modules["__main__"], self.main
+        gc.collect()
 
     def _flush_open_files(self) -> None:
         """Flush files left open, for example `open(1, "w")`, as an interpreter's end does: text before binary."""
@@ -177,7 +185,8 @@ def _make_streams() -> io.TextIOWrapper:
     for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if fd < 2:
             os.dup2((file, pipe)[fd], fd)
-        binary = os.fdopen(fd, f"{mode}b", closefd=False)
+        binary: Any = os.fdopen(fd, f"{mode}b", closefd=False)
+        binary.raw.name = f"<{name}>"
         errors = "backslashreplace" if name == "stderr" else "surrogateescape"
         text: Any = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=name == "stderr")
         text.mode = mode

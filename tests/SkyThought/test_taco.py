@@ -125,6 +125,17 @@ def test_what_c_code_printed_is_flushed_at_the_end_after_pythons_own_output(judg
     assert reason(judge, f"{program}print('first')", "4", "first\n8\nend") == ""
     assert reason(judge, f"{program}import sys; sys.exit(0)", "4", "8\nend") == ""
     assert reason(judge, f"{program}import os; os._exit(0)", "4", "8\nend") == "wrong answer"
+    hidden = "import numpy.ctypeslib\nvars(numpy.ctypeslib)['c' + 'types'].CDLL(None).puts(b'8')"
+    assert reason(judge, hidden, "", "8") == ""
+
+
+def test_objects_are_deleted_at_the_end_with_their_globals_in_place(judge):
+    program = "count = 3\nclass A:\n def __del__(self): print(count, 'deleted')\na = A()\nprint('end')\n"
+    assert reason(judge, program, "", "end 3 deleted") == ""
+    assert reason(judge, f"{program}a.itself = a", "", "end 3 deleted") == ""
+    assert reason(judge, f"{program}import sys; sys.exit(0)", "", "end 3 deleted") == ""
+    assert reason(judge, f"{program}import os; os._exit(0)", "", "end 3 deleted") == "wrong answer"
+    assert reason(judge, "class A:\n def __del__(self): 1 / 0\na = A()\nprint('end')", "", "end") == ""
 
 
 def test_a_missing_function_is_said_to_be_missing(judge):
