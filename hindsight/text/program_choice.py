@@ -8,7 +8,7 @@ Candidates are the code blocks that parse as Python and do something; a block in
 counts only if there is no other, and the solution itself only if no block parses. Where there are no blocks, the one
 program amid words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
-- for a function, the last one that defines it;
+- for a function, the last one that defines it, with more than a `pass` if any does;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
   later one has every line of the other; if none does both, the last one that reads, else the last one.
 
@@ -108,11 +108,11 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
     if _is_bare_program(solution, target):
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     readings = block_readings(solution)
-    if readings == ((),):
-        return _choose_unfenced(solution, target)
     clean = [blocks for blocks in readings if len(readings) > 1 and not any(map(_is_broken, blocks))]
     found = [replace(_choose(blocks, target), reading=blocks) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
+    if not fitting and (unfenced := _choose_unfenced(solution, find_code_blocks(solution), target)):
+        return unfenced
     if len(fitting) > 1 and len({syntax_text(choice.program or "") for choice in fitting}) > 1:
         return replace(fitting[0], undecided=TWO_READINGS)
     best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
@@ -125,12 +125,14 @@ def _is_bare_program(solution: str, target: ProgramTarget) -> bool:
     return is_program(solution) or bool(target.function and _defines(solution, target.function))
 
 
-def _choose_unfenced(solution: str, target: ProgramTarget) -> ProgramChoice:
-    """The choice in a text without code blocks: a program that fits, if it is the only one."""
+def _choose_unfenced(solution: str, fenced: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice | None:
+    """The choice outside of code blocks: a program that fits, if there is one."""
+    for block in fenced:
+        solution = solution[: block.start] + " " * (block.end - block.start) + solution[block.end :]
     blocks = unfenced_blocks(solution)
-    choice = replace(_choose(blocks, target), reading=blocks)
+    choice = replace(_choose(blocks, target), reading=tuple(sorted((*fenced, *blocks), key=lambda block: block.start)))
     if not choice.fits:
-        return ProgramChoice(None)
+        return None
     if target.function and sum(_defines(block.code, target.function) for block in blocks) > 1:
         return replace(choice, undecided=TWO_UNFENCED)
     return choice
@@ -157,7 +159,8 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
         return _broken(blocks, target)
     if target.function:
         defining = [each for each in candidates if target.function in _own(each).functions]
-        return _chosen((defining or candidates)[-1], fits=bool(defining))
+        written = [each for each in defining if target.function not in _own(each).stubs]
+        return _chosen((written or defining or candidates)[-1], fits=bool(defining))
     complete = _complete(candidates)
     if len(complete) > 1:
         return replace(_chosen(complete[-1], fits=True), undecided=TWO_PROGRAMS)
@@ -171,11 +174,13 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
     """The candidates, each with what it needs; blocks in other languages only if no other one will do."""
-    parsed = [(block, facts) for block in blocks if (facts := _facts(block.code, target)) is not None]
+    parsed = [(block, facts) for block in blocks if (facts := program_facts(block.code)) is not None]
     python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
     fitting = not target.function or any(target.function in facts.functions for _, facts in python)
-    found, usable = [], python if python and fitting else parsed
+    found, usable = [], python if fitting and any(_does_something(*each, target) for each in python) else parsed
     for number, (block, facts) in enumerate(usable):
+        if not _does_something(block, facts, target):
+            continue
         definitions = [each for each in usable[number + 1 :] if not (each[1].calls or each[1].reads or each[1].prints)]
         needed = _needed(facts, [*definitions, *usable[:number]])
         program = "\n".join(each.code.strip("\n") for each in (*needed, block)) + "\n" if needed else block.code
@@ -184,10 +189,9 @@ def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Can
     return found
 
 
-def _facts(code: str, target: ProgramTarget) -> ProgramFacts | None:
-    """What a block's program does, None if it is none."""
-    facts = program_facts(code)
-    return facts if facts and (is_program(code) or facts.calls or target.function in facts.functions) else None
+def _does_something(block: CodeBlock, facts: ProgramFacts, target: ProgramTarget) -> bool:
+    """Whether a block that parses is a program, and not data or constants."""
+    return is_program(block.code) or facts.calls or target.function in facts.functions
 
 
 def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:

@@ -97,6 +97,13 @@ class ProgramFacts:
         return frozenset(_functions(self._tree))
 
     @cached_property
+    def stubs(self) -> frozenset[str]:
+        """The functions that it declares without a body: with no more than `pass`, `...` or a docstring."""
+        return frozenset(
+            node.name for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef) and _is_stub(node)
+        )
+
+    @cached_property
     def names(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names that its module defines, "*" if it imports all of another; those it uses that nothing defines."""
         return _names(self._code, self._tree)
@@ -147,6 +154,14 @@ def _functions(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (target.id for target in targets if isinstance(target, ast.Name) and _may_call(node.value))
+
+
+def _is_stub(function: ast.FunctionDef) -> bool:
+    """Whether a function has no more than `pass`, `...` or a docstring."""
+    return all(
+        isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        for each in function.body
+    )
 
 
 def _may_call(value: ast.expr) -> bool:

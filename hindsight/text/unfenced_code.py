@@ -22,7 +22,7 @@ _FIRST_LINE = re.compile(
 )
 _LINE_OF_CODE = re.compile(
     r"\s*(?:(?:def|class) \w+.*:|(?:import|from) \w+|return\b.*[^.]$|@\w+|(?:if|elif|for|while|with|except)\b.*:\s*$"
-    r"|(?:else|try|finally):|[A-Za-z_][\w.,\[\] ]* [-+*/]?= |[\w.]+\([^)]*\)\s*$|[)\]}]+\s*$)"
+    r"|(?:else|try|finally):|[A-Za-z_][\w.,\[\] ]* [-+*/]?= |[\w.]+\([^)]*\)\s*$|[)\]}]+\s*$|.*\"\"\"|pass\s*$)"
 )
 _WORDS = re.compile(
     r" {0,3}[*_`\"(]{0,3}(?P<first>[A-Za-z'’]+)[*_`\")]{0,3}(?:[,:]?[*_]{0,2} [*_`\"(]{0,3}[A-Za-z]|[.:!][*_]{0,2}\s*$)"

@@ -68,6 +68,19 @@ def test_of_several_blocks_that_define_the_function_the_last_is_the_program():
     assert chosen(f"{block(DEFINES)}\nBetter:\n{block(better)}", ADD) == better
 
 
+def test_a_definition_without_a_body_is_the_program_only_if_there_is_no_other():
+    stub = 'def add(a, b):\n    """Adds."""\n    ...\n'
+    assert chosen(f"{block(DEFINES)}\nThe form was:\n{block(stub)}", ADD) == DEFINES
+    assert chosen(f"{block(stub)}\n{block('print(add(1, 2))')}", ADD) == stub
+
+
+def test_a_program_before_or_between_blocks_that_do_not_fit_is_found():
+    assert chosen(f"{DEFINES}\nUsage:\n{block('print(add(1, 2))')}", ADD) == DEFINES
+    assert chosen(f"So:\n\n{READS}\nIt prints\n{block('4', '')}\nfor 3.", STDIN) == READS
+    broken = "def add(a, b:\n    return a\n"
+    assert chosen(f"{block(broken)}\nCall it:\nprint(add(1, 2))", ADD) == broken
+
+
 def test_a_block_that_names_no_python_is_the_program_if_it_alone_defines_the_function():
     assert chosen(f"{block(DEFINES, 'text')}\n{block('print(add(1, 2))')}", ADD) == DEFINES
 
@@ -107,6 +120,8 @@ def test_a_helper_goes_with_the_program_that_uses_it():
         "import math\ndef add(a, b): return math.fsum([a, b])\n"
     )
     assert chosen(f"{block(uses)}\nwhere\n{block(helper)}\nso\n{block('print(add(1, 2))')}", ADD) == helper + uses
+    constant, modulo = "MOD = 10**9 + 7\n", "def add(a, b):\n    return (a + b) % MOD\n"
+    assert chosen(f"{block(constant)}\n{block(modulo)}\n{block('x = 1')}", ADD) == constant + modulo
     star = "from math import *\n"
     assert chosen(f"{block(star)}\n{block('print(sqrt(int(input())))')}", STDIN) == f"{star}print(sqrt(int(input())))\n"
     own = f"{helper}{main}"
@@ -165,7 +180,13 @@ def test_of_a_text_without_blocks_no_part_of_a_broken_program_and_none_of_two_is
     add = "def add(a, b):\n    return a + b\n\n"
     assert chosen(f"To add:\n{add}It returns the sum.", ADD).strip() == add.strip()
     assert chosen(f"To add:\n{add}For example,\nprint(add(1, 2))", ADD).strip() == add.strip()
-    for broken in ("def other(", "print(add(1, 2)", "assert add([1) == 2", "# To try it:\nadd(1, 2] = 3", "    x = ="):
+    for broken in (
+        "def other(",
+        "print(add(1, 2)",
+        "assert add([1) == 2",
+        "# To try it:\nadd(1, 2] = 3",
+        'It adds.\n"""\npass',
+    ):
         assert not choose_program(f"{add}{broken}", ADD).fits
     assert choose_program(f"One:\n{add}Or this one:\ndef add(*each): return sum(each)", ADD).undecided
     assert choose_program("I read n, then print n + 1.", STDIN).program is None
