@@ -90,7 +90,7 @@ def programs_to_judge(
         try:
             require_types(record)
             digest = problems.special_judge_digest(record)
-            if record.get("correctness") is None or record.get("special_judge") != digest:
+            if not isinstance(record.get("correctness"), bool) or record.get("special_judge") != digest:
                 problem = problems.of(record)
                 yield (path, record), problem, judges.find_program(record["converted_text"], problem.tests)
             else:

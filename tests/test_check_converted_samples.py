@@ -73,6 +73,13 @@ def test_the_tests_are_found_where_the_answer_came_from(tmp_path):
     assert [correct for correct, _ in verdicts(tmp_path)] == [True, False]
 
 
+def test_a_verdict_that_is_none_is_made_again(tmp_path):
+    path = write_converted(tmp_path, 0, 0, "print('wrong')", ECHO)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "correctness": "yes"}))
+    assert run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 1).returncode == 0
+    assert verdicts(tmp_path) == [(False, "wrong answer")]
+
+
 def test_judged_files_are_left_alone_and_other_limits_are_refused(tmp_path):
     path = write_converted(tmp_path, 0, 0, "print(input())", ECHO)
     run_script(SCRIPT, "--input_dir", tmp_path)
@@ -87,38 +94,46 @@ def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
     for number in range(3):
         write_converted(tmp_path, number, 0, "print(input())", ECHO)
     (tmp_path / "converted_question_1_sample_0.json").write_text("{")
+    (tmp_path / "converted_question_3_sample_0.json").mkdir()
+    (tmp_path / "converted_question_4_sample_0.json").symlink_to("nowhere")
     result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert (result.returncode, "2 of 2 correct" in result.stdout) == (1, True)
     assert "converted_question_1_sample_0.json is not whole JSON" in result.stdout
+    assert "converted_question_3_sample_0.json cannot be read (Is a directory)" in result.stdout
+    assert "converted_question_4_sample_0.json cannot be read (No such file or directory)" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"metadata": None}, "its metadata is of type NoneType, expected dict"),
-        ({"metadata": "a problem"}, "its metadata is of type str, expected dict"),
-        ({"metadata": {}}, "question 1 names no problem set and has no tests inside"),
-        ({"metadata": {"input_output": None, "origin": "lab"}}, "question 1 names no problem set"),
-        (
-            {"metadata": {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0}}},
-            "there is no problem file gone.jsonl",
-        ),
-        ({"metadata": {"origin": {"dataset": "lab", "split": "", "row": 10**6}}}, "lab has no row 1000000"),
-        ({"converted_text": ["a", "b"]}, "its converted_text is of type list, expected str"),
-        ({"question_id": "one"}, "its question_id is of type str, expected int"),
-        ({"converted_text": ...}, "lacks converted_text"),
-    ],
-)
-def test_a_bad_record_among_good_ones_is_named_and_skipped(tmp_path, change, sentence):
-    paths = [write_converted(tmp_path, number, 0, "print(input())", ECHO) for number in range(3)]
-    record = {**json.loads(paths[1].read_text()), **change}
-    paths[1].write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
+BAD_RECORDS = [
+    ({"metadata": None}, "its metadata is of type NoneType, expected dict"),
+    ({"metadata": "a problem"}, "its metadata is of type str, expected dict"),
+    ({"metadata": {}}, "names no problem set and has no tests inside"),
+    ({"metadata": {"input_output": None, "origin": "lab"}}, "names no problem set"),
+    (
+        {"metadata": {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0}}},
+        "there is no problem file gone.jsonl",
+    ),
+    ({"metadata": {"origin": {"dataset": "lab", "split": "", "row": 10**6}}}, "lab has no row 1000000"),
+    ({"metadata": {"origin": {"dataset": "lab", "split": "", "row": 0, "revision": [1]}}}, "names no problem set"),
+    ({"metadata": {"origin": {"dataset": "lab", "split": 5, "row": 0}}}, "names no problem set"),
+    ({"converted_text": ["a", "b"]}, "its converted_text is of type list, expected str"),
+    ({"question_id": "one"}, "its question_id is of type str, expected int"),
+    ({"converted_text": ...}, "lacks converted_text"),
+]
+
+
+def test_bad_records_among_good_ones_are_named_and_skipped(tmp_path):
+    paths = [write_converted(tmp_path, number, 0, "print(input())", ECHO) for number in range(len(BAD_RECORDS) + 2)]
+    for path, (change, _) in zip(paths[1:], BAD_RECORDS, strict=False):
+        record = {**json.loads(path.read_text()), **change}
+        path.write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
     result = run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 1)
     assert (result.returncode, result.stderr.count("Traceback")) == (1, 0), result.stderr
     assert "2 of 2 correct" in result.stdout
-    (named,) = [line for line in result.stdout.splitlines() if "converted_question_1_sample_0.json" in line]
-    assert sentence in named
-    assert [json.loads(path.read_text()).get("correctness") for path in paths] == [True, None, True]
+    for path, (_, sentence) in zip(paths[1:], BAD_RECORDS, strict=False):
+        (named,) = [line for line in result.stdout.splitlines() if str(path) in line]
+        assert sentence in named
+    written = [json.loads(path.read_text()).get("correctness") for path in paths]
+    assert written == [True, *[None] * len(BAD_RECORDS), True]
 
 
 @pytest.mark.parametrize("metadata", [{}, {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0, "digest": "x"}}])

@@ -63,11 +63,13 @@ class AnswerRecord(TypedDict, total=False):
 
 
 def read_record(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A file's JSON object. Raises BrokenFile when it is something else or lacks one of the keys."""
+    """A file's JSON object. Raises BrokenFile when it cannot be read, is something else or lacks one of the keys."""
     try:
         record = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise BrokenFile(f"{path} is not whole JSON ({error})") from None
+    except OSError as error:
+        raise BrokenFile(f"{path} cannot be read ({error.strerror})") from None
     if not isinstance(record, dict):
         raise BrokenFile(f"{path} holds a {type(record).__name__}, expected an object")
     missing = [key for key in keys if key not in record]

@@ -28,7 +28,7 @@ class ProblemLookup:
         origin = metadata.get("origin")
         question = f"question {record['question_id']}"
         origin = origin if isinstance(origin, dict) else {}
-        if not self.source and not (isinstance(origin.get("dataset"), str) and isinstance(origin.get("row"), int)):
+        if not self.source and not _is_whole(origin):
             raise UserError(f"{question} names no problem set and has no tests inside; give one by --problems")
         rows = self._set(self.source or origin["dataset"], origin.get("split", ""), origin)
         if self.source:
@@ -57,3 +57,9 @@ class ProblemLookup:
         if isinstance(found, UserError):
             raise found
         return found
+
+
+def _is_whole(origin: dict[str, Any]) -> bool:
+    """Whether it names a row of a problem set, with values of the right types."""
+    texts = (origin.get("dataset"), origin.get("split", ""), origin.get("revision", ""))
+    return all(isinstance(text, str) for text in texts) and type(origin.get("row")) is int
