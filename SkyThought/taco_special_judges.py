@@ -28,7 +28,8 @@ def is_listed(origin: Any, name: str) -> bool:
     """Whether a problem is in a class of the list, by its `origin`: data set, split and row."""
     if not isinstance(origin, dict) or (origin.get("dataset"), origin.get("split")) != (DATASET, SPLIT):
         return False
-    return origin.get("row") in _rows()[name]
+    row = origin.get("row")
+    return isinstance(row, int) and row in _rows()[name]
 
 
 def with_listed_rule(tests: ProblemTests, origin: Any) -> ProblemTests:

@@ -22,7 +22,15 @@ def test_rows_are_listed_for_the_test_split_of_the_data_set_of_that_name_alone()
     assert not is_listed(origin(6), SEVERAL)
     assert is_listed(origin(20), ANY_CASE)
     assert is_listed(origin(18), TOLERANCE)
-    for other in (origin(5, split="train"), origin(5, split=""), origin(5, dataset="me/TACO"), {}, None):
+    for other in (
+        origin(5, split="train"),
+        origin(5, split=""),
+        origin(5, dataset="me/TACO"),
+        origin([5]),
+        origin("5"),
+        {},
+        None,
+    ):
         assert not is_listed(other, SEVERAL)
 
 
