@@ -42,7 +42,8 @@ class Interpreter:
     def __init__(self, sandbox: Sandbox, program: ProgramFolder):
         self.sandbox, self.program = sandbox, program
         self.main = main = types.ModuleType("__main__")
-        main.__dict__.update(__file__=program.path, __builtins__=sys.modules["builtins"])
+        names = {"__file__": program.path, "__cached__": None, "__annotations__": {}}
+        main.__dict__.update(names, __builtins__=sys.modules["builtins"])
         sys.modules["__main__"] = main
         sys.argv, sys.path = [program.path], [str(sandbox.folder), *sys.path]
         self.stdout = _make_streams()
@@ -110,7 +111,7 @@ class Interpreter:
             self.sandbox.contain_program(pid)
             text = self.program.read_text()
             self.opens_files = "open" in text or "IO" in text or "Buffered" in text
-            self.finalizes = "__del__" in text
+            self.finalizes = "__del__" in text or ("yield" in text and "finally" in text)
             code = self.program.load_code() or self._compile(text.removeprefix("\ufeff"))
             closerange(3, REPORT_FD)
             if self.numpy is not None:
@@ -152,7 +153,7 @@ class Interpreter:
         return status
 
     def _delete_objects(self) -> None:
-        """Delete the program's objects, as an interpreter's end does: the `__del__` of one may print."""
+        """Delete the program's objects, as an interpreter's end does: a `__del__` or a generator's `finally` may print."""
         gc.unfreeze()
         del sys.modules["__main__"], self.main
         gc.collect()

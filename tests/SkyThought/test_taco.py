@@ -135,6 +135,8 @@ def test_objects_are_deleted_at_the_end_with_their_globals_in_place(judge):
     assert reason(judge, f"{program}a.itself = a", "", "end 3 deleted") == ""
     assert reason(judge, f"{program}import sys; sys.exit(0)", "", "end 3 deleted") == ""
     assert reason(judge, f"{program}import os; os._exit(0)", "", "end 3 deleted") == "wrong answer"
+    generator = "def count():\n try: yield\n finally: print('closed')\nfirst = count()\nnext(first)"
+    assert reason(judge, generator, "", "closed") == ""
     assert reason(judge, "class A:\n def __del__(self): 1 / 0\na = A()\nprint('end')", "", "end") == ""
 
 
