@@ -153,7 +153,7 @@ class Interpreter:
         return status
 
     def _delete_objects(self) -> None:
-        """Delete the program's objects, as an interpreter's end does: a `__del__` or a generator's `finally` may print."""
+        """Delete the program's objects, as an interpreter's end does: `__del__` or a pending `finally` may print."""
         gc.unfreeze()
         del sys.modules["__main__"], self.main
         gc.collect()
