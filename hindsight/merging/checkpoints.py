@@ -47,6 +47,29 @@ class Checkpoint:
         except Exception:  # each model's class checks in its own way
             return self.config
 
+    def missing_in_transformers(self) -> list[str]:
+        """The tensors that transformers' model has and does not find here, by their names; none if it has no model.
+
+        transformers itself reads the names, with tensors that have no content.
+        """
+        import torch
+        import transformers
+
+        verbosity = transformers.logging.get_verbosity()
+        transformers.logging.set_verbosity_error()
+        try:
+            kind = getattr(
+                transformers, (self.config.get("architectures") or [""])[0], transformers.AutoModelForCausalLM
+            )
+            empty = {name: torch.empty(tensor.shape, device="meta") for name, tensor in self.tensors.items()}
+            config = transformers.AutoConfig.for_model(**self.config)
+            options = {"config": config, "device_map": "meta", "output_loading_info": True}
+            return sorted(kind.from_pretrained(None, state_dict=empty, **options)[1]["missing_keys"])
+        except Exception:  # as in full_config
+            return []
+        finally:
+            transformers.logging.set_verbosity(verbosity)
+
     @property
     def ties_head(self) -> bool | None:
         """Whether its embedding is its head: by its config, else by default; None for a model transformers lacks."""

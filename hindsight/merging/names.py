@@ -4,13 +4,17 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import Checkpoint
-from hindsight.merging.rewriting import rewrite_command
+from hindsight.merging.rewriting import new_prefix, rewrite_command
 
+EMBEDDINGS = ("embed_tokens.weight", "word_embeddings.weight", "embed_in.weight", "wte.weight")
 HEADS = ("lm_head.weight", "embed_out.weight")
 BODIES = {"model.", "transformer.", "gpt_neox."}  # the prefix of everything except the head
+USUAL = {*BODIES, "model.decoder.", ""}  # prefixes of the embedding; transformers adds a missing one itself
+_WRAPPER = re.compile(r"\b(_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module)\.")  # of torch, at any place
 _LAYER = re.compile(r"((?:.*?\.)?(?:layers|h|blocks)\.)(\d+)\.")
 
 
@@ -34,7 +38,8 @@ def require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
         missing = sorted(other.tensors.keys() - one.tensors.keys())
         if missing:
             first = f"the first is {missing[0]} {list(other.tensors[missing[0]].shape)}"
-            advice = _adapter_advice(base, finetuned) or _prefix_advice(one, other) or _part_advice(one, other)
+            advice = _adapter_advice(base, finetuned) or _prefix_advice(one, other) or _wrapper_advice(base, finetuned)
+            advice = advice or _part_advice(one, other)
             raise UserError(f"{one.name} lacks {len(missing)} tensors of {other.name}, {first}{advice}")
     one, other = base.config.get("architectures"), finetuned.config.get("architectures")
     if one and other and str(one).lower() != str(other).lower():  # LLaMAForCausalLM is LlamaForCausalLM
@@ -42,11 +47,30 @@ def require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
         raise UserError(f"{base.name} and {finetuned.name} have different architectures: {both}")
 
 
+def require_known_names(*checkpoints: Checkpoint) -> None:
+    """Raises UserError, with what to do, if transformers does not know the names, which all these checkpoints share.
+
+    It would draw those weights at random. Importing it takes seconds, so it is asked about unusual names only.
+    """
+    first = checkpoints[0]
+    embedding = next((name for name in first.tensors if name.endswith(EMBEDDINGS)), "")
+    before = embedding.removesuffix(next((end for end in EMBEDDINGS if embedding.endswith(end)), ""))
+    is_wrapped = any(map(_WRAPPER.search, first.tensors))
+    if (before in USUAL and not is_wrapped) or not (missing := first.missing_in_transformers()):
+        return
+    old, new = _prefixes(first, replace(first, tensors=dict.fromkeys(missing, next(iter(first.tensors.values())))))
+    renames = {_WRAPPER.pattern: ""} if is_wrapped else new_prefix(old, new)
+    commands = [rewrite_command(each.name, each.folder, renames) for each in checkpoints]
+    advice = f": rename them by {' and by '.join(commands)}" * bool(renames)
+    names = " and ".join(each.name for each in checkpoints)
+    raise UserError(f"transformers does not find {len(missing)} tensors in {names}, such as {missing[0]}{advice}")
+
+
 def _text_model_advice(whole: Checkpoint, text: Checkpoint) -> str:
     """How to save the language model of a model with several parts; empty if the other is not of its type."""
     if (whole.config.get("text_config") or {}).get("model_type") != text.config.get("model_type"):
         return ""
-    command = rewrite_command(whole.name, whole.folder, _prefixes(whole, text), text_model=True)
+    command = rewrite_command(whole.name, whole.folder, new_prefix(*_prefixes(whole, text)), text_model=True)
     return f"; merge the language model of {whole.name} alone: {command}"
 
 
@@ -71,8 +95,16 @@ def _prefix_advice(one: Checkpoint, other: Checkpoint) -> str:
     missing = {name for name in right.tensors.keys() - renamed - odd.tensors.keys() if not name.endswith(HEADS)}
     if missing or not (odd.ties_head or any(name.endswith(HEADS) for name in odd.tensors)):
         return f"{shown}, and {min(missing, default='its head')} is missing: save the whole model again"
-    command = rewrite_command(odd.name, odd.folder, (old, new) if old else ("", ""))
+    command = rewrite_command(odd.name, odd.folder, new_prefix(old, new) if old else {})
     return f"{shown}: rename them by {command}"
+
+
+def _wrapper_advice(*checkpoints: Checkpoint) -> str:
+    for each in checkpoints:
+        if found := next(filter(None, map(_WRAPPER.search, each.tensors)), None):
+            command = rewrite_command(each.name, each.folder, {_WRAPPER.pattern: ""})
+            return f"; in {each.name}, names contain {found[0]!r}: rename them by {command}"
+    return ""
 
 
 def _prefixes(one: Checkpoint, other: Checkpoint) -> tuple[str, str]:

@@ -13,10 +13,9 @@ from typing import Any
 from hindsight.errors import UserError, require
 from hindsight.merging.checkpoints import INDEX, SINGLE, Checkpoint, open_checkpoint, vocabulary
 from hindsight.merging.configs import compare_configs
-from hindsight.merging.names import HEADS, require_same_names, require_same_type
+from hindsight.merging.names import EMBEDDINGS, HEADS, require_known_names, require_same_names, require_same_type
 from hindsight.merging.safetensors_files import StoredTensor, TensorReader
 
-EMBEDDINGS = ("embed_tokens.weight", "embed_in.weight", "wte.weight")
 ROTARY = (".inv_freq", ".cos_cached", ".sin_cached")
 MASKS = ("attention.bias", "attn.bias", "attn.causal_mask")  # of GPT-NeoX, GPT-2 and GPT-J, CodeGen
 MASKED = ("attention.masked_bias", "attn.masked_bias")  # what masked scores are set to
@@ -63,6 +62,7 @@ def plan_merge(
     sides, untied, head_notes = _resolve_heads(base, finetuned)
     sides, dropped_notes = _drop_buffers(*sides)
     require_same_names(*sides)
+    require_known_names(*sides)
     notes = _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
     lead = ("base", "finetuned").index(config_from)
     leading = (base, finetuned)[lead]

@@ -3,18 +3,22 @@
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hindsight.files.records import read_record
 
 SAMPLING = {"temperature", "top_p", "top_k", "min_p", "typical_p"}  # settings that need do_sample; Vicuna lacks it
 
 
-def rewrite_command(name: str, folder: Path, prefixes: tuple[str, str] = ("", ""), text_model: bool = False) -> str:
+def rewrite_command(
+    name: str, folder: Path, renames: Mapping[str, str] = MappingProxyType({}), text_model: bool = False
+) -> str:
     """A shell command that rewrites a checkpoint into a new folder; `name` is its folder or Hub name.
 
-    `prefixes`: the prefix that its tensors have, and the one that they should have. `text_model`: only the language
-    model of a model with several parts is saved. transformers leaves out tensors that its model does not use.
+    `renames`: patterns in the names of tensors, and what is to replace them. `text_model`: only the language model of a
+    model with several parts is saved. transformers leaves out tensors that its model does not use.
     """
     repo, _, revision = (name, "", "") if Path(name).is_dir() else name.partition("@")
     source = json.dumps(repo) + (f", revision={json.dumps(revision)}" if revision else "")
@@ -22,8 +26,8 @@ def rewrite_command(name: str, folder: Path, prefixes: tuple[str, str] = ("", ""
     load, save = source, target
     if text_model:
         load += f", config=AutoConfig.from_pretrained({source}).text_config"
-    if prefixes[0] != prefixes[1]:
-        load += f", key_mapping={{{json.dumps('^' + re.escape(prefixes[0]))}: {json.dumps(prefixes[1])}}}"
+    if renames:
+        load += f", key_mapping={json.dumps(dict(renames))}"
         save += ", save_original_format=False"  # which would restore the names
     steps = [
         "from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer",
@@ -37,3 +41,8 @@ def rewrite_command(name: str, folder: Path, prefixes: tuple[str, str] = ("", ""
     if any(folder.glob("tokenizer*")):
         steps.append(f"AutoTokenizer.from_pretrained({source}).save_pretrained({target})")
     return f"python -c {shlex.quote('; '.join(steps))}"
+
+
+def new_prefix(old: str, new: str) -> dict[str, str]:
+    """What `rewrite_command` replaces for tensors that have the one prefix and should have the other."""
+    return {f"^{re.escape(old)}": new} if old != new else {}

@@ -33,6 +33,34 @@ def test_a_renamed_prefix_is_refused_with_a_command_that_renames_it(tmp_path, mo
     plan_merge(folders["base"], folders["finetuned"])
 
 
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "_checkpoint_wrapped_module."])
+def test_a_wrapper_within_the_names_is_refused_with_a_command_that_takes_it_out(tmp_path, monkeypatch, wrapper):
+    """As torch leaves it where each layer was compiled, or wrapped for checkpointing."""
+    base, finetuned = pair(tmp_path, finetuned_shards=None)
+    right = state(finetuned)
+    store(finetuned, {re.sub(r"(layers\.\d\.)", rf"\1{wrapper}", name): tensor for name, tensor in right.items()})
+    rewritten = follow(advice(base, finetuned), tmp_path, monkeypatch)
+    assert equal(read(rewritten), right)
+
+
+@pytest.mark.parametrize(("old", "new"), [("", "_orig_mod."), ("", "module."), ("model.", "model.language_model.")])
+def test_names_that_transformers_does_not_know_are_refused_though_both_models_have_them(
+    tmp_path, monkeypatch, old, new
+):
+    """transformers would draw every weight of the merged model."""
+    base, finetuned = folders = pair(tmp_path, finetuned_shards=None)
+    right = state(finetuned)
+    for folder in folders:
+        tensors = state(folder)
+        store(folder, {re.sub(f"^{re.escape(old)}", new, name): tensor for name, tensor in tensors.items()})
+    with pytest.raises(
+        UserError, match="does not find 2[01] tensors in .*base and .*finetuned, such as .*: rename them"
+    ) as refused:
+        plan_merge(*folders)
+    first, second = re.findall(r"python -c .*?'(?= and by |$)", str(refused.value))
+    assert equal(read(follow(second, tmp_path, monkeypatch)), right) and str(base) in first
+
+
 def test_a_model_that_was_saved_without_its_head_is_told_to_save_it(tmp_path):
     base, finetuned = pair(tmp_path, finetuned_shards=None)
     bare = {name.removeprefix("model."): tensor for name, tensor in state(base).items() if name != HEAD}
