@@ -16,8 +16,10 @@ from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fid
 from hindsight.conversion.last_block import split_at_last_block
 from hindsight.conversion.reader import read
 from hindsight.conversion.sections import CUT_IN_THOUGHT, Undecided, close_code_block
+from hindsight.conversion.well_formed import without_headings
 from hindsight.errors import BrokenFile
 from hindsight.files.worker_processes import in_processes
+from hindsight.text.uniform_format import without_cut_tag
 
 CHUNK = 64  # answers that a process gets at once
 FEW = 256  # up to so many answers are converted in this process
@@ -131,7 +133,9 @@ def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:
         if sections is None:
             raise
     sections = replace(sections, solution=close_code_block(sections.solution))
-    text = answer.text.rstrip().removesuffix(sections.left_out).replace(sections.repeated, "", 1)
+    text = answer.text if answer.finished else without_cut_tag(answer.text)
+    text = without_headings(text) if sections.rule.startswith("headings") else text
+    text = text.rstrip().removesuffix(sections.left_out).replace(sections.repeated, "", 1)
     details = {"how": "rules", "rule": sections.rule, **check_fidelity(text, sections, options.limits, answer.target)}
     counts = {"left_out": len(sections.left_out), "special_tokens": answer.dropped}
     return Conversion(sections, details | {name: count for name, count in counts.items() if count})

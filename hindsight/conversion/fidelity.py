@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
-from hindsight.conversion.sections import Sections, without_structure_tags
+from hindsight.conversion.sections import Sections
 from hindsight.conversion.well_formed import is_unambiguous
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
 from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
@@ -117,7 +117,8 @@ def _place_of(program: str, answer: str) -> str:
     lines = code_lines(program)
     if any(not syntax_tree(code) and _is_whole(lines, code_lines(code), anywhere=False) for code in codes):
         return "in a broken code block"
-    if _is_whole(lines, code_lines(without_structure_tags(_outside(answer, blocks))), anywhere=True):
+    outside = _outside(answer, blocks)
+    if any(_is_whole(lines, code_lines(text), anywhere=True) for text in (outside, TAG.sub("\n", outside))):
         return "not in a code block"
     raise NotFaithful("the program is not one of the answer's")
 

@@ -68,7 +68,7 @@ class _Descent:
         if "no end of thought" in self.flaws and kinds == ["thought"]:
             sections = read_untagged(pieces[0][1], finished, self.target)
             return replace(sections, rule=", ".join([sections.rule, *self.flaws]))
-        raise Undecided("it has no solution")
+        raise Undecided("it has no solution", lost=set(kinds) == {"thought"})
 
     def _found(self, thoughts: list[Piece], solution: str, rule: str = "sections") -> Sections:
         if [kind for kind, _ in thoughts].count("thought") > 1:

@@ -14,16 +14,18 @@ _AFTER_SOLUTION = re.compile(
 _NUMBER = r"(?:[2-9]|[1-9]\d+)"  # a second problem, not the heading of the first
 _MARKER = re.compile(
     r"[ \t]*(?:(?:#{1,6}[ \t]*)?(?:\*\*)?(?:"
-    r"(?:User|Human|Instruction)(?: \d+)?(?:\*\*)?:"
+    r"(?:User|Human|Instruction|USER|HUMAN)(?: \d+)?(?:\*\*)?:"
     rf"|(?:Problem|Question|Task|Exercise|Q)[ \t]*#?{_NUMBER}\b[:.]?"
-    r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$)",
+    r")|#{1,6}[ \t]+(?:User|Human|Instruction)[ \t]*$)",  # of chats, Vicuna, Alpaca and sheets of problems
     re.MULTILINE,
 )
 _HEADING = r"(?:#{1,6}[ \t]*)?(?:\*\*)?"
 _TRANSCRIPT = re.compile(
-    rf"{_HEADING}(?:Question|Problem|Task|Q):[^\n]*\n(?:.*\n)*?{_HEADING}(?:Answer|Solution|Assistant|A):"
+    rf"(?:{_HEADING}(?:Question|Problem|Task|Q):[^\n]*|#{{1,6}}[ \t]*(?:Question|Problem|Task)[ \t]*)\n(?:.*\n)*?"
+    rf"(?:{_HEADING}(?:Answer|Solution|Assistant|A):|#{{1,6}}[ \t]*(?:Answer|Solution|Response)\b)"
+    r"|user\n(?:.*\n)*?(?:assistant|model)\n"  # of a chat template, without its special tokens
 )
-_WORD = re.compile("User|Human|Instruction|Problem|Question|Task|Exercise|Q")  # one of them is in each of the two
+_WORD = re.compile("User|USER|user\n|Human|HUMAN|Instruction|Problem|Question|Task|Exercise|Q")  # in each of the two
 
 
 def end_before_next_turn(text: str) -> int | None:

@@ -65,6 +65,11 @@ def has_heading(section: str) -> bool:
     return any(not in_a_block(blocks, match.start()) for match in matches)
 
 
+def without_headings(text: str) -> str:
+    """The text of an answer without the two headings that separate its sections."""
+    return _SOLUTION_HEADING.sub("", _THOUGHT_HEADING.sub("", text, count=1), count=1)
+
+
 def _tagged_readings(text: str) -> list[Sections]:
     tags = find_tags(text)
     body = tags[0].end if begins_with_thought_tag(text) else 0

@@ -37,7 +37,7 @@ def _outside_of_programs(marker: re.Pattern, text: str) -> list[re.Match]:
     """The places of a marker, except those in closed code blocks that are Python."""
     matches = list(marker.finditer(text))
     programs = [each for each in find_code_blocks(text) if each.closed and syntax_tree(each.code)] if matches else []
-    return [match for match in matches if not any(each.start < match.start() < each.end for each in programs)]
+    return [match for match in matches if not any(each.code_start < match.start() < each.code_end for each in programs)]
 
 
 def _with_tag_at_final(text: str) -> str:

@@ -10,7 +10,7 @@ SPECIAL_TOKEN = re.compile(
     r"|<｜[^｜<>\n]{1,40}｜>|</?s>|<(?:eos|bos|pad|unk|start_of_turn|end_of_turn|end_of_utterance)>|<turn\|>"
     r"|\[(?:/?INST|EOS|BOS)\]|\[\|endofturn\|\]"
 )
-_AT_START = re.compile(rf"\A(?:\s*(?:{SPECIAL_TOKEN.pattern})(?:assistant\b)?)+")
+_AT_START = re.compile(rf"\A(?:\s*(?:{SPECIAL_TOKEN.pattern})(?:(?:assistant|model)\b)?)+")
 _AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern})\s*\Z")
 
 

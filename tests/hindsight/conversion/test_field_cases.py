@@ -75,6 +75,9 @@ def test_of_a_real_models_right_answers_one_is_undecided_and_each_other_program_
         (f"<think>Add.</think>\nSo: <|begin_of_box|>\n{BLOCK}\n<|end_of_box|>", "Add."),
         (f"<think>Add.</think><answer>So:\n<|begin_of_box|>{BLOCK}<|end_of_box|></answer>", "Add."),
         (f"<|im_start|>assistant\n<think>\nAdd.\n</think>\n\n{BLOCK}<|im_end|>\n", "Add."),
+        (f"<think>Add.</think><answer>{SUM}</answer>", "Add."),
+        (f"## Thought\n\nAdd.\n\n## Solution\n\n{BLOCK}", "Add."),
+        (f"<start_of_turn>model\n<think>Add.</think>\n{BLOCK}<end_of_turn>", "Add."),
         (f"<think>\nAdd.\n</think>\n\n<think>\nAdd.\n</think>\n\n{BLOCK}", "Add."),
         (f"<think>\nAdd.\n</think>\n\n> {BLOCK.replace(chr(10), chr(10) + '> ')}", "Add."),
     ],
@@ -99,6 +102,17 @@ def test_a_thought_cut_off_by_length_is_no_answer_with_its_tag_or_without():
     assert converted(f"<|channel|>analysis<|message|>{draft}", finish_reason="length")[0] == "no answer"
     assert converted(f"{draft}\n</think>\n\n{BLOCK}\n\nThis ad", finish_reason="length", thought_open=True)[0] == SUM
     assert converted(f"{BLOCK}\n\nThis ad", finish_reason="length")[0] == SUM
+
+
+def test_a_thought_that_has_ended_without_a_solution_is_no_answer():
+    assert converted(f"<think>\n{BLOCK}\n</think>\n")[0] == "no answer"
+    assert converted(f"<|channel|>analysis<|message|>{BLOCK}<|end|>")[0] == "no answer"
+
+
+def test_the_first_answer_counts_also_where_the_next_is_cut_within_a_tag():
+    first = f"<begin_of_slow_thought>\nAdd.\n<end_of_slow_thought>\n<begin_of_solution>\n{BLOCK}\n<end_of_solution>"
+    text = f"{first}\n\nUser: Double it.\n\nAssistant: {first.replace('Add', 'Double')[:-4]}"
+    assert converted(text, finish_reason="length") == (SUM, "Add.")
 
 
 def test_of_a_solution_cut_off_by_length_a_whole_program_before_counts():
