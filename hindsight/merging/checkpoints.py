@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,7 @@ class Checkpoint:
         from transformers import AutoConfig  # slow to import, and seldom needed
 
         try:
-            return AutoConfig.for_model(**self.config).to_dict()
+            return AutoConfig.for_model(**deepcopy(self.config)).to_dict()  # it changes dictionaries that it gets
         except Exception:  # each model's class checks in its own way
             return self.config
 
@@ -58,13 +59,13 @@ class Checkpoint:
         verbosity = transformers.logging.get_verbosity()
         transformers.logging.set_verbosity_error()
         try:
-            kind = getattr(
-                transformers, (self.config.get("architectures") or [""])[0], transformers.AutoModelForCausalLM
-            )
+            name = (self.config.get("architectures") or [""])[0]
+            kind: Any = getattr(transformers, name, transformers.AutoModelForCausalLM)
             empty = {name: torch.empty(tensor.shape, device="meta") for name, tensor in self.tensors.items()}
-            config = transformers.AutoConfig.for_model(**self.config)
+            config = transformers.AutoConfig.for_model(**deepcopy(self.config))
             options = {"config": config, "device_map": "meta", "output_loading_info": True}
-            return sorted(kind.from_pretrained(None, state_dict=empty, **options)[1]["missing_keys"])
+            _, found = kind.from_pretrained(None, state_dict=empty, **options)
+            return sorted(found["missing_keys"])
         except Exception:  # as in full_config
             return []
         finally:

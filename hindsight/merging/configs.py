@@ -55,6 +55,8 @@ def _require_same_layout(base: str, finetuned: str, one: dict[str, Any], other: 
 def _value(key: str, full: dict[str, Any], config: dict[str, Any]) -> Any:
     """A setting of a full config, where `rope_parameters` has taken in the older ways to write it, or of the config."""
     rope = full.get("rope_parameters") if key.startswith(ROPE) else None
+    if rope and "rope_type" in rope:
+        rope = {name: value for name, value in rope.items() if name != "type"}  # its older name
     return full.get(key, rope or config.get(key))
 
 

@@ -1,5 +1,6 @@
 """Which differences of two configs make a merge meaningless, and which are only reported."""
 
+import json
 import shutil
 
 import pytest
@@ -72,12 +73,18 @@ def test_settings_that_fine_tuning_may_change_are_reported(tmp_path, base, finet
             {"rope_theta": 1e6, "rope_scaling": None, "rope_parameters": None},
             {"rope_theta": 1e6, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}},
         ),
+        (
+            {"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": None},
+            {"rope_scaling": {"rope_type": "linear", "factor": 2}, "rope_parameters": None},
+        ),
         ({"head_dim": None}, {"head_dim": 16}),
         ({"num_key_value_heads": 2}, {"num_key_value_heads": None}),
     ],
 )
 def test_two_ways_to_write_a_setting_are_no_difference(tmp_path, base, finetuned):
-    assert [note for note in configured(tmp_path, base, finetuned).notes if "config" in note] == []
+    plan = configured(tmp_path, base, finetuned)
+    assert [note for note in plan.notes if "config" in note] == []
+    assert plan.config == json.loads((tmp_path / "finetuned" / "config.json").read_text())
 
 
 def test_two_names_of_one_activation_are_reported_only(tmp_path):
