@@ -144,7 +144,9 @@ def _no_weights(name: str, folder: Path) -> str:
     files = [path.name for path in folder.iterdir()] + ([] if Path(name).is_dir() else _files_on_hub(name))
     pickled = [file for file in files if file.endswith((".bin", ".pt", ".pth")) and not file.startswith(OF_TRAINING)]
     if not pickled:
-        return f"{folder} has no weights: neither {INDEX} nor {SINGLE}"
+        others = [file for file in sorted(files) if file.endswith(WEIGHTS) and not file.startswith(OF_TRAINING)]
+        found = f", but {others[0]}, which transformers does not read by itself" if others else ""
+        return f"{folder} has no weights: neither {INDEX} nor {SINGLE}{found}"
     first = min(pickled, key=lambda file: (not file.startswith(READABLE), file))
     only = f"{name} has its weights as pickles only ({first})"
     if not first.startswith(READABLE):

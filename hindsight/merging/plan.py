@@ -161,11 +161,17 @@ def _drop_buffers(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[
 
 
 def _is_buffer(name: str, tensor: StoredTensor) -> bool:
-    """Whether it is a rotary table, positions, or a causal mask of shape (1, 1, n, n); a bias of one row is learned."""
+    """Whether it is a rotary table, positions, or a causal mask; a bias of one row is learned."""
     if name.endswith(ROTARY) or (name.endswith(".position_ids") and not tensor.dtype.is_floating_point):
         return True
-    mask = tensor.shape[:2] == (1, 1) and len(tensor.shape) == 4 and tensor.shape[2] == tensor.shape[3]
-    return (name.endswith(MASKS) and mask) or (name.endswith(MASKED) and tensor.elements == 1)
+    return (name.endswith(MASKS) and _is_mask(tensor)) or (name.endswith(MASKED) and tensor.elements == 1)
+
+
+def _is_mask(tensor: StoredTensor) -> bool:
+    """Whether it has the shape (1, 1, n, n), as in GPT-2, or holds no real numbers in the shape (n, n) or (1, n, n)."""
+    *ones, rows, columns = tensor.shape if len(tensor.shape) > 1 else (0, 1)
+    square = rows == columns and set(ones) <= {1}
+    return square and (len(ones) == 2 or not tensor.dtype.is_floating_point)
 
 
 def _pair(name: str, sides: Sides, lead: int) -> tuple[TensorPair, list[str]]:

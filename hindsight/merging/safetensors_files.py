@@ -20,6 +20,7 @@ from hindsight.errors import UserError
 
 CHUNK = 1 << 23  # bytes of a tensor read at once, a multiple of a block in every dtype
 LONGEST_HEADER = 100_000_000  # bytes; the safetensors library has the same limit
+LFS = b"version https://git-lfs"
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
@@ -61,6 +62,10 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             header, begin = _parse_header(file)
             file_size = os.fstat(file.fileno()).st_size
     except (struct.error, ValueError) as error:
+        with path.open("rb") as file:
+            is_pointer = file.read(len(LFS)) == LFS
+        if is_pointer:
+            raise UserError(f"{path} is a pointer of Git LFS and not the file itself: run git lfs pull") from None
         raise UserError(f"{path} is not a safetensors file ({error})") from None
     tensors = {}
     header.pop("__metadata__", None)

@@ -136,7 +136,9 @@ def test_pickles_that_transformers_cannot_read_get_no_command(tmp_path):
 def test_a_name_on_the_hub_without_weights_is_not_called_pickled(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: tmp_path)
     monkeypatch.setattr("huggingface_hub.list_repo_files", lambda *_, **__: ["model.gguf"])
-    with pytest.raises(UserError, match="has no weights: neither"):
+    with pytest.raises(
+        UserError, match="has no weights: neither .*, but model.gguf, which transformers does not read by"
+    ):
         open_checkpoint("some/model")
 
 
@@ -221,6 +223,13 @@ def test_old_buffers_of_pythia_are_left_out(tmp_path):
     loaded(merged)
     kinds = "attention.bias, attention.masked_bias, gpt_neox.position_ids, rotary_emb.inv_freq"
     assert f"7 tensors that every library computes itself are left out: {kinds}" in said[-1]
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 8, 8)])
+def test_a_causal_mask_is_left_out_in_every_shape(tmp_path, shape):
+    weight = {"h.0.attn.c_attn.weight": torch.ones(2)}
+    old = save(tmp_path / "old", {**weight, "h.0.attn.bias": torch.ones(8, 8).tril().bool().view(shape)})
+    assert len(plan_merge(old, save(tmp_path / "new", weight)).pairs) == 1
 
 
 def test_a_bias_of_attention_that_is_learned_is_merged(tmp_path):

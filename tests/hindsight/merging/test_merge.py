@@ -272,6 +272,10 @@ def broken(folder, edit):
         (lambda content: content[:-3], "is cut off: it has"),
         (lambda content: content[:5], "is not a safetensors file"),
         (lambda content: b"<html>not found</html>", "is not a safetensors file"),
+        (
+            lambda content: b"version https://git-lfs.github.com/spec/v1\nsize 9\n",
+            "pointer of Git LFS .*: run git lfs pull",
+        ),
         (lambda content: struct.pack("<Q", 3) + b"[1]", "is not a safetensors file"),
         (lambda content: b"", "is not a safetensors file"),
     ],
