@@ -1,8 +1,8 @@
 """One lock for all judges of a user on a machine: their programs run side by side, or one of them alone.
 
 Whoever runs a program holds the `running` file shared. A judge that wants exclusive use first locks the `gate` file,
-which keeps new programs from starting, then waits until the running ones end. The files lie in the machine's temporary
-folder, one pair per user, so two scripts share them.
+which keeps others from starting their next test, then waits until the running tests end. The files lie in the machine's
+temporary folder, one pair per user, so two scripts share them.
 
 A suspended process (Ctrl-Z, SIGSTOP, a debugger) keeps its locks, so nobody waits for it: a judge proceeds without a
 lock whose holders all stay suspended for a second. If one of them has the gate, a judge that wants exclusive use runs
@@ -44,12 +44,19 @@ class MachineLock:
     @contextmanager
     def shared(self) -> Iterator[None]:
         """Hold while a program runs, beside others."""
-        with _locked(self._gate, fcntl.LOCK_SH):
-            _take(self._running, fcntl.LOCK_SH)
+        self._enter()
         try:
             yield
         finally:
             fcntl.flock(self._running, fcntl.LOCK_UN)
+
+    def give_way(self) -> None:
+        """Inside `shared`, between two tests of a program: let a judge that waits for exclusive use have it."""
+        if _try(self._gate, fcntl.LOCK_SH):
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
+        else:
+            fcntl.flock(self._running, fcntl.LOCK_UN)
+            self._enter()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -59,6 +66,10 @@ class MachineLock:
             if gate_is_closed:  # otherwise new programs start all the time, and this judge might wait for ever
                 _take(self._running, fcntl.LOCK_EX)
             yield
+            _take(self._running, fcntl.LOCK_SH)
+
+    def _enter(self) -> None:
+        with _locked(self._gate, fcntl.LOCK_SH):
             _take(self._running, fcntl.LOCK_SH)
 
     def machine_is_busy(self) -> bool:

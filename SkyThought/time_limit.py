@@ -30,6 +30,7 @@ class TimeLimit:
 
         ending: the reason ("" when it ended well) and the CPU seconds of a result.
         """
+        self.lock.give_way()
         limit = BUSY_FACTOR * self.seconds if self.lock.machine_is_busy() else self.seconds
         result = run(limit)
         if self._machine_may_be_to_blame(*ending(result), limit):

@@ -81,6 +81,23 @@ def test_an_exclusive_owner_waits_for_shared_ones_and_they_wait_for_it(locks, wa
     assert order == ["first ends", "alone", "alone no more", "third"]
 
 
+def test_between_two_tests_a_program_gives_way_to_one_that_waits_to_run_alone(locks, waits):
+    first, second = locks(), locks()
+    order = []
+
+    def alone():
+        with second.shared(), second.exclusive():
+            order.append("alone")
+
+    with ThreadPoolExecutor(1) as pool, first.shared():
+        first.give_way()  # to nobody
+        pool.submit(alone)
+        waits.get()
+        first.give_way()
+        order.append("the next test")
+    assert order == ["alone", "the next test"]
+
+
 def test_the_machine_is_busy_while_another_judge_runs_a_program(locks, monkeypatch):
     first, second = locks(), locks()
     with first.shared():
