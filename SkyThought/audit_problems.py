@@ -103,23 +103,39 @@ class Journal:
 
 
 def solutions(problem: Problem, most: int, seed: int) -> list[str]:
-    """Up to `most` different solutions of a problem's own (0: all), always the same ones for the same seed."""
+    """Up to `most` different solutions of a problem's own (0: all), always the same ones for the same seed.
+
+    Raises BrokenFile when they are not a list or its JSON.
+    """
     given = problem.get("solutions") or []
     try:
-        given = json.loads(given) if isinstance(given, str) else given
+        given = (json.loads(given) or []) if isinstance(given, str) else given
     except ValueError as error:
-        raise UserError(f"solutions of question {problem['question_id']} are not JSON ({error})") from None
+        raise BrokenFile(f"the solutions of question {problem['question_id']} are not JSON ({error})") from None
+    if not isinstance(given, list):
+        raise BrokenFile(f"the solutions of question {problem['question_id']} are not a list")
     different = list(dict.fromkeys(text for text in given if isinstance(text, str)))
     chance = random.Random(f"{seed} {problem['question_id']}")
     return chance.sample(different, min(len(different), most or len(different)))
 
 
 def programs(
-    problems: Iterable[Problem], special_judges: SpecialJudges, most: int, seed: int, journal: Journal
+    problems: Iterable[Problem],
+    special_judges: SpecialJudges,
+    choice: tuple[int, int],
+    journal: Journal,
+    broken: list[str],
 ) -> Iterator[tuple[tuple[int, Entry], ProblemToJudge, str]]:
-    """The `solutions` of each problem, with the entry for their verdicts; problems without any get theirs at once."""
+    """The `solutions` of each problem, with the entry for their verdicts; problems without any get theirs at once.
+
+    choice: the most per problem, and the seed. A problem whose solutions cannot be read is named in `broken`.
+    """
     for problem in problems:
-        question, chosen = problem["question_id"], solutions(problem, most, seed)
+        try:
+            question, chosen = problem["question_id"], solutions(problem, *choice)
+        except BrokenFile as error:
+            broken.append(str(error))
+            continue
         tests = with_listed_rule(read_tests(problem["input_output"]), problem["origin"])
         to_judge = ProblemToJudge(question, tests, special_judges.of(question))
         entry: Entry = {
@@ -170,6 +186,18 @@ def classify(entry: Entry, wrong_share: float, several: bool = False) -> str:
     return masks.DISAGREE if wrong and wrong / (right + wrong) >= wrong_share else masks.AGREE
 
 
+def add_classes(
+    audited: dict[int, Entry], rows: dict[int, int], origin: dict[str, Any], wrong_share: float
+) -> dict[int, Entry]:
+    """The entries of the problems in `rows` (row numbers by question id), each with its "class"."""
+    several = {question for question, row in rows.items() if is_listed({**origin, "row": row}, SEVERAL)}
+    return {
+        question: {**entry, "class": classify(entry, wrong_share, question in several)}
+        for question in rows
+        if (entry := audited.get(question))
+    }
+
+
 def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], entries: dict[int, Entry]) -> None:
     """Write the mask of all entries, each with its "class", and print the number of problems per class."""
     counts = Counter(entry["class"] for entry in entries.values())
@@ -181,7 +209,7 @@ def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], e
 
 def main(settings: Settings) -> int:
     require(0 < settings.wrong_share <= 1, "WRONG_SHARE is above 0 and at most 1")
-    output, special_judges, failed = Path(settings.output), SpecialJudges(settings.checkers), 0
+    output, special_judges, failed, broken = Path(settings.output), SpecialJudges(settings.checkers), 0, []
     problems = load_problems(settings.problems, settings.split, settings.difficulty, with_tests=False)
     rows = {problem["question_id"]: problem["origin"].pop("row") for problem in problems}
     origin = problems[0]["origin"]
@@ -194,20 +222,19 @@ def main(settings: Settings) -> int:
         with closing(open_judges(judge_options, settings.workers, settings.ray_address)) as judges:
             print(judges.protection, flush=True)
             choice = settings.max_solutions, settings.seed
-            work = programs(map(problem_set.row, left), special_judges, *choice, journal)
+            work = programs(map(problem_set.row, left), special_judges, choice, journal, broken)
             failed = audit(work, judges, journal, len(left))
-    audited = {question: journal.entries[question] for question in rows if question in journal.entries}
-    share = settings.wrong_share
-    several = {question for question, row in rows.items() if is_listed({**origin, "row": row}, SEVERAL)}
-    entries = {
-        question: {**entry, "class": classify(entry, share, question in several)} for question, entry in audited.items()
-    }
+    if broken and not journal.entries:
+        raise UserError(broken[0])
+    entries = add_classes(journal.entries, rows, origin, settings.wrong_share)
     write_mask(output, dict(settings), origin, entries)
     journal.path.unlink()
+    for sentence in broken:
+        print(f"{sentence}; it is missing from the mask")
     if failed:
         print(f"{failed} problems could not be judged and are missing from the mask; run again to retry them")
     print(f"{len(entries)} problems of {settings.problems} audited: {output}")
-    return 1 if failed else 0
+    return 1 if failed or broken else 0
 
 
 if __name__ == "__main__":

@@ -16,12 +16,10 @@ TESTS = ("input_output", "solutions")  # the keys that an answer's `metadata` do
 Problem = dict[str, Any]
 
 
-def parse_tests(input_output: str | dict[str, Any]) -> dict[str, Any]:
-    """TACO's tests as a dict. Raises ValueError when they are not JSON; integers may be of any length."""
-    if isinstance(input_output, dict):
-        return input_output
+def parse_tests(input_output: Any) -> dict[str, Any]:
+    """TACO's tests as a dict; integers may be of any length. Raises ValueError when they are not a JSON object."""
     sys.set_int_max_str_digits(0)
-    tests = json.loads(input_output) if input_output else {}
+    tests = json.loads(input_output) if input_output and isinstance(input_output, str) else input_output or {}
     if not isinstance(tests, dict):
         raise ValueError("tests are not a JSON object")
     return tests

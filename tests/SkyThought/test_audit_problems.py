@@ -127,6 +127,20 @@ def test_another_problem_set_or_other_limits_into_the_same_file_are_refused(tmp_
         assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
 
 
+def test_a_problem_with_senseless_solutions_among_good_ones_is_named_and_skipped(tmp_path):
+    senseless = ["[", '"print()"', {"a": "print()"}, 5]
+    rows = [
+        problem(number, []) | {"solutions": given} for number, given in enumerate([*senseless, [RIGHT], "null", None])
+    ]
+    result, mask = audit(tmp_path, problems=write_problems(tmp_path, rows))
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False), result.stderr
+    assert {int(number): entry["class"] for number, entry in mask["problems"].items()} == {
+        4: "solutions agree", 5: "no solutions", 6: "no solutions",
+    }  # fmt: skip
+    for number in range(4):
+        assert f"the solutions of question {number} are not " in result.stdout
+
+
 def test_bad_input_is_one_sentence(tmp_path):
     wrong = write_problems(tmp_path, [problem(1, []) | {"solutions": "["}])
     (tmp_path / "broken.json").write_text("{")

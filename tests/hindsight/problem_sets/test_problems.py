@@ -126,5 +126,11 @@ def test_integers_may_be_longer_than_python_parses_by_default():
     assert parse_tests('{"outputs": [1' + "0" * 5000 + "]}")["outputs"] == [10**5000]
 
 
+@pytest.mark.parametrize("tests", ["[1]", "5", 5, ["a"], "{", '"text"'])
+def test_tests_that_are_no_object_are_refused(tests):
+    with pytest.raises(ValueError):
+        parse_tests(tests)
+
+
 def test_the_lab_is_a_problem_set():
     assert len(ProblemSet("lab")) >= 60
