@@ -32,9 +32,11 @@ MERGED_FROM = []                          # base, fine-tuned model and alpha of 
 BASE_URLS = ["http://localhost:8000/v1"]  # the model's servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
 
-PROBLEMS = "lab"  # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
+PROBLEMS = "lab"  # lab, a set by name (mbppplus, ...: docs/problem_sets.md), a file or a Hub name; the paper: BAAI/TACO
 SPLIT = "test"    # part of the problem set, empty: all; the paper: train
 DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
+FROM = ""         # first day of the problems' dates, as 2024-08-01; empty: all
+UNTIL = ""        # last day
 BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
@@ -165,7 +167,8 @@ async def _main(settings: Settings) -> int:
     sampling = settings.pick(Sampling, **own, stop=settings.base_stop, extra_body=extra)
     prompts = Prompts(settings.prompt_file, settings.system_prompt)
 
-    missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
+    choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
+    missing = MissingSamples(folder, choice, settings.pick(SampleCount))
     print(missing)
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
         asked = PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat, extra)

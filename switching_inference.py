@@ -35,9 +35,11 @@ BASE_MODEL_URLS = ["http://localhost:8000/v1"]  # the base model's servers, one 
 INSTRUCT_MODEL_URLS = ["http://localhost:8001/v1"]  # the instruct model's servers; may be the same ones
 OUTPUT_DIR = "runs/lab/switching"  # the run's folder
 
-PROBLEMS = "lab"  # lab, a file (.jsonl, .parquet, .arrow) or a Hub name; the paper: BAAI/TACO
+PROBLEMS = "lab"  # lab, a set by name (mbppplus, ...: docs/problem_sets.md), a file or a Hub name; the paper: BAAI/TACO
 SPLIT = "test"    # part of the problem set, empty: all; the paper: train
 DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
+FROM = ""         # first day of the problems' dates, as 2024-08-01; empty: all
+UNTIL = ""        # last day
 BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
@@ -220,7 +222,8 @@ async def _main(settings: Settings) -> int:
     switching = Switching(roles, limits, settings.first, prompts, extra)
 
     folder = Path(settings.output_dir)
-    missing = MissingSamples(folder, settings.pick(ProblemChoice), settings.pick(SampleCount))
+    choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
+    missing = MissingSamples(folder, choice, settings.pick(SampleCount))
     print(missing)
     patience = settings.server_deadline, settings.request_timeout
     async with (

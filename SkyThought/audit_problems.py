@@ -28,7 +28,7 @@ from hindsight.files.runs import versions
 from hindsight.files.verdicts import NOT_JUDGED, WRONG_ANSWER
 from hindsight.problem_sets.problem_set import ProblemSet
 from hindsight.problem_sets.problems import Problem
-from hindsight.problem_sets.selection import load_problems
+from hindsight.problem_sets.selection import select_problems
 from hindsight.settings import Settings, run_script
 from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
 from SkyThought.local_judges import open_judges
@@ -37,9 +37,11 @@ from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco_special_judges import SEVERAL, is_listed, with_listed_rule
 
 # fmt: off
-PROBLEMS = "lab"               # lab, a JSONL, Parquet or Arrow file, or a Hub name (BAAI/TACO)
+PROBLEMS = "lab"               # lab, a set by name (mbppplus, apps, ...), a file, or a Hub name (BAAI/TACO)
 SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
-DIFFICULTY = ""                # EASY, MEDIUM, MEDIUM_HARD, HARD or VERY_HARD; empty: all
+DIFFICULTY = ""                # EASY, MEDIUM, ... as the set names them; empty: all
+FROM = ""                      # the first day of the problems' dates, as 2024-08-01; empty: all
+UNTIL = ""                     # the last day
 OUTPUT = "runs/lab/mask.json"  # the mask
 MAX_SOLUTIONS = 20             # solutions per problem, chosen at random; 0: all
 WRONG_SHARE = 0.2              # share of wrong answers among a problem's solutions from which it is masked
@@ -96,7 +98,7 @@ class Journal:
             file.write(json.dumps((question_id, entry)) + "\n")
 
     def _take(self, path: Path, before: dict[str, Any], entries: Iterable[tuple[Any, Entry]]) -> None:
-        others = [name for name, value in self._head.items() if before.get(name) != value]
+        others = [name for name, value in self._head.items() if (before.get(name) or None) != (value or None)]
         differing = "; ".join(f"{name} was {before.get(name)!r}, is {self._head[name]!r}" for name in others)
         require(not others, f"{path} belongs to another audit ({differing}); delete it or choose another --output")
         self.entries.update((int(question), entry) for question, entry in entries)
@@ -210,7 +212,8 @@ def write_mask(output: Path, settings: dict[str, Any], origin: dict[str, Any], e
 def main(settings: Settings) -> int:
     require(0 < settings.wrong_share <= 1, "WRONG_SHARE is above 0 and at most 1")
     output, special_judges, failed, broken = Path(settings.output), SpecialJudges(settings.checkers), 0, []
-    problems = load_problems(settings.problems, settings.split, settings.difficulty, with_tests=False)
+    days = settings["from"], settings.until
+    problems = list(select_problems(settings.problems, settings.split, settings.difficulty, *days))
     rows = {problem["question_id"]: problem["origin"].pop("row") for problem in problems}
     origin = problems[0]["origin"]
     journal = Journal(output, origin, {name: value for name, value in settings.items() if name not in MAY_DIFFER})

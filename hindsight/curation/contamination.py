@@ -17,9 +17,9 @@ import numpy as np
 from hindsight.curation.ngrams import ngram_hashes
 from hindsight.errors import UserError
 from hindsight.problem_sets.problem_set import ProblemSet
+from hindsight.problem_sets.taco import TEXT_KEYS
 
 SHORTEST = 8  # words; a shorter sentence occurs in many texts by chance
-TEXT_KEYS = ("question", "prompt", "problem", "text", "description")  # a benchmark row's text: the first key it has
 _WORD = re.compile(r"\w+")
 
 
@@ -78,7 +78,7 @@ def read_benchmarks(problems: str, split: str, benchmarks: Iterable[str]) -> Ite
             row = rows.columns(number)
             if part and row.get("split", part) != part:
                 continue
-            text = next((row[key] for key in TEXT_KEYS if isinstance(row.get(key), str)), None)
+            text = rows.text(number, row)
             if text is None:
                 keys, has = ", ".join(TEXT_KEYS), ", ".join(map(str, row))
                 raise UserError(f"row {number} of {source} needs its text as one of {keys}, but it only has {has}")

@@ -18,7 +18,7 @@ from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.local_files import file_digest
-from hindsight.problem_sets.problem_set import LAB_FILE
+from hindsight.problem_sets.sources import local_file
 
 AGREE = "solutions agree"  # the problem is sound and kept
 NO_PASS = "no solution passes"  # the tests or the statement must be wrong
@@ -98,6 +98,6 @@ def _origin(folder: Path, problems: str) -> dict[str, Any]:
     judged = run["steps"].get("check_converted_samples.py") or {}
     problems = problems or judged.get("settings", {}).get("problems")
     if problems:
-        path = LAB_FILE if problems == "lab" else Path(problems)
-        return {"dataset": problems, "digest": file_digest(path)} if path.is_file() else {"dataset": problems}
+        path = local_file(problems)
+        return {"dataset": problems, "digest": file_digest(path)} if path else {"dataset": problems}
     return run.get("problems") or {}

@@ -44,7 +44,11 @@ class ProblemLookup:
                 )
         if not 0 <= number < len(rows):
             raise UserError(f"{origin['dataset']} has no row {number}, which {question} names")
-        return rows.row(number)
+        problem = rows.row(number)
+        ids = [str(each["task_id"]) for each in (metadata, problem) if each.get("task_id") is not None]
+        if len(set(ids)) > 1:
+            raise UserError(f"{question} of {rows.source} is {ids[1]}, and the answer is to {ids[0]}")
+        return problem
 
     def _set(self, source: str, split: str, origin: dict[str, Any]) -> ProblemSet:
         key = (source, split, origin.get("revision", ""))

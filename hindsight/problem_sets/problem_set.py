@@ -1,59 +1,76 @@
-"""A problem set by its name: the lab's own, a file, or a data set of the Hub."""
+"""A problem set by its name: the lab's own, a file, a known set, or a data set of the Hub."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError
-from hindsight.problem_sets.hub import hub_rows
-from hindsight.problem_sets.local_files import file_digest, file_rows
-from hindsight.problem_sets.problems import Problem, function_name
+from hindsight.problem_sets.problems import Problem
+from hindsight.problem_sets.registry import TACO, kind_of
+from hindsight.problem_sets.rows import SetKind
+from hindsight.problem_sets.sources import find_rows
 
-LAB_FILE = Path(__file__).resolve().parents[2] / "lab" / "problems.jsonl"
 REQUIRED = ("question", "input_output")
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, SyntaxError, RecursionError)
 
 
 class ProblemSet:
     """The rows of one source, read from disk one by one: TACO's tests do not fit in memory.
 
-    `source` is "lab", a file, or a Hub name; `split` selects the part of a Hub data set, and is only recorded for a
-    file; `revision` is that of a Hub data set. Raises UserError when the source cannot be read.
+    `source` is what --problems takes (see `sources`); `split` selects the part of a known set or a Hub data set, and is
+    only recorded for a file; `revision` is that of a Hub data set. The rows' kind is told by the first row's columns.
+    Raises UserError when the source cannot be read.
     """
 
     def __init__(self, source: str, split: str = "", revision: str = ""):
-        self.source, self.split = source, split
-        path = LAB_FILE if source == "lab" else Path(source)
-        if path.is_file():
-            self._rows = file_rows(path)
-            self.origin = {"dataset": source, "split": split, "digest": file_digest(path)}
-        elif source.count("/") == 1 and not path.suffix and not path.parent.exists():
-            self._rows, revision = hub_rows(source, split, revision)
-            self.origin = {"dataset": source, "split": split, "revision": revision}
-        else:
-            raise UserError(f"there is no problem file {path}")
+        found = find_rows(source, split, revision)
+        self.source, self.split = source, found.origin["split"]
+        self._rows, self._name, self.origin = found.rows, found.name, found.origin
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def row(self, number: int) -> Problem:
-        """A row with `question_id`, `fn_name` and `origin`. Raises UserError when it lacks a key."""
-        row = self.columns(number)
-        missing = [key for key in REQUIRED if key not in row]
-        if missing:
-            raise UserError(f"row {number} of {self.source} lacks {' and '.join(missing)}")
-        row["question_id"] = row["task_id"] if isinstance(row.get("task_id"), int) else number
-        try:
-            row["fn_name"] = function_name(row)
-        except ValueError as error:
-            raise UserError(f"input_output of row {number} of {self.source} is not JSON ({error})") from None
-        row["origin"] = {**self.origin, "row": number}
-        return row
+    @cached_property
+    def kind(self) -> SetKind:
+        """Which of the known kinds the rows are."""
+        return kind_of(self.columns(0)) if len(self) else TACO
 
     def columns(self, number: int) -> dict[str, Any]:
         """A row exactly as in the source, with any keys."""
         return dict(self._rows[number])
 
+    def text(self, number: int, row: dict[str, Any]) -> str | None:
+        """The statement alone of a row of any kind, from its columns; None if it has none."""
+        return self._read(number, "statement", lambda: self.kind.text(row))
+
+    def row(self, number: int) -> Problem:
+        """A problem with its tests, `question_id`, `fn_name` and `origin`. Raises UserError for a malformed row."""
+        row = self.columns(number)
+        problem = self.problem(number, row)
+        return {**problem, **self._read(number, "tests", lambda: self.kind.tests(row, self._name))}
+
+    def problem(self, number: int, row: dict[str, Any] | None = None) -> Problem:
+        """The same without tests and solutions; `row`: its columns, if they were read before."""
+        columns = self.columns(number) if row is None else row
+        if self.kind is TACO and (missing := [key for key in REQUIRED if key not in columns]):
+            has = ", ".join(columns)
+            raise UserError(
+                f"row {number} of {self.source} lacks {' and '.join(missing)}, or is of no known set: {has}"
+            )
+        problem = self._read(number, "columns", lambda: self.kind.problem(columns, self._name))
+        return {"question_id": number, **problem, "origin": {**self.origin, "row": number}}
+
+    def has_tests(self, row: dict[str, Any]) -> bool:
+        """Whether a row with these columns has any tests."""
+        return self.kind.has_tests(row)
+
     @cached_property
     def row_of_question(self) -> dict[int, int]:
         """Row numbers by question id."""
-        return {self.row(number)["question_id"]: number for number in range(len(self))}
+        return {self.problem(number)["question_id"]: number for number in range(len(self))}
+
+    def _read(self, number: int, what: str, read: Any) -> Any:
+        try:
+            return read()
+        except MALFORMED as error:
+            reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else error
+            raise UserError(f"the {what} of row {number} of {self.source} cannot be read ({reason})") from None

@@ -24,6 +24,8 @@ class ProblemChoice:
     end_idx: int
     shard: int
     shards: int
+    first_day: str = ""  # of the problems' dates
+    last_day: str = ""
 
     def __post_init__(self) -> None:
         require(self.shards > 0, f"SHARDS is at least 1, not {self.shards}")
@@ -31,8 +33,9 @@ class ProblemChoice:
         require(in_range, f"SHARD is at least 0 and less than SHARDS, {self.shards}, not {self.shard}")
 
     def select(self) -> Problems:
-        """The problems of all shards. Raises UserError if none is left."""
-        problems = select_problems(self.problems, self.split, self.difficulty)
+        """The problems of all shards that have tests. Raises UserError if none is left."""
+        days = self.first_day, self.last_day
+        problems = select_problems(self.problems, self.split, self.difficulty, *days).tested()
         chosen = problems[self.begin_idx : self.end_idx or None]
         span = f"{self.begin_idx} to {self.end_idx or len(problems)}"
         require(bool(chosen), f"no problem is left from {span} of {len(problems)}")
@@ -102,7 +105,11 @@ class MissingSamples:
 
     def __str__(self) -> str:
         problems, samples = len(self.problems), self.wanted.num_samples
-        return f"{self.folder}: {problems} problems, {samples} samples each, {problems * samples - len(self)} exist"
+        left_out = (
+            f"; {len(self.problems.untested)} more have no tests and are left out" if self.problems.untested else ""
+        )
+        exist = f"{problems * samples - len(self)} exist{left_out}"
+        return f"{self.folder}: {problems} problems, {samples} samples each, {exist}"
 
     def estimate(self, max_tokens: int, prompt_tokens: float) -> str:
         """A sentence on the size of the run; `prompt_tokens`: the mean length of a prompt."""

@@ -1,10 +1,12 @@
 """The published list of TACO's special judges: whose problems its rules concern, and what the rules change."""
 
+import json
+
 import pytest
 from scripts import run_in_process
 
 from hindsight.files.masks import read_mask
-from hindsight.problem_sets import problem_set
+from hindsight.problem_sets import sources
 from SkyThought import audit_problems
 from SkyThought.problem_tests import make_tests
 from SkyThought.taco import TACOTaskHandler
@@ -53,7 +55,8 @@ def test_where_case_does_not_matter_it_does_not_and_elsewhere_it_does():
 def test_the_audit_leaves_out_problems_with_several_answers_unless_they_have_a_judge(tmp_path, monkeypatch):
     row = {"question": "?", "solutions": ["print(input())"], "input_output": {"inputs": ["1"], "outputs": ["1"]}}
     rows = [dict(row) for _ in range(12)]
-    monkeypatch.setattr(problem_set, "hub_rows", lambda source, split, revision: (rows, "abc"))
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(sources, "hub_files", lambda name, patterns, revision: ([tmp_path / "test.jsonl"], "abc"))
     (tmp_path / "question_10.py").write_text("def check(input, expected, output): return True")
     flags = ("--problems", "BAAI/TACO", "--output", tmp_path / "mask.json", "--workers", 1)
     result = run_in_process(audit_problems, *flags, "--split", "test", "--checkers", tmp_path)

@@ -8,7 +8,7 @@ from scripts import run_script, write_converted
 from hindsight.errors import UserError
 from hindsight.files.masks import DISAGREE, MALFORMED, NO_PASS, NO_SOLUTIONS, read_mask
 from hindsight.problem_sets.local_files import file_digest
-from hindsight.problem_sets.problem_set import LAB_FILE
+from hindsight.problem_sets.sources import LAB_FILE
 
 ECHO = {"question": "Echo.", "input_output": json.dumps({"inputs": ["a\n"], "outputs": ["a\n"]})}
 CLASSES = {0: "solutions agree", 1: DISAGREE, 2: NO_PASS, 3: MALFORMED, 4: NO_SOLUTIONS}
