@@ -74,7 +74,7 @@ def target_of(metadata: Mapping[str, Any] | None) -> ProgramTarget:
         name = function_name(dict(metadata)) or None
     except (ValueError, RecursionError):
         return UNKNOWN_TARGET
-    return ProgramTarget(name, reads_input=name is None)
+    return ProgramTarget(name, reads_input=name is None) if isinstance(name, str | None) else UNKNOWN_TARGET
 
 
 def solution_of(converted_text: str) -> str | None:

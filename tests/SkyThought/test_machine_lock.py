@@ -125,7 +125,7 @@ def test_a_judge_does_not_wait_for_a_suspended_one(locks, monkeypatch, tmp_path,
         process.kill()
         process.wait()
     assert capfd.readouterr().err == (
-        f"process {process.pid} is suspended while it judges; this judge continues without waiting for it\n"
+        f"\nprocess {process.pid} is suspended while it judges; this judge continues without waiting for it\n"
     )
     with lock.shared():
         assert not lock.machine_is_busy()

@@ -225,6 +225,9 @@ def test_a_target_is_what_an_answers_problem_says():
     assert target_of({"input_output": '{"fn_name": "add"}'}) == ADD
     assert target_of({"question": "?"}) == target_of(None) == target_of("text") == UNKNOWN_TARGET
     assert target_of({"input_output": '{"fn_name": "add"'}) == UNKNOWN_TARGET
+    assert (
+        target_of({"fn_name": ["add"]}) == target_of({"fn_name": 5}) == target_of({"input_output": 5}) == UNKNOWN_TARGET
+    )
 
 
 def test_a_solution_begins_at_the_tag_after_the_thought():
