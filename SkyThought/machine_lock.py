@@ -130,5 +130,6 @@ def _pass(holders: set[int]) -> None:
         _passed.update(new)
     for pid in sorted(new):
         print(
-            f"process {pid} is suspended while it judges; this judge continues without waiting for it", file=sys.stderr
+            f"\nprocess {pid} is suspended while it judges; this judge continues without waiting for it",
+            file=sys.stderr,
         )
