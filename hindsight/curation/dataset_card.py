@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hindsight.curation.dataset_readme import data_files
+from hindsight.curation.dataset_readme import config_lines, data_files
 from hindsight.files.runs import RUN_FILE, read_run
 from hindsight.problem_sets.local_files import file_digest
 
@@ -39,10 +39,8 @@ def write_card(path: Path, report: dict[str, Any]) -> None:
 
 
 def _metadata(report: dict[str, Any]) -> str:
-    files = [f"  - split: {split}\n    path: {name}" for split, name in data_files(report).items()]
     lines = ["---", "task_categories:", "- text-generation", "language:", "- en", "tags:", "- code"]
-    lines += ["configs:", "- config_name: default", "  data_files:", *files, "---"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "configs:", *config_lines("default", data_files(report)), "---"])
 
 
 def _sections(report: dict[str, Any]) -> list[str]:

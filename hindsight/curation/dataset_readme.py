@@ -21,6 +21,12 @@ def data_files(report: dict[str, Any]) -> dict[str, str]:
     return {split: file["name"] for split, file in report["files"].items() if file["rows"]}
 
 
+def config_lines(name: str, files: dict[str, str]) -> list[str]:
+    """The lines of YAML that tell `load_dataset` the file of each split; it reads a file's name as a pattern."""
+    splits = [f"  - split: {split}\n    path: {json.dumps(escape(file))}" for split, file in files.items()]
+    return [f"- config_name: {json.dumps(name)}", "  data_files:", *splits]
+
+
 def write_readme(folder: Path, report: dict[str, Any]) -> bool:
     """Writes README.md for the datasets whose reports are in a folder, `report` being that of the newest.
 
@@ -36,9 +42,7 @@ def write_readme(folder: Path, report: dict[str, Any]) -> bool:
             if Path(found["files"]["train"]["name"]).suffix == suffix:
                 datasets[found["name"]] = data_files(found)
     lines = ["---", "configs:"]
-    for name, files in datasets.items():
-        lines += [f"- config_name: {json.dumps(name)}", "  data_files:"]
-        lines += [f"  - split: {split}\n    path: {json.dumps(escape(file))}" for split, file in files.items()]
+    lines += [line for name, files in datasets.items() for line in config_lines(name, files)]
     lines += [
         "---",
         MARK,

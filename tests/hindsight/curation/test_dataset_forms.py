@@ -82,12 +82,16 @@ def test_a_folder_loads_with_its_splits_by_name(form, flags, tmp_path, curate):
 def test_several_datasets_of_a_folder_load_by_their_names(tmp_path, curate):
     """Those of one format; a split without rows is none."""
     run = many(tmp_path / "run", problems=1, samples=4)
-    for name, flags in (("one", ["--max_samples", 1]), ("two", ["--validation", 0.5]), ("3", ["--format", "parquet"])):
+    for name, flags in (
+        ("one", ["--max_samples", 1]),
+        ("two [2]", ["--validation", 0.5]),
+        ("3", ["--format", "parquet"]),
+    ):
         assert curate(run, flags=flags, name=name)[0].returncode == 0
     output, cache = tmp_path / "data", str(tmp_path / "cache")
     assert {split: len(rows) for split, rows in load_dataset(str(output), cache_dir=cache).items()} == {"train": 4}
     curate(run, flags=["--max_samples", 1, "--overwrite"], name="one")
-    for name, rows in (("one", 1), ("two", 4)):
+    for name, rows in (("one", 1), ("two [2]", 4)):
         loaded = load_dataset(str(output), name, cache_dir=cache)
         assert {split: len(each) for split, each in loaded.items()} == {"train": rows}
 
