@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
-from hindsight.conversion.sections import Sections
+from hindsight.conversion.sections import Sections, begins_section
 from hindsight.conversion.well_formed import is_unambiguous
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
 from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
 from hindsight.text.programs import last_line_that_acts, syntax_text, syntax_tree
 from hindsight.text.unfenced_code import blocks_within_lines
-from hindsight.text.uniform_format import TAG
+from hindsight.text.uniform_format import TAG, find_tags
 
 _FENCE_WORD = re.compile(r"([`~])\1{2,}(?:[^\s`~]+(?=\s|\Z))?")
 _QUOTE_MARK = re.compile(r">(?<!\S>)>*(?!\S)")
@@ -103,11 +103,20 @@ def compare_code(answer: str, solution: str, target: ProgramTarget = UNKNOWN_TAR
         return "none"
     if not syntax_tree(choice.program) and choose_program(answer, target).fits:
         raise NotFaithful("the solution's program cannot be parsed, but the answer has one that can")
-    places = [_place_of(block_code(block), answer) for block in choice.blocks] or [_place_of(choice.program, answer)]
-    return next((place for place in places if place != "equal"), "equal")
+    programs = [block_code(block) for block in choice.blocks] or [choice.program]
+    places = [_place_of(program, answer) or _place_in_section(program, answer) for program in programs]
+    if None in places:
+        raise NotFaithful("the program is not one of the answer's")
+    return next((place for place in places if place and place != "equal"), "equal")
 
 
-def _place_of(program: str, answer: str) -> str:
+def _place_in_section(program: str, answer: str) -> str | None:
+    """As `_place_of`, in what follows a thought, in which a code block may be left open."""
+    starts = [tag.end for tag in find_tags(answer) if begins_section(answer, tag)]
+    return next((place for start in starts if (place := _place_of(program, answer[start:]))), None)
+
+
+def _place_of(program: str, answer: str) -> str | None:
     blocks = find_code_blocks(answer)
     codes = [block_code(each) for each in blocks]
     others = [block_code(each) for reading in block_readings(answer)[1:] for each in reading]
@@ -120,7 +129,7 @@ def _place_of(program: str, answer: str) -> str:
     outside = _outside(answer, blocks)
     if any(_is_whole(lines, code_lines(text), anywhere=True) for text in (outside, TAG.sub("\n", outside))):
         return "not in a code block"
-    raise NotFaithful("the program is not one of the answer's")
+    return None
 
 
 def _is_among(program: str, codes: list[str]) -> bool:

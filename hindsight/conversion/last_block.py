@@ -4,9 +4,10 @@ The program is chosen from the whole answer, and everything before its block is 
 """
 
 from hindsight.conversion.reader import with_plain_fences
-from hindsight.conversion.sections import Sections, without_structure_tags
+from hindsight.conversion.sections import Sections, begins_section, without_structure_tags
 from hindsight.conversion.well_formed import well_formed_readings
 from hindsight.text.program_choice import ProgramTarget, choose_program
+from hindsight.text.uniform_format import find_tags
 
 
 def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
@@ -24,6 +25,8 @@ def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
         start = min((block.start for block in choice.blocks), default=0)
         thought, solution = text[:start], text[start:]
         sections = Sections(without_structure_tags(thought).strip(), without_structure_tags(solution).strip())
+        if any(begins_section(sections.thought, tag) for tag in find_tags(sections.thought)):
+            return None  # a solution may begin within the thought, hidden by a code block left open
         choice = choose_program(sections.solution, target)
     if choice.program is None or choice.undecided or not all(block.closed for block in choice.blocks):
         return None

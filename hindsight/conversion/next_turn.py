@@ -2,7 +2,7 @@
 
 import re
 
-from hindsight.conversion.sections import between_quotes, closed_blocks, in_a_block, structure_tags
+from hindsight.conversion.sections import begins_section, between_quotes, closed_blocks, in_a_block, structure_tags
 from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.programs import is_program
 from hindsight.text.special_tokens import SPECIAL_TOKEN
@@ -44,7 +44,8 @@ def end_before_turn_marker(text: str) -> int | None:
     ends = [match.start() for match in SPECIAL_TOKEN.finditer(text) if _ends_turn(text, match)]
     for start in sorted([*ends, *filter(lambda start: _begins_turn(text, start), _lines_with_word(text))]):
         following = next((tag for tag in tags if tag.start > start), None)
-        if in_a_block(closed_blocks(text), start) or (following is not None and following.edge == "end"):
+        begin = max((tag.end for tag in tags if tag.end <= start and begins_section(text, tag)), default=0)
+        if in_a_block(closed_blocks(text[begin:]), start - begin) or (following and following.edge == "end"):
             continue
         if start in ends or _has_program(text[:start]):
             return start

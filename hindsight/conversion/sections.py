@@ -63,6 +63,11 @@ def between_quotes(text: str, start: int, end: int) -> bool:
     return text[max(start - 1, 0) : start] in _QUOTES and text[end : end + 1] in _QUOTES
 
 
+def begins_section(text: str, tag: Tag) -> bool:
+    """Whether a solution may begin after a tag, so that no code block left open before it lasts there."""
+    return (tag.closes("thought") or tag.opens("solution")) and not between_quotes(text, tag.start, tag.end)
+
+
 def closed_blocks(text: str) -> list[CodeBlock]:
     """The code blocks of a text that have a closing fence."""
     return [block for block in find_code_blocks(text) if block.closed]

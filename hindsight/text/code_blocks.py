@@ -14,12 +14,12 @@ from textwrap import dedent
 
 from hindsight.text.programs import ends_in_string, is_program, syntax_tree
 from hindsight.text.special_tokens import SPECIAL_TOKEN
-from hindsight.text.uniform_format import CACHED
+from hindsight.text.uniform_format import CACHED, TAG, find_tags
 
 _PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
 _FENCE = re.compile(r"(([`~])\2{2,})([^\n]*)")
 _MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
-_TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|\s)+\Z")
+_TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|{TAG.pattern}|\s)+\Z")
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
 _FIRST_LINE = re.compile(
     r"^(?:(?:import|from|def|async def|class) |@|#|\"\"\"|'''|[A-Za-z_][\w, ]*=|print\(|try:"
@@ -144,6 +144,8 @@ def _marks(text: str) -> list[_Mark]:
         fence, _, info = match.groups()
         start = text.rfind("\n", 0, match.start()) + 1
         before = text[start : match.start()]
+        if before[-1:] in (">", "]") and (tags := find_tags(before)) and tags[-1].end == len(before):
+            start, before = match.start(), ""  # a tag is as good as the beginning of a line
         rest = _TOKENS_AT_END.sub("", info) if info.rstrip()[-1:] in (">", "]") else info.rstrip()
         margin = _MARGIN.fullmatch(before) is not None
         if (fence[0] == "`" and "`" in rest) or (not margin and (fence[0] == "~" or "`" in before)):
@@ -227,7 +229,8 @@ def _block(text: str, opening: _Mark, last: _Mark | None, closed: bool) -> CodeB
         and not opening.first_code
         and (last is None or (closed and last.regular and last.margin and last.bare))
     )
-    after = last.place + len(last.fence) if last and not last.bare else last.end if last else len(text)
+    after = len(text) if last is None else last.place + len(last.fence)
+    after = after if last is None or text[after : last.end].strip() else last.end
     return CodeBlock(
         _code(text, opening, end),
         opening.language,

@@ -74,6 +74,11 @@ def test_of_a_real_models_right_answers_one_is_undecided_and_each_other_program_
         (f"<think>Add.</think><answer>\n{BLOCK}\n</answer>", "Add."),
         (f"<think>Add.</think>\nSo: <|begin_of_box|>\n{BLOCK}\n<|end_of_box|>", "Add."),
         (f"<think>Add.</think><answer>So:\n<|begin_of_box|>{BLOCK}<|end_of_box|></answer>", "Add."),
+        (f"<think>Add.</think>\n<|begin_of_box|>{BLOCK}\n```bash\npython a.py\n```<|end_of_box|>", "Add."),
+        (
+            f"<think>Open:\n```python\nprint(inp</think>\n<answer>~~~python\n{SUM}\n~~~</answer>",
+            "Open:\n```python\nprint(inp",
+        ),
         (f"<|im_start|>assistant\n<think>\nAdd.\n</think>\n\n{BLOCK}<|im_end|>\n", "Add."),
         (f"<think>Add.</think><answer>{SUM}</answer>", "Add."),
         (f"## Thought\n\nAdd.\n\n## Solution\n\n{BLOCK}", "Add."),

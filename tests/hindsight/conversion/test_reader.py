@@ -214,6 +214,12 @@ def test_of_an_answer_that_runs_on_the_first_counts(opening, turn):
     assert found.left_out.startswith(turn[:20])
 
 
+@pytest.mark.parametrize("turn", NEXT_TURNS)
+def test_a_code_block_left_open_in_the_thought_hides_neither_the_solution_nor_the_next_turn(turn):
+    found = read(f"<think>Open:\n```python\nprint(</think>\n~~~python\nprint(input())\n~~~\n\n{turn}")
+    assert (found.thought, found.solution) == ("Open:\n```python\nprint(", "~~~python\nprint(input())\n~~~")
+
+
 def test_a_turns_marker_within_a_thought_or_a_program_is_text():
     thought = f"Draft:\n{FIRST}\n\nUser: wants more."
     assert read(f"<think>\n{thought}\n</think>\n\n{SECOND}") == Sections(thought, SECOND)
@@ -258,6 +264,13 @@ def test_the_last_closed_block_is_the_solution_split_at_last_block():
     assert split_at_last_block("<begin_of_slow_thought>\n\nhm\n\n```\nb()\n```", UNKNOWN_TARGET).thought == "hm"
     assert split_at_last_block("```\nThree.\n```", UNKNOWN_TARGET) is None
     assert split_at_last_block("```\nnever closed", UNKNOWN_TARGET) is None
+
+
+def test_where_a_solution_may_begin_within_the_thought_no_block_is_the_last_resort():
+    first = "def add(a, b):\n    return a + b"
+    text = f"<think>Open:\n```python\nprint(</think>\n<answer>Add: ```python\n{first}\n```\n\n```cpp\nint x;\n```"
+    second = "\n\nNow double it:\n\n```python\ndef add(a, b):\n    return 2 * a\n```"
+    assert split_at_last_block(text + second, ProgramTarget("add")) is None
 
 
 def test_by_convention_no_draft_of_a_thought_that_has_ended_is_the_solution():
