@@ -31,7 +31,7 @@ from SkyThought.taco_special_judges import with_listed_rule
 
 # fmt: off
 INPUT_DIR = "runs/lab/instruct"  # the run folder; verdicts are written into its files
-PROBLEMS = ""                    # where the tests are: lab, a file or a Hub name; empty: the set that each answer names
+PROBLEMS = ""                    # where the tests are: a set by name or a file; empty: the set that each answer names
 TIMEOUT = 4.0                    # CPU seconds a program may take for one test; TACO's: 4
 MEMORY_MB = 4096                 # memory of a program, in MiB
 WORKERS = 0                      # programs at once; 0: one per core

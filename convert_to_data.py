@@ -51,9 +51,9 @@ EXACT_DUPLICATES = True        # leave out answers equal to an earlier one, igno
 NEAR_DUPLICATES = 0.8          # leave out answers at least this similar (Jaccard) to an earlier one; 0: none
 CONTAMINATION = 0.5            # leave out problems with this share of n-grams of a test problem; 0: none
 NGRAM = 13                     # words of an n-gram
-TEST_PROBLEMS = "lab"          # problems that models are tested on: lab, a file or a Hub name; empty: none
+TEST_PROBLEMS = "lab"          # problems that models are tested on: a set by name, a file or a Hub name; empty: none
 TEST_SPLIT = "test"            # their split
-BENCHMARKS = []                # more test problems: .jsonl and .parquet files, or Hub names
+BENCHMARKS = []                # more test problems: sets by name, files, or Hub names
 # which of the remaining answers
 MAX_SAMPLES = 10000   # rows in all; the paper's datasets have 10,000
 MAX_PER_PROBLEM = 10  # rows per problem; all problems get one before any gets two

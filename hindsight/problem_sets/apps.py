@@ -13,17 +13,17 @@ from typing import Any
 
 from hindsight.problem_sets import taco
 from hindsight.problem_sets.problems import Problem
-from hindsight.problem_sets.rows import Row, Source, columns
+from hindsight.problem_sets.rows import Row, Source, columns, number_in
 
 NAMES = {"apps": Source("codeparrot/apps", {"test": ("test.jsonl",), "train": ("train.jsonl",)})}
-COLUMNS = columns("question input_output problem_id", "question input_output id url")
+COLUMNS = columns("question input_output problem_id", "question input_output id url difficulty solutions starter_code")
 
 
 def problem(row: Row, name: str) -> Problem:
     """The row without its tests; its number is the question id."""
     number = row["problem_id"] if "problem_id" in row else row["id"]
     rest = {key: value for key, value in taco.problem(row, name).items() if key not in ("id", "problem_id")}
-    return {**rest, "task_id": number, "question_id": int(number)}
+    return {**rest, "task_id": number, **number_in(number)}
 
 
 def tests(row: Row, name: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from typing import Any
 
 from hindsight.errors import require
 from hindsight.problem_sets.problems import Problem
-from hindsight.problem_sets.rows import Row, Source, columns
+from hindsight.problem_sets.rows import Row, Source, columns, number_in
 
 _HUB = ("data/test-*.parquet",)
 _MBPP = (
@@ -71,7 +71,7 @@ def problem(row: Row, name: str) -> Problem:
     """The task as a question: MBPP's text and assert, or HumanEval's program to complete."""
     task_id, function = _task_id(row), _function(row)
     prompt = _prompt(row)
-    shared = {"task_id": task_id, "question_id": int(task_id.rpartition("/")[2]), "fn_name": function, "prompt": prompt}
+    shared = {"task_id": task_id, **number_in(task_id), "fn_name": function, "prompt": prompt}
     if not task_id.startswith("Mbpp"):
         question = f"Complete the function `{function}`, as its docstring says. Write the whole program."
         return {"question": question, "starter_code": prompt.rstrip(), **shared}
@@ -147,8 +147,8 @@ def _test_program(row: Row, function: str, base_only: bool) -> str:
     if "entry_point" in row:
         if base_only and "zip(inputs, results)" in row["test"]:
             raise ValueError("it has base and plus tests in one program; name the set humanevalplus")
-        called = re.search(r"^check\(", row["test"], re.MULTILINE)
-        return row["test"] if called else f"{row['test']}\n\ncheck({function})\n"
+        defines, calls = (re.search(start, row["test"], re.MULTILINE) for start in (r"^def check\(", r"^check\("))
+        return f"{row['test']}\n\ncheck({function})\n" if defines and not calls else row["test"]
     if row.get("test") and not base_only:
         return row["test"]
     setup = [*(row.get("test_imports") or ()), row.get("test_setup_code") or ""]

@@ -1,5 +1,6 @@
 """What a module of this package says of its set: its names, its columns, and how its rows are read."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,12 @@ class SetKind:
     def tells(self, columns: frozenset[str]) -> bool:
         """Whether rows with these columns are of this kind."""
         return any(group <= columns for group in self.columns)
+
+
+def number_in(task_id: Any) -> dict[str, int]:
+    """The question id by the number that a task's id ends in; empty if it has none: the row's number is the id."""
+    found = re.search(r"[0-9]+$", str(task_id))
+    return {"question_id": int(found.group())} if found else {}
 
 
 def columns(*groups: str) -> tuple[frozenset[str], ...]:

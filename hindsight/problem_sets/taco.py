@@ -17,7 +17,7 @@ from hindsight.problem_sets.rows import Row, Source, columns
 NAMES = {"BAAI/TACO": Source("BAAI/TACO", {"train": ("ALL/train-*.parquet",), "test": ("test/*.arrow",)})}
 COLUMNS = columns("question input_output")
 TEXT_KEYS = ("question", "prompt", "problem", "text", "description")  # a row's statement: the first key that it has
-SHORT = 200  # characters of tests that may be empty lists
+SHORT = 200  # characters of tests that may have empty lists
 
 
 def problem(row: Row, name: str) -> Problem:
@@ -40,7 +40,7 @@ def has_tests(row: Row) -> bool:
             given = parse_tests(given.strip())
         except ValueError:
             return True
-    return any(given.values()) if isinstance(given, dict) else bool(given)
+    return any(given[key] for key in given if key != "fn_name") if isinstance(given, dict) else bool(given)
 
 
 def text(row: Row) -> str | None:
