@@ -16,6 +16,7 @@ from hindsight.text.uniform_format import find_tags
 # The protocol's two ends of an answer, and what other servers call them.
 FINISH_REASONS = {"stop": "stop", "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop"}
 FINISH_REASONS |= {"length": "length", "max_tokens": "length", "max_length": "length", "model_length": "length"}
+WITHHELD = ("content_filter", "safety", "refusal")
 # the fields of a message that hold a thought
 THOUGHTS = ("reasoning", "reasoning_content", "thinking", "reasoning_details", "thinking_blocks")
 TEXT_PARTS = ("text", "output_text", None)  # types of the parts of a text
@@ -107,9 +108,10 @@ def read_completion(reply: Any, server: str) -> Completion:
 def finish_reason_of(choice: dict[str, Any], server: str) -> str:
     """ "stop" or "length". Raises BadReply for any other end, and ItemFailed for an answer that a filter withheld."""
     reason = choice.get("finish_reason")
-    if reason == "content_filter":
+    name = reason.lower() if isinstance(reason, str) else ""
+    if name in WITHHELD:
         raise ItemFailed(f"{server}: a content filter withheld the answer")
-    known = FINISH_REASONS.get(reason.lower()) if isinstance(reason, str) else None
+    known = FINISH_REASONS.get(name)
     if known is None:
         raise BadReply(server, f"an answer with finish reason {described(reason)}")
     return known

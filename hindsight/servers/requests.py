@@ -16,7 +16,8 @@ NEXT_WORD = "A"  # stands for the first word of an answer
 TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "tools")
 # What a step sends itself, by its settings, or relies on: one whole answer per request.
 OWN_KEYS = ("model", "messages", "prompt", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
-OWN_KEYS += ("stop", "include_stop_str_in_output", "logprobs", "return_token_ids", "n", "stream")
+OWN_KEYS += ("stop", "include_stop_str_in_output", "logprobs", "return_token_ids", "add_special_tokens")
+OWN_KEYS += ("n", "best_of", "stream", "echo")
 NO_SYSTEM = re.compile(
     r"(system|developer)['\"` ]*(role|message|prompt|instruction)|role[^.]*system|roles must alternate"
     r"|user\W+(and|or)?\W*(assistant|model)\b",

@@ -293,6 +293,7 @@ def test_what_else_a_server_takes_is_sent_with_samples_and_templates_and_recorde
         ("[1]", "EXTRA_BODY is a JSON object"),
         ('{"n": 2, "top_k": 20}', "EXTRA_BODY may not set n: the script sends that itself"),
         ('{"temperature": 1}', "EXTRA_BODY may not set temperature"),
+        ('{"echo": true}', "EXTRA_BODY may not set echo"),
     ],
 )
 def test_an_extra_body_that_is_none_or_sets_what_a_setting_sets_is_refused(one, extra, sentence):

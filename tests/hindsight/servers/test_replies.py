@@ -132,6 +132,7 @@ def test_what_is_no_answer_is_a_sentence_that_names_the_server_and_what_it_sent(
         ({"content": None, "refusal": "I cannot help."}, "stop", 'the model refused: "I cannot help."'),
         ({"content": [{"type": "refusal", "refusal": "No."}]}, "stop", 'the model refused: "No."'),
         ({"content": ""}, "content_filter", "a content filter withheld the answer"),
+        ({"content": None}, "SAFETY", "a content filter withheld the answer"),
     ],
 )
 def test_a_refusal_fails_for_good_and_is_no_answer(message, finish, sentence):
