@@ -141,12 +141,13 @@ class Interpreter:
         if self.finalizes:
             with _IgnoreErrors():
                 self._delete_objects()
+        stdout = getattr(sys, "stdout", None)
         try:
-            if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
-                sys.stdout.flush()
+            if stdout is not None and not getattr(stdout, "closed", False):
+                stdout.flush()
         except BaseException:
             status = status or 120  # as Python's, when the last flush fails
-        if sys.stdout is not self.stdout or self.opens_files:
+        if stdout is not self.stdout or self.opens_files:
             with _IgnoreErrors():
                 self._flush_open_files()
         flush_c_streams(NULL)

@@ -117,6 +117,7 @@ def test_what_is_not_flushed_is_lost_in_os_exit_and_only_there(judge):
     assert reason(judge, "import sys, io; sys.stdout.write('1'); sys.stdout = io.StringIO()", "", "1") == ""
     assert reason(judge, "import atexit; atexit.register(lambda: print(1))", "", "1") == ""
     assert reason(judge, "import sys; print(1); sys.stdout.flush(); sys.stdout.close()", "", "1") == ""
+    assert reason(judge, "import sys; print(1); del sys.stdout", "", "1") == ""
 
 
 def test_what_c_code_printed_is_flushed_at_the_end_after_pythons_own_output(judge):
