@@ -127,7 +127,7 @@ def _ask(check: Check, test_input: Any, expected: Any, read_output: Callable[[],
         if isinstance(accepted, bool):
             return ("" if accepted else WRONG_ANSWER), None
         failure = f"check returned {accepted!r}, not True or False"
-    except Exception as error:  # the user's code: whatever it raises, the program is not judged
+    except (Exception, SystemExit) as error:  # the user's code: whatever it raises, the program is not judged
         failure = f"{type(error).__name__}: {error}"
     return f"{NOT_JUDGED}: its special judge failed ({one_line(failure)})", failure
 

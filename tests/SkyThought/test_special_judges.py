@@ -60,7 +60,12 @@ def test_a_special_judge_accepts_what_the_comparison_would_not(tmp_path, checker
 
 
 @pytest.mark.parametrize(
-    ("body", "message"), [("return int('x')", "ValueError: invalid literal"), ("return 'yes'", "returned 'yes'")]
+    ("body", "message"),
+    [
+        ("return int('x')", "ValueError: invalid literal"),
+        ("return 'yes'", "returned 'yes'"),
+        ("raise SystemExit('done')", "SystemExit: done"),
+    ],
 )
 def test_a_special_judge_that_fails_judges_nothing_and_says_why(tmp_path, checkers, body, message):
     (checkers / "question_1.py").write_text(f"def check(input, expected, output):\n    {body}\n")
