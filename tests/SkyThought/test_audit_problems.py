@@ -7,9 +7,10 @@ import sys
 import time
 
 import pytest
-from scripts import ROOT, TACO_REAL, run_script
+from scripts import ROOT, TACO_REAL, run_in_process
 
 from hindsight.files.masks import read_mask
+from SkyThought import audit_problems
 from SkyThought.audit_problems import classify, solutions
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -44,7 +45,7 @@ def write_problems(folder, problems):
 
 def audit(folder, *flags, problems=None):
     problems = problems or write_problems(folder, PROBLEMS.values())
-    result = run_script(SCRIPT, "--problems", problems, "--output", folder / "mask.json", *flags)
+    result = run_in_process(audit_problems, "--problems", problems, "--output", folder / "mask.json", *flags)
     path = folder / "mask.json"
     return result, json.loads(path.read_text()) if path.exists() else None
 

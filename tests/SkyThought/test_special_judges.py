@@ -4,12 +4,12 @@ import json
 import pickle
 
 import pytest
-from scripts import run_script, write_converted
+from scripts import run_in_process, write_converted
 
+import check_converted_samples
 from hindsight.errors import UserError
 from SkyThought.special_judges import SpecialJudge, SpecialJudges
 
-STEP = "check_converted_samples.py"
 # Any divisor is right; the expected output is one of them.
 DIVISOR = {
     "question": "A divisor.",
@@ -41,7 +41,9 @@ def checkers(tmp_path):
 
 def judge(folder, checkers, *flags):
     """Step 3 by a user's hand; the verdicts in the order of the files."""
-    result = run_script(STEP, "--input_dir", folder, "--checkers", checkers, "--workers", 1, *flags)
+    result = run_in_process(
+        check_converted_samples, "--input_dir", folder, "--checkers", checkers, "--workers", 1, *flags
+    )
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("converted*"))]
     return result, [(record.get("correctness"), record.get("correctness_reason")) for record in records]
 
