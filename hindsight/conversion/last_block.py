@@ -1,8 +1,12 @@
 """The last resort for answers that no rule can split, used if no reformatting model is configured.
 
-The program is chosen from the whole answer, and everything before its block is the thought. Structure tags are dropped.
+The program is chosen from the whole answer, and everything before its block is the thought. Structure tags are
+dropped, and so is another turn.
 """
 
+from dataclasses import replace
+
+from hindsight.conversion.next_turn import end_before_turn_marker
 from hindsight.conversion.reader import with_plain_fences
 from hindsight.conversion.sections import Sections, begins_section, without_structure_tags
 from hindsight.conversion.well_formed import well_formed_readings
@@ -15,6 +19,8 @@ def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
 
     If the solution section is known, only its own text counts.
     """
+    end = end_before_turn_marker(text)
+    text, left_out = text[:end], "" if end is None else text[end:].strip()
     readings = well_formed_readings(text)
     if len(readings) == 1:
         sections, choice = readings[0], choose_program(readings[0].solution, target)
@@ -30,4 +36,5 @@ def split_at_last_block(text: str, target: ProgramTarget) -> Sections | None:
         choice = choose_program(sections.solution, target)
     if choice.program is None or choice.undecided or not all(block.closed for block in choice.blocks):
         return None
-    return with_plain_fences(Sections(sections.thought, sections.solution, "last code block"), choice, target)
+    sections = replace(sections, rule="last code block", left_out=left_out)
+    return with_plain_fences(sections, choice, target)

@@ -4,9 +4,9 @@ import re
 
 from hindsight.conversion.sections import begins_section, between_quotes, closed_blocks, in_a_block, structure_tags
 from hindsight.text.code_blocks import find_code_blocks
-from hindsight.text.programs import is_program
 from hindsight.text.special_tokens import SPECIAL_TOKEN
-from hindsight.text.uniform_format import find_tags
+from hindsight.text.unfenced_code import unfenced_blocks
+from hindsight.text.uniform_format import TAG, find_tags
 
 _AFTER_SOLUTION = re.compile(
     r"(?:User|Human|Assistant|System|Question|Problem|Task|Example|Q)(?: \d+)?:", re.IGNORECASE
@@ -25,6 +25,9 @@ _TRANSCRIPT = re.compile(
     rf"(?:{_HEADING}(?:Answer|Solution|Assistant|A):|#{{1,6}}[ \t]*(?:Answer|Solution|Response)\b)"
     r"|user\n(?:.*\n)*?(?:assistant|model)\n"  # of a chat template, without its special tokens
 )
+_CHAT = re.compile(
+    rf"{_HEADING}(?:User|USER|Human|HUMAN)(?:\*\*)?:[^\n]*\n(?:.*\n)*?{_HEADING}(?:Assistant|ASSISTANT)(?:\*\*)?:"
+)
 _WORD = re.compile("User|USER|user\n|Human|HUMAN|Instruction|Problem|Question|Task|Exercise|Q")  # in each of the two
 
 
@@ -35,8 +38,8 @@ def end_before_next_turn(text: str) -> int | None:
 
 
 def end_before_turn_marker(text: str) -> int | None:
-    """The offset of the first special token, which ends the turn, or of the first line that begins another one after a
-    program; None: nowhere.
+    """The offset of the first special token, which ends the turn, or of the first line that begins another one: after
+    a program, or after any words if both sides of a chat speak; None: nowhere.
 
     A marker in a closed code block, between quotes, or within a section that ends later, is text.
     """
@@ -47,7 +50,8 @@ def end_before_turn_marker(text: str) -> int | None:
         begin = max((tag.end for tag in tags if tag.end <= start and begins_section(text, tag)), default=0)
         if in_a_block(closed_blocks(text[begin:]), start - begin) or (following and following.edge == "end"):
             continue
-        if start in ends or _has_program(text[:start]):
+        before = TAG.sub("", text[:start])
+        if start in ends or _has_program(before) or (before.strip() and _CHAT.match(text, start)):
             return start
     return None
 
@@ -68,4 +72,4 @@ def _begins_turn(text: str, start: int) -> bool:
 
 
 def _has_program(text: str) -> bool:
-    return bool(find_code_blocks(text)) or is_program(text)
+    return bool(find_code_blocks(text) or unfenced_blocks(text))

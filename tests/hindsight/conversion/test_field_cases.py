@@ -120,6 +120,14 @@ def test_the_first_answer_counts_also_where_the_next_is_cut_within_a_tag():
     assert converted(text, finish_reason="length") == (SUM, "Add.")
 
 
+@pytest.mark.parametrize("first", [SUM, f"So:\n\n{SUM}\n\nIt adds.", f"So: ```{SUM.splitlines()[0]}```"])
+def test_the_first_answer_counts_also_if_its_program_is_in_no_code_block(first):
+    turn = "User: Double it.\n\nAssistant: ```python\nprint(int(input()) * 2)\n```"
+    for opening in ("", "<begin_of_slow_thought>\n\n"):
+        assert converted(f"{opening}{first}\n\n{turn}")[0] == converted(f"{opening}{first}")[0]
+        assert converted(f"{opening}I cannot do this.\n\n{turn}")[0] == "no answer"
+
+
 def test_of_a_solution_cut_off_by_length_a_whole_program_before_counts():
     assert converted(f"{BLOCK}\n\nBetter:\n\n```python\na, b = map(", finish_reason="length")[0] == SUM
     assert converted("Here:\n\n```python\na, b = map(", finish_reason="length")[0] == "no answer"
