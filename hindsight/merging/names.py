@@ -86,8 +86,10 @@ def _prefix_advice(one: Checkpoint, other: Checkpoint) -> str:
     mine, theirs = _prefixes(one, other)
     if mine == theirs:
         return ""
-    bare = "" in (mine, theirs) and not BODIES.isdisjoint((mine, theirs))
     longer = len(mine) > len(theirs)  # a wrapper adds a prefix, and a model without its head lacks one
+    prefix, without = (mine, other) if longer else (theirs, one)
+    has_prefix = any(name.startswith(prefix) for name in without.tensors)
+    bare = "" in (mine, theirs) and prefix in BODIES and not has_prefix
     odd, right, old, new = (one, other, mine, theirs) if longer != bare else (other, one, theirs, mine)
     shown = f"; in {odd.name}, names start with {old!r}" if old else f"; in {odd.name}, names lack {new!r}"
     shown += f" instead of {new!r}" if old and new else ""

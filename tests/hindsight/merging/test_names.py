@@ -19,7 +19,14 @@ from hindsight.merging.plan import plan_merge
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("", "_orig_mod."), ("", "module."), ("", "language_model."), ("model.", "model._orig_mod."), ("model.", "")],
+    [
+        ("", "_orig_mod."),
+        ("", "module."),
+        ("", "language_model."),
+        ("model.", "model._orig_mod."),
+        ("model.", ""),
+        ("", "model."),
+    ],
 )
 @pytest.mark.parametrize("odd", ["base", "finetuned"])
 def test_a_renamed_prefix_is_refused_with_a_command_that_renames_it(tmp_path, monkeypatch, old, new, odd):
