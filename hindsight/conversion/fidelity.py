@@ -11,7 +11,6 @@ not count.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import dedent
 from typing import Any
 
 from hindsight.conversion.sections import Sections, begins_section
@@ -19,10 +18,11 @@ from hindsight.conversion.well_formed import is_unambiguous
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
 from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
 from hindsight.text.programs import last_line_that_acts, syntax_text, syntax_tree
-from hindsight.text.unfenced_code import blocks_within_lines
+from hindsight.text.unfenced_code import blocks_within_lines, is_words
 from hindsight.text.uniform_format import TAG, find_tags
 
 _FENCE_WORD = re.compile(r"([`~])\1{2,}(?:[^\s`~]+(?=\s|\Z))?")
+_BLOCK = "???"  # stands for a code block
 _QUOTE_MARK = re.compile(r">(?<!\S>)>*(?!\S)")
 
 
@@ -159,7 +159,7 @@ def code_lines(text: str) -> list[str]:
 def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:
     """The answer with one line that cannot be code in place of each closed code block."""
     for block in reversed([block for block in blocks if block.closed]):
-        answer = f"{answer[: block.start]}\n???\n{answer[block.end :]}"
+        answer = f"{answer[: block.start]}\n{_BLOCK}\n{answer[block.end :]}"
     return answer
 
 
@@ -174,8 +174,6 @@ def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
     size = len(wanted)
     for start in range(len(text) - size + 1) if anywhere else [0] * (size <= len(text)):
         if size and stripped[start : start + size] == wanted:
-            neighbours = text[max(start - 1, 0) : start], text[start + size : start + size + 1]
-            before, after = ([line for line in each if not _is_word(line.strip())] for each in neighbours)
-            longer = [*before, *text[start : start + size]], [*text[start : start + size], *after]
-            return not any(len(each) > size and syntax_tree(dedent("\n".join(each))) for each in longer)
+            neighbours = [*text[max(start - 1, 0) : start], *text[start + size : start + size + 1]]
+            return all(line == _BLOCK or _is_word(line) or is_words(line) for line in neighbours)
     return False

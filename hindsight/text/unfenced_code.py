@@ -25,9 +25,10 @@ _LINE_OF_CODE = re.compile(
     r"|(?:else|try|finally):|[A-Za-z_][\w.,\[\] ]* [-+*/]?= |[\w.]+\([^)]*\)\s*$|[)\]}]+\s*$|.*\"\"\"|pass\s*$)"
 )
 _WORDS = re.compile(
-    r" {0,3}[*_`\"(]{0,3}(?P<first>[A-Za-z'’]+)[*_`\")]{0,3}(?:[,:]?[*_]{0,2} [*_`\"(]{0,3}[A-Za-z]|[.:!][*_]{0,2}\s*$)"
+    r" {0,3}[*_`\"(]{0,3}(?P<first>[A-Za-z'’]+)[*_`\")]{0,3}"
+    r"(?:[,.:;!]?[*_]{0,2} [*_`\"(]{0,3}[A-Za-z0-9]|[.:!][*_]{0,2}\s*$)"
 )
-_MARKUP = re.compile(r" {0,3}(?:[-*+|=>]+\s|\d{1,3}[.)]\s|</?[A-Za-z]|\[/?[A-Z]|'''\s*$|\\`)")
+_MARKUP = re.compile(r" {0,3}(?:[-*+|=>]+\s|\d{1,3}[.)]\s|</?[A-Za-z|]|\[/?[A-Z]|'''\w*\s*$|\\`)")
 _MOST_STARTS = 64  # lines that are tried as the first of a program
 
 
@@ -72,12 +73,12 @@ def _lines_of_program(lines: Sequence[str]) -> int:
         if (error := syntax_error_line(code)) is None:
             size = last_line_that_acts(code) if is_program(code) else 0
             following = next((line for line in lines[size:] if line.strip() and line.lstrip()[0] != "#"), "")
-            return size if not following or _is_words(following) else 0
+            return size if not following or is_words(following) else 0
         size = min(size, error) - 1
     return 0
 
 
-def _is_words(line: str) -> bool:
+def is_words(line: str) -> bool:
     """Whether a line is words or markup, not code that is broken or was cut off."""
     match = _WORDS.match(line)
     return not iskeyword(match["first"]) if match else _MARKUP.match(line) is not None

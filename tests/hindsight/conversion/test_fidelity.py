@@ -140,3 +140,18 @@ def test_a_solution_without_a_program_is_marked_so():
 def test_code_that_no_parser_likes_is_compared_as_text(code):
     fenced = f"```python\n{code}\n```"
     assert compare_code(fenced, fenced) == "equal"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Use this:\n{}\n\ndef mul(a, b):\n    return a * b\n\nDone.",
+        "Use this:\ndef mul(a, b):\n    return a * b\n\n{}\n\nDone.",
+        "So:\n```python\n{}\nx = (\n```",
+        "So:\n{}\n\nassert add(1, 2] == 3",
+    ],
+)
+def test_half_of_a_program_is_not_faithful_also_where_no_fence_shows_its_end(answer):
+    add = "def add(a, b):\n    return a + b"
+    with pytest.raises(NotFaithful, match="not one of the answer's"):
+        compare_code(answer.format(add), f"```python\n{add}\n```")
