@@ -47,6 +47,7 @@ ALLOW_OTHER_SETTINGS = False     # continue in a folder that was judged with oth
 # These settings change no verdict, so they may differ between two calls for one folder. The mask only decides which
 # answers get one.
 MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address")
+STATUSES = ("base_status", "plus_status")  # of EvalPlus's sets
 KEYS = {"converted_text": str, "metadata": dict}
 Files = dict[tuple[int, int], Path]
 Record = dict[str, Any]
@@ -111,6 +112,7 @@ def write_verdict(path: Path, record: Record, verdict: Verdict, special_judge: s
     record["correctness"] = verdict["correctness"]
     record["correctness_reason"] = verdict["reason"]
     record["test_results"] = verdict["tests"]
+    record.update({status: verdict[status] for status in STATUSES if status in verdict})
     record.pop("special_judge", None)
     if special_judge:
         record["special_judge"] = special_judge

@@ -3,6 +3,7 @@
 `comparison` defines when an output or a value is right, `execution` how a program may end.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -30,6 +31,8 @@ class TestResult(TypedDict):
     input: NotRequired[str]  # of the test that failed, cut short, as the next two
     expected: NotRequired[str]
     output: NotRequired[str]
+    group: NotRequired[str]  # of EvalPlus's tests: base or plus
+    share: NotRequired[float]  # of its time limit, if tests have their own
     special_judge: NotRequired[str]  # how the special judge failed
     node: NotRequired[str]  # how the Ray node failed
 
@@ -58,7 +61,7 @@ def _judge_runs(program: Program, tests: ProblemTests, limit: TimeLimit, check: 
         if failure is not None:
             result["special_judge"] = failure
         if reason:
-            _add_excerpts(
+            add_excerpts(
                 result, *[_text(part[: 4 * EXCERPT_CHARACTERS]) for part in (stdin, expected, execution.output)]
             )
         yield result
@@ -101,12 +104,13 @@ def _judge_calls(
     """If expected values may be wrapped, a function passes all tests by the wrapped values or all by the unwrapped."""
     results = []
     readings = [False, True] if tests.wrapped else [False]
-    with closing(program.calls(tests.function or "", tests.inputs, limit, keys)) as calls:
+    arguments, limits = json.dumps(tests.inputs).encode(), [limit] * len(tests.inputs)
+    with closing(program.calls(tests.function or "", arguments, limits, keys)) as calls:
         for index, call in enumerate(calls):
-            arguments, expected = tests.inputs[index], tests.outputs[index]
+            given, expected = tests.inputs[index], tests.outputs[index]
             reason, failure = call.reason, None
             if not reason and check is not None:
-                reason, failure = _ask(check, arguments, expected, partial(untag, call.value))
+                reason, failure = _ask(check, given, expected, partial(untag, call.value))
             elif not reason:
                 readings = [unwrap for unwrap in readings if _equal(expected, call.value, unwrap)]
                 reason = "" if readings else WRONG_ANSWER
@@ -115,7 +119,7 @@ def _judge_calls(
                 result["special_judge"] = failure
             if reason:
                 output = "" if call.reason else format_value(call.value)
-                _add_excerpts(result, repr(arguments), repr(expected), output)
+                add_excerpts(result, repr(given), repr(expected), output)
                 break
     return results
 
@@ -144,7 +148,8 @@ def _equal(expected: Any, tagged: Any, unwrap: bool) -> bool:
         return False
 
 
-def _add_excerpts(result: TestResult, test_input: str, expected: str, output: str) -> None:
+def add_excerpts(result: TestResult, test_input: str, expected: str, output: str) -> None:
+    """Add the texts of a failed test, cut short."""
     result["input"] = test_input[:EXCERPT_CHARACTERS]
     result["expected"] = expected[:EXCERPT_CHARACTERS]
     result["output"] = output[:EXCERPT_CHARACTERS]

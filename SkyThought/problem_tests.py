@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from SkyThought.comparison import has_real_number
+from SkyThought.evalplus_tasks import EvalplusTask, make_task
 from SkyThought.sandbox.calls import NATIVE, TACO, TEXT, integer_keys, native_keys
 
 
@@ -16,7 +17,8 @@ class ProblemTests:
     `fault`: why nothing can be judged by them, "" for sound tests. `wrapped`: every expected value is a list of one
     element, perhaps TACO's wrapping of the value. `key_readings`: the ways to read the keys of dictionaries in the
     arguments (see `sandbox.calls`); a function passes by any of them. `real`: the problem's numbers are real numbers
-    (see `comparison`). `any_case`: upper and lower case are the same.
+    (see `comparison`). `any_case`: upper and lower case are the same. `task`: in place of `inputs` and `outputs`, those
+    of EvalPlus, whose expected values are what the task's own solution returns.
     """
 
     function: str | None = None
@@ -27,6 +29,7 @@ class ProblemTests:
     key_readings: tuple[bytes, ...] = (TEXT,)
     real: bool = False
     any_case: bool = False
+    task: EvalplusTask | None = None
 
 
 def read_tests(input_output: Any) -> ProblemTests:
@@ -51,6 +54,8 @@ def make_tests(input_output: Any) -> ProblemTests:
     """
     tests: dict[str, Any] = input_output if isinstance(input_output, dict) else {}
     inputs, outputs, function = tests.get("inputs", ()), tests.get("outputs", ()), tests.get("fn_name") or None
+    if "base_input" in tests:
+        return _evalplus_tests(tests)
     fault = _fault(inputs, outputs, function)
     if fault:
         return ProblemTests(
@@ -64,6 +69,16 @@ def make_tests(input_output: Any) -> ProblemTests:
     except TypeError:
         return ProblemTests(fault="its problem's tests have inputs or outputs that are not text")
     return ProblemTests(None, given, expected, real=any(map(has_real_number, expected)))
+
+
+def _evalplus_tests(tests: dict[str, Any]) -> ProblemTests:
+    try:
+        task = make_task(tests)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        return ProblemTests(fault=f"its problem's tests are not EvalPlus's ({type(error).__name__}: {error})")
+    if not task.inputs.get("base"):
+        return ProblemTests(fault="its problem has no tests")
+    return ProblemTests(task.function, task=task)
 
 
 def _fault(inputs: Any, outputs: Any, function: Any) -> str:

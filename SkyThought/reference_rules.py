@@ -18,6 +18,7 @@ functions that catch the alarm themselves, objects with their own `__eq__`, a ba
 `class Solution` lacks that method, the removal of `exit` and `quit` from functions, Windows line ends in tests.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -82,10 +83,11 @@ def _outcomes_of_runs(warm: WarmProcess, source: str, tests: ProblemTests, limit
 
 
 def _outcomes_of_calls(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> Iterator[Outcome]:
-    function = tests.function or ""
+    function, limits = tests.function or "", [limit.seconds] * len(tests.inputs)
+    given = json.dumps(list(map(arguments, tests.inputs))).encode()
     with (
         Program(warm, program_of(source, function)) as program,
-        closing(program.calls(function, list(map(arguments, tests.inputs)), limit.seconds, PAPER)) as calls,
+        closing(program.calls(function, given, limits, PAPER)) as calls,
     ):
         for call, expected in zip(calls, tests.outputs, strict=False):
             yield call.reason, call.seconds, judge_call(expected, call.reason, call.value)

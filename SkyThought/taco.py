@@ -12,17 +12,19 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from hindsight.errors import UserError
 from hindsight.files.verdicts import NO_CODE, NOT_JUDGED
 from hindsight.text.program_choice import ProgramTarget, find_program
-from SkyThought import own_rules, reference_rules
+from SkyThought import evalplus_rules, own_rules, reference_rules
+from SkyThought.evalplus_tasks import EvalplusTask
 from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
 from SkyThought.machine_lock import MachineLock
 from SkyThought.own_rules import Check, TestResult
 from SkyThought.problem_tests import ProblemTests, read_tests
+from SkyThought.reference_values import ReferenceFailure
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
 from SkyThought.time_limit import TimeLimit
@@ -40,6 +42,8 @@ class Verdict(TypedDict):
     correctness: bool | None
     reason: str
     tests: list[TestResult]
+    base_status: NotRequired[str]  # of a task of EvalPlus: pass or fail, as the next one
+    plus_status: NotRequired[str]
 
 
 class TACOTaskHandler:
@@ -64,7 +68,7 @@ class TACOTaskHandler:
             raise UserError(f"{unknown[0]!r} is not a layer of the sandbox; the layers are {', '.join(LAYERS)}")
         self.timeout, self.memory_mb, self.layers, self.unsafe = timeout, memory_mb, tuple(layers), unsafe
         self.reference_rules = reference_rules
-        self._warm: dict[bool, WarmProcess] = {}  # by whether its prelude is the large one
+        self._warm: dict[str, WarmProcess] = {}  # by the kind of its prelude
         self._limit: TimeLimit | None = None
         self._owner = os.getpid()
         self._lock = threading.Lock()
@@ -88,7 +92,7 @@ class TACOTaskHandler:
     def protection(self) -> str:
         """What contains the programs here, in one sentence. Raises UserError when that does not suffice."""
         with self._lock:
-            state = self._start(large=False)[0].state
+            state = self._start("small")[0].state
         off = "".join(f"; no {name} ({reason})" for name, reason in state["off"].items())
         weak = f"; a program could {', '.join(state['possible'])}" if state["possible"] else ""
         return f"Programs are contained by {', '.join(state['on']) or 'nothing'}{off}{weak}."
@@ -127,6 +131,8 @@ class TACOTaskHandler:
             for _ in range(ATTEMPTS):
                 results.clear()
                 try:
+                    if tests.task is not None:
+                        return self._judge_task(source, tests.task)
                     results.extend(self._judge_tests(source, tests, check))
                 except MachineError as error:
                     failure = str(error)
@@ -141,9 +147,22 @@ class TACOTaskHandler:
         reason = f"{NOT_JUDGED}: {failure}, {ATTEMPTS} times"
         return {"correctness": None, "reason": reason, "tests": results}
 
+    def _judge_task(self, source: str, task: EvalplusTask) -> Verdict:
+        """The verdict by EvalPlus's rules, with the tests that failed. Raises MachineError."""
+        warm, limit = self._start("large-plain" if wants_more(source) else "small-plain")
+        try:
+            with limit.lock.shared():
+                results = evalplus_rules.judge_task(warm, source, task, TimeLimit(1.0, limit.lock))
+        except ReferenceFailure as failure:
+            return {"correctness": None, "reason": f"{NOT_JUDGED}: {failure}", "tests": []}
+        failed = [result for group in results.values() for result in group if not result["passed"]]
+        statuses = {f"{group}_status": evalplus_rules.status(each) for group, each in results.items()}
+        reason = failed[0]["reason"] if failed else ""
+        return cast(Verdict, {"correctness": not failed, "reason": reason, "tests": failed, **statuses})
+
     def _judge_tests(self, source: str, tests: ProblemTests, check: Check | None) -> Iterator[TestResult]:
         """The results by this handler's rules. Raises MachineError."""
-        warm, limit = self._start(large=self.reference_rules or wants_more(source))
+        warm, limit = self._start("large" if self.reference_rules or wants_more(source) else "small")
         with limit.lock.shared():
             if self.reference_rules:
                 yield from reference_rules.judge_tests(warm, source, tests, limit)
@@ -151,12 +170,12 @@ class TACOTaskHandler:
                 with Program(warm, source) as program:
                     yield from own_rules.judge_tests(program, tests, limit, check)
 
-    def _start(self, large: bool) -> tuple[WarmProcess, TimeLimit]:
-        """The warm process with the small or the large prelude, and the time limit; new ones after a fork."""
+    def _start(self, kind: str) -> tuple[WarmProcess, TimeLimit]:
+        """The warm process with this prelude, and the time limit; new ones after a fork."""
         if self._owner != os.getpid():
             self._warm, self._limit, self._owner = {}, None, os.getpid()
         if self._limit is None:
             self._limit = TimeLimit(self.timeout, MachineLock())
-        if large not in self._warm:
-            self._warm[large] = WarmProcess(self.memory_mb, self.layers, large, self.unsafe)
-        return self._warm[large], self._limit
+        if kind not in self._warm:
+            self._warm[kind] = WarmProcess(self.memory_mb, self.layers, kind, self.unsafe)
+        return self._warm[kind], self._limit

@@ -1,14 +1,14 @@
 """Runs a program on tests, each in a child of a warm process, and measures and explains how it ended."""
 
-import json
 import os
+import re
 import select
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hindsight.files.verdicts import OUTPUT_LIMIT
+from hindsight.files.verdicts import OUTPUT_LIMIT, TIME_LIMIT
 from SkyThought.execution.reasons import BAD_RESULT, OUTPUT, find_reason, read_report, reason_of_exception
 from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
 from SkyThought.sandbox import kernel, messages
@@ -19,6 +19,9 @@ GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; after that the
 QUICK_MILLISECONDS = 5  # at first the judge waits only for the child's end
 OUTPUT_BYTES = 64 << 20  # most that a program may print, or its function return, in a test
 LARGE_BYTES = 1 << 20  # the memory of larger outputs is given back to the machine at once
+CPU_TIME = b', "cpu": '
+_CPU_TIME = re.compile(CPU_TIME + rb"(\d{1,6}\.\d{1,6}(?:e-\d+)?)}$")
+SAME = object()  # a value that is the known one
 MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text, and a hundred bytes of memory
 
 
@@ -37,7 +40,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Call:
-    """How one call of a program's function ended; `value`, in tagged form, is set if `reason` is ""."""
+    """How one call of a program's function ended; `value`, in tagged form or SAME, is set if `reason` is ""."""
 
     reason: str
     value: Any
@@ -107,7 +110,7 @@ class Program:
         output, theirs = os.pipe()
         os.set_blocking(output, False)
         try:
-            head = messages.TEST + messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+            head = messages.TEST + _pack(timeout)
             if len(head) + len(stdin) <= messages.MESSAGE_BYTES:
                 self.warm.send(head + stdin, theirs)
             else:
@@ -124,37 +127,40 @@ class Program:
         thread_reason = reason_of_exception(report["thread"]) if "thread" in report else ""
         return Execution(reason, bytes(printed.data), ending.cpu_seconds, thread_reason)
 
-    def calls(self, function: str, arguments: list[list], timeout: float, keys: bytes) -> Generator[Call, None, None]:
+    def calls(
+        self, function: str, arguments: bytes, limits: Sequence[float], reading: bytes, known: Sequence[bytes] = ()
+    ) -> Generator[Call, None, None]:
         """Call its function of this name with each list of arguments in turn, until the first call that fails.
 
-        All calls happen in one child, so the program's state carries over, as in TACO's own checker. timeout: CPU
-        seconds per call; loading the program counts to the first. keys: how to read those of dictionaries, see
-        `sandbox.calls`. Close the generator to end the child earlier.
+        All calls happen in one child, so the program's state carries over, as in TACO's own checker. arguments: the
+        lists, as JSON or by `marshal`; limits: CPU seconds for each call, loading the program counts to the first;
+        reading: how to read the arguments, see `sandbox.calls`; known: how report lines begin whose value need not be
+        parsed: it is SAME. Close the generator to end the child earlier.
         """
-        limits = messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
-        name = function.encode("utf-8", "surrogatepass")
-        self.warm.send(messages.CALLS + limits + keys + name, messages.memory_file(json.dumps(arguments).encode()))
-        left, used, ending, pipe = len(arguments), 0.0, None, OutputPipe(self.reports)
+        head = messages.CALLS + _pack(limits[0]) + reading
+        self.warm.send(head + function.encode("utf-8", "surrogatepass"), messages.memory_file(arguments))
+        done, used, ending, pipe = 0, 0.0, None, OutputPipe(self.reports)
         try:
             while ending is None:
-                ending, seconds = self._wait_for_calls(pipe, timeout)
+                ending, seconds = self._wait_for_calls(pipe, limits, done)
                 if ending is not None:
                     seconds = max(0.0, ending.cpu_seconds - used)
                 used += seconds
                 lines = pipe.take_lines()
-                for line in lines[:left]:
-                    call = _read_call(line, ending, seconds / len(lines), timeout)
+                for line, share in zip(lines[: len(limits) - done], _shares(lines), strict=False):
+                    same = bool(known and known[done]) and line.startswith(known[done] + CPU_TIME)
+                    call = _read_call(line, ending, share * seconds, limits[done], same)
+                    done += 1
                     yield call
                     if call.reason:
                         return
-                left -= len(lines)
-                if left <= 0:
+                if done == len(limits):
                     return
-            yield Call(find_reason(ending, {}, seconds, timeout, BAD_RESULT), None, seconds)
+            yield Call(find_reason(ending, {}, seconds, limits[done], BAD_RESULT), None, seconds)
         finally:
             if ending is None:
                 self.warm.send(messages.STOP)
-                self._wait(pipe, timeout)
+                self._wait(pipe, max(limits))
 
     def _wait(self, pipe: OutputPipe, timeout: float) -> Ending:
         """Wait for the end of the child, and read its output meanwhile."""
@@ -165,11 +171,13 @@ class Program:
             if message[:1] == messages.ENDED:
                 return self._read_ending(message, pipe)
 
-    def _wait_for_calls(self, pipe: OutputPipe, timeout: float) -> tuple[Ending | None, float]:
+    def _wait_for_calls(self, pipe: OutputPipe, limits: Sequence[float], done: int) -> tuple[Ending | None, float]:
         """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
-        if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._read_while_it_runs(pipe, timeout, until_line=True):
-            self.warm.send(messages.NEXT)
-        message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+        longest = max(limits[done:])
+        if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._read_while_it_runs(pipe, longest, until_line=True):
+            running = min(done + pipe.data.count(b"\n"), len(limits) - 1)
+            self.warm.send(messages.NEXT + _pack(limits[running]))
+        message = self.warm.receive(WALL_FACTOR * longest + GRACE_SECONDS)
         if message[:1] == messages.USED:
             self.large |= pipe.was_large
             return None, messages.SECONDS.unpack(message[1:])[0]
@@ -206,8 +214,26 @@ class Program:
                 return True
 
 
-def _read_call(line: bytes, ending: Ending | None, seconds: float, timeout: float) -> Call:
-    """The call that a line of the report pipe is about."""
+def _shares(lines: list[bytes]) -> list[float]:
+    """Which part of their CPU time each call took that returned together, by what the child says of itself.
+
+    A program that forges this spreads its time among its calls, no more.
+    """
+    found = [_CPU_TIME.search(line, max(0, len(line) - 40)) for line in lines]
+    times = [float(match[1]) if match else 0.0 for match in found]
+    total = sum(times)
+    return [each / total for each in times] if total > 0 else [1 / (len(lines) or 1)] * len(lines)
+
+
+def _pack(timeout: float) -> bytes:
+    """The limits of a program in a message, from its CPU seconds."""
+    return messages.LIMITS.pack(timeout, WALL_FACTOR * timeout)
+
+
+def _read_call(line: bytes, ending: Ending | None, seconds: float, timeout: float, same: bool) -> Call:
+    """The call that a line of the report pipe is about; `same`: its value is known."""
+    if same:
+        return Call(TIME_LIMIT if seconds > timeout else "", SAME, seconds)
     if line.count(b",") + line.count(b"[") > MOST_ITEMS:
         return Call(OUTPUT_LIMIT, None, seconds)
     report = read_report(line)

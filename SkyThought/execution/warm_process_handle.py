@@ -32,12 +32,13 @@ class WarmProcess:
     """One warm process, which starts at once. Not for two threads at a time.
 
     memory_mb: a program's address space in MiB; layers: names from `LAYERS` to use where the kernel allows them;
-    large: import all modules of `prelude` beforehand; unsafe: continue although programs are not contained. `state`
-    tells which layers are on. Raises UserError when the process does not start or cannot contain programs. Every other
+    kind: "small" or "large", for the modules of `prelude` to import beforehand, or "small-plain" or "large-plain",
+    without its names and other packages; unsafe: continue although programs are not contained. `state` tells which
+    layers are on. Raises UserError when the process does not start or cannot contain programs. Every other
     method raises MachineError when the process fails; the handle can then only be closed.
     """
 
-    def __init__(self, memory_mb: int, layers: tuple[str, ...] = LAYERS, large: bool = False, unsafe: bool = False):
+    def __init__(self, memory_mb: int, layers: tuple[str, ...] = LAYERS, kind: str = "small", unsafe: bool = False):
         remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         for name in ("box", "root"):
@@ -49,7 +50,6 @@ class WarmProcess:
         # The shell stays, to remove the folder and end remaining processes if this process is killed.
         stack = f'ulimit -Ss {STACK_KILOBYTES} 2>/dev/null || ulimit -Ss "$(ulimit -Hs)"'
         command = f'{stack}; "$@"; status=$?; rm -rf "$0"; [ $status -lt 128 ] || kill -KILL 0; exit $status'
-        kind = "large" if large else "small"
         module = [sys.executable, "-m", "SkyThought.sandbox.warm_process"]
         arguments = [str(theirs.fileno()), str(self.folder), str(os.getpid()), str(memory_mb << 20), kind, *layers]
         with theirs:

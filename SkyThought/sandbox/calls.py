@@ -7,19 +7,28 @@ arguments, and for another in a new child where the program fails:
     TEXT      as they are
     TACO      TACO's own rule: at the top level, integers if all keys of a dictionary read as such
     PAPER     the same, with two rules of the paper's checker: one instance for all calls, and no end by `sys.exit(0)`
+
+Two more are for arguments that JSON cannot write, as EvalPlus has them: they come by `marshal`, the function is the
+global of that name, and values are reported with their types (see `exact_values`).
+
+    EXACT     as they are
+    SET       the same for functions whose values are compared as sets: of an iterator, its items are reported
 """
 
 import json
+import marshal
 import os
 from builtins import BaseException, SystemExit, callable, enumerate, getattr, isinstance, type  # noqa: UP029  # see `interpreter`
 from collections.abc import Callable
 from contextlib import suppress
+from time import process_time
 from types import CodeType
 from typing import Any, NoReturn
 
+from SkyThought.sandbox.exact_values import tag_exactly
 from SkyThought.sandbox.report import Report, tag
 
-NATIVE, TEXT, TACO, PAPER = b"n", b"t", b"i", b"p"
+NATIVE, TEXT, TACO, PAPER, EXACT, SET = b"n", b"t", b"i", b"p", b"e", b"s"
 
 
 def serve_calls(
@@ -31,24 +40,28 @@ def serve_calls(
     call to call; each call of a method has a new instance.
     """
     exit = report.exit
+    write = {EXACT: tag_exactly, SET: _tag_of_set}.get(reading, tag)
+    find = _find_global if reading in (EXACT, SET) else _find_function
+    strict = reading in (PAPER, EXACT, SET)
     try:
         arguments_of_calls = _read_arguments(calls, reading)
         try:
             exec(code, names)
         except SystemExit as ended:  # at a program's end, after it defined the function
-            if ended.code not in (None, 0) or reading == PAPER or _find_function(names, function_name) is None:
+            if ended.code not in (None, 0) or strict or find(names, function_name) is None:
                 raise
-        find_function = _find_function(names, function_name)
+        find_function = find(names, function_name)
         if find_function is None:
             report.send(error="missing function")
             exit(1)
         function = find_function()
         for number, arguments in enumerate(arguments_of_calls):
-            function = find_function() if number and reading != PAPER else function
+            function = find_function() if number and not strict else function
+            begun = process_time()
             value = function(*arguments)
             if report.forked():
                 break
-            report.send(value=tag(value))
+            report.send(value=write(value), cpu=round(process_time() - begun, 6))
     except BaseException as error:
         report.exception(error)
         exit(1)
@@ -60,13 +73,25 @@ def _find_function(names: dict[str, Any], name: str) -> Callable[[], Callable] |
     solution = names.get("Solution")
     if isinstance(solution, type) and callable(getattr(solution, name, None)):
         return lambda: getattr(solution(), name)
+    return _find_global(names, name)
+
+
+def _find_global(names: dict[str, Any], name: str) -> Callable[[], Callable] | None:
     function = names.get(name)
     return (lambda: function) if callable(function) else None
 
 
+def _tag_of_set(value: Any) -> Any:
+    """The value itself where it can be told, else the set of what it yields: of a generator, say."""
+    return tag_exactly(value if isinstance(value, list | tuple | set | frozenset | dict | str) else {*value})
+
+
 def _read_arguments(file: int, reading: bytes) -> list[list]:
     with os.fdopen(file, "rb") as content:
-        arguments_of_calls = json.loads(content.read())
+        data = content.read()
+    if reading in (EXACT, SET):
+        return marshal.loads(data)
+    arguments_of_calls = json.loads(data)
     if reading == NATIVE:
         return native_keys(arguments_of_calls)
     if reading in (TACO, PAPER):

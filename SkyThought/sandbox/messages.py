@@ -16,8 +16,8 @@ _MOST_FILES = socket.CMSG_LEN(2 * 4)
 # judge -> warm process
 PROGRAM = b"P"  # files: the program's text, the pipe for reports
 TEST = b"T"  # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
-CALLS = b"C"  # LIMITS, how to read keys (see `calls`), the function's name; files: the lists of arguments, as JSON
-NEXT = b"N"  # a call has returned: the next one starts with its full time
+CALLS = b"C"  # LIMITS, how to read arguments (see `calls`), the function's name; files: the lists of arguments
+NEXT = b"N"  # LIMITS: a call has returned, the next one starts with its full time
 STOP = b"S"  # end the running child
 # warm process -> judge
 READY = b"A"  # JSON: the layers that are on and off, and what a program could do

@@ -11,6 +11,7 @@ runs with the large one, so no program can tell the difference.
 import builtins
 import importlib
 import re
+import sys
 
 MODULES = "bisect collections copy functools heapq io itertools math operator os re string sys time typing"
 OFTEN_IMPORTED = "__future__ abc array atexit contextlib enum os.path types"
@@ -76,11 +77,17 @@ def wants_more(source: str) -> bool:
     return _WANTS_MORE.search(source) is not None
 
 
-def install(large: bool) -> None:
-    """Import the modules, and put the names into `builtins` where it has none of that name."""
+def install(large: bool, plain: bool = False) -> None:
+    """Import the modules, and put the names into `builtins` where it has none of that name.
+
+    plain: no names, and programs can import the standard library and numpy only, whatever else is installed.
+    """
     modules = {name: importlib.import_module(name) for name in (MODULES + large * f" {MORE_MODULES}").split()}
     for name in (OFTEN_IMPORTED + large * f" {MORE_OFTEN_IMPORTED}").split():
         importlib.import_module(name)
+    if plain:
+        sys.meta_path.insert(0, OnlyStandardModules)
+        return
     if large:
         modules["np"] = modules["numpy"]
     members = NAMES | MORE_NAMES if large else NAMES
@@ -88,3 +95,15 @@ def install(large: bool) -> None:
     for name, value in (modules | names).items():  # a name of both kinds means the module's member
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
+
+
+class OnlyStandardModules:
+    """An importer that finds nothing, and refuses what is neither of the standard library nor numpy's."""
+
+    allowed = sys.stdlib_module_names | {"numpy"}
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
+        """Raises ModuleNotFoundError for other packages."""
+        if name.partition(".")[0] not in cls.allowed:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)

@@ -12,8 +12,9 @@ class ChildTimer:
         self.pid, self.cpu_limit, self.wall_limit = pid, cpu_limit, wall_limit
         self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
 
-    def restart(self) -> float:
-        """A new call begins with its full time; returns the CPU seconds since the last restart."""
+    def restart(self, cpu_limit: float, wall_limit: float) -> float:
+        """A new call begins with its own limits; returns the CPU seconds since the last restart."""
+        self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
         cpu = cpu_seconds(self.pid)
         used, self.cpu_before = cpu - self.cpu_before, cpu
         self.started, self.waited_before = time.monotonic(), seconds_waited(self.pid)

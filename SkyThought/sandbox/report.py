@@ -1,7 +1,8 @@
 """A child's report to the judge, besides the program's own output: lines of JSON through a pipe.
 
 {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception", "name": "ValueError"},
-{"value": tagged} for each call (see `tag` and `comparison`), {"thread": "ValueError"}: ended well, except for a thread
+{"value": tagged, "cpu": seconds} for each call (see `tag` and `comparison`), {"thread": "ValueError"}: ended well,
+except for a thread
 """
 
 import json

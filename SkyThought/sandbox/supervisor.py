@@ -100,7 +100,8 @@ class Supervisor:
         message, _ = messages.receive(self.control)
         if message[:1] != messages.NEXT:
             return False
-        messages.send(self.control, messages.USED + messages.SECONDS.pack(timer.restart()))
+        limits = messages.LIMITS.unpack(message[1:])
+        messages.send(self.control, messages.USED + messages.SECONDS.pack(timer.restart(*limits)))
         return True
 
     def _check(self, timer: ChildTimer) -> tuple[bytes, float]:

@@ -1,6 +1,6 @@
 """The warm process: contained, with all modules imported, it forks a child for each test of a program.
 
-    python -m SkyThought.sandbox.warm_process CONTROL_FD FOLDER JUDGE_PID MEMORY small|large LAYER ...
+    python -m SkyThought.sandbox.warm_process CONTROL_FD FOLDER JUDGE_PID MEMORY (small|large)[-plain] LAYER ...
 
 `execution.warm_process_handle` starts it; once it is ready, `supervisor` takes over. It has one thread, because a fork
 with more would be unsafe. It ends when the judge is gone.
@@ -38,7 +38,8 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     sandbox.enter()
     sys.set_int_max_str_digits(0)  # older problems have longer integers than this young limit allows
-    prelude.install(large=sys.argv[5] == "large")
+    size, _, plain = sys.argv[5].partition("-")
+    prelude.install(size == "large", bool(plain))
     _thread.stack_size(THREAD_STACK_BYTES)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     if len(os.listdir("/proc/self/task")) != 1:

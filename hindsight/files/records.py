@@ -54,6 +54,8 @@ class AnswerRecord(TypedDict, total=False):
     correctness_reason: str  # "" when correct, else one of `hindsight.files.verdicts.REASONS`
     test_results: list[dict[str, Any]]
     special_judge: str
+    base_status: str  # of EvalPlus's sets: pass or fail by the base tests, and by the plus tests
+    plus_status: str
     # analysis/embed.py, in a file beside the converted answer
     generated_embedding: list[float]
     converted_embedding: list[float]

@@ -1,0 +1,128 @@
+"""Python values as JSON and back, with their types: what a function returned, to be compared by Python's own rules.
+
+    None, bool, int, float, str       as they are; a long integer as ["int", "0x..."]
+    [1, (2,)], {3}, {"a": 1j}        ["list", [1, ["tuple", [2]]]], ["set", [3]], ["dict", [["a", ["complex", [0, 1]]]]]
+    b"ab"                             ["bytes", "6162"]
+    array([1.5]), float64(1.5)        ["array", ["<f8", ["list", [1.5]]]], ["scalar", ["<f8", 1.5]], of numpy
+    Counter("a")                      ["subclass", ["Counter", ["dict", [["a", 1]]]]]
+    any other object                  ["object", "its type's name"], which equals nothing
+
+A view of a dictionary's keys or items becomes a frozenset, which equals the same sets.
+"""
+
+import sys
+from builtins import TypeError, dict, frozenset, issubclass, list, type  # noqa: UP029  # may be replaced by the program
+from functools import lru_cache
+from typing import Any
+
+LONG_INTEGER = 4096  # bits, from which on hexadecimal digits are written: decimal ones take time by the square
+_PLAIN = (int, float, str, bool, type(None))
+_GROUPS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_VIEWS = (type({}.keys()), type({}.items()))
+_SCALARS = {"int": int, "float": float, "str": str, "complex": complex, "bytes": bytes}
+class_name = type.__dict__["__name__"].__get__  # of a class, regardless of its metaclass
+
+
+def tag_exactly(value: Any) -> Any:
+    """A value in tagged form. Of a subclass the content of the built-in type counts, not the class's own methods."""
+    kind = type(value)
+    if kind is int and value.bit_length() > LONG_INTEGER:
+        return ["int", hex(value)]
+    if kind in _PLAIN:
+        return value
+    if kind is list or kind is tuple or kind is set or kind is frozenset:
+        return [class_name(kind), [tag_exactly(item) for item in value]]
+    if kind is dict:
+        return ["dict", [[tag_exactly(key), tag_exactly(item)] for key, item in value.items()]]
+    if kind is complex:
+        return ["complex", [value.real, value.imag]]
+    if kind is bytes:
+        return ["bytes", value.hex()]
+    if kind in _VIEWS:
+        return ["frozenset", [tag_exactly(item) for item in value]]
+    return _tag_of_numpy(kind, value) or _tag_of_subclass(kind, value) or ["object", class_name(kind)]
+
+
+def _tag_of_numpy(kind: type, value: Any) -> list | None:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not (kind is numpy.ndarray or issubclass(kind, numpy.generic)) or value.dtype.hasobject:
+        return None
+    content = tag_exactly(value.tolist())
+    return (
+        ["array" if kind is numpy.ndarray else "scalar", [value.dtype.str, content]]
+        if value.dtype.names is None
+        else None
+    )
+
+
+def _tag_of_subclass(kind: type, value: Any) -> list | None:
+    if issubclass(kind, dict):
+        content: Any = ["dict", [[tag_exactly(key), tag_exactly(item)] for key, item in dict.items(value)]]
+        return ["subclass", [class_name(kind), content]]
+    for name, group in _GROUPS.items():
+        if issubclass(kind, group):
+            return ["subclass", [class_name(kind), [name, [tag_exactly(item) for item in group.__iter__(value)]]]]
+    for scalar in _SCALARS.values():
+        if issubclass(kind, scalar):
+            return [
+                "subclass",
+                [
+                    class_name(kind),
+                    tag_exactly(scalar.__new__(scalar, scalar.__str__(value)) if scalar is str else scalar(value)),
+                ],
+            ]
+    return None
+
+
+class OtherObject:
+    """Stands for an object that cannot be told in tagged form: it equals nothing."""
+
+    __hash__ = None  # type: ignore[assignment]  # as the object in a set or a key is not known to equal another
+
+    def __init__(self, type_name: str):
+        self.type_name = type_name
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name} object>"
+
+
+def untag_exactly(tagged: Any) -> Any:
+    """The Python value of a tagged form; numpy's arrays and scalars too, OtherObject for what cannot be told.
+
+    Raises ValueError or TypeError if it is not in tagged form, RecursionError if it is nested too deeply.
+    """
+    if not isinstance(tagged, list):
+        return tagged
+    kind, content = tagged
+    if kind in _GROUPS:
+        return _GROUPS[kind](untag_exactly(item) for item in content)
+    if kind == "dict":
+        return {untag_exactly(key): untag_exactly(value) for key, value in content}
+    if kind == "complex":
+        return complex(*content)
+    if kind == "int":
+        return int(content, 16)
+    if kind == "bytes":
+        return bytes.fromhex(content)
+    if kind in ("array", "scalar"):
+        import numpy  # slow to import, and seldom needed
+
+        array = numpy.array(untag_exactly(content[1]), dtype=numpy.dtype(content[0]))
+        return array if kind == "array" else array[()]
+    if kind == "subclass":
+        base = untag_exactly(content[1])
+        return _subclass(str(content[0]), type(base))(base)
+    if kind == "object":
+        return OtherObject(str(content))
+    raise ValueError(f"{kind!r} is no tag")
+
+
+@lru_cache(maxsize=256)
+def _subclass(name: str, base: type) -> type:
+    """A class of this name: two values of one class in a program are of one class here."""
+    if base is bool:
+        raise TypeError("bool has no subclasses")
+    return type(name, (base,), {})
