@@ -112,7 +112,7 @@ def write_verdict(path: Path, record: Record, verdict: Verdict, special_judge: s
     record["correctness"] = verdict["correctness"]
     record["correctness_reason"] = verdict["reason"]
     record["test_results"] = verdict["tests"]
-    record.update({status: verdict[status] for status in STATUSES if status in verdict})
+    record.update({key: value for key, value in verdict.items() if key in STATUSES})
     record.pop("special_judge", None)
     if special_judge:
         record["special_judge"] = special_judge

@@ -27,7 +27,6 @@ import numpy
 from hindsight.files.verdicts import WRONG_ANSWER
 from SkyThought.evalplus_tasks import EvalplusTask
 from SkyThought.execution.program import SAME, Program
-from SkyThought.execution.reasons import BAD_RESULT
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.own_rules import TestResult, add_excerpts, make_result
 from SkyThought.reference_values import ReferenceValues, reference_values
@@ -115,7 +114,7 @@ def _judge_loading(warm: WarmProcess, source: str, task: EvalplusTask, scale: fl
         closing(program.calls(task.function, marshal.dumps([]), limits, EXACT)) as calls,
     ):
         (call,) = calls
-    result = make_result(0, call.reason if call.reason != BAD_RESULT else "", call.seconds)
+    result = make_result(0, call.reason, call.seconds)
     result["share"] = scale * call.seconds / limits[0]
     return [result]
 

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEMO_PROBLEMS, DEMO_SAMPLES = 9, 4
 DEMO_SIZE = ("--end_idx", str(DEMO_PROBLEMS), "--num_samples", str(DEMO_SAMPLES))  # of the tests' `make demo`
 TACO_REAL = ROOT.parent / "shared" / "taco_real"
+EVALPLUS = ROOT.parent / "shared" / "evalplus"
 EVERY = int(os.environ.get("HINDSIGHT_EVERY", "27"))  # real programs are sampled; 1: all, in every way, in minutes
 
 
