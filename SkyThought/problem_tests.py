@@ -18,7 +18,8 @@ class ProblemTests:
     element, perhaps TACO's wrapping of the value. `key_readings`: the ways to read the keys of dictionaries in the
     arguments (see `sandbox.calls`); a function passes by any of them. `real`: the problem's numbers are real numbers
     (see `comparison`). `any_case`: upper and lower case are the same. `task`: in place of `inputs` and `outputs`, those
-    of EvalPlus, whose expected values are what the task's own solution returns.
+    of EvalPlus, whose expected values are what the task's own solution returns. `test_program`: in their place, one
+    that is run after the judged program, and must come to its end.
     """
 
     function: str | None = None
@@ -30,6 +31,7 @@ class ProblemTests:
     real: bool = False
     any_case: bool = False
     task: EvalplusTask | None = None
+    test_program: str = ""
 
 
 def read_tests(input_output: Any) -> ProblemTests:
@@ -56,6 +58,10 @@ def make_tests(input_output: Any) -> ProblemTests:
     inputs, outputs, function = tests.get("inputs", ()), tests.get("outputs", ()), tests.get("fn_name") or None
     if "base_input" in tests:
         return _evalplus_tests(tests)
+    if "test_program" in tests:
+        program = tests["test_program"]
+        good = isinstance(program, str) and bool(program.strip())
+        return ProblemTests(function, test_program=program) if good else ProblemTests(fault="its problem has no tests")
     fault = _fault(inputs, outputs, function)
     if fault:
         return ProblemTests(

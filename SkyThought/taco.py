@@ -123,6 +123,9 @@ class TACOTaskHandler:
         """
         if tests.fault:
             return {"correctness": None, "reason": f"{NOT_JUDGED}: {tests.fault}", "tests": []}
+        if self.reference_rules and (tests.task or tests.test_program):
+            reason = f"{NOT_JUDGED}: the paper's checker has no rules for its problem's tests"
+            return {"correctness": None, "reason": reason, "tests": []}
         if source is None or not (source.strip() or self.reference_rules):
             return {"correctness": False, "reason": NO_CODE, "tests": []}
         results: list[TestResult] = []
@@ -162,7 +165,8 @@ class TACOTaskHandler:
 
     def _judge_tests(self, source: str, tests: ProblemTests, check: Check | None) -> Iterator[TestResult]:
         """The results by this handler's rules. Raises MachineError."""
-        warm, limit = self._start("large" if self.reference_rules or wants_more(source) else "small")
+        size = "large" if self.reference_rules or wants_more(source + tests.test_program) else "small"
+        warm, limit = self._start(f"{size}-plain" if tests.test_program else size)
         with limit.lock.shared():
             if self.reference_rules:
                 yield from reference_rules.judge_tests(warm, source, tests, limit)

@@ -13,8 +13,11 @@ global of that name, and values are reported with their types (see `exact_values
 
     EXACT     as they are
     SET       the same for functions whose values are compared as sets: of an iterator, its items are reported
+
+A test program is run in place of calls, after the program and with its names.
 """
 
+import builtins
 import json
 import marshal
 import os
@@ -28,7 +31,7 @@ from typing import Any, NoReturn
 from SkyThought.sandbox.exact_values import tag_exactly
 from SkyThought.sandbox.report import Report, tag
 
-NATIVE, TEXT, TACO, PAPER, EXACT, SET = b"n", b"t", b"i", b"p", b"e", b"s"
+NATIVE, TEXT, TACO, PAPER, EXACT, SET, TEST_PROGRAM = b"n", b"t", b"i", b"p", b"e", b"s", b"x"
 
 
 def serve_calls(
@@ -64,6 +67,26 @@ def serve_calls(
             if report.forked():
                 break
             report.send(value=write(value), cpu=round(process_time() - begun, 6))
+    except BaseException as error:
+        report.exception(error)
+        exit(1)
+    exit(0)
+
+
+def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report: Report) -> NoReturn:
+    """Run the program in `names`, then the test program with its names, report that it came to its end, and end.
+
+    test: a file with the test program, which is read only then: the program cannot see it while it loads. What the
+    program made of the builtin functions is undone before.
+    """
+    exit, before = report.exit, dict(vars(builtins))
+    try:
+        exec(code, names)
+        with os.fdopen(test, "rb") as content:
+            source = content.read()
+        vars(builtins).update(before)
+        exec(compile(source, "<test>", "exec", dont_inherit=True), names)
+        report.send(value=None)
     except BaseException as error:
         report.exception(error)
         exit(1)

@@ -19,7 +19,7 @@ from sys import settrace as set_trace
 from typing import Any, NoReturn
 
 from SkyThought.sandbox import prelude
-from SkyThought.sandbox.calls import serve_calls
+from SkyThought.sandbox.calls import TEST_PROGRAM, serve_calls, serve_test_program
 from SkyThought.sandbox.kernel import NULL, flush_c_streams
 from SkyThought.sandbox.layers import Sandbox
 from SkyThought.sandbox.messages import memory_file
@@ -92,7 +92,7 @@ class Interpreter:
     def serve_calls(self, calls: int, keys: bytes, function: str) -> NoReturn:
         """In a child: load the program, call its function of this name with each list of arguments, and end.
 
-        calls: a file with the lists of arguments, as JSON; keys: how to read those of dictionaries, see `calls`. The
+        calls: a file with the lists of arguments, or with a test program to run instead; keys: which, see `calls`. The
         program's output is discarded, and its standard input is empty.
         """
         dup2(calls, CALLS_FD)
@@ -100,6 +100,8 @@ class Interpreter:
         try:
             main.__name__ = "program"
             sys.modules["program"] = main
+            if keys == TEST_PROGRAM:
+                serve_test_program(code, main.__dict__, CALLS_FD, report)
             serve_calls(code, main.__dict__, function, CALLS_FD, keys, report)
         finally:
             report.exit(1)
