@@ -31,7 +31,7 @@ from hindsight.pass_at_k.estimators import pass_at_k
 from hindsight.problem_sets.problems import Problem
 from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import Settings, run_script
-from SkyThought.judges import JudgeOptions, ProblemToJudge, judge_all
+from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
 from SkyThought.local_judges import open_judges
 from SkyThought.problem_tests import read_tests
 
@@ -144,7 +144,7 @@ class KeptVerdicts:
         self._file.close()
 
 
-def judge_samples(samples: list[Sample], tasks: dict[str, Problem], kept: KeptVerdicts, settings: Settings) -> None:
+def judge_samples(samples: list[Sample], tasks: dict[str, Problem], kept: KeptVerdicts, judges: Judges) -> None:
     """Judge what has no verdict yet, task by task."""
 
     def programs() -> Iterator[tuple[str, ProblemToJudge, str]]:
@@ -158,11 +158,8 @@ def judge_samples(samples: list[Sample], tasks: dict[str, Problem], kept: KeptVe
     ordered = sorted(samples, key=lambda sample: sample.task_id)
     keyed = [(sample, kept.key(sample, tasks[sample.task_id])) for sample in ordered]
     missing = [(sample, key) for sample, key in keyed if key not in kept.verdicts]
-    options = settings.pick(JudgeOptions, timeout=4.0)
-    with closing(open_judges(options, settings.workers, settings.ray_address)) as judges:
-        print(judges.protection, flush=True)
-        for key, verdict in tqdm(judge_all(judges, programs()), total=len(missing), unit="sample"):
-            kept.add(key, dict(verdict))
+    for key, verdict in tqdm(judge_all(judges, programs()), total=len(missing), unit="sample"):
+        kept.add(key, dict(verdict))
 
 
 def result_of(sample: Sample, task: Problem, verdict: dict[str, Any]) -> dict[str, Any]:
@@ -205,8 +202,10 @@ def main(settings: Settings) -> int:
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
     output = path / "eval_results.json" if path.is_dir() else path.with_name(f"{name}_eval_results.json")
     kept = KeptVerdicts(output.with_suffix(".verdicts"))
-    judge_samples(samples, tasks, kept, settings)
-    kept.close()
+    options = settings.pick(JudgeOptions, timeout=4.0)
+    with closing(open_judges(options, settings.workers, settings.ray_address)) as judges, closing(kept):
+        print(judges.protection, flush=True)
+        judge_samples(samples, tasks, kept, judges)
     results, failed = defaultdict(list), Counter()
     for sample in samples:
         verdict = kept.verdicts[kept.key(sample, tasks[sample.task_id])]
