@@ -31,6 +31,7 @@ EXAMPLES = 100  # rows of a dataset that are decoded and compared, evenly spread
 SHOWN = 3  # most sentences about single rows to print; the others are counted
 
 DATASETS = {"dataset": "train_dataset", "eval_dataset": "eval_dataset"}  # settings, and LLaMA-Factory's names
+ANSWER = "ANSWER"  # stands for an answer, to find what a template puts around it
 UNCUT = 10**9  # a cutoff_len that no row reaches
 MASKED = -100  # label of a token that is not learnt
 ADVICE = {
@@ -229,11 +230,12 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
     begin = next((place for place, label in enumerate(labels) if label != MASKED), len(labels))
     if labels[begin:] != tokens[begin:]:
         return "what is learnt is not one piece up to the end"
-    turns = [{"role": "user", "content": chat.question}, {"role": "assistant", "content": ""}]
+    turns = [{"role": "user", "content": chat.question}, {"role": "assistant", "content": ANSWER}]
     before, end = Template.encode_oneturn(template, tokenizer, turns, chat.system)  # without what a thought adds to it
     end += [tokenizer.eos_token_id] if template.efficient_eos else []
     prompt, learnt = decode(tokenizer, tokens[:begin]), decode(tokenizer, tokens[begin:])
-    meant = decode(tokenizer, before), chat.answer + decode(tokenizer, end)
+    opening, _, ending = decode(tokenizer, end).partition(ANSWER)  # GLM's answers begin with a line end
+    meant = decode(tokenizer, before), opening + chat.answer + ending
     if thought := compare_thoughts(
         (prompt, learnt), meant, decode(tokenizer, template.get_thought_word_ids(tokenizer))
     ):

@@ -287,6 +287,13 @@ def test_rows_with_think_tags_are_what_reasoning_templates_expect(answers, datas
 
 
 @pytest.mark.train
+def test_a_template_that_begins_an_answer_with_a_line_end_is_read_as_meant(answers, tmp_path):
+    data = curate(answers, tmp_path / "data", "--think_tags")
+    status, printed = check_dataset(LAB, f"dataset_dir={data}", "template=glm4_moe")
+    assert status == 0, printed
+
+
+@pytest.mark.train
 def test_the_check_reads_validation_rows_and_advises_if_they_are_missing(own_dataset):
     here = (LAB, f"dataset_dir={own_dataset}")
     held_out = len(read_json(own_dataset / "hindsight_validation.json"))
