@@ -79,12 +79,12 @@ def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report:
     test: a file with the test program, which is read only then: the program cannot see it while it loads. What the
     program made of the builtin functions is undone before.
     """
-    exit, before = report.exit, dict(vars(builtins))
+    exit, before = report.exit, dict(builtins.__dict__)
     try:
         exec(code, names)
         with os.fdopen(test, "rb") as content:
             source = content.read()
-        vars(builtins).update(before)
+        builtins.__dict__.update(before)
         exec(compile(source, "<test>", "exec", dont_inherit=True), names)
         report.send(value=None)
     except BaseException as error:
