@@ -28,6 +28,7 @@ _TRANSCRIPT = re.compile(
 _CHAT = re.compile(
     rf"{_HEADING}(?:User|USER|Human|HUMAN)(?:\*\*)?:[^\n]*\n(?:.*\n)*?{_HEADING}(?:Assistant|ASSISTANT)(?:\*\*)?:"
 )
+_AMID_WORDS = re.compile(rf"[ \t](?:{SPECIAL_TOKEN.pattern})[ \t]+[A-Za-z]")
 _WORD = re.compile("User|USER|user\n|Human|HUMAN|Instruction|Problem|Question|Task|Exercise|Q")  # in each of the two
 
 
@@ -57,9 +58,10 @@ def end_before_turn_marker(text: str) -> int | None:
 
 
 def _ends_turn(text: str, token: re.Match) -> bool:
-    """Whether a special token is none that is quoted, and none of HTML's struck-out words `<s>so</s>`."""
+    """Whether a special token is not quoted, mentioned amid words, or HTML's for struck-out words: `<s>so</s>`."""
+    mentioned = token[0] != "[INST]" and _AMID_WORDS.match(text, max(token.start() - 1, 0))
     struck = token[0] == "<s>" or (token[0] == "</s>" and "<s>" in text[: token.start()].rpartition("\n")[2])
-    return not struck and not between_quotes(text, token.start(), token.end())
+    return not struck and not mentioned and not between_quotes(text, token.start(), token.end())
 
 
 def _lines_with_word(text: str) -> set[int]:

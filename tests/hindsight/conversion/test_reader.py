@@ -227,6 +227,8 @@ def test_a_turns_marker_within_a_thought_or_a_program_is_text():
     assert read(f"<think>\nHm.\n</think>\n\n{program}") == Sections("Hm.", program)
     words = f"It drops `<|im_end|>` and <s>words</s>.\n\n{FIRST}"
     assert read(f"<think>\nHm.\n</think>\n\n{words}") == Sections("Hm.", words)
+    words = f"Drop each <pad> and <|im_end|> of it.\n\n{FIRST}"
+    assert read(f"<think>\nHm.\n</think>\n\n{words}") == Sections("Hm.", words)
     bare = "print(input().replace('<|im_end|>', ''))"
     assert read(bare).solution == f"```python\n{bare}\n```"
     assert reading("I cannot.<|endoftext|>User: Double.\n" + SECOND) is None
