@@ -194,6 +194,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--quick"]:
-        compare(every=40)
+        compare(every=100)
     else:
         main()
