@@ -82,7 +82,9 @@ def lab_servers():
     """
     models = ROOT / "lab" / "models"
     servers = {
-        name: start(models / name, f"lab-{name}", ServeOptions(dtype="float32", kv_cache_gib=1, threads=divide_threads(2)))
+        name: start(
+            models / name, f"lab-{name}", ServeOptions(dtype="float32", kv_cache_gib=1, threads=divide_threads(2))
+        )
         for name in ("base", "instruct")
     }
     try:

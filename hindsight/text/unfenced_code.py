@@ -18,10 +18,10 @@ from hindsight.text.programs import is_program, last_line_that_acts, syntax_erro
 
 _WITHIN_LINE = re.compile(r"(`{3,})[ \t]*(?:py(?:thon)?\d*[ \t]+)?([^`\n]+?)[ \t]*\1")
 _FIRST_LINE = re.compile(
-    r"\s*(?:(?:import|from|def|async def|class) \w|@\w|[A-Za-z_][\w, ]* = |print\(|try:|(?:if|for|while|with)\b.*:)"
+    r"\s*+(?:(?:import|from|def|async def|class) \w|@\w|[A-Za-z_][\w, ]* = |print\(|try:|(?:if|for|while|with)\b.*:)"
 )
 _LINE_OF_CODE = re.compile(
-    r"\s*(?:(?:def|class) \w+.*:|(?:import|from) \w+|return\b.*[^.]$|@\w+|(?:if|elif|for|while|with|except)\b.*:\s*$"
+    r"\s*+(?:(?:def|class) \w+.*:|(?:import|from) \w+|return\b.*[^.]$|@\w+|(?:if|elif|for|while|with|except)\b.*:\s*$"
     r"|(?:else|try|finally):|[A-Za-z_][\w.,\[\] ]* [-+*/]?= |[\w.]+\([^)]*\)\s*$|[)\]}]+\s*$|.*\"\"\"|pass\s*$)"
 )
 _WORDS = re.compile(

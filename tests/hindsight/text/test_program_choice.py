@@ -259,3 +259,8 @@ def test_any_text_has_one_program_or_none(text, target):
     choice = choose_program(text, target)
     assert choice.program is None or choice.blocks or choice.program == text
     assert not choice.fits or syntax_text(choice.program) is not None
+
+
+def test_a_block_of_a_million_characters_takes_no_time_outside_of_it():
+    code = f"x = {'-' * 1_000_000}1"
+    assert chosen(f"{block(code)}\nThat is all.\n", STDIN).strip() == code
