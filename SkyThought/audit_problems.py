@@ -141,7 +141,7 @@ def programs(
         tests = with_listed_rule(read_tests(problem["input_output"]), problem["origin"])
         to_judge = ProblemToJudge(question, tests, special_judges.of(question))
         entry: Entry = {
-            "tests": len(to_judge.tests.inputs),
+            "tests": tests.count,
             "solutions": len(chosen),
             "verdicts": {},
             "special_judge": special_judges.digest(question),

@@ -194,9 +194,10 @@ def print_pass_at_k(results: dict[str, list[dict[str, Any]]], name: str) -> None
 def main(settings: Settings) -> int:
     path = Path(settings.samples)
     require(path.exists(), f"there is no file or folder of samples {path}")
-    rows = load_problems(settings.problems_file or settings.problems)
+    source = f"{settings.problems}:{settings.problems_file}" if settings.problems_file else settings.problems
+    rows = load_problems(source)
     tasks = {row["task_id"]: row for row in rows if read_tests(row["input_output"]).task}
-    require(len(tasks) == len(rows), f"{settings.problems_file or settings.problems} is no set in evalplus's form")
+    require(len(tasks) == len(rows), f"{source} is no set in evalplus's form")
     prompts = {name: row["prompt"] for name, row in tasks.items()}
     samples = check_complete(read_samples(path, prompts), tasks, settings.leave_out)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")

@@ -33,6 +33,13 @@ class ProblemTests:
     task: EvalplusTask | None = None
     test_program: str = ""
 
+    @property
+    def count(self) -> int:
+        """How many tests there are: inputs of all groups, or one test program."""
+        return (
+            sum(map(len, self.task.inputs.values())) if self.task else len(self.inputs) or int(bool(self.test_program))
+        )
+
 
 def read_tests(input_output: Any) -> ProblemTests:
     """A problem's tests from JSON text or the object it parses to."""
