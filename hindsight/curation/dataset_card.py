@@ -12,6 +12,7 @@ from hindsight.curation.dataset_readme import config_lines, data_files
 from hindsight.files.runs import RUN_FILE, read_run
 from hindsight.problem_sets.local_files import file_digest
 
+LISTS = ("count", "question_ids", "without_tests")  # what an entry of run.json says of single problems
 JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which count a program that times out as correct"
 
 
@@ -21,7 +22,7 @@ def describe_folder(folder: Path) -> dict[str, Any]:
         return {"folder": str(folder)}
     run = read_run(folder)
     settings, judged = run.get("settings", {}), run["steps"].get("check_converted_samples.py") or {}
-    problems = {key: value for key, value in run.get("problems", {}).items() if key not in ("count", "question_ids")}
+    problems = {key: value for key, value in run.get("problems", {}).items() if key not in LISTS}
     facts = {
         "script": run["script"],
         "models": run.get("models"),

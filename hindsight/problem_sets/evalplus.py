@@ -15,7 +15,7 @@ On the Hub the tests are a program; the original sets have the same columns, wit
      "test_list": ["assert set(similar_elements(...)) == ..."], "test_imports": [], "test": "inputs = [...] ..."}
 
 A task of MBPP asks for a function in words and shows one assert, which names it. A task of HumanEval is the beginning
-of a program, which is its starter code. `prompt` is the prompt as EvalPlus has it.
+of a program, which the question shows whole: it is the statement, too. `prompt` is the prompt as EvalPlus has it.
 """
 
 import ast
@@ -71,12 +71,14 @@ def problem(row: Row, name: str) -> Problem:
     """The task as a question: MBPP's text and assert, or HumanEval's program to complete."""
     task_id, function = _task_id(row), _function(row)
     prompt = _prompt(row)
-    shared = {"task_id": task_id, **number_in(task_id), "fn_name": function, "prompt": prompt}
-    if not task_id.startswith("Mbpp"):
-        question = f"Complete the function `{function}`, as its docstring says. Write the whole program."
-        return {"question": question, "starter_code": prompt.rstrip(), **shared}
-    said, example = _mbpp_parts(prompt)
-    return {"question": f"{said}\n\nThe function must pass this test:\n\n{example}", "starter_code": "", **shared}
+    if task_id.startswith("Mbpp"):
+        question = "{}\n\nThe function must pass this test:\n\n{}".format(*_mbpp_parts(prompt))
+    else:
+        question = (
+            f"Complete the function `{function}`, and write the whole program:\n\n```python\n{prompt.strip()}\n```"
+        )
+    ids = {"task_id": task_id, **number_in(task_id)}
+    return {**ids, "question": question, "starter_code": "", "fn_name": function, "prompt": prompt}
 
 
 def tests(row: Row, name: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from problem_rows import (
     write,
 )
 
-from hindsight.curation.contamination import read_benchmarks
+from hindsight.curation.contamination import BenchmarkTexts, read_benchmarks
 from hindsight.errors import UserError
 from hindsight.problem_sets import livecodebench, sources
 from hindsight.problem_sets.problem_lookup import ProblemLookup
@@ -75,14 +75,16 @@ def test_inputs_that_only_python_reads_as_json_are_kept(tmp_path):
 
 def test_a_task_of_humanevalplus_is_a_program_to_complete(tmp_path):
     problem = one(tmp_path / "p.jsonl", HUMANEVAL)
-    assert (problem["task_id"], problem["question_id"], problem["starter_code"]) == (
+    assert (problem["task_id"], problem["question_id"], problem["starter_code"], problem["prompt"]) == (
         "HumanEval/0",
         0,
-        SIGNATURE.rstrip(),
+        "",
+        SIGNATURE,
     )
     assert problem["input_output"]["set"] == "humaneval" and problem["input_output"]["atol"] == 0.5
     assert json.loads(problem["solutions"]) == [SIGNATURE + "    return 2 * x\n"]
-    assert f"```python\n{SIGNATURE.rstrip()}\n```" in user_prompt(problem)
+    asked = f"Complete the function `double`, and write the whole program:\n\n```python\n{SIGNATURE.strip()}\n```"
+    assert problem["question"] == asked and user_prompt(problem).endswith(asked)
 
 
 def test_of_the_base_sets_only_the_base_tests_are_used(tmp_path, home):
@@ -318,6 +320,14 @@ def test_tests_of_another_set_are_not_taken_for_an_answers_own(tmp_path):
 )  # fmt: skip
 def test_contamination_compares_the_statement_alone(tmp_path, row, text):
     assert [said for _, said in read_benchmarks("", "", [write(tmp_path / "b.jsonl", row)])] == [text]
+
+
+@pytest.mark.parametrize("row", [MBPP, HUB_MBPP, HUMANEVAL])
+def test_training_on_a_test_set_is_contamination(tmp_path, row):
+    more = "numbers and then to return the one that is larger than all of the others. "
+    path = write(tmp_path / "b.jsonl", {**row, "prompt": row["prompt"].replace("numbers.", more).replace("x.", more)})
+    texts = BenchmarkTexts(read_benchmarks("", "", [path]), 13)
+    assert texts.nearest(ProblemSet(path).problem(0)["question"])[0] == 1.0
 
 
 def test_a_json_list_and_a_gzipped_file_have_the_same_rows(tmp_path):
