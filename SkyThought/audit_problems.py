@@ -121,6 +121,15 @@ def solutions(problem: Problem, most: int, seed: int) -> list[str]:
     return chance.sample(different, min(len(different), most or len(different)))
 
 
+def read_rows(problem_set: ProblemSet, numbers: Iterable[int], broken: list[str]) -> Iterator[Problem]:
+    """The problems of these rows with their tests; one whose tests cannot be read is named in `broken`."""
+    for number in numbers:
+        try:
+            yield problem_set.row(number)
+        except UserError as error:
+            broken.append(str(error))
+
+
 def programs(
     problems: Iterable[Problem],
     special_judges: SpecialJudges,
@@ -225,7 +234,7 @@ def main(settings: Settings) -> int:
         with closing(open_judges(judge_options, settings.workers, settings.ray_address)) as judges:
             print(judges.protection, flush=True)
             choice = settings.max_solutions, settings.seed
-            work = programs(map(problem_set.row, left), special_judges, choice, journal, broken)
+            work = programs(read_rows(problem_set, left, broken), special_judges, choice, journal, broken)
             failed = audit(work, judges, journal, len(left))
     if broken and not journal.entries:
         raise UserError(broken[0])

@@ -43,6 +43,14 @@ def answer(programs):
     return answer_to
 
 
+def test_a_row_whose_tests_cannot_be_read_is_named_by_the_audit_and_the_others_are_audited(tmp_path):
+    bad = {**LIVECODEBENCH, "private_test_cases": "eJx!"}
+    problems, mask = write(tmp_path / "problems.jsonl", bad, LIVECODEBENCH), tmp_path / "mask.json"
+    result = run_in_process(audit_problems, "--problems", problems, "--output", mask, "--workers", 1)
+    assert result.returncode == 1 and "the tests of row 0 of" in result.stdout, result.stderr
+    assert list(json.loads(mask.read_text())["problems"]) == ["1"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_set_goes_through_every_step(kind, toy, tmp_path):
     rows, programs = KINDS[kind]

@@ -9,6 +9,7 @@
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 TESTS = ("input_output", "solutions")  # the keys that an answer's `metadata` does not repeat
@@ -38,7 +39,7 @@ def function_name(problem: Problem) -> str | None:
     return parse_tests(tests).get("fn_name")
 
 
-def without_tests(row: Problem) -> Problem:
+def without_tests(row: Mapping[str, Any]) -> Problem:
     """A problem's row without its tests and solutions."""
     return {key: row[key] for key in row if key not in TESTS}
 

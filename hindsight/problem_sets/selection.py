@@ -104,11 +104,13 @@ def _within(date: Any, days: Sequence[str]) -> bool:
 
 def _nothing_left(source: str, wanted: dict[str, str], days: Sequence[str], seen: dict[str, set]) -> str:
     """Why no problem is left, with the values that there are."""
-    asked = [f"{key} {value!r}" for key, value in wanted.items() if value]
-    has = []
-    for key in wanted:
+    asked, has = [], []
+    for key, value in wanted.items():
         values = sorted(map(str, seen[key] - {None, ""}))
-        has.append(f"{key}: {', '.join(values)}" if values else f"no {key}")
+        if value and (values or key != "split"):  # rows without a split are of any
+            asked.append(f"{key} {value!r}")
+        if values or key != "split":
+            has.append(f"{key}: {', '.join(values)}" if values else f"no {key}")
     dates = sorted(str(date)[:10] for date in seen["date"] - {None, ""})
     if any(days):
         asked.append(f"a date from {days[0] or 'the first'} to {days[1] or 'the last'}")

@@ -11,7 +11,7 @@ Parquet file.
 
 from typing import Any
 
-from hindsight.problem_sets.problems import TESTS, Problem, function_name, parse_tests
+from hindsight.problem_sets.problems import TESTS, Problem, function_name, parse_tests, without_tests
 from hindsight.problem_sets.rows import Row, Source, columns
 
 NAMES = {"BAAI/TACO": Source("BAAI/TACO", {"train": ("ALL/train-*.parquet",), "test": ("test/*.arrow",)})}
@@ -22,9 +22,9 @@ SHORT = 200  # characters of tests that may have empty lists
 
 def problem(row: Row, name: str) -> Problem:
     """The row without its tests, with `fn_name`."""
-    ids = {"question_id": row["task_id"]} if isinstance(row.get("task_id"), int) else {}
-    rest = {key: value for key, value in row.items() if key not in (*TESTS, "question_id")}
-    return {**rest, **ids, "fn_name": function_name(dict(row))}
+    found = {**without_tests(row), "fn_name": function_name(dict(row))}
+    found.pop("question_id", None)
+    return {**found, "question_id": row["task_id"]} if isinstance(row.get("task_id"), int) else found
 
 
 def tests(row: Row, name: str) -> dict[str, Any]:

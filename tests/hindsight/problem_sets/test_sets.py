@@ -361,3 +361,16 @@ def test_both_forms_of_the_real_sets_name_the_same_functions(file, count):
         assert [one[key] for key in ("task_id", "question_id", "fn_name")] == [
             other[key] for key in ("task_id", "question_id", "fn_name")
         ]
+
+
+def test_what_the_hubs_client_has_in_its_cache_serves_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept, revision = tmp_path / "datasets--codeparrot--apps", "c" * 40
+    write(kept / "snapshots" / revision / "test.jsonl", APPS)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(revision)
+    problem = load_problems("codeparrot/apps")[0]
+    assert problem["origin"] == {"dataset": "codeparrot/apps", "split": "test", "revision": revision, "row": 0}
+    assert ProblemSet("apps", "test", revision).origin["revision"] == revision
+    with pytest.raises(UserError, match=r"apps has no file train.jsonl .*; put train.jsonl of"):
+        ProblemSet("apps", "train")
