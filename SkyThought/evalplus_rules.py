@@ -98,7 +98,7 @@ def _judge_group(
             result["group"], result["share"] = group, scale * call.seconds / limits[index]
             if reason:
                 output = "" if call.reason else describe(call.value)
-                add_excerpts(result, repr(inputs[index]), repr(reference.values[index]), output)
+                add_excerpts(result, repr(inputs[index]), repr(reference.value(index)), output)
                 return results
     if unmet < len(inputs):  # of Mbpp/255: no program returns what the task's own solution cannot
         results.append(result := make_result(unmet, WRONG_ANSWER, 0.0))
@@ -131,7 +131,8 @@ class Comparison:
         self.only_not_none = task.set == "mbpp" and task.function in NOT_NONE
         self.as_sets = reading_of(task) == SET
         self.known = () if self.only_not_none or self.key == FIND_ZERO else reference.known
-        self.tolerances = [task.atol, *_tolerances(task.atol, [] if self.key == FIND_ZERO else reference.values)]
+        self.first_float = reference.floats.index(True) if True in reference.floats else len(reference.floats)
+        self.atol = task.atol
 
     def accepts(self, index: int, arguments: list, tagged: Any) -> bool:
         """Whether the value in tagged form is right for this input. What cannot be compared is wrong."""
@@ -142,8 +143,8 @@ class Comparison:
 
     def _accepts(self, index: int, arguments: list, output: Any) -> bool:
         if self.key == FIND_ZERO:
-            return bool(abs(polynomial(arguments[0], output)) <= self.tolerances[0])
-        expected, (before, tolerance) = self.reference.values[index], self.tolerances[index : index + 2]
+            return bool(abs(polynomial(arguments[0], output)) <= self.atol)
+        expected = self.reference.value(index)
         if self.only_not_none:
             exact = (
                 output == (expected is not None) if isinstance(output, bool) else (output is None) == (expected is None)
@@ -151,8 +152,13 @@ class Comparison:
             return bool(exact)
         exact = set(output) == set(expected) if self.as_sets else output == expected
         if not exact and self.oracle is not None:
-            exact = self.oracle(arguments, output, before)
+            exact = self.oracle(arguments, output, self._tolerance(after=index - 1))
+        tolerance = self._tolerance(after=index)
         return bool(exact) or (tolerance != 0 and _close(output, expected, tolerance))
+
+    def _tolerance(self, after: int) -> float:
+        """The task's, or that of floats once an expected value up to this one was a float."""
+        return self.atol or (ATOL_OF_FLOATS if after >= self.first_float else 0.0)
 
 
 def describe(tagged: Any) -> str:
@@ -161,24 +167,6 @@ def describe(tagged: Any) -> str:
         return repr(untag_exactly(tagged))
     except (TypeError, ValueError, RecursionError):
         return "a value that cannot be shown"
-
-
-def _tolerances(atol: float, expected: list) -> list[float]:
-    """The tolerance at each input: from the first expected float on, that of floats."""
-    tolerances = []
-    for value in expected:
-        if atol == 0 and _is_floats(value):
-            atol = ATOL_OF_FLOATS
-        tolerances.append(atol)
-    return tolerances
-
-
-def _is_floats(value: Any) -> bool:
-    if isinstance(value, list | tuple) and value:
-        return all(isinstance(item, float) for item in value)
-    if isinstance(value, numpy.ndarray):
-        return value.dtype in (numpy.float64, numpy.float32)
-    return isinstance(value, float)
 
 
 def _close(output: Any, expected: Any, atol: float) -> bool:

@@ -11,13 +11,15 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy
+
 from hindsight.files.records import write_json
 from SkyThought.evalplus_tasks import EvalplusTask
 from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.sandbox.exact_values import untag_exactly
 
-FORMAT = 1  # of the cache: a new one where the same digest could mean other values
+FORMAT = 2  # of the cache: a new one where the same digest could mean other values
 SECONDS = 60.0  # of CPU time that the solution may take for an input
 UNLIKE_ITSELF = ("NaN", '["object"', '["array"')  # a value with these in it does not equal one with the same report
 
@@ -35,10 +37,12 @@ class ReferenceValues:
 
     reports: list[str | None]
     seconds: list[float]
+    floats: list[bool]  # whether a value is a float, or all floats, which makes values compare within a tolerance
 
-    @cached_property
-    def values(self) -> list[Any]:
-        return [None if report is None else untag_exactly(json.loads(report)) for report in self.reports]
+    def value(self, index: int) -> Any:
+        """The value for an input, read anew each time, since all of them may not fit in memory."""
+        report = self.reports[index]
+        return None if report is None else untag_exactly(json.loads(report))
 
     @cached_property
     def known(self) -> list[bytes]:
@@ -48,7 +52,7 @@ class ReferenceValues:
         return [b"" if odd else line for odd, line in zip(unlike, lines, strict=True)]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def reference_values(warm: WarmProcess, task: EvalplusTask, group: str, reading: bytes) -> ReferenceValues:
     """The values for a group of inputs. Raises ReferenceFailure when the solution fails on one, or MachineError."""
     version = f"{FORMAT} {sys.version_info[:2]} {task.function} {reading!r}".encode()
@@ -58,11 +62,11 @@ def reference_values(warm: WarmProcess, task: EvalplusTask, group: str, reading:
     path = cache_folder() / f"{digest.hexdigest()}.json"
     with suppress(OSError, ValueError, KeyError):
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return ReferenceValues(kept["reports"], kept["seconds"])
+        return ReferenceValues(kept["reports"], kept["seconds"], kept["floats"])
     values = _run(warm, task, group, reading)
     with suppress(OSError):  # a home that cannot be written to: the solution is run again next time
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"reports": values.reports, "seconds": values.seconds})
+        write_json(path, {"reports": values.reports, "seconds": values.seconds, "floats": values.floats})
     return values
 
 
@@ -84,4 +88,14 @@ def _run(warm: WarmProcess, task: EvalplusTask, group: str, reading: bytes) -> R
                     seconds.append(call.seconds)
             if reports == [None]:  # it does not compile, say, or has no function of that name
                 raise ReferenceFailure(f"its own solution fails on its first {group} input ({reason})")
-    return ReferenceValues(reports, seconds)
+    floats = [report is not None and is_floats(untag_exactly(json.loads(report))) for report in reports]
+    return ReferenceValues(reports, seconds, floats)
+
+
+def is_floats(value: Any) -> bool:
+    """Whether a value is a float, or a list, tuple or array of floats."""
+    if isinstance(value, list | tuple) and value:
+        return all(isinstance(item, float) for item in value)
+    if isinstance(value, numpy.ndarray):
+        return value.dtype in (numpy.float64, numpy.float32)
+    return isinstance(value, float)
