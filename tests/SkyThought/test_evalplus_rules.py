@@ -170,6 +170,7 @@ def test_state_stays_between_inputs_of_a_group_and_the_main_block_does_not_run(j
     assert statuses(judge, program, task_of("def f(x):\n return x", [[1], [2]], [[1], [2]])) == ("pass", "pass")
 
 
+@pytest.mark.slow
 def test_an_input_may_take_as_long_as_the_reference_solution_needs(judge):
     spin = "import time\ndef f(x):\n end = time.process_time() + x\n while time.process_time() < end: pass\n return x"
     tests = task_of(spin, [[0.0]], [[0.5]])  # a second at least; 4 times 0.5 s
@@ -232,6 +233,7 @@ def test_tagged_values_come_back_with_their_types():
     assert isinstance(untag_exactly(tag_exactly(object())), OtherObject)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EVALPLUS.is_dir(), reason=f"EvalPlus's sets are not in {EVALPLUS}")
 def test_the_statuses_are_evalpluses_on_real_programs(judge):
     """On a few of 2,068 programs; with HINDSIGHT_EVERY=1 on all, which takes minutes."""

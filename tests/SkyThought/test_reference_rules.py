@@ -369,6 +369,7 @@ def test_an_answer_without_code_is_incorrect(judge):
     assert judge.update_results(problem, "In the thought:\n```python\nprint(2)\n```\n")["correctness"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason=f"the real programs are not in {TACO_REAL}")
 def test_verdicts_equal_the_papers_checkers_on_programs_that_it_judged():
     """On every fourth of the 308; all with HINDSIGHT_EVERY=1."""

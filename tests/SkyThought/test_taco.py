@@ -305,6 +305,7 @@ def real_rows() -> list[tuple[str, dict, dict]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TACO_REAL.is_dir(), reason=f"the real programs are not there: {TACO_REAL}")
 @pytest.mark.parametrize(
     ("workers", "layers", "step"),
