@@ -163,7 +163,7 @@ if __name__ == "__main__": f(0)
         verdict = pool.submit(reason, judge, program, inputs, ["sword" + "fish"], function)
         found: dict[bytes, dict[int, bool]] = {b"saxophone": {}}
         while not any(found[b"saxophone"].values()) and not verdict.done():  # until the program runs
-            found = {word: {pid: memory_holds(pid, word) for pid in descendants(judge._warm[False].process.pid)}
+            found = {word: {pid: memory_holds(pid, word) for pid in descendants(judge._warm["small"].process.pid)}
                      for word in (b"saxophone", b"clarinet", b"sword" + b"fish")}  # fmt: skip
         os.kill(next(pid for pid, holds in found[b"saxophone"].items() if holds), signal.SIGTERM)
         assert verdict.result() == "wrong answer"
@@ -235,7 +235,7 @@ def test_a_killed_helper_process_gives_no_wrong_verdict():
     with TACOTaskHandler() as judge:
         assert reason(judge, program, "1", "1") == ""
         for function in (None, "f"):
-            killer = threading.Timer(0.2, os.killpg, (judge._warm[False].process.pid, signal.SIGKILL))
+            killer = threading.Timer(0.2, os.killpg, (judge._warm["small"].process.pid, signal.SIGKILL))
             killer.start()
             if function:
                 slow = "import time\ndef f(x):\n time.sleep(0.5)\n return x"
