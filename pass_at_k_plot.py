@@ -6,6 +6,7 @@ as JSON and CSV; prints each curve and the paired difference of every two of the
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
     python pass_at_k_plot.py --input_dirs "results/*.eval_results.json" --status base
+    python pass_at_k_plot.py --paper mbppplus --output runs/mbppplus/paper    # the paper's own curves, with no run
 """
 
 import csv
@@ -25,16 +26,12 @@ from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curv
 from hindsight.pass_at_k.drawing import draw_curves, suffixes_of
 from hindsight.pass_at_k.evalplus_results import count_evalplus, label_of, result_files
 from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run, tell_apart
+from hindsight.pass_at_k.paper_curves import PaperFigure, read_paper_figure
 from hindsight.pass_at_k.run_counts import count_folder
 from hindsight.settings import Settings, run_script
 
-INPUT_DIRS = [
-    "runs/lab/base",
-    "runs/lab/switching",
-    "runs/lab/alpha_0.7",
-    "runs/lab/instruct",
-]  # checked run folders, evalplus's result files or folders of them, or patterns of these
 # fmt: off
+INPUT_DIRS = []                       # run folders, evalplus's result files or folders, patterns; empty: the lab's runs
 LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or file name
 PANELS = []                           # a panel for each of INPUT_DIRS, such as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
@@ -42,13 +39,17 @@ OUTPUT = "runs/lab/pass_at_k"         # path of the files to write, without .pdf
 FORMATS = ["pdf", "png"]              # formats of the picture: pdf, png, svg
 BANDS = True                          # draw the 95 % intervals
 LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse them
-STATUS = "plus"                       # which tests of evalplus's files count: plus (base and plus) or base
+STATUS = "plus"                       # which tests of evalplus's sets count: plus (base and plus) or base
 EVALPLUS_STATUS = ""                  # plus: the plus tests alone count, as in the paper; empty: by STATUS
+PAPER = ""                            # mbppplus: the paper's curves below the runs, which PANELS puts into its panels
 MASK = ""                             # problems to leave out: a file of SkyThought/audit_problems.py; empty: none
 LATEX = False                         # also print the table as LaTeX
 TITLE = ""                            # title above the curves
 WORKERS = 0                           # processes that read answers; 0: one per core
 # fmt: on
+
+LAB_RUNS = ("runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct")
+PLUS_ALONE = " Your runs are counted otherwise; --evalplus_status plus counts them as the paper did."
 
 
 @dataclass(frozen=True)
@@ -104,20 +105,23 @@ def read_curve(path: Path, run: RunLabel, counting: Counting) -> Curve:
     if path.is_file():
         counts = count_evalplus(path, counting.reading)
     else:
-        counts = count_folder(path, counting.mask, counting.workers)
+        counts = count_folder(path, counting.mask, counting.workers, counting.reading)
     return make_curve(counts, run, counting.ks, counting.leave_out_few, str(path))
 
 
-def table(curves: Sequence[Curve]) -> str:
-    """The means as text: one row per curve, one column per k."""
-    ks, width = curves[0].ks, max(len("run"), *(len(curve.run.name) for curve in curves))
-    head = f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)
-    rows = [
-        f"{curve.run.name:{width}}  {len(curve.values):8d}  {curve.counts.samples.sum():7d}  "
-        + "  ".join(f"{value:7.3f}" for value in curve.mean)
-        for curve in curves
-    ]
-    return "\n".join([head, *rows])
+def table(curves: Sequence[Curve], ks: Sequence[int], paper: PaperFigure | None) -> str:
+    """The means as text: one row per curve, one column per k; the paper's curves first."""
+    rows: list[tuple[str, int, int, Sequence[int], Any]] = []
+    if paper:
+        published = paper.problems, paper.samples
+        rows += [(f"paper: {curve.run.name}", *published, curve.ks, curve.mean) for curve in paper.curves]
+    rows += [(each.run.name, len(each.values), each.counts.samples.sum(), each.ks, each.mean) for each in curves]
+    width = max(len("run"), *(len(name) for name, *_ in rows))
+    lines = [f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)]
+    for name, problems, samples, its_ks, mean in rows:
+        values = {k: f"{value:7.3f}" for k, value in zip(its_ks, mean, strict=True)}
+        lines.append(f"{name:{width}}  {problems:8d}  {samples:7d}  " + "  ".join(values.get(k, " " * 7) for k in ks))
+    return "\n".join(lines)
 
 
 def remarks(curve: Curve) -> list[str]:
@@ -221,38 +225,60 @@ def as_csv(curves: Sequence[Curve]) -> str:
     return lines.getvalue()
 
 
-def write_numbers(curves: Sequence[Curve], paths: Sequence[Path], found: Sequence[Difference], output: Path) -> None:
-    """The numbers as JSON and CSV."""
+def write_numbers(
+    curves: Sequence[Curve],
+    paths: Sequence[Path],
+    ks: Sequence[int],
+    found: Sequence[Difference],
+    paper: PaperFigure | None,
+    output: Path,
+) -> None:
+    """The numbers as JSON and CSV; the paper's in the JSON alone."""
     numbers = {
-        "ks": list(curves[0].ks),
+        "ks": list(ks),
         "curves": [as_json(curve, path) for curve, path in zip(curves, paths, strict=True)],
         "differences": [difference_as_json(difference) for difference in found],
+        **({"paper": paper.as_json()} if paper else {}),
     }
     records.write_json(output.with_name(f"{output.name}.json"), numbers)
     records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())
 
 
+def choose_paper(name: str, ks: Sequence[int], runs: Sequence[str], panels: Sequence[str]) -> PaperFigure | None:
+    """The paper's figure of that name, if one is named. Raises UserError if a run is in none of its panels."""
+    if not name:
+        return None
+    paper = read_paper_figure(name, ks)
+    strange = sorted(set(panels) - set(paper.panels)) or [""] * (bool(runs) and not panels)
+    has = f"not {strange[0]!r}" if strange and strange[0] else "one for each run"
+    require(not strange, f"PANELS of the paper's figure are {', '.join(paper.panels)}: {has}")
+    return paper
+
+
 def main(settings: Settings) -> int:
     ks = sorted(set(settings.ks))
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers from 1 up, not {ks}")
-    require(bool(settings.input_dirs), "give at least one folder by --input_dirs")
+    names = settings.input_dirs or (() if settings.paper else LAB_RUNS)
+    paper = choose_paper(settings.paper, ks, names, settings.panels)
     reading = choose_reading(settings.status, settings.evalplus_status)
     suffixes = suffixes_of(settings.formats)
-    inputs = find_inputs(settings.input_dirs, settings.labels, settings.panels)
+    inputs = find_inputs(names, settings.labels, settings.panels)
     counting = settings.pick(Counting, ks=tuple(ks), mask=read_mask(settings.mask), reading=reading)
     paths = [path for path, _, _ in inputs]
     runs = tell_apart([label_run(*each) for each in inputs], paths)
     curves = [read_curve(path, run, counting) for path, run in zip(paths, runs, strict=True)]
     found, output = differences(curves), Path(settings.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    draw_curves(curves, settings.title, output, suffixes, settings.bands)
-    write_numbers(curves, paths, found, output)
+    draw_curves(curves, settings.title, output, suffixes, settings.bands, paper.curves if paper else ())
+    write_numbers(curves, paths, ks, found, paper, output)
     broken = [sentence for curve in curves for sentence in curve.counts.broken]
     compared = [line for difference in found for line in compare(difference, ks[-1])]
-    print(table(curves))
+    print(table(curves, ks, paper))
     for line in [*compared, *(line for curve in curves for line in remarks(curve)), *broken]:
         print(line)
-    if settings.latex:
+    if paper:
+        print(f"{paper.about}{PLUS_ALONE if curves and reading != 'plus alone' else ''}")
+    if settings.latex and curves:
         print(latex(curves))
     print(f"picture: {', '.join(f'{output}{suffix}' for suffix in suffixes)}; numbers: {output}.json, {output}.csv")
     return 1 if broken else 0

@@ -14,6 +14,7 @@ from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import make_curve
 from hindsight.pass_at_k.drawing import line_style, make_figure
 from hindsight.pass_at_k.labels import RunLabel
+from hindsight.pass_at_k.paper_curves import read_paper_figure
 from hindsight.pass_at_k.verdict_counts import ProblemCounts, tabulate
 
 
@@ -275,12 +276,48 @@ def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     assert plot(run, ks=(1,))[1]["curves"][0]["problems"] == 3
 
 
+def test_the_papers_curves_are_drawn_without_a_run(plot):
+    result, numbers = plot(ks=range(1, 11), flags=["--paper", "mbppplus"])
+    assert result.returncode == 0, result.stderr
+    curves = {(each["panel"], each["label"]): each["values"]["10"] for each in numbers["paper"]["curves"]}
+    assert len(curves) == 16 and numbers["curves"] == []
+    assert (curves["Vicuna-7B v1.5", "instruct"], curves["Vicuna-7B v1.5", "alpha 0.7"]) == (0.3096, 0.5023)
+    assert (curves["Llama-3.1-8B", "alpha 0.7"], curves["Llama-3.1-8B", "alpha 0.9"]) == (0.7412, 0.7748)
+    assert "vector graphics" in numbers["paper"]["source"]
+    assert "paper: instruct (Llama-3.1-70B)          378     4158    0.650" in result.stdout
+
+
+def test_a_run_is_drawn_over_the_papers_curve_of_its_name_in_its_colour(tmp_path):
+    paper = read_paper_figure("mbppplus", (1, 2))
+    counts = tabulate({1: ProblemCounts(2, 0, Counter({Outcome.CORRECT: 1, Outcome.WRONG: 1}))})
+    run = make_curve(counts, RunLabel("instruct", "Llama-3.1-8B"), (1, 2), False, "")
+    figure = make_figure([run], "", True, paper.curves)
+    assert [axes.get_title() for axes in figure.axes] == paper.panels
+    assert [len(axes.lines) for axes in figure.axes] == [4, 4, 5, 4]
+    theirs, ours = figure.axes[2].lines[3:]
+    assert (theirs.get_label(), ours.get_label()) == ("paper: instruct", "instruct")
+    assert theirs.get_color() == ours.get_color() and list(theirs.get_ydata()) == [0.5714, 0.6559]
+
+
+def test_answers_to_tasks_of_evalplus_are_counted_by_the_tests_that_are_asked_for(tmp_path, plot):
+    folder = tmp_path / "one"
+    for index, (base, plus) in enumerate((("pass", "pass"), ("pass", "fail"), ("fail", "pass"), ("pass", "fail"))):
+        statuses = {"base_status": base, "plus_status": plus, "correctness": base == plus == "pass"}
+        write_converted(folder, 1, index, "print()", {}, **statuses)
+    for flags, correct in (((), 1), (("--status", "base"), 3), (("--evalplus_status", "plus"), 2), ((), 1)):
+        assert plot(folder, ks=(1,), flags=flags)[1]["curves"][0]["correct"] == correct
+
+
 def test_bad_input_is_one_sentence(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True]])
     for ks, flags, sentence in (
         ((0,), (), "whole numbers from 1 up"),
         ((1,), ("--labels", "a", "b"), "2 labels for 1 of INPUT_DIRS"),
         ((1,), ("--panels", "a", "b"), "2 panels for 1 of INPUT_DIRS"),
+        ((1,), ("--paper", "taco"), "PAPER is mbppplus, not 'taco'"),
+        ((1,), ("--paper", "mbppplus"), "Llama-3.1-70B: one for each run"),
+        ((1,), ("--paper", "mbppplus", "--panels", "Llama"), "Llama-3.1-70B: not 'Llama'"),
+        ((11,), ("--paper", "mbppplus"), "the paper's curves have k from 1 to 10"),
         ((1,), ("--formats", "gif"), "FORMATS are pdf, png and svg, not gif"),
         ((1,), ("--status", "both"), "STATUS is plus or base, not 'both'"),
         ((1,), ("--evalplus_status", "base"), "EVALPLUS_STATUS is plus or empty, not 'base'"),

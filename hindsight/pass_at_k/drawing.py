@@ -7,12 +7,14 @@ from typing import Any
 
 from hindsight.errors import require
 from hindsight.pass_at_k.curves import Curve
+from hindsight.pass_at_k.paper_curves import PaperCurve
 
 COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#0072B2")  # Okabe and Ito 2008
 MARKERS = "osD^vPX"
 DASHES = ("-", "--", "-.", ":")
 ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
 INSIDE = 5  # the most curves whose legend fits inside a panel
+PUBLISHED = {"markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.6, "linewidth": 0.7, "alpha": 0.8}
 COLUMN_INCHES = 3.3, 2.6  # the size of a panel: one column of a paper
 PRINT_STYLE: dict[Any, Any] = {  # matplotlib's settings
     "font.size": 8,
@@ -46,32 +48,46 @@ def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
     return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": dashes}
 
 
-def draw_curves(curves: Sequence[Curve], title: str, output: Path, suffixes: Sequence[str], bands: bool = True) -> None:
-    """Draws the curves with their 95 % bands, panels side by side, and saves them as `output` with each suffix."""
+def draw_curves(
+    curves: Sequence[Curve],
+    title: str,
+    output: Path,
+    suffixes: Sequence[str],
+    bands: bool = True,
+    paper: Sequence[PaperCurve] = (),
+) -> None:
+    """Draws the curves with their 95 % bands, panels side by side, and saves them as `output` with each suffix.
+
+    `paper`: published curves to draw below them, in the panels of the same names.
+    """
     from matplotlib import rc_context  # here, so that bad input is reported before this slow import
 
     with rc_context(PRINT_STYLE):
-        save_figure(make_figure(curves, title, bands), output, suffixes)
+        save_figure(make_figure(curves, title, bands, paper), output, suffixes)
 
 
-def make_figure(curves: Sequence[Curve], title: str, bands: bool) -> Any:
+def make_figure(curves: Sequence[Curve], title: str, bands: bool, paper: Sequence[PaperCurve] = ()) -> Any:
     """The figure of `draw_curves`. Where all panels show the same many curves, one legend stands below them."""
     from matplotlib.figure import Figure
 
-    panels = list(dict.fromkeys(curve.run.panel for curve in curves))
-    labels = [[curve.run.label for curve in curves if curve.run.panel == panel] for panel in panels]
+    shown = [(curve.run.panel, f"paper: {curve.run.label}") for curve in paper]
+    shown += [(curve.run.panel, curve.run.label) for curve in curves]
+    panels = list(dict.fromkeys(panel for panel, _ in shown))
+    labels = [[label for panel, label in shown if panel == each] for each in panels]
     below = len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
     width, legend = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
     columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
     height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * -(-len(labels[0]) // columns) * below
     figure = Figure(figsize=(width, height), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        _draw_panel(axes, [curve for curve in curves if curve.run.panel == panel], bands)
+    for axes, panel in zip(figure.subplots(1, len(panels), sharey=not paper, squeeze=False)[0], panels, strict=True):
+        published = [curve for curve in paper if curve.run.panel == panel]
+        _draw_panel(axes, [curve for curve in curves if curve.run.panel == panel], bands, published)
         axes.set_title(panel, fontsize=8)
         if not below:
             axes.legend(**legend)
     figure.axes[0].set_ylabel("pass@k")
-    figure.axes[0].set_ylim(0, None)  # after drawing, as it stops the axis from fitting itself to the curves
+    if not paper:  # whose panels have scales of their own, as their curves are far apart
+        figure.axes[0].set_ylim(0, None)  # after drawing, as it stops the axis from fitting itself to the curves
     if below:
         entries = figure.axes[0].get_legend_handles_labels()
         figure.legend(*entries, loc="outside lower center", ncols=columns, **legend)
@@ -87,15 +103,19 @@ def save_figure(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
         figure.savefig(output.with_name(output.name + suffix), dpi=300, metadata=date)
 
 
-def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
+def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool, published: Sequence[PaperCurve]) -> None:
+    """The curves of one panel. A run that is called as a published curve has its colour, line and marker."""
     drawn: Counter[float | None] = Counter()
+    styles: dict[str, dict[str, Any]] = {}
+    for curve in published:
+        style = styles[curve.run.label] = _next_style(curve.run.alpha, drawn)
+        axes.plot(curve.ks, curve.mean, **style, **PUBLISHED, label=f"paper: {curve.run.label}")
     for curve in curves:
-        style = line_style(curve.run.alpha, drawn[curve.run.alpha])
-        drawn[curve.run.alpha] += 1
+        style = styles.get(curve.run.label) or _next_style(curve.run.alpha, drawn)
         if bands:
             axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
         axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.run.label)
-    ks = curves[0].ks
+    ks = sorted({k for curve in (*curves, *published) for k in curve.ks})
     if len(ks) <= 12:
         axes.set_xticks(ks)
     elif ks[-1] >= 20 * ks[0]:
@@ -103,3 +123,9 @@ def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool) -> None:
     axes.set_xlabel("k")
     axes.grid(alpha=0.3, linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _next_style(alpha: float | None, drawn: Counter[float | None]) -> dict[str, Any]:
+    """The style of a panel's next curve of this alpha; counts it in `drawn`."""
+    drawn[alpha] += 1
+    return line_style(alpha, drawn[alpha] - 1)

@@ -1,6 +1,7 @@
 """Counts the verdicts of a checked run folder, in several processes, and keeps the counts in its `verdicts.json`.
 
-They hold as long as no answer file has changed, by names, sizes and times of change:
+They hold as long as no answer file has changed, by names, sizes and times of change; of EvalPlus's sets, the counts of
+base and plus are kept:
 
     {"digest": "5f7c...", "problems": {"0": {"files": 10, "cut_off": 1, "outcomes": {"correct": 3, "wrong": 7},
                                              "texts": ["00c4..."]}, ...}}
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,7 @@ from hindsight.files.records import read_record, write_json
 from hindsight.files.runs import existing_converted, raw_folder
 from hindsight.files.verdicts import Outcome, outcome_of
 from hindsight.files.worker_processes import in_processes
+from hindsight.pass_at_k.evalplus_results import PASSED
 from hindsight.pass_at_k.verdict_counts import ProblemCounts, VerdictCounts, tabulate
 from hindsight.problem_sets.problems import problem_hash
 
@@ -54,25 +56,31 @@ class Verdict(msgspec.Struct):
     correctness: bool | msgspec.UnsetType | None = msgspec.UNSET
     correctness_reason: str | None = None
     metadata: Metadata | None = None
+    base_status: str | None = None
+    plus_status: str | None = None
 
-    def outcome(self, converted: bool) -> Outcome:
-        """What the answer counts as."""
+    def outcome(self, converted: bool, reading: str = "plus") -> Outcome:
+        """What the answer counts as; to a task of EvalPlus, by one of `evalplus_results.READINGS`."""
         if self.correctness is msgspec.UNSET:
             return outcome_of(converted, False, None, None)
-        return outcome_of(converted, True, self.correctness, self.correctness_reason)
+        status = {"base": self.base_status, "plus alone": self.plus_status}.get(reading)
+        correctness = self.correctness if status is None else PASSED.get(status)
+        return outcome_of(converted, True, correctness, self.correctness_reason)
 
 
 _decode = msgspec.json.Decoder(Verdict).decode
 
 
-def count_folder(folder: Path, mask: Mask, workers: int = 0) -> VerdictCounts:
+def count_folder(folder: Path, mask: Mask, workers: int = 0, reading: str = "plus") -> VerdictCounts:
     """The verdicts of a run folder; an answer that was sampled but not converted is wrong.
+
+    reading: which tests count in answers to EvalPlus's tasks, one of `evalplus_results.READINGS`.
 
     Raises UserError when an answer has no verdict because step 3 has not run, when answers with one question id are to
     several problems, and when nothing is left to count.
     """
     mask.require_same(folder)
-    problems, broken = _read_folder(folder, workers)
+    problems, broken = _read_folder(folder, workers, reading)
     kept = {question: counts for question, counts in problems.items() if question not in mask.reasons}
     _require_verdicts(folder, list(kept.values()))
     if several := [question for question in sorted(kept) if len(kept[question].texts) > 1]:
@@ -93,10 +101,14 @@ def _require_verdicts(folder: Path, problems: list[ProblemCounts]) -> None:
         )
 
 
-def _read_folder(folder: Path, workers: int) -> tuple[dict[int, ProblemCounts], list[str]]:
+def _read_folder(folder: Path, workers: int, reading: str) -> tuple[dict[int, ProblemCounts], list[str]]:
     """Each problem's counts, from the cache where it holds, and one sentence per broken file."""
-    files = _list_answers(folder)
-    if (folder / CACHE).exists() and (known := _read_cache(folder, _digest(map(_chunk_digest, _chunks(files))))):
+    files, cached = _list_answers(folder), reading == "plus"
+    if (
+        cached
+        and (folder / CACHE).exists()
+        and (known := _read_cache(folder, _digest(map(_chunk_digest, _chunks(files)))))
+    ):
         return known, []
     problems: dict[int, ProblemCounts] = {}
     broken: list[str] = []
@@ -104,13 +116,13 @@ def _read_folder(folder: Path, workers: int) -> tuple[dict[int, ProblemCounts], 
     number = sum(len(names) for _, names in files)
     workers = 1 if number <= FEW else workers or os.cpu_count() or 1
     with tqdm(total=number, desc=str(folder), unit="answer", leave=False) as bar:
-        for found, sentences, digest in in_processes(_count, _chunks(files), workers):
+        for found, sentences, digest in in_processes(partial(_count, reading=reading), _chunks(files), workers):
             for question, counts in found.items():
                 problems.setdefault(question, ProblemCounts()).add(counts)
                 bar.update(counts.files)
             broken += sentences
             digests.append(digest)
-    if not broken and not any(counts.outcomes[Outcome.UNCHECKED] for counts in problems.values()):
+    if cached and not broken and not any(counts.outcomes[Outcome.UNCHECKED] for counts in problems.values()):
         kept = {str(question): {**vars(each), "texts": sorted(each.texts)} for question, each in problems.items()}
         with suppress(PermissionError):  # somebody else's folder is read again next time
             write_json(folder / CACHE, {"digest": _digest(digests), "problems": kept})
@@ -153,7 +165,7 @@ def _chunks(files: list[Files]) -> Iterator[Files]:
             yield folder, names[start : start + CHUNK]
 
 
-def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], str]:
+def _count(chunk: Files, reading: str = "plus") -> tuple[dict[int, ProblemCounts], list[str], str]:
     """The counts of a chunk by question, one sentence per broken file, and the chunk's digest."""
     folder, names = chunk
     found: dict[int, ProblemCounts] = {}
@@ -173,7 +185,7 @@ def _count(chunk: Files) -> tuple[dict[int, ProblemCounts], list[str], str]:
             broken.append(str(error))
             continue
         counts.cut_off += verdict.finish_reason == "length"
-        counts.outcomes[verdict.outcome(_is_converted(name))] += 1
+        counts.outcomes[verdict.outcome(_is_converted(name), reading)] += 1
         if (metadata := verdict.metadata) and metadata.question:
             counts.texts.add(_hash(metadata.question, metadata.starter_code))
     return found, broken, _digest(states)
