@@ -5,6 +5,7 @@ judged), `correctness_reason` (empty when correct) and `test_results`. Files wit
 kill the script resumes with whatever is missing. SkyThought/README.md describes the verdicts and the sandbox.
 
     python check_converted_samples.py --input_dir runs/lab/instruct
+    python check_converted_samples.py --input_dir runs/mbppplus/instruct --export_evalplus samples.jsonl
 """
 
 from collections import Counter
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
+from hindsight.files.evalplus_samples import export_evalplus
 from hindsight.files.masks import read_mask
 from hindsight.files.runs import converted_files, open_step
 from hindsight.files.verdicts import NOT_JUDGED, verdict_in_full
@@ -41,12 +43,13 @@ REFERENCE_RULES = False          # judge by the rules of the paper's own checker
 SANDBOX = ["namespaces", "landlock", "seccomp"]  # layers that contain the programs, each where the kernel allows it
 UNSAFE = False                   # run the programs even if the layers do not contain them
 RAY_ADDRESS = ""                 # Ray cluster to judge on: host:port, or auto for this machine's; empty: no cluster
+EXPORT_EVALPLUS = ""             # also write the run as EvalPlus's samples, to this JSONL file; empty: no
 ALLOW_OTHER_SETTINGS = False     # continue in a folder that was judged with other limits or rules
 # fmt: on
 
 # These settings change no verdict, so they may differ between two calls for one folder. The mask only decides which
 # answers get one.
-MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address")
+MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address", "export_evalplus")
 STATUSES = ("base_status", "plus_status")  # of EvalPlus's sets
 KEYS = {"converted_text": str, "metadata": dict}
 Files = dict[tuple[int, int], Path]
@@ -155,6 +158,8 @@ def main(settings: Settings) -> int:
         print(sentence)
     if new > judges.submitted:
         print(f"{new - judges.submitted} answers had the same program as another answer, which was judged once")
+    if settings.export_evalplus:
+        print(export_evalplus(folder, Path(settings.export_evalplus)))
     judged = sum(count for verdict, count in verdicts.items() if not verdict.startswith(NOT_JUDGED))
     print(f"{verdicts['correct']} of {judged} correct in {folder}; {len(files) - judged} not judged")
     return 1 if judged < len(files) else 0

@@ -4,6 +4,7 @@ Reads problems and asks an OpenAI-compatible server (vLLM); writes question_*_sa
 run.json. A sample that has a file is not sampled again, so a killed run resumes with the missing samples.
 
     python single_model_inference.py --model instruct --output_dir runs/lab/instruct
+    python single_model_inference.py --problems mbppplus --prompt_style evalplus --output_dir runs/mbppplus/instruct
 """
 
 import asyncio
@@ -19,8 +20,9 @@ from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, Sa
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.replies import Completion, ItemFailed
-from hindsight.servers.requests import ask_model, read_extra_body, refuses_system_message
+from hindsight.servers.requests import ask_model, read_extra_body, refused_part
 from hindsight.settings import Settings, run_script
+from hindsight.text.prompt_styles import prompts_of_style
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import ends_in_thought
 
@@ -52,6 +54,7 @@ BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kep
 SEED = 0                           # the run's seed; each sample's seed is derived from it
 LOGPROBS = 0                       # 1: record each token's id and log-probability
 
+PROMPT_STYLE = ""     # empty: thought and solution; evalplus: code alone, as EvalPlus asks; evalplus_openai: no prefix
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
 EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
@@ -110,11 +113,10 @@ class Sampling:
 
 async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling) -> dict[str, Any]:
     """Asks a base model to continue a transcript; its answer includes the thought tag that ends the transcript."""
-    prompt = prompts.transcript(sample.problem)
+    prompt, stop = prompts.transcript(sample.problem), prompts.stop_words("base", sample.problem)
     request = {
         **sampling.request(sample),
-        "stop": list(sampling.stop),
-        "include_stop_str_in_output": True,
+        **({"stop": stop} if stop else {"stop": list(sampling.stop), "include_stop_str_in_output": True}),
         **({"logprobs": 0, "return_token_ids": True} if sampling.logprobs else {}),
     }
     answer, sent = await ask_model(server, prompt, request)
@@ -122,21 +124,24 @@ async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts
         prompt=prompt,
         generated_text=prompts.thought_opening(sample.problem) + answer.text,
         thought_open=ends_in_thought(prompt, sample.problem["question"]),
+        **prompts.marks("base", sample.problem),
         **facts(answer, sent, sampling),
     )
 
 
 async def answer_with_instruct(
-    sample: Sample, server: ModelServer, model: PromptedModel, sampling: Sampling
+    sample: Sample, server: ModelServer, model: PromptedModel, prompts: Prompts, sampling: Sampling
 ) -> dict[str, Any]:
     """Asks an instruct model by chat messages. vLLM's log-probabilities are those before temperature and top_p."""
-    messages = model.prompt(sample.problem)
-    logprobs = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
+    messages, stop = model.prompt(sample.problem), prompts.stop_words("instruct", sample.problem)
+    more = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
     try:
-        answer, sent = await ask_model(server, messages, {**sampling.request(sample), **logprobs})
+        answer, sent = await ask_model(
+            server, messages, {**sampling.request(sample), **more, **({"stop": stop} if stop else {})}
+        )
     except ItemFailed as refusal:
-        if refuses_system_message(str(refusal), messages):
-            raise ItemFailed(f"{refusal}: give --system_prompt false") from None
+        if part := refused_part(str(refusal), messages):
+            raise ItemFailed(f"{refusal}: give {part.flag}") from None
         raise
     text, cut = answer.whole_text()
     opens = cut if answer.thought else model.opens_thought
@@ -144,6 +149,7 @@ async def answer_with_instruct(
         prompt=messages,
         generated_text=text,
         **({} if opens is None else {"thought_open": opens}),
+        **prompts.marks("instruct", sample.problem),
         **facts(answer, sent, sampling),
     )
 
@@ -163,9 +169,10 @@ async def _main(settings: Settings) -> int:
     require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
     role, folder = settings.model, Path(settings.output_dir.format(model=settings.model))
     model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
-    own, extra = {"model": model, "temperature": temperature, "top_p": top_p}, read_extra_body(settings.extra_body)
+    own = {"model": model, "temperature": temperature, "top_p": top_p}
+    prompts = prompts_of_style(settings.prompt_style, settings.prompt_file, settings.system_prompt)
+    extra = {**read_extra_body(settings.extra_body), **prompts.extra_body(role)}
     sampling = settings.pick(Sampling, **own, stop=settings.base_stop, extra_body=extra)
-    prompts = Prompts(settings.prompt_file, settings.system_prompt)
 
     choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
     missing = MissingSamples(folder, choice, settings.pick(SampleCount))
@@ -179,8 +186,8 @@ async def _main(settings: Settings) -> int:
             return 0
         may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]
         entry = open_run(folder, Path(__file__).name, settings, may_differ, **loop.facts())
-        by_base, by_instruct = partial(answer_with_base, prompts=prompts), partial(answer_with_instruct, model=asked)
-        answer = partial(by_base if role == "base" else by_instruct, sampling=sampling)
+        ask = answer_with_base if role == "base" else partial(answer_with_instruct, model=asked)
+        answer = partial(ask, prompts=prompts, sampling=sampling)
         await loop.write_answers(answer, entry)
     print(*loop.report(), sep="\n")
     return 1 if loop.still_missing else 0

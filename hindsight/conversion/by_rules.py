@@ -11,6 +11,7 @@ from functools import partial
 
 from tqdm import tqdm
 
+from hindsight.conversion.code_alone import convert_code_alone
 from hindsight.conversion.conversions import AnswerFiles, Conversion, Key, RawAnswer
 from hindsight.conversion.fidelity import FidelityLimits, NotFaithful, check_fidelity
 from hindsight.conversion.last_block import split_at_last_block
@@ -92,7 +93,7 @@ def convert_chunk(keys: list[Key], files: AnswerFiles, options: RuleOptions) -> 
     for key in keys:
         try:
             answer = files.read(key)
-            if options.rules == "never":
+            if options.rules == "never" and not answer.code_alone:
                 _require_end_of_thought(answer)
                 counts.undecided.append(key)
                 continue
@@ -126,6 +127,8 @@ def _require_end_of_thought(answer: RawAnswer) -> None:
 
 def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:
     """A raw answer's conversion by rules. Raises Undecided if no rule can split it, NotFaithful if the check fails."""
+    if answer.code_alone:
+        return convert_code_alone(answer)
     try:
         sections = read(answer.text, answer.finished, thought_open=answer.thought_open, target=answer.target)
     except Undecided as error:

@@ -21,7 +21,7 @@ class RawAnswer:
 
     text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends; finished:
     before the token limit; thought_open: it continues a thought that the prompt had opened; target: what its problem
-    asks for.
+    asks for; code_alone: it was asked for by a prompt of EvalPlus's, whose end it `continues`, up to a word of `stop`.
     """
 
     key: Key
@@ -31,13 +31,23 @@ class RawAnswer:
     dropped: int
     thought_open: bool
     target: ProgramTarget
+    code_alone: bool = False
+    continues: str = ""
+    stop: tuple[str, ...] = ()
 
 
 def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     """The raw answer in a record."""
     text, dropped = plain_dialect(record.get("generated_text", ""))
     finished, thought_open = record.get("finish_reason") != "length", record.get("thought_open") is True
-    return RawAnswer(key, record, text, finished, dropped, thought_open, target_of(record.get("metadata")))
+    target = target_of(record.get("metadata"))
+    if not str(record.get("prompt_style") or "").startswith("evalplus"):
+        return RawAnswer(key, record, text, finished, dropped, thought_open, target)
+    continues, stop = record.get("continues"), (record.get("generation_config") or {}).get("stop")
+    if not isinstance(continues, str):
+        raise BrokenFile(f"question {key[0]} sample {key[1]}: its prompt_style needs `continues`, a text")
+    words = tuple(word for word in stop if isinstance(word, str) and word) if isinstance(stop, list) else ()
+    return RawAnswer(key, record, text, finished, dropped, thought_open, target, True, continues, words)
 
 
 @dataclass(frozen=True)

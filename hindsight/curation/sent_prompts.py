@@ -37,7 +37,9 @@ def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
         return
     settings = run.get("settings", {})
     file, with_system = settings.get("prompt_file") or "", settings.get("system_prompt", True)
-    if with_system != rows.system_prompt:
+    if style := settings.get("prompt_style"):
+        cause, remedy = f"with PROMPT_STYLE {style}", "sample it in the uniform format"
+    elif with_system != rows.system_prompt:
         cause = f"{'with' if with_system else 'without'} a system message (SYSTEM_PROMPT {str(with_system).lower()})"
         remedy = f"give --system_prompt {str(with_system).lower()}"
     elif file != rows.prompt_file:

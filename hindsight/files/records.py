@@ -40,6 +40,8 @@ class AnswerRecord(TypedDict, total=False):
     sample_index: Required[int]
     generation_config: dict[str, Any]  # what was sent to the server
     thought_open: bool  # whether the prompt, as the model received it, ended inside a thought; missing: no
+    prompt_style: str  # of a run with another PROMPT_STYLE than the uniform format
+    continues: str  # with it, the end of the prompt that the answer continues: the code before it, or an opened block
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text

@@ -9,7 +9,7 @@ from hindsight.problem_sets.problems import Problem
 from hindsight.servers.client import REQUEST_ERRORS, SHORT, ModelServer
 from hindsight.servers.refusals import first_line
 from hindsight.servers.replies import whole_number
-from hindsight.servers.requests import Prompt, ask_model, is_chat, refuses_system_message, render, tokenize
+from hindsight.servers.requests import Prompt, ask_model, is_chat, refused_part, render, tokenize
 from hindsight.text.uniform_format import ends_in_thought
 
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
@@ -57,7 +57,7 @@ async def check_models(
     """Checks the servers, the length of the prompts beside `max_tokens` new tokens, the seeds, and open thoughts.
 
     `wait`: seconds that a server may take to start. Raises UserError if a server does not answer by then, does not
-    serve its model, if its template takes no system message, or if no prompt fits.
+    serve its model, does not take a part of the chat, or if no prompt fits.
     """
     sentences, context = await check_servers(models, wait)
     means = []
@@ -111,7 +111,7 @@ async def measure_prompts(
         some, counts = await count(range(0, len(problems), max(1, len(problems) // PROMPTS_FOR_MEAN))), []
         counts = await count(may_not_fit)
     except REQUEST_ERRORS as error:
-        require_system_message(model, problems[0], error)
+        require_whole_chat(model, problems[0], error)
         mean = sum(sizes) / len(sizes) / BYTES_PER_TOKEN
         return f"{model.role}: prompts are not measured ({first_line(str(error))})", mean
     mean, longest = sum(some) / len(some), max(some + counts)
@@ -139,7 +139,7 @@ async def try_seeds(model: PromptedModel, problem: Problem) -> str:
             answer, sent = await ask_model(server, prompt, {**common, "seed": seed})
             answers.append((answer.text, answer.thought))
     except REQUEST_ERRORS as error:
-        require_system_message(model, problem, error)
+        require_whole_chat(model, problem, error)
         return f"{model.role}: seeds could not be tried ({first_line(str(error))})"
     if any(thought for _, thought in answers):
         model.opens_thought = False
@@ -170,11 +170,10 @@ async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) 
     return ""
 
 
-def require_system_message(model: PromptedModel, problem: Problem, refusal: Exception) -> None:
-    """Raises UserError if the server refused the prompt because of its system message."""
-    if refuses_system_message(str(refusal), model.prompt(problem)):
-        reason = first_line(str(refusal))
-        raise UserError(f"{model.model} takes no system message ({reason}): give --system_prompt false")
+def require_whole_chat(model: PromptedModel, problem: Problem, refusal: Exception) -> None:
+    """Raises UserError if the server refused the prompt because of its system message, or of the answer's beginning."""
+    if part := refused_part(str(refusal), model.prompt(problem)):
+        raise UserError(f"{model.model} takes no {part.name} ({first_line(str(refusal))}): give {part.flag}")
 
 
 def kinds_of(problems: Sequence[Problem]) -> dict[bool, Problem]:

@@ -5,6 +5,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from hindsight.errors import UserError, require
@@ -21,6 +22,10 @@ OWN_KEYS += ("n", "best_of", "stream", "echo")
 NO_SYSTEM = re.compile(
     r"(system|developer)['\"` ]*(role|message|prompt|instruction)|role[^.]*system|roles must alternate"
     r"|user\W+(and|or)?\W*(assistant|model)\b",
+    re.IGNORECASE,
+)
+NO_PREFIX = re.compile(
+    r"continue_final_message|add_generation_prompt|prefill|prefix|assistant|(last|final) (message|role|turn)",
     re.IGNORECASE,
 )
 Messages = list[dict[str, str]]
@@ -120,9 +125,24 @@ async def render(server: ModelServer, prompt: Prompt, more: dict[str, Any]) -> s
             raise error from None
 
 
-def refuses_system_message(refusal: str, prompt: Prompt) -> bool:
-    """Whether a server refused a chat because its template takes no system message, as Gemma's does."""
-    return is_chat(prompt) and "system" in str(prompt[0]) and bool(NO_SYSTEM.search(refusal))
+@dataclass(frozen=True)
+class RefusedPart:
+    """A part of a chat that a server does not take, and the flag of step 1a that leaves it out."""
+
+    name: str
+    flag: str
+
+
+def refused_part(refusal: str, prompt: Prompt) -> RefusedPart | None:
+    """Which part of a chat made a server refuse it, if its refusal tells: a system message, which Gemma's template does
+    not take, or the beginning of an answer, which the OpenAI API does not continue."""
+    if not is_chat(prompt):
+        return None
+    if prompt[-1]["role"] == "assistant" and NO_PREFIX.search(refusal):
+        return RefusedPart("beginning of an answer", "--prompt_style evalplus_openai")
+    if "system" in str(prompt[0]) and NO_SYSTEM.search(refusal):
+        return RefusedPart("system message", "--system_prompt false")
+    return None
 
 
 def _prompt_in(reply: dict[str, Any], server: ModelServer) -> str:

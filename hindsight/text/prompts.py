@@ -107,6 +107,18 @@ class Prompts:
         """The end of the transcript that belongs to the answer: the tag that opens the thought; may be empty."""
         return thought_opening(self.transcript(problem))
 
+    def extra_body(self, role: str) -> dict[str, Any]:
+        """What else a request to the model of this role has, because of the prompt."""
+        return {}
+
+    def stop_words(self, role: str, problem: dict[str, Any]) -> list[str]:
+        """The strings that end an answer and do not belong to it; none: the script's own setting decides."""
+        return []
+
+    def marks(self, role: str, problem: dict[str, Any]) -> dict[str, Any]:
+        """What an answer's record says of how it was asked, for step 2; nothing for the uniform format."""
+        return {}
+
     def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:
         own = self._block("system", problem) if self.system_prompt else ""
         user = self._block("user", problem)
