@@ -8,11 +8,19 @@ import time
 
 import pytest
 import quick_scripts
+from problem_rows import MBPP, write
 from quick_scripts import SINGLE, everything
-from scripts import ROOT
+from scripts import ROOT, run_in_process
 
+import single_model_inference
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
+
+
+@pytest.fixture
+def problems_of_evalplus(tmp_path):
+    """A file with one task of MBPP+."""
+    return write(tmp_path / "MbppPlus.jsonl", MBPP)
 
 
 def contents(folder):
@@ -191,3 +199,48 @@ def test_a_full_disk_ends_with_a_sentence_and_whole_files(sample, tmp_path):
             read_record(path, ("generated_text",))
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_evalplus_prompts_are_sent_with_the_beginning_of_the_answer_and_recorded(toy, tmp_path, problems_of_evalplus):
+    toy.answer = lambda request: "def add(a, b):\n    return a + b"
+    flags = ("--problems", problems_of_evalplus, "--num_samples", 1, "--prompt_style", "evalplus")
+    result = run_in_process(single_model_inference, "--base_urls", toy.url, "--output_dir", tmp_path / "run", *flags)
+    assert result.returncode == 0, result.stderr
+    (record,) = contents(tmp_path / "run").values()
+    (request,) = toy.requests
+    assert request == {**record["generation_config"], "messages": record["prompt"]}
+    assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)
+    assert "\n```\n" in request["stop"] and request["messages"][-1]["role"] == "assistant"
+    assert (record["prompt_style"], record["continues"]) == ("evalplus", record["prompt"][-1]["content"])
+    assert record["metadata"]["task_id"] == "Mbpp/2"
+
+
+def test_a_base_model_continues_evalplus_prompt_as_text(toy, tmp_path, problems_of_evalplus):
+    toy.answer = lambda request: "def add(a, b):\n    return a + b\n"
+    flags = ("--problems", problems_of_evalplus, "--num_samples", 1, "--prompt_style", "evalplus", "--model", "base")
+    result = run_in_process(single_model_inference, "--base_urls", toy.url, "--output_dir", tmp_path / "run", *flags)
+    assert result.returncode == 0, result.stderr
+    (record,) = contents(tmp_path / "run").values()
+    assert toy.requests == [{**record["generation_config"], "prompt": record["prompt"]}]
+    assert record["continues"] == record["prompt"] and record["prompt"].endswith('== 3\n"""\n')
+    assert record["generated_text"] == "def add(a, b):\n    return a + b\n"
+    assert "\nassert" in record["generation_config"]["stop"]
+    assert "include_stop_str_in_output" not in record["generation_config"]
+
+
+def test_a_server_that_continues_no_answer_ends_the_run_in_a_sentence_that_helps(toy, tmp_path, problems_of_evalplus):
+    refusal = "Unrecognized request argument supplied: continue_final_message"
+    toy.refuses = lambda request: refusal if "continue_final_message" in request else None
+    flags = ("--base_urls", toy.url, "--problems", problems_of_evalplus, "--num_samples", 1)
+    run = tmp_path / "run"
+    result = run_in_process(single_model_inference, *flags, "--output_dir", run, "--prompt_style", "evalplus")
+    assert (result.returncode, "give --prompt_style evalplus_openai" in result.stderr) == (2, True), result.stderr
+    flags = (*flags, "--prompt_style", "evalplus_openai")
+    result = run_in_process(single_model_inference, *flags, "--output_dir", run)
+    assert result.returncode == 0, result.stderr
+    (record,) = contents(run).values()
+    assert [message["role"] for message in record["prompt"]] == ["system", "user"]
+    assert (record["prompt_style"], record["continues"], "stop" in toy.requests[-1]) == ("evalplus_openai", "", False)
+    flags = ("--base_urls", toy.url, "--output_dir", tmp_path / "lab", "--prompt_style", "evalplus_openai")
+    result = run_in_process(single_model_inference, *flags)
+    assert (result.returncode, "has no prompt of EvalPlus" in result.stderr) == (2, True), result.stderr

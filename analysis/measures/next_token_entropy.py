@@ -130,8 +130,10 @@ def context_and_answer(
 
 
 def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
+    goes_on = messages[-1].get("role") == "assistant"  # the prompt began the answer
+    ends = {"add_generation_prompt": not goes_on, "continue_final_message": goes_on}
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, **ends))
     except jinja2.TemplateError as error:
         raise UserError(f"the chat template of {tokenizer.name_or_path} rejects the prompt: {error}") from None
 

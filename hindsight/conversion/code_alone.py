@@ -41,7 +41,8 @@ def convert_code_alone(answer: RawAnswer) -> Conversion:
     if (choose_program(solution, answer.target).program or "").strip() != kept.strip():
         raise Undecided("its code cannot be put in a code block", lost=True)
     details: dict[str, Any] = {"how": "rules", "rule": rule}
-    counts = {"left_out": len(code.strip()) - len(kept.strip()), "tabs": tabs, "special_tokens": answer.dropped}
+    left_out = len(code.strip()) + (len(TAB) - 1) * tabs - len(kept.strip())
+    counts = {"left_out": left_out, "tabs": tabs, "special_tokens": answer.dropped}
     return Conversion(
         Sections(thought, solution, rule), details | {name: count for name, count in counts.items() if count > 0}
     )

@@ -27,10 +27,7 @@ STOP_OF_TEXT = {
     "mbpp": ('\n"""', "\nassert"),
     "humaneval": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
 }
-CONTINUE = {
-    "add_generation_prompt": False,
-    "continue_final_message": True,
-}  # vLLM's and SGLang's way to continue a chat
+CONTINUE = {"add_generation_prompt": False, "continue_final_message": True}  # how vLLM continues an answer
 
 
 class EvalplusPrompts(Prompts):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hindsight.servers.request_dialect import RequestDialect
-from hindsight.servers.requests import refuses_system_message, template_keys
+from hindsight.servers.requests import refused_part, template_keys
 
 BODY = {"model": "m", "max_tokens": 9, "temperature": 0.7, "top_p": 0.9, "seed": 1}
 
@@ -104,5 +104,24 @@ def test_the_effort_of_reasoning_reaches_the_chat_template_as_vllm_hands_it_on()
 )
 def test_a_refusal_of_the_system_message_is_known_by_its_words(refusal, is_one):
     system, user = {"role": "system", "content": "S"}, {"role": "user", "content": "U"}
-    assert refuses_system_message(refusal, [system, user]) is is_one
-    assert not refuses_system_message(refusal, [user])
+    part = refused_part(refusal, [system, user])
+    assert (part is not None and part.flag == "--system_prompt false") is is_one
+    assert refused_part(refusal, [user]) is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "is_one"),
+    [
+        ("Unrecognized request argument supplied: continue_final_message", True),
+        ("Assistant response prefill is incompatible with enable_thinking.", True),
+        ("Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant", True),
+        ("This model does not support assistant message prefill. The conversation must end with a user message.", True),
+        ("Inkling renderer does not support continue_final_message", True),
+        ("This model's maximum context length is 1024 tokens.", False),
+    ],
+)
+def test_a_refusal_to_continue_an_answer_is_known_by_its_words(refusal, is_one):
+    user, begun = {"role": "user", "content": "U"}, {"role": "assistant", "content": "```python\n"}
+    part = refused_part(refusal, [user, begun])
+    assert (part is not None and part.flag == "--prompt_style evalplus_openai") is is_one
+    assert refused_part(refusal, [user]) is None
