@@ -127,7 +127,8 @@ class TACOTaskHandler:
             reason = f"{NOT_JUDGED}: the paper's checker has no rules for its problem's tests"
             return {"correctness": None, "reason": reason, "tests": []}
         if source is None or not (source.strip() or self.reference_rules):
-            return {"correctness": False, "reason": NO_CODE, "tests": []}
+            statuses = {f"{group}_status": "fail" for group in tests.task.inputs} if tests.task else {}
+            return cast(Verdict, {"correctness": False, "reason": NO_CODE, "tests": [], **statuses})
         results: list[TestResult] = []
         failure = ""
         with self._lock:

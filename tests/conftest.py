@@ -21,7 +21,7 @@ from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, 
 START_DEADLINE = 600
 
 # Files whose tests use the lab's servers, which then start once
-SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py"}
+SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
 
 # An example may take long on a busy machine, so no test has a deadline.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -54,6 +54,11 @@ def test_base_and_plus_are_judged_apart(judge):
     ] == [("base", 1, "[3]", "9", "7")]
 
 
+def test_an_empty_program_fails_both(judge):
+    verdict = judge.judge(" \n", task_of("def f():\n return 1", [[]], [[]]))
+    assert (verdict["base_status"], verdict["plus_status"], verdict["reason"]) == ("fail", "fail", "no code")
+
+
 def test_without_plus_inputs_there_is_no_plus_status(judge):
     tests = make_tests({**a_task(), "base_input": [[1]]})
     verdict = judge.judge("def f(x):\n return x", tests)
