@@ -130,10 +130,12 @@ def context_and_answer(
 
 
 def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
-    goes_on = messages[-1].get("role") == "assistant"  # the prompt began the answer
-    ends = {"add_generation_prompt": not goes_on, "continue_final_message": goes_on}
+    begun = messages[-1].get("role") == "assistant"  # the prompt began the answer
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, **ends))
+        rendered = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=not begun, continue_final_message=begun
+        )
+        return str(rendered)
     except jinja2.TemplateError as error:
         raise UserError(f"the chat template of {tokenizer.name_or_path} rejects the prompt: {error}") from None
 
