@@ -16,6 +16,7 @@ from SkyThought.problem_tests import ProblemTests
 from SkyThought.sandbox.calls import TEST_PROGRAM
 from SkyThought.time_limit import TimeLimit
 
+TIMES_OF_A_TEST = 10  # the time limit of a test program, which has many tests in it
 ASSERTION = f"{RUNTIME_ERROR}: AssertionError"
 MESSAGE_CHARACTERS = 200  # of an exception, in a reason
 EXCERPT_CHARACTERS = 1000  # of the input, the expected output and the output of the test that failed
@@ -42,6 +43,7 @@ class TestResult(TypedDict):
 def judge_tests(program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None) -> Iterator[TestResult]:
     """The result of each test, up to the first that fails."""
     if tests.test_program:
+        limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
         return iter([limit.enforce(partial(_judge_test_program, program, tests), _ending_of_test_program)])
     return (_judge_runs if tests.function is None else _judge_function)(program, tests, limit, check)
 

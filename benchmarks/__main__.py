@@ -1,9 +1,10 @@
 """Runs every benchmark: `make bench`."""
 
-from benchmarks import client, converting, curating, judging, merging, plotting, sampling
+from benchmarks import client, converting, curating, evalplus, judging, merging, plotting, sampling
 
 if __name__ == "__main__":
     judging.main()
+    evalplus.main()
     client.main()
     converting.main()
     curating.main()
