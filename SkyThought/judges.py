@@ -10,6 +10,7 @@ from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler, Verdict
 
 AHEAD = 2  # programs sent ahead per judge: one runs, one waits; each may hold its problem's tests in memory
+WAKE_SECONDS = 1.0  # longest wait without looking for signals
 HELD = 64  # answers held back per judge while another answer's identical program is judged
 
 Item = TypeVar("Item")
@@ -83,6 +84,9 @@ def judge_all(
 
 def _take_finished(waiting: dict["Future[Verdict]", list[Item]]) -> Iterator[tuple[Item, Verdict]]:
     """Wait until at least one program has a verdict, and remove those that have one."""
-    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+    done: set[Future[Verdict]] = set()
+    while not done:  # Ctrl-C right before an endless wait would not end it
+        done = wait(waiting, WAKE_SECONDS, return_when=FIRST_COMPLETED).done
+    for future in done:
         for item in waiting.pop(future):
             yield item, future.result()
