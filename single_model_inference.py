@@ -77,6 +77,9 @@ OF_THE_OTHER_MODEL = {
 }
 
 
+MOST_STOP_WORDS = 4  # that a server takes in a request
+
+
 @dataclass(frozen=True)
 class Sampling:
     """The settings of a request, and the parents of a merged model."""
@@ -113,7 +116,7 @@ class Sampling:
 
 async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling) -> dict[str, Any]:
     """Asks a base model to continue a transcript; its answer includes the thought tag that ends the transcript."""
-    prompt, stop = prompts.transcript(sample.problem), prompts.stop_words("base", sample.problem)
+    prompt, stop = prompts.transcript(sample.problem), prompts.stop_words("base", sample.problem)[:MOST_STOP_WORDS]
     request = {
         **sampling.request(sample),
         **({"stop": stop} if stop else {"stop": list(sampling.stop), "include_stop_str_in_output": True}),
@@ -133,7 +136,7 @@ async def answer_with_instruct(
     sample: Sample, server: ModelServer, model: PromptedModel, prompts: Prompts, sampling: Sampling
 ) -> dict[str, Any]:
     """Asks an instruct model by chat messages. vLLM's log-probabilities are those before temperature and top_p."""
-    messages, stop = model.prompt(sample.problem), prompts.stop_words("instruct", sample.problem)
+    messages, stop = model.prompt(sample.problem), prompts.stop_words("instruct", sample.problem)[:MOST_STOP_WORDS]
     more = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
     try:
         answer, sent = await ask_model(

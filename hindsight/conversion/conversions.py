@@ -43,10 +43,11 @@ def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     target = target_of(record.get("metadata"))
     if not str(record.get("prompt_style") or "").startswith("evalplus"):
         return RawAnswer(key, record, text, finished, dropped, thought_open, target)
-    continues, stop = record.get("continues"), (record.get("generation_config") or {}).get("stop")
+    continues, stop = record.get("continues"), record.get("stop_words")
     if not isinstance(continues, str):
         raise BrokenFile(f"question {key[0]} sample {key[1]}: its prompt_style needs `continues`, a text")
     words = tuple(word for word in stop if isinstance(word, str) and word) if isinstance(stop, list) else ()
+    finished = finished or any(word in text for word in words)  # it went on after its end
     return RawAnswer(key, record, text, finished, dropped, thought_open, target, True, continues, words)
 
 

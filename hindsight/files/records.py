@@ -42,6 +42,7 @@ class AnswerRecord(TypedDict, total=False):
     thought_open: bool  # whether the prompt, as the model received it, ended inside a thought; missing: no
     prompt_style: str  # of a run with another PROMPT_STYLE than the uniform format
     continues: str  # with it, the end of the prompt that the answer continues: the code before it, or an opened block
+    stop_words: list[str]  # with it, what ends the answer: the first four were sent, step 2 cuts at all
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text

@@ -7,7 +7,9 @@ What EvalPlus sends, by its version 0.3.1 (the words here are ours, the form is 
   is begun for it: a sentence and "```python"; it stops where the block ends;
 - the OpenAI API (`provider/openai.py`), which continues no answer: a system message and the instruction; no stop words.
 
-An answer's record says what it continues: `prompt_style`, and in `continues` the text that belongs before it.
+An answer's record says what it continues: `prompt_style`, and in `continues` the text that belongs before it, in
+`stop_words` what ends it. vLLM 0.32 and the OpenAI API take four stop words a request (`VLLM_MAX_STOP_STRINGS`), so the
+first four are sent, and step 2 cuts at the others.
 """
 
 from typing import Any
@@ -21,7 +23,8 @@ PREFIX = """This Python script has a self-contained function that solves the pro
 ```python
 """
 SYSTEM = "You are a helpful assistant who programs well."
-STOP = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
+# The most frequent first: a server may take four only, and step 2 cuts an answer at any of them.
+STOP = ("\nif __name__", "\nprint(", "\ndef main(", "<|endoftext|>", "</s>", "<|endofmask|>")
 STOP_OF_CHAT = ("\n```\n",)
 STOP_OF_TEXT = {
     "mbpp": ('\n"""', "\nassert"),
@@ -60,12 +63,12 @@ class EvalplusPrompts(Prompts):
     def stop_words(self, role: str, problem: Problem) -> list[str]:
         if role == "base":
             kind = "mbpp" if str(problem["task_id"]).startswith("Mbpp") else "humaneval"
-            return [*STOP, *STOP_OF_TEXT[kind]]
-        return [*STOP, *STOP_OF_CHAT] if self.prefix else []
+            return [*STOP_OF_TEXT[kind], *STOP]
+        return [*STOP_OF_CHAT, *STOP] if self.prefix else []
 
     def marks(self, role: str, problem: Problem) -> dict[str, Any]:
         continues = self.transcript(problem) if role == "base" else PREFIX if self.prefix else ""
-        return {"prompt_style": self.style, "continues": continues}
+        return {"prompt_style": self.style, "continues": continues, "stop_words": self.stop_words(role, problem)}
 
 
 STYLES = ("", "evalplus", "evalplus_openai")

@@ -20,8 +20,7 @@ SIGNATURE = HUMANEVAL["prompt"].strip()
 
 def conversion(problem, role, text, style="evalplus", **more):
     prompts = prompts_of_style(style, "", True)
-    sent = {"stop": prompts.stop_words(role, problem)}
-    record = {"generated_text": text, "metadata": problem, "generation_config": sent, **prompts.marks(role, problem)}
+    record = {"generated_text": text, "metadata": problem, **prompts.marks(role, problem)}
     return convert_code_alone(raw_answer((1, 0), {**record, **more}))
 
 

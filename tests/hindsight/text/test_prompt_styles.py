@@ -22,8 +22,13 @@ def test_a_chat_has_the_prompt_in_a_block_and_the_beginning_of_its_answer():
     )
     assert begun["role"] == "assistant" and begun["content"].endswith(":\n```python\n")
     assert prompts.extra_body("instruct") == {"add_generation_prompt": False, "continue_final_message": True}
-    assert prompts.stop_words("instruct", ADD) == [*COMMON, "\n```\n"]
-    assert prompts.marks("instruct", ADD) == {"prompt_style": "evalplus", "continues": begun["content"]}
+    words = prompts.stop_words("instruct", ADD)
+    assert (words[0], sorted(words)) == ("\n```\n", sorted([*COMMON, "\n```\n"]))
+    assert prompts.marks("instruct", ADD) == {
+        "prompt_style": "evalplus",
+        "continues": begun["content"],
+        "stop_words": words,
+    }
 
 
 def test_without_a_beginning_a_chat_has_a_system_message_and_no_stop_words():
@@ -33,7 +38,7 @@ def test_without_a_beginning_a_chat_has_a_system_message_and_no_stop_words():
     assert user["content"].endswith(f"\n```python\n{TASK}\n```")
     assert prompts_of_style("evalplus_openai", "", False).chat(ADD) == [user]
     assert (prompts.extra_body("instruct"), prompts.stop_words("instruct", ADD)) == ({}, [])
-    assert prompts.marks("instruct", ADD) == {"prompt_style": "evalplus_openai", "continues": ""}
+    assert prompts.marks("instruct", ADD) == {"prompt_style": "evalplus_openai", "continues": "", "stop_words": []}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,8 @@ def test_without_a_beginning_a_chat_has_a_system_message_and_no_stop_words():
 def test_a_base_model_continues_the_prompt_up_to_its_sets_stop_words(problem, text, words):
     prompts = prompts_of_style("evalplus", "", True)
     assert prompts.transcript(problem) == (text or prompts.transcript(problem)).strip() + "\n"
-    assert prompts.stop_words("base", problem) == [*COMMON, *words]
+    found = prompts.stop_words("base", problem)
+    assert (found[: len(words)], sorted(found)) == (words, sorted([*COMMON, *words]))
     assert prompts.marks("base", problem)["continues"] == prompts.transcript(problem)
     assert (prompts.extra_body("base"), prompts.thought_opening(problem)) == ({}, "")
 
