@@ -22,12 +22,12 @@ PROBLEMS = ROOT / "lab" / "mbpp_format.jsonl"
 def on_the_labs_scale(commands: str, folder: Path, urls: dict[str, str]) -> str:
     """The page's commands with the lab's problems, models and servers, two short samples, and one model per loop."""
     lines = [line for line in commands.splitlines() if not line.startswith(("pip", "curl", "export"))]
-    script = "\n".join(lines).replace("\\\n", " ")
+    script = "trap 'jobs -p | xargs -r kill' EXIT\n" + "\n".join(lines).replace("\\\n", " ")
     changes = {
         r"base=\S+ finetuned=\S+ runs=\S+": f"base=lab-base finetuned=lab-instruct runs={folder}",
         r"--base_model \$base --finetuned_model": "--base_model lab/models/base --finetuned_model",
         r"--finetuned_model \$finetuned": "--finetuned_model lab/models/instruct",
-        r"vllm serve .*": "sleep 600 &",
+        r"vllm serve .*": "sleep 600 > /dev/null 2>&1 &",
         r"in \S+/alpha_0.7 \S+/alpha_0.9 \$finetuned;": "in $finetuned;",
         r"in base alpha_0.7 alpha_0.9 ": "in base ",
         r"\S+/alpha_0.7 \S+/alpha_0.9 (?=\S+basename)": "",

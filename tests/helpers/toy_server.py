@@ -21,6 +21,7 @@ from typing import Any
 
 from hindsight.servers.checks import SEED_TOKENS
 
+MOST_STOP_WORDS = 4  # of vLLM 0.32 and the OpenAI API
 JSON, HTML = "application/json", "text/html"
 
 
@@ -169,6 +170,8 @@ class ToyServer:
             return 404, {"error": {"message": f"The model `{model}` does not exist."}}
         if refusal := self.refuses(request):
             return 400, {"error": {"message": refusal}}
+        if len(request.get("stop") or ()) > MOST_STOP_WORDS:
+            return 400, {"error": {"message": "List should have at most 4 items", "param": "stop"}}
         if path == "/tokenize":
             return 200, self.tokens(request), self.tokenizer_fault(request)
         if path == "/detokenize":
