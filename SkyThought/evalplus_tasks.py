@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+MARSHAL_VERSION = 2
+
 
 @dataclass(frozen=True, eq=False)
 class EvalplusTask:
@@ -24,8 +26,8 @@ class EvalplusTask:
 
     @cached_property
     def packed_inputs(self) -> dict[str, bytes]:
-        """The inputs of each group by `marshal`."""
-        return {group: marshal.dumps(inputs) for group, inputs in self.inputs.items()}
+        """The inputs of each group by `marshal`, in a version that gives the same bytes each time: without references."""
+        return {group: marshal.dumps(inputs, MARSHAL_VERSION) for group, inputs in self.inputs.items()}
 
 
 def make_task(tests: dict[str, Any]) -> EvalplusTask:

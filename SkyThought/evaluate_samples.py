@@ -118,6 +118,7 @@ class KeptVerdicts:
 
     def __init__(self, path: Path):
         self.path, self.verdicts = path, {}
+        self._digests: dict[str, str] = {}  # of the tests, by task
         if path.exists():
             for line in path.read_text("utf-8").splitlines():
                 try:
@@ -127,11 +128,12 @@ class KeptVerdicts:
                 self.verdicts[key] = verdict
         self._file = path.open("a", encoding="utf-8")
 
-    @staticmethod
-    def key(sample: Sample, task: Problem) -> str:
+    def key(self, sample: Sample, task: Problem) -> str:
         """A digest of a task's tests and a program."""
-        tests = json.dumps(task["input_output"]) if not isinstance(task["input_output"], str) else task["input_output"]
-        return hashlib.sha256(f"{tests}\0{sample.solution}".encode("utf-8", "surrogatepass")).hexdigest()
+        if sample.task_id not in self._digests:
+            self._digests[sample.task_id] = hashlib.sha256(json.dumps(task["input_output"]).encode()).hexdigest()
+        text = f"{self._digests[sample.task_id]}\0{sample.solution}"
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def add(self, key: str, verdict: dict[str, Any]) -> None:
         """Keep a verdict."""

@@ -260,3 +260,13 @@ def test_the_statuses_are_evalpluses_on_real_programs(judge):
         if found != (row["base_status"], row["plus_status"]) and row["task_id"] not in FAULTS_OF_EVALPLUS:
             different.append((row["task_id"], row["source"], row["sample"], found))
     assert different == []
+
+
+def test_equal_inputs_have_the_same_bytes_whoever_else_refers_to_them():
+    """Else their digest would differ, and the reference solution would run again."""
+    word = "".join(["a", "b"])
+    inputs = [[word, word, [1.5]], [(1.5, word)]]
+    copied = json.loads(json.dumps([["ab", "ab", [1.5]], [[1.5, "ab"]]]))
+    copied[1][0] = tuple(copied[1][0])
+    one, other = (task_of("def f(): pass", given).task.packed_inputs["base"] for given in (inputs, copied))
+    assert one == other
