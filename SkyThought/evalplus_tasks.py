@@ -26,7 +26,7 @@ class EvalplusTask:
 
     @cached_property
     def packed_inputs(self) -> dict[str, bytes]:
-        """The inputs of each group by `marshal`, in a version that gives the same bytes each time: without references."""
+        """The inputs of each group by `marshal`, without references: equal inputs have the same bytes."""
         return {group: marshal.dumps(inputs, MARSHAL_VERSION) for group, inputs in self.inputs.items()}
 
 
