@@ -106,7 +106,7 @@ def check_complete(samples: list[Sample], tasks: Iterable[str], leave_out: bool)
     for what, names in (("samples are of tasks that the set has not", unknown), ("tasks have no sample", without)):
         if names:
             sentence = f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-            require(leave_out, f"{sentence}; --leave_out true goes on without them")
+            require(leave_out, f"{sentence}; to ignore them, give --leave_out true")
             print(sentence)
     samples = [sample for sample in samples if sample.task_id in known]
     require(bool(samples), "no sample is of a task of the set")

@@ -40,7 +40,7 @@ class ReferenceValues:
     floats: list[bool]  # whether a value is a float, or all floats, which makes values compare within a tolerance
 
     def value(self, index: int) -> Any:
-        """The value for an input, read anew each time, since all of them may not fit in memory."""
+        """The value for an input. It is parsed on each call, because all of them together may not fit in memory."""
         report = self.reports[index]
         return None if report is None else untag_exactly(json.loads(report))
 

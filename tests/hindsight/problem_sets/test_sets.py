@@ -28,6 +28,7 @@ from problem_rows import (
     pack,
     write,
 )
+from scripts import EVALPLUS
 
 from hindsight.curation.contamination import BenchmarkTexts, read_benchmarks
 from hindsight.errors import UserError
@@ -37,8 +38,6 @@ from hindsight.problem_sets.problem_set import ProblemSet
 from hindsight.problem_sets.selection import describe, load_problems, select_problems
 from hindsight.sampling.samples import ProblemChoice
 from hindsight.text.prompts import user_prompt
-
-EVALPLUS = Path("/work/shared/evalplus")
 
 
 @pytest.fixture(autouse=True)
