@@ -6,6 +6,7 @@ tokens, entropies = entropies_along(record, {
 })
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ from hindsight.text.uniform_format import BEGIN_THOUGHT
 OPENING = f"{BEGIN_THOUGHT}\n\n"  # base and switching runs have it in the prompt and again in the answer
 LOGITS = 1 << 27  # logits in memory at once
 FLOAT32_LOGITS = 1 << 24  # logits converted to float32 at once
+
+# While transformers loads a model, it changes torch for all threads: of two loaded at once, one got random weights.
+LOADING = threading.Lock()
 
 TokenPair = tuple[list[int], list[int]]  # tokens of a context and of the answer that follows it
 
@@ -71,17 +75,19 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
 
     A merged model has the same weights as from merge_models.py, bit for bit, and the fine-tuned model's config,
     tokenizer and chat template; nothing is written. Models compute in the dtype of their files, except on a CPU:
-    there they compute in float32, with the same weights, because bfloat16 takes several times as long.
+    there they compute in float32, with the same weights, because bfloat16 takes several times as long. Threads that
+    load models wait for one another.
     """
     logging.disable_progress_bar()
     merge = Merge(*source) if isinstance(source, tuple) else None
     try:
-        if merge:
-            plan = plan_merge(merge.base, merge.finetuned)
-            folder, model = plan.finetuned.folder, _merged_model(plan, merge)
-        else:
-            folder = resolve_checkpoint(str(source))
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+        with LOADING:
+            if merge:
+                plan = plan_merge(merge.base, merge.finetuned)
+                folder, model = plan.finetuned.folder, _merged_model(plan, merge)
+            else:
+                folder = resolve_checkpoint(str(source))
+                model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
         on_cpu = torch.device(device).type == "cpu"
         model = model.float() if on_cpu else model.to(device)  # type: ignore  (transformers decorates `to` without self)
         return model.eval(), AutoTokenizer.from_pretrained(folder)

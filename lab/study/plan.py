@@ -6,10 +6,14 @@ from pathlib import Path
 
 from hindsight.errors import require
 from hindsight.files.records import read_record
+from hindsight.pipeline import SamplingRun, ServedModel
 from hindsight.servers.vllm_process import ServeOptions, divide_threads
-from lab.pipeline import SamplingRun, ServedModel
 from lab.study.measure import MEASURED, Model
 from lab.study.settings_grid import Setting, list_settings
+
+# In bfloat16 two tokens are often equally likely, and the rest of a batch decides; in float32 every processor makes the
+# same answers.
+DTYPE = "float32"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class StudyRun:
         setting, merge = self.setting, None
         if setting.served[0] == "merge":
             merge = {"base": str(self.models / "base"), "alpha": setting.alpha, "method": setting.method}
-        options = ServeOptions(max_model_len=512, threads=divide_threads(self.options.lanes), merge=merge)
+        threads = divide_threads(self.options.lanes)
+        options = ServeOptions(max_model_len=512, dtype=DTYPE, threads=threads, merge=merge)
         if setting.served == ("parents",):
             return [ServedModel(f"lab-{name}", self.models / name, options) for name in ("base", "instruct")]
         models = self.early_models if setting.steps else self.models

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pico
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scripts import ROOT
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from word_models import CHAT, PROBLEM, TEMPLATE, WORDS, make_checkpoints, make_tokenizer, plain_entropies
@@ -138,6 +140,15 @@ def require_same(one, other):
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert one.config.tie_word_embeddings == other.config.tie_word_embeddings
+
+
+def test_models_that_threads_load_at_once_have_their_own_weights():
+    """The lab's: their heads are tied, and such heads got random weights."""
+    folders = [ROOT / "lab" / "models" / name for name in ("base", "instruct")]
+    alone = [load_checkpoint(folder)[0] for folder in folders]
+    with ThreadPoolExecutor(4) as pool:
+        for number, (model, _) in enumerate(pool.map(load_checkpoint, folders * 4)):
+            require_same(model, alone[number % 2])
 
 
 def test_a_checkpoint_that_cannot_be_loaded_or_merged_ends_in_one_sentence(checkpoints, tmp_path):
