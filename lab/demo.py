@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from hindsight.pipeline import ROOT, SamplingRun, ServedModel, convert_and_check, run_step, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from hindsight.servers.vllm_process import ServeOptions, divide_threads
 from hindsight.settings import Settings, run_script
-from lab.pipeline import ROOT, SamplingRun, ServedModel, convert_and_check, run_step, sample_runs
 
 # fmt: off
 RUNS_DIR = "runs/lab"  # gets one run folder each for base, instruct, switching and the merged model

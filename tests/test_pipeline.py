@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, processes_of, run_script
 
+from hindsight import pipeline
 from hindsight.conversion.reader import read
 from hindsight.curation.row_files import read_rows
 from hindsight.errors import UserError
@@ -18,7 +19,7 @@ from hindsight.files.records import read_record
 from hindsight.files.runs import read_run
 from hindsight.servers.vllm_process import ServeOptions, serve, start
 from hindsight.text.program_choice import ProgramTarget, find_program
-from lab import demo, pipeline
+from lab import demo
 
 RUNS = ("base", "instruct", "switching", "alpha_0.7")
 

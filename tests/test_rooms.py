@@ -21,6 +21,7 @@ SHARED = (*MAY_IMPORT, "hindsight.servers")
 MAY_IMPORT["hindsight.servers"] = tuple(MAY_IMPORT)
 MAY_IMPORT |= {f"hindsight.{step}": SHARED for step in ("sampling", "conversion", "curation", "pass_at_k", "merging")}
 MAY_IMPORT |= {
+    "hindsight.pipeline": SHARED,  # runs the steps in processes of their own
     "hindsight.serving": ("hindsight",),  # a script: it serves merges too
     "SkyThought.sandbox": (),
     "SkyThought.execution": ("SkyThought.sandbox", "hindsight.errors", "hindsight.files"),

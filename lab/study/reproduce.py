@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 from pathlib import Path
 
+from hindsight.pipeline import ROOT, convert_and_check, run_step, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from hindsight.settings import Settings, run_script
-from lab.pipeline import ROOT, convert_and_check, run_step, sample_runs
 from lab.study.measure import measure_run
 from lab.study.plan import StudyOptions, StudyRun, plan_runs
 from lab.study.report import write_report

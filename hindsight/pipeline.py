@@ -1,0 +1,131 @@
+"""Serve, sample, convert, check: steps 1 to 3 of a run, for the demo, the study, the loop and the sweep of alphas.
+
+Each step is the script that a user runs, in its own process. Everything resumes: no server is started for a run that
+has all of its answers, and each step skips what exists.
+"""
+
+import contextlib
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hindsight.errors import UserError
+from hindsight.files.answer_files import list_files
+from hindsight.servers.vllm_process import ServeOptions, VllmProcess, start, stop, wait_until_up
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model to serve: its name on the server, its checkpoint, the options of its vLLM.
+
+    `url` is the address of a server that already runs; empty: one is started.
+    """
+
+    name: str
+    checkpoint: Path | str
+    options: ServeOptions = field(default_factory=ServeOptions)
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class SamplingRun:
+    """A run to sample: its folder, how many answers make it complete, the script and its flags.
+
+    `models` names the model behind each flag that takes a server's address, as in {"--base_urls": "lab-base"}. The
+    script's output goes to the file `log`; None: to the terminal.
+    """
+
+    folder: Path
+    answers: int
+    script: str
+    flags: tuple[str, ...]
+    models: Mapping[str, str]
+    log: Path | None = None
+
+    def is_complete(self) -> bool:
+        folder = ROOT / self.folder
+        return folder.is_dir() and len(list_files(folder, "sample")) >= self.answers
+
+    def sample(self, urls: Mapping[str, str], may_fail: bool = False) -> int:
+        """Runs the script with the addresses of the models, by name; returns its exit status as `run_step` does."""
+        addresses = (word for flag, name in self.models.items() for word in (flag, urls[name]))
+        folder = ("--output_dir", str(self.folder))
+        return run_step(self.script, *self.flags, *addresses, *folder, may_fail=may_fail, log=self.log)
+
+
+def run_step(script: str, *flags: str, may_fail: bool = False, log: Path | None = None) -> int:
+    """Runs a script as a user would and returns its exit status. Prints the command, or appends all output to `log`.
+
+    Raises UserError when it fails; `may_fail` accepts status 1: some items failed, which the script reports.
+    """
+    command = [sys.executable, script, *flags]
+    if log is None:
+        print(f"\n$ python {shlex.join([script, *flags])}", flush=True)
+        status = subprocess.run(command, cwd=ROOT).returncode
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            status = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode
+    if status != 0 and not (may_fail and status == 1):
+        raise UserError(f"{script} ended with status {status}" + (f"; see {log}" if log else ""))
+    return status
+
+
+@contextlib.contextmanager
+def serve_models(models: Sequence[ServedModel], deadline: float) -> Iterator[dict[str, str]]:
+    """The address of each model's server, by name. Starts the missing servers together and ends them afterwards.
+
+    `deadline` is in seconds per server. Raises UserError when a server does not start.
+    """
+    urls = {model.name: model.url for model in models}
+    started: list[VllmProcess] = []
+    try:
+        for model in models:
+            if not model.url:
+                started.append(start(model.checkpoint, model.name, model.options))
+                urls[model.name] = started[-1].url
+        for server in started:
+            wait_until_up(server, deadline)
+        yield urls
+    finally:
+        for server in started:
+            stop(server)
+
+
+def sample_runs(
+    models: Sequence[ServedModel], runs: Sequence[SamplingRun], deadline: float = 600.0
+) -> dict[Path, float]:
+    """Serves the models and samples the incomplete runs; returns the seconds that each of these took, by folder.
+
+    Starts no server when all runs are complete.
+    """
+    missing = [run for run in runs if not run.is_complete()]
+    seconds = {}
+    if missing:
+        starting = [model.name for model in models if not model.url]
+        if starting and missing[0].log is None:
+            print(f"\nstarting vLLM for {' and '.join(starting)} (a minute or two)", flush=True)
+        with serve_models(models, deadline) as urls:
+            for run in missing:
+                begun = time.monotonic()
+                run.sample(urls)
+                seconds[run.folder] = time.monotonic() - begun
+    return seconds
+
+
+def convert_and_check(folder: Path, log: Path | None = None, may_fail: bool = False) -> int:
+    """Converts and checks the answers of a run; returns the larger exit status, as `run_step` does.
+
+    Answers that cannot be converted count as wrong, so they are always accepted; `may_fail` also accepts answers that
+    cannot be checked.
+    """
+    converted = run_step("format_converter.py", "--input_dir", str(folder), may_fail=True, log=log)
+    return max(
+        converted, run_step("check_converted_samples.py", "--input_dir", str(folder), may_fail=may_fail, log=log)
+    )
