@@ -85,6 +85,7 @@ $(VENV)/installed: $(LOCK) pyproject.toml
 		$(PIP) --no-deps --retries 1 $(TORCH_CPU) --extra-index-url $(PYTORCH_CPU) 2>> $(VENV)/pip.log || { \
 		echo "No CPU build of torch found for this Python: installing $(TORCH) with CUDA, 4 GB more"; $(PIP) $(TORCH); }
 	@grep -v '^torch==' $(LOCK) > $(VENV)/rest.lock
+	@rm -rf hindsight_merging.egg-info  # of an older installation: it would hide the new entry points
 	$(PIP) --no-deps -r $(VENV)/rest.lock
 	@touch $@
 

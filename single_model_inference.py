@@ -8,6 +8,7 @@ run.json. A sample that has a file is not sampled again, so a killed run resumes
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hindsight.errors import UserError, require
 from hindsight.files.runs import open_run
 from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
+from hindsight.servers.alpha_dial import header_of
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.replies import Completion, ItemFailed
@@ -113,6 +115,16 @@ class Sampling:
             given = " ".join(self.merged_from)
             raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {given}") from None
 
+    def require_alpha(self, servers: Sequence[ModelServer]) -> None:
+        """Raises UserError if a server that merges has another alpha than MERGED_FROM says."""
+        alpha = header_of(self.parents()["merged_from"]["alpha"]) if self.merged_from else None
+        for server in servers:
+            if server.dial and server.dial.header != alpha:
+                dial = server.dial
+                advice = f"--merged_from {dial.base} {dial.finetuned} {dial.header}"
+                says = f"MERGED_FROM says {alpha}" if alpha else "MERGED_FROM is empty"
+                raise UserError(f"{server.url} merges at alpha {dial.header}, but {says}: give {advice}")
+
 
 async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts, sampling: Sampling) -> dict[str, Any]:
     """Asks a base model to continue a transcript; its answer includes the thought tag that ends the transcript."""
@@ -185,6 +197,7 @@ async def _main(settings: Settings) -> int:
         loop = SamplingLoop(missing, [asked], [(server,) for server in servers], settings.pick(RunLimits))
         async for sentence in loop.check():
             print(sentence)
+        sampling.require_alpha(servers)
         if settings.dry_run:
             return 0
         may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]

@@ -23,6 +23,7 @@ MAY_IMPORT |= {f"hindsight.{step}": SHARED for step in ("sampling", "conversion"
 MAY_IMPORT |= {
     "hindsight.pipeline": SHARED,  # runs the steps in processes of their own
     "hindsight.serving": ("hindsight",),  # a script: it serves merges too
+    "hindsight.dial": ("hindsight",),  # a script
     "SkyThought.sandbox": (),
     "SkyThought.execution": ("SkyThought.sandbox", "hindsight.errors", "hindsight.files"),
     "SkyThought.train": (),

@@ -23,8 +23,7 @@ from hindsight.errors import require
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import plan_merge, require_loadable
-
-LOAD_FORMAT = "hindsight"
+from hindsight.servers.alpha_dial import LOAD_FORMAT
 
 
 class MergedModelLoader(DefaultModelLoader):

@@ -87,7 +87,9 @@ async def check_servers(models: Sequence[PromptedModel], wait: float) -> tuple[l
         contexts += [context] if context else []
         size = f"context of {context:,} tokens" if context else "it does not report its context length"
         unlisted = "" if server.lists_model else ", which it does not list"
-        sentences.append(f"{server.url} serves {server.model}{unlisted}, {size}")
+        dial = await server.pin_alpha() if card.get("owned_by") == "vllm" else None
+        merge = f", merged of {dial.base} and {dial.finetuned} at alpha {dial.header}" if dial else ""
+        sentences.append(f"{server.url} serves {server.model}{unlisted}{merge}, {size}")
     return sentences, min(contexts, default=None)
 
 

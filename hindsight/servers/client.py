@@ -2,35 +2,31 @@
 
 A failed request is sent again where that can help: at once with back-off, by the rules of the official client library
 (connections, 408, 409, 429, 5xx, Retry-After), and later by `job_queue.JobQueue`, when these retries are used up or
-the answer itself was broken. The official library resolves the address and the credentials; the requests use aiohttp,
-because the library's own transport costs four times the CPU time, more than a millisecond per request.
+the answer itself was broken.
 """
 
 import asyncio
 import json
-import os
 import random
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-import openai
 
 from hindsight.errors import UserError, require
+from hindsight.servers.alpha_dial import HEADER, NO_DIAL, PATH, Dial, OtherAlpha, dial_in
 from hindsight.servers.refusals import Refused, described_error, message_in
 from hindsight.servers.replies import BadReply, ItemFailed, TryAgain, described, models_in, read_json, whole_number
 from hindsight.servers.request_dialect import RequestDialect
+from hindsight.servers.sessions import PROBE_TIMEOUT, open_session
 
 RETRIES = 4  # per request, with back-off
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
 LONGEST_RETRY_AFTER = 60.0  # seconds; the client ignores a longer Retry-After between two retries
 ATTEMPTS = 5  # per item that takes its server down or gets broken answers; each attempt has these retries
 PROBE_SECONDS = 2.0  # between two probes of a server that is away
-IDLE_SECONDS = 4.0  # how long an idle connection is kept; vLLM closes it after 5
-PROBE_TIMEOUT = 20.0  # seconds that one probe, or opening a connection, may take
 REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: try again later
 RETRY_AT_ONCE = (408, 409, 429)  # and every status from 500 on
 NO_CONNECTION = (aiohttp.ClientError, OSError)
@@ -58,28 +54,6 @@ class ServerAway(Exception):
 REQUEST_ERRORS = (ItemFailed, TryAgain, ServerAway)
 
 
-def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
-    """A server's address and a session with it; an empty address means OPENAI_BASE_URL, else the OpenAI API.
-
-    The key is OPENAI_API_KEY, or a placeholder that servers without keys accept. The session sets no limit on
-    simultaneous requests.
-    """
-    key = os.environ.get("OPENAI_API_KEY") or "none"
-    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=key)
-    headers = {"Authorization": f"Bearer {key}"} | {
-        name: value
-        for name, value in library.default_headers.items()
-        if isinstance(value, str)
-        and not name.lower().startswith(("x-stainless", "user-agent"))  # these describe the library
-    }
-    return str(library.base_url).rstrip("/"), aiohttp.ClientSession(
-        headers=headers,
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=PROBE_TIMEOUT),
-        trust_env=bool(urllib.request.getproxies()),
-    )
-
-
 class ModelServer:
     """One model on one server; use it with `async with`.
 
@@ -98,6 +72,7 @@ class ModelServer:
         self.model, self.deadline, self.timeout, self._before_retry = model, deadline, timeout, before_retry
         self.url, self._session = open_session(url)
         self.dialect = RequestDialect()
+        self.dial: Dial | None = None
         self.lists_model = True
         self.away_since: float | None = None
         self.reason = ""
@@ -114,7 +89,7 @@ class ModelServer:
         """The JSON reply to a POST; a path without a leading slash is one of vLLM's own endpoints.
 
         Raises ItemFailed if the server refuses this request for good, TryAgain or ServerAway if a later attempt may
-        succeed.
+        succeed, OtherAlpha if the server has another alpha than `pin_alpha` found.
         """
         url = self.url + path if path.startswith("/") else f"{self.url.removesuffix('/v1')}/{path}"
         try:
@@ -153,10 +128,12 @@ class ModelServer:
 
     async def _post(self, url: str, body: bytes) -> bytes:
         """The body of a reply, after at most RETRIES retries. Raises Refused and the errors of NO_CONNECTION."""
+        headers = {HEADER: self.dial.header} if self.dial else {}
         for tried in range(RETRIES + 1):
             retry_after = 0.0
             try:
-                async with self._session.post(url, data=body) as response:
+                async with self._session.post(url, data=body, headers=headers) as response:
+                    self._require_alpha(response)
                     content = await response.read()
                 if response.status < 400:
                     return content
@@ -184,6 +161,27 @@ class ModelServer:
             has = f"it has {', '.join(served)}" if served else "it lists none (most addresses end with /v1)"
             raise UserError(f"the server at {self.url} has no model {self.model!r}; {has}")
         return served.get(self.model, {})
+
+    async def pin_alpha(self) -> Dial | None:
+        """Asks for the alpha of a server that merges, and accepts no answer of another one from now on.
+
+        None: the server has no dial. Raises UserError if it does not answer.
+        """
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT), self._session.get(self.url + PATH) as response:
+                status, content = response.status, await response.read()
+        except NO_CONNECTION as error:
+            raise UserError(f"no server answers at {self.url} ({described_error(error)})") from None
+        self.dial = None if status in NO_DIAL else dial_in(content, self.url)
+        return self.dial
+
+    def _require_alpha(self, response: aiohttp.ClientResponse) -> None:
+        """Raises OtherAlpha if a reply is not of the alpha that `pin_alpha` found."""
+        if self.dial is None:
+            return
+        alpha = response.headers.get(HEADER)
+        if alpha != self.dial.header and (alpha or response.status < 400):
+            raise OtherAlpha(self.url, self.dial.header, alpha)
 
     async def _answers(self) -> bool:
         """Whether the server answers a short request to the model."""

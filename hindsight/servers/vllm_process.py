@@ -20,10 +20,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError
+from hindsight.servers.alpha_dial import LOAD_FORMAT
 
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
@@ -137,17 +139,26 @@ def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> li
     command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
     command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS]
     if options.merge:
-        command += ["--load-format", "hindsight", "--model-loader-extra-config", json.dumps(options.merge)]
+        command += ["--load-format", LOAD_FORMAT, "--model-loader-extra-config", json.dumps(options.merge)]
+        command += ["--worker-extension-cls", "hindsight.merging.dial.WorkerDial"]
     return command if _has_gpu() else [*command, *CPU_FLAGS]
 
 
 def _environment(options: ServeOptions) -> dict[str, str]:
     defaults = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+    if options.merge:
+        defaults["VLLM_PLUGINS"] = ",".join(_plugins())
     if _has_gpu():
         return {**defaults, **os.environ}
     defaults |= {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), "OMP_NUM_THREADS": str(divide_threads(1))}
     threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
     return {**defaults, **CPU_ENVIRONMENT, **os.environ, **threads}
+
+
+def _plugins() -> set[str]:
+    """The plug-ins that vLLM loads by itself, and ours: one that adds a route has to be named, and then all have to."""
+    groups = ("general", "platform", "io_processor", "stat_logger")
+    return {"hindsight", *(each.name for group in groups for each in entry_points(group=f"vllm.{group}_plugins"))}
 
 
 def wait_until_up(server: VllmProcess, deadline: float) -> None:

@@ -1,0 +1,50 @@
+"""Changes the alpha of a server that merges while it loads, while it runs; without ALPHA, says what it is.
+
+    python -m hindsight.dial --url http://localhost:8000 --alpha 0.4
+
+The server is one of `hindsight.serving --merge_base` (docs/merging.md has the flags for `vllm serve`). Requests in
+flight end before, those that arrive meanwhile wait; every answer is made with one alpha.
+"""
+
+import time
+
+from hindsight.errors import UserError
+from hindsight.servers.alpha_dial import Dial, read_dial, set_alpha
+from hindsight.settings import Settings, run_script
+
+# fmt: off
+URL = "http://localhost:8000"  # the server, with or without /v1
+ALPHA = ""                     # weight of the fine-tuned model; 0: the base, 1: the fine-tuned model; empty: only ask
+DEADLINE = 7200                # seconds that the change may take, with the requests in flight before it
+# fmt: on
+
+
+def main(settings: Settings) -> int:
+    url = settings.url.rstrip("/").removesuffix("/v1") + "/v1"
+    begun = time.monotonic()
+    if settings.alpha:
+        dial = set_alpha(url, number(settings.alpha), settings.deadline)
+    elif (dial := read_dial(url)) is None:
+        raise UserError(f"{url} has no alpha dial: start it with `python -m hindsight.serving --merge_base BASE`")
+    took = f", set in {time.monotonic() - begun:.2f} s" if settings.alpha else ""
+    print(described(dial) + took)
+    return 0
+
+
+def described(dial: Dial) -> str:
+    """What a server merges, in a line."""
+    return (
+        f"alpha {dial.header}, {dial.method} of {dial.base} (0) and {dial.finetuned} (1); {dial.changes} changes so far"
+    )
+
+
+def number(text: str) -> float:
+    """ALPHA as a number. Raises UserError if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"ALPHA is a number, not {text!r}") from None
+
+
+if __name__ == "__main__":
+    run_script(main, globals())
