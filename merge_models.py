@@ -22,6 +22,8 @@ from hindsight.settings import Settings, run_script
 BASE_MODEL = "lab/models/base"           # folder or Hub name; the paper: meta-llama/Llama-3.1-8B
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 ALPHAS = [0.7]                           # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
+ALPHA_OF = []                            # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
+EXTRAPOLATE = False                      # allow alphas beyond [0, 1]
 METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earlier slerp
 OUTPUT_DIR = "runs/lab/merged"           # gets one folder alpha_A per alpha
 

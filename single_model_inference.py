@@ -16,6 +16,7 @@ from typing import Any
 
 from hindsight.errors import UserError, require
 from hindsight.files.runs import open_run
+from hindsight.merging.alphas import AlphaRule
 from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
 from hindsight.servers.alpha_dial import header_of
@@ -32,7 +33,7 @@ from hindsight.text.uniform_format import ends_in_thought
 MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"                   # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"           # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-MERGED_FROM = []                          # base, fine-tuned model and alpha of a merged model, to record them
+MERGED_FROM = []                          # base, fine-tuned model, alpha and ALPHA_OF of a merged model, to record them
 BASE_URLS = ["http://localhost:8000/v1"]  # the model's servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
 
@@ -109,8 +110,9 @@ class Sampling:
         if not self.merged_from:
             return {}
         try:
-            base, finetuned, alpha = self.merged_from
-            return {"merged_from": {"base": base, "finetuned": finetuned, "alpha": float(alpha)}}
+            base, finetuned, alpha, *parts = self.merged_from
+            rule = AlphaRule.parse(float(alpha), parts, extrapolate=True)
+            return {"merged_from": {"base": base, "finetuned": finetuned, "alpha": rule.to_json()}}
         except ValueError:
             given = " ".join(self.merged_from)
             raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {given}") from None

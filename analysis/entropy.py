@@ -138,13 +138,14 @@ def list_readers(options: Checkpoints) -> list[Reader]:
 
 
 def alpha_of(name: str) -> float | None:
-    """The alpha that merge_models.py recorded in a checkpoint; None for another checkpoint."""
+    """The alpha that merge_models.py recorded in a checkpoint; None for another checkpoint, or several alphas."""
     from hindsight.merging.checkpoints import resolve_checkpoint
     from hindsight.merging.report import MERGE_FILE
 
     made = resolve_checkpoint(name) / MERGE_FILE
     try:
-        return records.read_record(made, ("alpha",))["alpha"] if made.exists() else None
+        alpha = records.read_record(made, ("alpha",))["alpha"] if made.exists() else None
+        return None if isinstance(alpha, dict) else alpha
     except BrokenFile as error:
         raise UserError(str(error)) from None
 

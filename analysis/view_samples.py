@@ -23,7 +23,7 @@ from tqdm import tqdm
 from analysis.page.page import Page
 from hindsight.errors import UserError, require
 from hindsight.files import answer_files, records
-from hindsight.files.runs import raw_folder, read_run
+from hindsight.files.runs import alpha_of_run, raw_folder, read_run
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -84,8 +84,8 @@ def find_runs(folders: tuple[str, ...], most: int) -> list[RunFolder]:
 def model_of(folder: Path) -> str:
     """The alpha of the merged model that wrote a run, else the names of its models, from its run.json."""
     run = read_run(folder)
-    merged = run.get("settings", {}).get("merged_from")
-    return f"alpha {merged[2]}" if merged and len(merged) == 3 else " and ".join(run.get("models") or [])
+    alpha = alpha_of_run(run)
+    return f"alpha {alpha}" if alpha else " and ".join(run.get("models") or [])
 
 
 def read_answers(runs: list[RunFolder], broken: list[str]) -> Iterator[tuple[int, records.AnswerRecord]]:

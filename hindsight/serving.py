@@ -8,8 +8,10 @@
 
 import signal
 import sys
+from typing import Any
 
 from hindsight.errors import UserError
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.vllm_process import ServeOptions, log_end, serve
 from hindsight.settings import Settings, run_script
@@ -18,6 +20,8 @@ from hindsight.settings import Settings, run_script
 MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
 MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
 ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
+ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
+EXTRAPOLATE = False            # allow alphas beyond [0, 1]
 METHOD = "lerp"                # method of that merge: lerp or slerp
 NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
@@ -30,12 +34,21 @@ THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS 
 # fmt: on
 
 
+def check_merge(settings: Settings) -> dict[str, Any]:
+    """What the loader is told. Raises UserError, before vLLM starts, if the two cannot be merged by these settings."""
+    rule = AlphaRule.parse(settings.alpha, settings.alpha_of, settings.extrapolate)
+    rule.require_method(settings.method)
+    plan = plan_merge(settings.merge_base, settings.model)
+    require_loadable(plan)
+    rule.require_used(pair.name for pair in plan.pairs)
+    merge = {"base": settings.merge_base, "alpha": rule.to_json(), "method": settings.method}
+    return {**merge, "extrapolate": True} if rule.extrapolates else merge
+
+
 def main(settings: Settings) -> None:
-    if settings.merge_base:
-        require_loadable(plan_merge(settings.merge_base, settings.model))  # before vLLM starts
+    merge = check_merge(settings) if settings.merge_base else None
     print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
-    merge = {"base": settings.merge_base, "alpha": settings.alpha, "method": settings.method}
-    options = settings.pick(ServeOptions, merge=merge if settings.merge_base else None)
+    options = settings.pick(ServeOptions, merge=merge)
     with serve(settings.model, settings.name, settings.start_deadline, options) as server:
         print(f"serving {server.name} at {server.url}; press Ctrl-C to stop it", flush=True)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

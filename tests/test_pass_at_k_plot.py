@@ -109,10 +109,12 @@ def test_problems_of_two_sets_are_not_compared_even_if_they_share_ids(tmp_path, 
 
 
 def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
-    runs = [make_run(tmp_path / name, [[True]]) for name in ("x", "y", "z")]
+    runs = [make_run(tmp_path / name, [[True]]) for name in ("w", "x", "y", "z")]
+    by_part = ["b", "f", "0.70", "mlp:0.9", "head:1"]
     for folder, content in zip(
         runs,
         (
+            {"script": "single_model_inference.py", "settings": {"merged_from": by_part}, "models": ["m"]},
             {"script": "single_model_inference.py", "settings": {"merged_from": ["b", "f", "0.70"]}, "models": ["m"]},
             {"script": "single_model_inference.py", "settings": {}, "models": ["vicuna"]},
             {"script": "switching_inference.py", "settings": {}, "models": ["a", "b"]},
@@ -120,9 +122,9 @@ def test_a_run_is_named_by_its_alpha_or_its_model(tmp_path, plot):
         strict=True,
     ):
         (folder / "run.json").write_text(json.dumps(content))
-    _, numbers = plot(tmp_path / "[xyz]", ks=(1,))
+    _, numbers = plot(tmp_path / "[wxyz]", ks=(1,))
     assert [(curve["label"], curve["alpha"]) for curve in numbers["curves"]] == [
-        ("alpha 0.7", 0.7), ("vicuna", None), ("switching", None)
+        ("alpha 0.7 (mlp:0.9, head:1)", None), ("alpha 0.7", 0.7), ("vicuna", None), ("switching", None)
     ]  # fmt: skip
     _, numbers = plot(tmp_path / "[xy]", runs[2], ks=(1,), flags=["--labels", "two", "one", "--panels", "A", "B"])
     assert [curve["label"] for curve in numbers["curves"]] == ["two x", "two y", "one"]

@@ -68,6 +68,10 @@ def test_the_given_parents_of_a_merged_model_are_recorded(sample, tmp_path):
     assert run["settings"]["merged_from"] == ["a/base", "a/finetuned", "0.7"]
     other = sample("--merged_from", "a/base", "a/finetuned", 0.9)
     assert (other.returncode, "merged_from was" in other.stderr) == (2, True)
+    by_part = sample("--merged_from", "a/base", "a/finetuned", 0.7, "mlp:0.9", "--output_dir", tmp_path / "by_part")
+    assert by_part.returncode == 0, by_part.stderr
+    for record in contents(tmp_path / "by_part").values():
+        assert record["merged_from"]["alpha"] == {"alpha": 0.7, "parts": ["mlp:0.9"]}
     wrong = sample("--merged_from", "a/base", 0.7)
     assert (wrong.returncode, "MERGED_FROM is a base, a fine-tuned model and an alpha" in wrong.stderr) == (2, True)
 

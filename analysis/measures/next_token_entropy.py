@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from hindsight.errors import UserError
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
@@ -97,7 +98,7 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
 
 
 def _merged_model(plan: MergePlan, merge: Merge) -> PreTrainedModel:
-    with pair_merging(merge.alpha, merge.method) as merge_pair, TensorReader() as reader:
+    with pair_merging(AlphaRule(merge.alpha), merge.method) as merge_pair, TensorReader() as reader:
         weights = {pair.name: merge_pair(pair, reader.read_whole(pair.finetuned)) for pair in plan.pairs}
     config = type(AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
     with torch.device("meta"):  # builds the model without weights, only to find its class

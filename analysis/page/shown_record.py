@@ -40,7 +40,11 @@ def facts(record: Mapping[str, Any]) -> dict[str, Any]:
     config, usage, merged = (record.get(key) or {} for key in ("generation_config", "usage", "merged_from"))
     conversion, metadata = record.get("conversion") or {}, record.get("metadata") or {}
     models = {name: part["model"] for name, part in config.items() if isinstance(part, dict) and "model" in part}
-    alpha = f"{merged.get('base')} and {merged.get('finetuned')} at alpha {merged.get('alpha')}" if merged else None
+    alpha = (
+        f"{merged.get('base')} and {merged.get('finetuned')} at alpha {as_text(merged.get('alpha'))}"
+        if merged
+        else None
+    )
     return {
         "model": config.get("model") or ", ".join(f"{name}: {model}" for name, model in models.items()),
         "merged from": alpha,

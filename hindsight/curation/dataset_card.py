@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.curation.dataset_readme import config_lines, data_files
-from hindsight.files.runs import RUN_FILE, read_run
+from hindsight.files.runs import RUN_FILE, alpha_of_run, read_run
 from hindsight.problem_sets.local_files import file_digest
 
 LISTS = ("count", "question_ids", "without_tests")  # what an entry of run.json says of single problems
@@ -107,9 +107,9 @@ def _contaminated(report: dict[str, Any]) -> list[str]:
 
 
 def _models(folder: dict[str, Any]) -> str:
-    merged = folder.get("merged_from")
+    merged, alpha = folder.get("merged_from"), alpha_of_run({"settings": folder})
     models = ", ".join(folder.get("models") or []) or "not known"
-    return f"{models} ({merged[0]} and {merged[1]} merged at alpha {merged[2]})" if merged else models
+    return f"{models} ({merged[0]} and {merged[1]} merged at alpha {alpha})" if merged else models
 
 
 def _problems(folder: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ class AnswerRecord(TypedDict, total=False):
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
-    merged_from: list[Any]  # a merged model: base, fine-tuned model, alpha
+    merged_from: dict[str, Any]  # a merged model: base, finetuned, alpha (by part: see hindsight.merging.alphas)
     token_ids: list[int]  # with LOGPROBS
     logprobs: list[float | None]  # with LOGPROBS, natural logarithms
     # step 2

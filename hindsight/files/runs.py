@@ -102,6 +102,12 @@ def raw_folder(folder: Path) -> Path:
     return raw if raw.is_dir() else folder
 
 
+def alpha_of_run(run: dict[str, Any]) -> str | None:
+    """The alpha in a run's MERGED_FROM, `0.7`, with those of parts `0.7 (mlp:0.9)`; None if its model is not merged."""
+    alpha, *parts = ((run.get("settings") or {}).get("merged_from") or ())[2:] or (None,)
+    return f"{alpha} ({', '.join(parts)})" if parts else alpha
+
+
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that results may depend on."""
     found = {"python": platform.python_version()}

@@ -173,6 +173,16 @@ class AlphaRule:
         return (self.alpha, *(value for part in self.parts for value in part.values))
 
     @property
+    def extrapolates(self) -> bool:
+        """Whether an alpha lies beyond [0, 1]."""
+        return not all(0 <= number <= 1 for number in self.alphas)
+
+    def require_method(self, method: str) -> None:
+        """Raises UserError for SLERP beyond its ends: past pi, the arc runs back to where it came from."""
+        beyond = f"SLERP is the arc between the two models and alpha {self} lies beyond its ends; use METHOD lerp"
+        require(not (self.extrapolates and method == "slerp"), beyond)
+
+    @property
     def folder_name(self) -> str:
         """`alpha_0.7`, or `alpha_0.7+mlp=0.9`; a digest of the parts where these are long or no file name."""
         name = f"alpha_{self.alpha:.12g}"

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from hindsight.errors import UserError
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import merge_tensors
 from hindsight.merging.plan import TensorPair
 from hindsight.merging.safetensors_files import TensorReader
@@ -18,8 +19,8 @@ PairMerge = Callable[[TensorPair, torch.Tensor], torch.Tensor]
 
 
 @contextlib.contextmanager
-def pair_merging(alpha: float, method: str = "lerp") -> Iterator[PairMerge]:
-    """Yields a function that merges pairs at one alpha, by several threads.
+def pair_merging(rule: AlphaRule, method: str = "lerp") -> Iterator[PairMerge]:
+    """Yields a function that merges pairs at the alphas of a rule, by several threads.
 
     The function takes a pair and the fine-tuned model's tensor, on any device, reads the base's from its file, and
     returns the merged tensor on the CPU. It raises UserError if the two cannot be merged.
@@ -34,7 +35,7 @@ def pair_merging(alpha: float, method: str = "lerp") -> Iterator[PairMerge]:
             base, merged = reader.read_whole(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
             shared = merged.view(-1)[: pair.shared]
             try:
-                shared.copy_(merge_tensors(base, shared, alpha, method, pool.map))
+                shared.copy_(merge_tensors(base, shared, rule.alpha_of(pair.name), method, pool.map))
             except ValueError as error:
                 raise UserError(f"{pair.name}: {error}") from None
             return merged

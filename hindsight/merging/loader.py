@@ -20,6 +20,7 @@ from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from hindsight.errors import require
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import plan_merge, require_loadable
@@ -29,6 +30,7 @@ from hindsight.servers.alpha_dial import LOAD_FORMAT
 class MergedModelLoader(DefaultModelLoader):
     """vLLM's loader of safetensors files, with a merge; `base`, `alpha` and `method` come from its extra config.
 
+    `alpha` is a number, or `{"alpha": 0.7, "parts": ["mlp:0.9"]}` (see `alphas`); beyond [0, 1] with `extrapolate`.
     Raises UserError if these are wrong or the two checkpoints cannot be merged.
     """
 
@@ -36,10 +38,10 @@ class MergedModelLoader(DefaultModelLoader):
         extra = dict(load_config.model_loader_extra_config)
         given = "base" in extra and "alpha" in extra
         require(given, f"--model-loader-extra-config needs base and alpha, but has {extra}")
-        self.base, self.alpha, self.method = extra.pop("base"), extra.pop("alpha"), extra.pop("method", "lerp")
+        self.base, self.method = extra.pop("base"), extra.pop("method", "lerp")
         require(self.method in METHODS, f"method is {' or '.join(METHODS)}, not {self.method!r}")
-        number = isinstance(self.alpha, int | float) and not isinstance(self.alpha, bool)
-        require(number and 0 <= self.alpha <= 1, f"alpha lies in [0, 1], not {self.alpha!r}")
+        self.rule = AlphaRule.from_json(extra.pop("alpha"), extra.pop("extrapolate", False) is True)
+        self.rule.require_method(self.method)
         without_merge = copy.copy(load_config)
         without_merge.load_format, without_merge.model_loader_extra_config = "safetensors", extra
         super().__init__(without_merge)
@@ -52,7 +54,8 @@ class MergedModelLoader(DefaultModelLoader):
         plan = plan_merge(self.base, name, cache=self.load_config.download_dir)
         pairs = {pair.name: pair for pair in plan.pairs}
         require_loadable(plan)
-        with pair_merging(self.alpha, self.method) as merge:
+        self.rule.require_used(pairs)
+        with pair_merging(self.rule, self.method) as merge:
             for name, tensor in super().get_all_weights(model_config, model):
                 yield name, merge(pairs[name], tensor) if name in pairs else tensor
 

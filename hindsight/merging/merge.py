@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hindsight.errors import require
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.merge_folder import MergeFolder, Shard, divide_into_shards
 from hindsight.merging.plan import plan_merge
@@ -30,7 +31,8 @@ class MergeOptions:
 
     `alphas` lie in [0, 1], 0 is the base; `method` is "lerp" or "slerp"; `config_from`, "finetuned" or "base", is the
     model that gives config, tokenizer, dtypes and vocabulary; `max_shard_gb` is the largest file in 10^9 bytes;
-    `workers` is the number of computing threads, 0 for one per core except the one that reads.
+    `workers` is the number of computing threads, 0 for one per core except the one that reads. `alpha_of` are parts
+    with alphas of their own in all these merges (see `alphas`); `extrapolate` allows alphas beyond [0, 1], on the line.
     """
 
     alphas: Sequence[float]
@@ -38,15 +40,23 @@ class MergeOptions:
     config_from: str = "finetuned"
     max_shard_gb: float = 5.0
     workers: int = 0
+    alpha_of: Sequence[str] = ()
+    extrapolate: bool = False
 
     def __post_init__(self) -> None:
-        inside = bool(self.alphas) and all(0 <= alpha <= 1 for alpha in self.alphas)
         require(self.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {self.method!r}")
         require(
             self.config_from in ("base", "finetuned"), f"CONFIG_FROM is base or finetuned, not {self.config_from!r}"
         )
-        require(inside, f"ALPHAS lie in [0, 1], not {list(self.alphas)}")
+        require(bool(self.alphas), "ALPHAS lie in [0, 1], not []")
+        for rule in self.rules:
+            rule.require_method(self.method)
         require(self.max_shard_gb > 0, f"MAX_SHARD_GB is above 0, not {self.max_shard_gb}")
+
+    @property
+    def rules(self) -> list[AlphaRule]:
+        """One rule per alpha, in order. Raises UserError for alphas or parts that no rule can have."""
+        return [AlphaRule.parse(alpha, self.alpha_of, self.extrapolate) for alpha in sorted(set(self.alphas))]
 
 
 def merge_checkpoints(
@@ -67,10 +77,11 @@ def merge_checkpoints(
     plan = plan_merge(base, finetuned, options.config_from)
     for note in plan.notes:
         say(f"note: {note}")
+    names = [pair.name for pair in plan.pairs]
+    for rule in options.rules:
+        rule.require_used(names)
     settings = {key: asdict(options)[key] for key in ("method", "config_from", "max_shard_gb")}
-    folders = [
-        MergeFolder(output_dir / f"alpha_{alpha:.12g}", plan, alpha, settings) for alpha in sorted(set(options.alphas))
-    ]
+    folders = [MergeFolder(output_dir / rule.folder_name, plan, rule, settings) for rule in options.rules]
     paths = [folder.path for folder in folders]
     require(len(set(paths)) == len(paths), f"ALPHAS are too close to be told apart: {list(options.alphas)}")
     missing = [folder for folder in folders if not folder.is_complete()]
@@ -134,8 +145,8 @@ def _merge_shard(merger: PairMerger, shard: Shard, folders: Sequence[MergeFolder
             writers.append(TensorWriter(folder.being_written(shard), tensors))
             stack.callback(writers[-1].close)
         stack.push(merger.stop)  # before the files are closed
-        alphas = [folder.alpha for folder in folders]
-        pending = [merger.merge(pair, alphas, writers) for pair in shard.pairs]
+        rules = [folder.rule for folder in folders]
+        pending = [merger.merge(pair, [rule.alpha_of(pair.name) for rule in rules], writers) for pair in shard.pairs]
         reports = [report() for report in pending]
     for folder in folders:
         folder.add(shard, reports)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.records import read_record, write_json
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.checkpoints import INDEX, WEIGHTS, Checkpoint, checkpoint_digest
 from hindsight.merging.plan import MergePlan, TensorPair
 from hindsight.merging.report import MERGE_FILE, write_card
@@ -58,11 +59,11 @@ def divide_into_shards(pairs: Sequence[TensorPair], max_shard_gb: float) -> list
 
 @dataclass(frozen=True)
 class MergeFolder:
-    """One alpha's folder; `settings` are the method, config_from and max_shard_gb that it is made with."""
+    """One alpha's folder, or one rule's; `settings` are the method, config_from and max_shard_gb of the merge."""
 
     path: Path
     plan: MergePlan
-    alpha: float
+    rule: AlphaRule
     settings: dict[str, Any]
 
     @property
@@ -73,7 +74,7 @@ class MergeFolder:
     def identity(self) -> dict[str, Any]:
         """The inputs, as they were found at first, and the settings: they decide every byte of the merge."""
         parents = {"base": _describe(self.plan.base), "finetuned": _describe(self.plan.finetuned)}
-        return {**parents, "alpha": self.alpha, **self.settings}
+        return {**parents, "alpha": self.rule.to_json(), **self.settings}
 
     def is_complete(self) -> bool:
         """Whether the folder already holds this merge. Raises UserError if it holds something else."""

@@ -14,6 +14,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from hindsight.files.records import read_record, write_bytes, write_json
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import Comparison
 
 MERGE_FILE = "merge.json"
@@ -34,7 +35,7 @@ base_model_relation: merge
 
 tensor by tensor, by hindsight merging (Veselovsky et al., "Hindsight Merging", UAI 2025): alpha {alpha:.12g}, where 0
 is the base and 1 the fine-tuned model. {tensors} tensors, {parameters:,} parameters.
-
+{parts}
 | | model | digest of its weights |
 |---|---|---|
 | base | {base}{base_revision} | `{base_digest}` |
@@ -46,9 +47,19 @@ Config, tokenizer and chat template are those of the {leading}.
 A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`; it does not depend on
 the sharding. `merge.json` has the digests of every tensor.
 """
+PARTS = """
+These parts have alphas of their own, written as for `--alpha_of`. The first that covers a tensor decides:
+
+{}
+"""
+EXTRAPOLATION = "an alpha beyond [0, 1] extrapolates: the merged model does not lie between the two models"
 FORMULAS = {
     "lerp": "    merged = {:.12g} * base + {:.12g} * finetuned",
     "slerp": "    merged = the arc from base to finetuned, at {1:.12g} of its angle",
+}
+BY_PART = {
+    "lerp": "    merged = (1 - alpha) * base + alpha * finetuned",
+    "slerp": "    merged = the arc from base to finetuned, at alpha of its angle",
 }
 
 
@@ -108,12 +119,13 @@ def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figur
 def write_report(output_dir: Path, folders: Iterable[Path]) -> None:
     """Writes the report and its picture for merges of one pair by one method.
 
-    It covers the given folders, and every other `alpha_A` in the output folder that differs from them only in alpha.
+    It covers the given folders, and every other `alpha_A` in the output folder that differs from them only in alphas.
     """
     given = [read_record(folder / MERGE_FILE) for folder in folders]
     others = [read_record(path) for path in sorted(output_dir.glob(f"alpha_*/{MERGE_FILE}"))]
-    alphas = sorted({made["alpha"] for made in given + others if _kind(made) == _kind(given[0])})
-    write_json(output_dir / REPORT_FILE, describe(given[0], alphas))
+    rules = {_rule(made) for made in given + others if _kind(made) == _kind(given[0])}
+    ordered = sorted(rules, key=lambda rule: (rule.alpha, str(rule)))
+    write_json(output_dir / REPORT_FILE, describe(given[0], ordered))
     comparisons = _comparisons(given[0]["tensors"])
     if comparisons:
         figure = draw_distances(distances_by_layer(comparisons))
@@ -122,8 +134,8 @@ def write_report(output_dir: Path, folders: Iterable[Path]) -> None:
         temporary.replace(output_dir / PICTURE_FILE)
 
 
-def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
-    """The report of a merge (`made` is the content of its `merge.json`), with the norms at several alphas."""
+def describe(made: dict[str, Any], rules: list[AlphaRule]) -> dict[str, Any]:
+    """The report of a merge (`made` is the content of its `merge.json`), with the norms by several rules."""
     comparisons = _comparisons(made["tensors"])
     whole, lines = combine(comparisons.values()), _without_arc(made)
     parameters = {row["name"]: row["parameters"] for row in made["tensors"]}
@@ -142,7 +154,7 @@ def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
                 "name": row["name"],
                 "shape": row["shape"],
                 "dtype": row["dtype"],
-                **(_figures(comparisons[row["name"]], made["method"], alphas) if row["comparison"] else {}),
+                **(_figures(row["name"], comparisons[row["name"]], made["method"], rules) if row["comparison"] else {}),
             }
             for row in made["tensors"]
         ],
@@ -151,19 +163,22 @@ def describe(made: dict[str, Any], alphas: list[float]) -> dict[str, Any]:
 
 def write_card(path: Path, made: dict[str, Any]) -> None:
     """The model card of a merged checkpoint, from the content of its `merge.json`."""
-    report = describe(made, [made["alpha"]])
+    rule = _rule(made)
+    report = describe(made, [rule])
     whole = combine(_comparisons(made["tensors"]).values())
     line, notes = report["slerp_took_the_line"], list(made["notes"])
     if line["tensors"]:
         notes.append(f"{line['tensors']} tensors ({line['parameters']:,} parameters) have no arc: SLERP took the line")
+    notes += [EXTRAPOLATION] * rule.extrapolates
     models: dict[str, Any] = {}
     for key in ("base", "finetuned"):
         revision = f" @ {made[key]['revision']}" if made[key]["revision"] else ""
         models |= {key: made[key]["name"], f"{key}_digest": made[key]["digest"], f"{key}_revision": revision}
     card = CARD.format(
         **models,
-        formula=FORMULAS[made["method"]].format(1 - made["alpha"], made["alpha"]),
-        alpha=made["alpha"],
+        formula=(BY_PART if rule.parts else FORMULAS)[made["method"]].format(1 - rule.alpha, rule.alpha),
+        alpha=rule.alpha,
+        parts=PARTS.format("\n".join(f"- `{part}`" for part in rule.parts)) if rule.parts else "",
         tensors=len(made["tensors"]),
         parameters=report["parameters"],
         relative=relative_distance(whole),
@@ -172,6 +187,10 @@ def write_card(path: Path, made: dict[str, Any]) -> None:
         notes="".join(f"\n- {note}" for note in notes) + "\n" * bool(notes),
     )
     write_bytes(path, card.encode())
+
+
+def _rule(made: dict[str, Any]) -> AlphaRule:
+    return AlphaRule.from_json(made["alpha"], extrapolate=True)
 
 
 def _comparisons(rows: list[dict[str, Any]]) -> dict[str, Comparison]:
@@ -186,7 +205,7 @@ def _without_arc(made: dict[str, Any]) -> list[str]:
     return [name for name, comparison in _comparisons(made["tensors"]).items() if not comparison.has_arc]
 
 
-def _figures(comparison: Comparison, method: str, alphas: list[float]) -> dict[str, Any]:
+def _figures(name: str, comparison: Comparison, method: str, rules: list[AlphaRule]) -> dict[str, Any]:
     return {
         "base_norm": comparison.base_norm,
         "finetuned_norm": comparison.finetuned_norm,
@@ -194,7 +213,7 @@ def _figures(comparison: Comparison, method: str, alphas: list[float]) -> dict[s
         "relative_distance": _number(relative_distance(comparison)),
         "cosine": _number(comparison.cosine),
         "angle": _number(comparison.angle),
-        "norms": {f"{alpha:.12g}": comparison.norm(*comparison.weights(alpha, method)) for alpha in alphas},
+        "norms": {str(rule): comparison.norm(*comparison.weights(rule.alpha_of(name), method)) for rule in rules},
     }
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hindsight.files.runs import read_run
+from hindsight.files.runs import alpha_of_run, read_run
 
 
 @dataclass(frozen=True)
 class RunLabel:
-    """A run's label, the panel that shows it ("" for the only one), and its alpha (None unless a merged model)."""
+    """A run's label, the panel that shows it ("" for the only one), and the alpha of a merged model with one alone."""
 
     label: str
     panel: str = ""
@@ -29,11 +29,14 @@ def alpha_in(label: str) -> float | None:
 
 
 def describe_run(folder: Path) -> tuple[str, float | None]:
-    """A run's label and alpha by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name."""
+    """A run's label and alpha by its run.json: "alpha 0.7", a model's name, or "switching"; else the folder's name.
+
+    With alphas by part, the label is "alpha 0.7 (mlp:0.9)" and the alpha None.
+    """
     run = read_run(folder)
-    settings = run.get("settings") or {}
-    if merged := settings.get("merged_from"):
-        return f"alpha {float(merged[2]):g}", float(merged[2])
+    if alpha := alpha_of_run(run):
+        number, *parts = alpha.split(maxsplit=1)
+        return " ".join(["alpha", f"{float(number):g}", *parts]), None if parts else float(number)
     if run.get("script") == "switching_inference.py":
         return "switching", None
     models = run.get("models") or []

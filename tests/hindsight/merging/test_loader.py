@@ -11,9 +11,11 @@ import pytest
 import torch
 from pico import merge_into, save
 from safetensors.torch import load_file
-from scripts import ROOT, run_script
+from scripts import ROOT, run_in_process
 
+from hindsight import serving
 from hindsight.errors import UserError
+from hindsight.merging.alphas import AlphaRule
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
@@ -57,14 +59,26 @@ def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
     assert merged == merged_at_load
 
 
-@pytest.mark.parametrize("method", ["lerp", "slerp"])
-def test_a_merge_at_load_has_the_bits_of_the_merged_checkpoint(tmp_path, method):
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [
+        ("lerp", AlphaRule(0.7)),
+        ("slerp", AlphaRule(0.7)),
+        ("slerp", AlphaRule.parse(0.7, ["layers.0-3:0.2-0.8", "norms:0"])),
+        ("lerp", AlphaRule.parse(1.25, ["mlp:-0.5"], extrapolate=True)),
+    ],
+    ids=str,
+)
+def test_a_merge_at_load_has_the_bits_of_the_merged_checkpoint(tmp_path, method, rule):
     from vllm.config.load import LoadConfig  # here, as vLLM takes long to import
 
     from hindsight.merging.loader import MergedModelLoader
 
-    (folder,) = merge_into(BASE, INSTRUCT, tmp_path, [0.7], method)
-    extra = at_load(method=method)["model_loader_extra_config"]
+    parts = [str(part) for part in rule.parts]
+    options = {"alpha_of": parts, "extrapolate": rule.extrapolates}
+    (folder,) = merge_into(BASE, INSTRUCT, tmp_path, [rule.alpha], method, **options)
+    config = {"alpha": rule.to_json(), "method": method, **({"extrapolate": True} if rule.extrapolates else {})}
+    extra = at_load(**config)["model_loader_extra_config"]
     loader = MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=extra))
     loaded = dict(loader.get_all_weights(SimpleNamespace(model=str(INSTRUCT), revision=None), torch.nn.Module()))
     merged = load_file(folder / "model.safetensors")
@@ -72,9 +86,14 @@ def test_a_merge_at_load_has_the_bits_of_the_merged_checkpoint(tmp_path, method)
     assert all(loaded[name].dtype == tensor.dtype and loaded[name].equal(tensor) for name, tensor in merged.items())
 
 
+def test_a_part_that_the_model_lacks_is_reported_before_a_server_starts():
+    result = run_in_process(serving, "--merge_base", BASE, "--alpha_of", "mpl:0.3")
+    assert (result.returncode, "mpl:0.3 in ALPHA_OF matches no tensor" in result.stderr) == (2, True), result.stderr
+
+
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
-    result = run_script("hindsight/serving.py", "--model", INSTRUCT, "--merge_base", other, PYTHONPATH=str(ROOT))
+    result = run_in_process(serving, "--model", INSTRUCT, "--merge_base", other)
     assert result.returncode == 2
     assert re.search(r"other lacks \d+ tensors of .*instruct, the first is model\.embed", result.stderr)
 
@@ -85,7 +104,9 @@ def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_pa
         ({"alpha": 0.7}, "needs base and alpha"),
         ({"base": "b"}, "needs base and alpha"),
         ({"base": "b", "alpha": 1.5}, r"alpha lies in \[0, 1\], not 1.5"),
-        ({"base": "b", "alpha": "0.7"}, r"alpha lies in \[0, 1\], not '0.7'"),
+        ({"base": "b", "alpha": "0.7"}, "alpha is a number or .*, not '0.7'"),
+        ({"base": "b", "alpha": {"alpha": 0.7, "parts": ["mlp"]}}, "'mlp' in ALPHA_OF is not WHERE:ALPHA"),
+        ({"base": "b", "alpha": 1.5, "extrapolate": True, "method": "slerp"}, "SLERP is the arc between the two"),
         ({"base": "b", "alpha": 0.7, "method": "mean"}, "method is lerp or slerp, not 'mean'"),
     ],
 )

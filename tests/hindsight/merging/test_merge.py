@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from hindsight.errors import UserError
 from hindsight.merging import merge, streaming
+from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import compare, merge_tensors
 from hindsight.merging.checkpoints import checkpoint_digest, open_checkpoint
 from hindsight.merging.merge import compare_checkpoints
@@ -79,6 +80,53 @@ def test_tensors_of_many_chunks_are_merged_with_few_and_with_many_buffers(tmp_pa
     base, finetuned = save(tmp_path / "base", tensors[0]), save(tmp_path / "finetuned", tensors[1])
     (folder,) = merge_into(base, finetuned, tmp_path / "out", [0.7], method)
     assert torch.equal(state(folder)["w"], merge_tensors(tensors[0]["w"], tensors[1]["w"], 0.7, method))
+
+
+@pytest.mark.parametrize("method", ["lerp", "slerp"])
+def test_each_part_is_merged_at_its_own_alpha(tmp_path, method):
+    base, finetuned = pair(tmp_path)
+    parts = ["layers.1.mlp:0.9", "layers.0-1.attention:0.2-0.8", "embeddings:0", "up_proj:1"]
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [0.5], method, alpha_of=parts, max_shard_gb=1e-5)
+    assert folder.name == "alpha_0.5+layers.1.mlp=0.9+layers.0-1.attention=0.2-0.8+embeddings=0+up_proj=1"
+    before, after, merged = state(base), state(finetuned), state(folder)
+    alphas = {
+        "model.embed_tokens.weight": 0.0,
+        "model.layers.0.self_attn.q_proj.weight": 0.2,
+        "model.layers.1.self_attn.o_proj.weight": 0.8,
+        "model.layers.0.mlp.up_proj.weight": 1.0,
+        "model.layers.1.mlp.up_proj.weight": 0.9,
+        "model.layers.0.mlp.down_proj.weight": 0.5,
+        "model.norm.weight": 0.5,
+    }
+    for name, alpha in alphas.items():
+        assert torch.equal(merged[name], merge_tensors(before[name], after[name], alpha, method))
+    made = json.loads((folder / MERGE_FILE).read_text())
+    assert made["alpha"] == {"alpha": 0.5, "parts": parts}
+    card = (folder / "README.md").read_text()
+    assert "merged = (1 - alpha) * base" in card if method == "lerp" else "at alpha of its angle" in card
+    assert "- `layers.1.mlp:0.9`\n- `layers.0-1.attention:0.2-0.8`\n" in card
+    row = next(
+        row for row in json.loads((tmp_path / "out" / REPORT_FILE).read_text())["tensors"] if "up" in row["name"]
+    )
+    assert row["norms"][f"0.5 ({', '.join(parts)})"] == row["finetuned_norm"]
+
+
+def test_beyond_alpha_1_the_line_goes_on_and_the_card_says_so(tmp_path):
+    tensors = [{"layers.0.w": torch.tensor([1.0, 2.0])}, {"layers.0.w": torch.tensor([3.0, 1.0])}]
+    base, finetuned = (save(tmp_path / name, each) for name, each in zip("bf", tensors, strict=True))
+    (folder,) = merge_into(base, finetuned, tmp_path / "out", [1.5], extrapolate=True)
+    assert state(folder)["layers.0.w"].tolist() == [4.0, 0.5]
+    assert "an alpha beyond [0, 1] extrapolates" in (folder / "README.md").read_text()
+    for options, sentence in (({}, r"alpha lies in \[0, 1\], not 1.5"), ({"method": "slerp"}, "lies beyond its ends")):
+        with pytest.raises(UserError, match=sentence):
+            merge_into(base, finetuned, tmp_path / "none", [1.5], **{**options, "extrapolate": bool(options)})
+
+
+def test_a_part_that_decides_nothing_is_refused_before_anything_is_written(tmp_path):
+    base, finetuned = pair(tmp_path)
+    with pytest.raises(UserError, match=r"layers.0-7:0.3 in ALPHA_OF: the checkpoint has layers 0-1"):
+        merge_into(base, finetuned, tmp_path / "out", [0.5], alpha_of=["layers.0-7:0.3"])
+    assert not (tmp_path / "out").exists()
 
 
 def test_empty_scalar_constant_and_equal_tensors_are_merged(tmp_path):
@@ -232,7 +280,7 @@ def test_an_existing_merge_is_recognised_by_its_weights(tmp_path):
 def test_a_merge_that_another_process_makes_is_refused(tmp_path):
     base, finetuned = pair(tmp_path)
     folder = tmp_path / "out" / "alpha_0.5"
-    folder = MergeFolder(folder, plan_merge(base, finetuned), 0.5, {})
+    folder = MergeFolder(folder, plan_merge(base, finetuned), AlphaRule(0.5), {})
     with folder.locked(), pytest.raises(UserError, match="another process is making"):
         merge_into(base, finetuned, tmp_path / "out", [0.5])
 
@@ -248,7 +296,7 @@ def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(tmp_pat
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"alphas": [1.5]}, r"ALPHAS lie in \[0, 1\], not \[1.5\]"),
+        ({"alphas": []}, r"ALPHAS lie in \[0, 1\], not \[\]"),
         ({"alphas": [0.1, 0.1 + 1e-15]}, "ALPHAS are too close to be told apart"),
         ({"method": "mean"}, "METHOD is lerp or slerp, not 'mean'"),
         ({"config_from": "both"}, "CONFIG_FROM is base or finetuned, not 'both'"),
