@@ -41,6 +41,7 @@ class WorkerDial:
     """What each worker of vLLM gets besides its own methods; vLLM calls them by name in all workers at once."""
 
     vllm_config: Any
+    model_runner: Any
     reload_weights: Callable[[], None]
 
     def hindsight_merge(self) -> dict[str, Any]:
@@ -54,10 +55,23 @@ class WorkerDial:
         config.model_loader_extra_config = {**before, "alpha": json.loads(alpha)}
         try:
             self.reload_weights()
+            self.hindsight_pack_heads()
         except BaseException:
             config.model_loader_extra_config = {**before, "alpha": None}
             raise
         return self.hindsight_merge()
+
+    def hindsight_pack_heads(self) -> None:
+        """Packs the heads' weights again.
+
+        On a CPU a head computes with a packed copy of its weights. vLLM 0.32 does not renew it for a head that is tied
+        to the embedding, because no weight of its own is loaded.
+        """
+        from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead  # as vLLM takes long to import
+
+        for module in self.model_runner.get_model().modules():
+            if isinstance(module, ParallelLMHead):
+                module.quant_method.process_weights_after_loading(module)
 
 
 class Gate:

@@ -29,6 +29,9 @@ class Worker(WorkerDial):
             raise OSError("the disk is gone")
         self.weights = self.vllm_config.load_config.model_loader_extra_config["alpha"]
 
+    def hindsight_pack_heads(self):
+        """It has none."""
+
 
 class Engine:
     """vLLM's engine client, as far as the dial uses it."""

@@ -25,21 +25,29 @@ import json, sys
 from vllm import LLM, SamplingParams
 
 if __name__ == "__main__":
-    answers = []
-    for options in json.loads(sys.argv[1]):
+    results = []
+    for options, alphas in json.loads(sys.argv[1]):
         engine = LLM(**options, enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=8)
-        outputs = engine.generate(json.loads(sys.argv[2]), SamplingParams(temperature=0, max_tokens=48, logprobs=0))
-        answers.append([
-            [list(answer.token_ids), [next(iter(each.values())).logprob for each in answer.logprobs]]
-            for answer in (output.outputs[0] for output in outputs)
-        ])
+        for alpha in alphas:
+            if alpha is not None:
+                engine.collective_rpc("hindsight_set_alpha", args=(json.dumps(alpha),))
+                engine.reset_prefix_cache()
+            outputs = engine.generate(json.loads(sys.argv[2]), SamplingParams(temperature=0, max_tokens=48, logprobs=0))
+            answers = [
+                [list(answer.token_ids), [next(iter(each.values())).logprob for each in answer.logprobs]]
+                for answer in (output.outputs[0] for output in outputs)
+            ]
+            results.append([engine.collective_rpc("compute_weight_checksums"), answers])
         del engine
-    print(json.dumps(answers))
+    print(json.dumps(results))
 """
 
 
 def answers(engines):
-    """Tokens and log-probabilities of greedy answers, by one engine after another."""
+    """Digests of the weights, tokens and log-probabilities of greedy answers, by one engine after another.
+
+    engines: each with the alphas that are set in it, one after the other; None: as it was loaded.
+    """
     command = [sys.executable, "-c", ANSWER, json.dumps(engines), json.dumps(PROMPTS)]
     own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     result = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True)
@@ -49,14 +57,17 @@ def answers(engines):
 
 def at_load(**merge):
     config = {"base": str(BASE), "alpha": 0.7, **merge}
-    return {"model": str(INSTRUCT), "load_format": "hindsight", "model_loader_extra_config": config}
+    flags = {"load_format": "hindsight", "worker_extension_cls": "hindsight.merging.dial.WorkerDial"}
+    return {"model": str(INSTRUCT), "model_loader_extra_config": config, **flags}
 
 
 @pytest.mark.server
-def test_a_merge_at_load_answers_as_the_merged_checkpoint_does(tmp_path):
-    (folder,) = merge_into(BASE, INSTRUCT, tmp_path, [0.7], "slerp")
-    merged, merged_at_load = answers([{"model": str(folder)}, at_load(method="slerp")])
-    assert merged == merged_at_load
+def test_a_live_merge_has_the_weights_and_answers_of_merged_checkpoints_after_any_path_of_alphas(tmp_path):
+    folders = merge_into(BASE, INSTRUCT, tmp_path, [0.4, 0.7], "slerp")
+    fresh = [({"model": str(folder)}, [None]) for folder in folders]
+    less, more, *live = answers([*fresh, (at_load(method="slerp"), [None, 0, 0.4, 0.7, 0.7])])
+    assert live == [more, live[1], less, more, more]
+    assert live[1] not in (less, more)
 
 
 @pytest.mark.parametrize(
