@@ -2,9 +2,10 @@
 
     merged = (1 - alpha) * base + alpha * finetuned
 
-Reads two checkpoints: folders of safetensors, or Hub names, with or without @REVISION. Writes OUTPUT_DIR/alpha_A for
-each alpha A, ready to be served, and the distances between the two models in merge_report.json and merge_report.png.
-Keeps checkpoints that already exist; a run that was killed resumes with the missing shards.
+Reads two checkpoints: folders of safetensors, or Hub names, with or without @REVISION. The fine-tuned model may be a
+LoRA adapter. Writes OUTPUT_DIR/alpha_A for each alpha A, ready to be served, and the distances between the two models
+in merge_report.json and merge_report.png. Keeps checkpoints that already exist; a run that was killed resumes with the
+missing shards.
 
     python merge_models.py --alphas 0.7 0.9 --output_dir runs/lab/merged
 """
@@ -20,7 +21,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # folder or Hub name; the paper: meta-llama/Llama-3.1-8B
-FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
+FINETUNED_MODEL = "lab/models/instruct"  # also a LoRA adapter; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 ALPHAS = [0.7]                           # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
 ALPHA_OF = []                            # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False                      # allow alphas beyond [0, 1]

@@ -11,13 +11,14 @@ import sys
 from typing import Any
 
 from hindsight.errors import UserError
+from hindsight.merging.adapters import AdaptedCheckpoint
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.vllm_process import ServeOptions, log_end, serve
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-MODEL = "lab/models/instruct"  # checkpoint folder or Hub name
+MODEL = "lab/models/instruct"  # checkpoint folder or Hub name; in a merge, a LoRA adapter too
 MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
 ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
 ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
@@ -42,6 +43,8 @@ def check_merge(settings: Settings) -> dict[str, Any]:
     require_loadable(plan)
     rule.require_used(pair.name for pair in plan.pairs)
     merge = {"base": settings.merge_base, "alpha": rule.to_json(), "method": settings.method}
+    if isinstance(plan.finetuned, AdaptedCheckpoint):
+        merge["adapter"] = str(plan.finetuned.adapter.folder)
     return {**merge, "extrapolate": True} if rule.extrapolates else merge
 
 

@@ -85,7 +85,7 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
         with LOADING:
             if merge:
                 plan = plan_merge(merge.base, merge.finetuned)
-                folder, model = plan.finetuned.folder, _merged_model(plan, merge)
+                folder, model = plan.finetuned.tokenizer_folder, _merged_model(plan, merge)
             else:
                 folder = resolve_checkpoint(str(source))
                 model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
@@ -99,7 +99,7 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
 
 def _merged_model(plan: MergePlan, merge: Merge) -> PreTrainedModel:
     with pair_merging(AlphaRule(merge.alpha), merge.method) as merge_pair, TensorReader() as reader:
-        weights = {pair.name: merge_pair(pair, reader.read_whole(pair.finetuned)) for pair in plan.pairs}
+        weights = {pair.name: merge_pair(pair, reader.read_whole(pair.leading)) for pair in plan.pairs}
     config = type(AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
     with torch.device("meta"):  # builds the model without weights, only to find its class
         model_class = type(AutoModelForCausalLM.from_config(config))

@@ -186,9 +186,14 @@ def beyond_range(value: float, dtype: torch.dtype) -> str:
 
 
 def merge_tensors(
-    base: torch.Tensor, finetuned: torch.Tensor, alpha: float, method: str = "lerp", run: Callable = map
+    base: torch.Tensor,
+    finetuned: torch.Tensor,
+    alpha: float,
+    method: str = "lerp",
+    run: Callable = map,
+    dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """Merges two tensors of the same shape by "lerp" or "slerp"; the result has the fine-tuned tensor's dtype.
+    """Merges two tensors of the same shape by "lerp" or "slerp"; the result has that dtype, or the fine-tuned tensor's.
 
     Alpha 0 and 1 give the inputs back, bit for bit if they have the same dtype. Tensors that are not floating point
     (positions, counts) must be equal. `run` is `map`, or the `map` of a thread pool. Raises ValueError if the shapes
@@ -202,7 +207,7 @@ def merge_tensors(
     comparison = compare(base, finetuned, run)
     if comparison.broken:
         raise ValueError(f"the {comparison.broken} tensor has a NaN or an infinity")
-    merged = torch.empty(finetuned.shape, dtype=finetuned.dtype)
+    merged = torch.empty(finetuned.shape, dtype=dtype or finetuned.dtype)
     weights = [comparison.weights(alpha, method)]
     pieces = (tensor.flatten().split(PIECE) for tensor in (base, finetuned, merged))
     for _ in run(lambda one, other, output: weighted_sums(one, other, weights, [output]), *pieces):

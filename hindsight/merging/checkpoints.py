@@ -16,6 +16,7 @@ from hindsight.merging.safetensors_files import StoredTensor, TensorReader, read
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".onnx")
 READABLE = "pytorch_model"  # the beginning of the names of pickles that transformers reads
 OF_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state", "random_states")
@@ -82,10 +83,39 @@ class Checkpoint:
         """The Hub's commit, if the folder is a snapshot in the Hub's cache."""
         return self.folder.name if self.folder.parent.name == "snapshots" else None
 
+    @property
+    def stored(self) -> dict[str, StoredTensor]:
+        """The tensors that its own files hold."""
+        return self.tensors
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        return self.folder
+
+    def digested_settings(self) -> list[str]:
+        """Lines of its digest about settings without which its tensors do not have their meaning."""
+        return []
+
+    def other_files(self) -> list[Path]:
+        """Everything except weights: config, tokenizer, chat template, ..."""
+        return [path for path in self.folder.iterdir() if path.is_file() and not _has_weights(path)]
+
     def files(self) -> dict[str, list[int]]:
         """The size in bytes and modification time in nanoseconds of each file of weights."""
-        paths = sorted({tensor.file for tensor in self.tensors.values()})
+        paths = sorted({tensor.file for tensor in self.stored.values()})
         return {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in paths}
+
+
+def with_own_head(config: dict[str, Any]) -> dict[str, Any]:
+    """A config that does not tie the head to the embedding."""
+    untied = {**config, "tie_word_embeddings": False}
+    if "tie_word_embeddings" in config.get("text_config", {}):
+        untied["text_config"] = {**config["text_config"], "tie_word_embeddings": False}
+    return untied
+
+
+def _has_weights(path: Path) -> bool:
+    return path.suffix in WEIGHTS or path.name.endswith((".safetensors.index.json", ".bin.index.json"))
 
 
 def _setting(config: dict[str, Any], key: str) -> Any:
@@ -98,9 +128,9 @@ def open_checkpoint(name: str | Path, cache: str | None = None) -> Checkpoint:
     Raises UserError, with what to do, if it cannot be merged.
     """
     folder = resolve_checkpoint(str(name), cache)
-    if (folder / "adapter_config.json").exists():
-        raise UserError(f"{folder} is an adapter; merge it into its model first (peft's merge_and_unload)")
-    config = _read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    if (folder / ADAPTER_CONFIG).exists():
+        raise UserError(f"{folder} is an adapter, and not a checkpoint that others can be merged with")
+    config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
     if "transformers_weights" in config:
         own = f"{folder / 'config.json'} names its own file of weights, {config['transformers_weights']}"
         raise UserError(f"{own}; rename that file to {SINGLE} and delete transformers_weights from the config")
@@ -127,7 +157,7 @@ def _weight_map(name: str, folder: Path) -> tuple[dict[str, Path], bool]:
         if not single.exists():
             raise UserError(_no_weights(name, folder))
         return {}, False
-    listed = _read_json(index).get("weight_map")
+    listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{index} lacks weight_map")
     weight_map = {tensor: folder / file for tensor, file in listed.items()}
@@ -193,8 +223,9 @@ def checkpoint_digest(checkpoint: Checkpoint, known: Mapping[str, str] = Mapping
     with TensorReader() as reader:
         lines = sorted(
             f"{name} {tensor.dtype_name} {list(tensor.shape)} {known.get(name) or reader.digest(tensor)}\n"
-            for name, tensor in checkpoint.tensors.items()
+            for name, tensor in checkpoint.stored.items()
         )
+    lines += checkpoint.digested_settings()
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -203,7 +234,7 @@ def vocabulary(folder: Path) -> dict[int, str] | None:
     path = folder / "tokenizer.json"
     if not path.exists():
         return None
-    content = _read_json(path)
+    content = read_json(path)
     vocab = (content.get("model") or {}).get("vocab") or {}
     if not isinstance(vocab, dict):  # a Unigram model has pairs of token and score
         vocab = {token: index for index, (token, _) in enumerate(vocab)}
@@ -211,7 +242,7 @@ def vocabulary(folder: Path) -> dict[int, str] | None:
     return tokens | {token["id"]: token["content"] for token in content.get("added_tokens") or []}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         return read_record(path)
     except BrokenFile as error:

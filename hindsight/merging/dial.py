@@ -196,7 +196,8 @@ class AlphaEndpoint:
 
     def _described(self) -> JSONResponse:
         merge = {"alpha": self.merge["alpha"], "method": self.merge.get("method", "lerp"), "base": self.merge["base"]}
-        return JSONResponse({**merge, "finetuned": self.finetuned, "changes": self.changes})
+        finetuned = self.merge.get("adapter", self.finetuned)
+        return JSONResponse({**merge, "finetuned": finetuned, "changes": self.changes})
 
 
 class AlphaLayer:

@@ -22,8 +22,9 @@ PairMerge = Callable[[TensorPair, torch.Tensor], torch.Tensor]
 def pair_merging(rule: AlphaRule, method: str = "lerp") -> Iterator[PairMerge]:
     """Yields a function that merges pairs at the alphas of a rule, by several threads.
 
-    The function takes a pair and the fine-tuned model's tensor, on any device, reads the base's from its file, and
-    returns the merged tensor on the CPU. It raises UserError if the two cannot be merged.
+    The function takes a pair and its leading tensor (the fine-tuned model's, or the base's if that has an adapter), on
+    any device, reads the other one, and returns the merged tensor on the CPU. It raises UserError if the two cannot be
+    merged.
     """
     threads = min(THREADS, len(os.sched_getaffinity(0)))
     with (
@@ -31,11 +32,14 @@ def pair_merging(rule: AlphaRule, method: str = "lerp") -> Iterator[PairMerge]:
         ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
     ):
 
-        def merge(pair: TensorPair, finetuned: torch.Tensor) -> torch.Tensor:
-            base, merged = reader.read_whole(pair.base).flatten()[: pair.shared], finetuned.cpu().clone()
+        def merge(pair: TensorPair, leading: torch.Tensor) -> torch.Tensor:
+            leads = pair.leading is pair.finetuned
+            other = reader.read_whole(pair.base if leads else pair.finetuned).flatten()[: pair.shared]
+            merged = leading.cpu().clone()
             shared = merged.view(-1)[: pair.shared]
+            both = (other, shared) if leads else (shared, other)
             try:
-                shared.copy_(merge_tensors(base, shared, rule.alpha_of(pair.name), method, pool.map))
+                shared.copy_(merge_tensors(*both, rule.alpha_of(pair.name), method, pool.map, merged.dtype))
             except ValueError as error:
                 raise UserError(f"{pair.name}: {error}") from None
             return merged

@@ -3,6 +3,11 @@
     vllm serve FINETUNED --load-format hindsight \\
         --model-loader-extra-config '{"base": "BASE", "alpha": 0.7, "method": "lerp"}'
 
+A LoRA adapter is merged with the model that is served, its base; the extra config names it as well:
+
+    vllm serve BASE --load-format hindsight \\
+        --model-loader-extra-config '{"base": "BASE", "adapter": "ADAPTER", "alpha": 0.7}'
+
 vLLM finds this module by the entry point `vllm.general_plugins` of the installed package (`pip install -e .`). vLLM's
 own loader reads the fine-tuned model; before the layers shard and cast a tensor, it is merged, with the same bits as in
 a merged checkpoint. Every worker of a tensor-parallel server reads both checkpoints.
@@ -22,13 +27,14 @@ from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 from hindsight.errors import require
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
+from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.alpha_dial import LOAD_FORMAT
 
 
 class MergedModelLoader(DefaultModelLoader):
-    """vLLM's loader of safetensors files, with a merge; `base`, `alpha` and `method` come from its extra config.
+    """vLLM's loader of safetensors files, with a merge; its extra config has `base`, `alpha`, `method` and `adapter`.
 
     `alpha` is a number, or `{"alpha": 0.7, "parts": ["mlp:0.9"]}` (see `alphas`); beyond [0, 1] with `extrapolate`.
     Raises UserError if these are wrong or the two checkpoints cannot be merged.
@@ -39,6 +45,7 @@ class MergedModelLoader(DefaultModelLoader):
         given = "base" in extra and "alpha" in extra
         require(given, f"--model-loader-extra-config needs base and alpha, but has {extra}")
         self.base, self.method = extra.pop("base"), extra.pop("method", "lerp")
+        self.adapter = extra.pop("adapter", None)
         require(self.method in METHODS, f"method is {' or '.join(METHODS)}, not {self.method!r}")
         self.rule = AlphaRule.from_json(extra.pop("alpha"), extra.pop("extrapolate", False) is True)
         self.rule.require_method(self.method)
@@ -49,9 +56,13 @@ class MergedModelLoader(DefaultModelLoader):
     def get_all_weights(
         self, model_config: ModelConfig, model: nn.Module
     ) -> Generator[tuple[str, torch.Tensor], None, None]:
-        """Every tensor of the fine-tuned model, merged."""
+        """Every tensor of the fine-tuned model, merged; with an adapter, every tensor of the base."""
         name = f"{model_config.model}@{model_config.revision}" if model_config.revision else model_config.model
-        plan = plan_merge(self.base, name, cache=self.load_config.download_dir)
+        cache = self.load_config.download_dir
+        plan = plan_merge(self.base, self.adapter or name, cache=cache)
+        if self.adapter:
+            same = resolve_checkpoint(name, cache).resolve() == plan.base.folder.resolve()
+            require(same, f"with an adapter, vLLM serves its base: --model is {name}, base is {self.base}")
         pairs = {pair.name: pair for pair in plan.pairs}
         require_loadable(plan)
         self.rule.require_used(pairs)

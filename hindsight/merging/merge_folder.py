@@ -16,7 +16,7 @@ from typing import Any
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.records import read_record, write_json
 from hindsight.merging.alphas import AlphaRule
-from hindsight.merging.checkpoints import INDEX, WEIGHTS, Checkpoint, checkpoint_digest
+from hindsight.merging.checkpoints import INDEX, Checkpoint, checkpoint_digest
 from hindsight.merging.plan import MergePlan, TensorPair
 from hindsight.merging.report import MERGE_FILE, write_card
 from hindsight.merging.streaming import TensorReport
@@ -156,9 +156,8 @@ class MergeFolder:
 
     def _copy_other_files(self) -> None:
         """Copies the leading model's tokenizer and other files, and writes the merged model's config."""
-        for path in self.plan.leading.folder.iterdir():
-            weights = path.suffix in WEIGHTS or path.name.endswith((".safetensors.index.json", ".bin.index.json"))
-            if path.is_file() and not weights and path.name not in NOT_COPIED:
+        for path in self.plan.leading.other_files():
+            if path.name not in NOT_COPIED:
                 shutil.copyfile(path, self.partial / path.name)
         if self.plan.config != self.plan.leading.config:
             write_json(self.partial / "config.json", self.plan.config)

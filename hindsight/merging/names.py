@@ -18,6 +18,11 @@ _WRAPPER = re.compile(r"\b(_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_mo
 _LAYER = re.compile(r"((?:.*?\.)?(?:layers|h|blocks)\.)(\d+)\.")
 
 
+def embedding_of(checkpoint: Checkpoint) -> str | None:
+    """The name of its tokens' embedding."""
+    return next((name for name in checkpoint.tensors if name.endswith(EMBEDDINGS)), None)
+
+
 def require_same_type(base: Checkpoint, finetuned: Checkpoint) -> None:
     """Raises UserError if one model is quantised, or their types differ."""
     for checkpoint in (base, finetuned):

@@ -11,10 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.merging.checkpoints import INDEX, SINGLE, Checkpoint, open_checkpoint, vocabulary
+from hindsight.merging.adapters import AdaptedCheckpoint, is_adapter, open_adapter
+from hindsight.merging.adapting import adapt
+from hindsight.merging.checkpoints import (
+    INDEX,
+    SINGLE,
+    Checkpoint,
+    open_checkpoint,
+    resolve_checkpoint,
+    vocabulary,
+    with_own_head,
+)
 from hindsight.merging.configs import compare_configs
-from hindsight.merging.names import EMBEDDINGS, HEADS, require_known_names, require_same_names, require_same_type
-from hindsight.merging.safetensors_files import StoredTensor, TensorReader
+from hindsight.merging.names import HEADS, embedding_of, require_known_names, require_same_names, require_same_type
+from hindsight.merging.safetensors_files import ComputedTensor, StoredTensor, TensorReader
 
 ROTARY = (".inv_freq", ".cos_cached", ".sin_cached")
 MASKS = ("attention.bias", "attn.bias", "attn.causal_mask")  # of GPT-NeoX, GPT-2 and GPT-J, CodeGen
@@ -57,28 +67,46 @@ def plan_merge(
 
     Raises UserError, with the tensor and both shapes, if they cannot be merged.
     """
-    base, finetuned = open_checkpoint(base_name, cache), open_checkpoint(finetuned_name, cache)
+    base = open_checkpoint(base_name, cache)
+    finetuned = _open_finetuned(base, finetuned_name, cache)
     require_same_type(base, finetuned)
     sides, untied, head_notes = _resolve_heads(base, finetuned)
     sides, dropped_notes = _drop_buffers(*sides)
     require_same_names(*sides)
-    require_known_names(*sides)
-    notes = _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
-    lead = ("base", "finetuned").index(config_from)
-    leading = (base, finetuned)[lead]
+    adapted = isinstance(finetuned, AdaptedCheckpoint)
+    require_known_names(*(sides[:1] if adapted else sides))
+    notes = finetuned.notes if isinstance(finetuned, AdaptedCheckpoint) else []
+    notes = notes + _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
+    leading = (base, finetuned)[("base", "finetuned").index(config_from)]
+    lead = 0 if adapted or leading is base else 1  # an adapter has no dtypes of its own
     pairs = []
     for name in sides[lead].tensors:
         pair, note = _pair(name, sides, lead)
         pairs.append(pair)
         notes += note
-    notes += head_notes + dropped_notes + _dtype_notes(pairs, leading)
-    config = _with_own_head(leading.config) if untied else dict(leading.config)
+    notes += head_notes + dropped_notes + _dtype_notes(pairs, (base, finetuned)[lead])
+    config = with_own_head(leading.config) if untied else dict(leading.config)
     return MergePlan(base, finetuned, leading, pairs, config, notes)
 
 
+def _open_finetuned(base: Checkpoint, name: str | Path, cache: str | None) -> Checkpoint:
+    """A checkpoint; or the base with an adapter, if the folder or the Hub's snapshot has one."""
+    if not is_adapter(resolve_checkpoint(str(name), cache)):
+        return open_checkpoint(name, cache)
+    require_same_type(base, base)  # a quantised base has other shapes
+    return adapt(base, open_adapter(name, cache))
+
+
 def require_loadable(plan: MergePlan) -> None:
-    """Raises UserError if vLLM, merging while it loads the fine-tuned model, would read other tensors than the plan."""
+    """Raises UserError if vLLM, merging while it loads the fine-tuned model, would read other tensors than the plan.
+
+    With an adapter it loads the base.
+    """
     base, finetuned = plan.base, plan.finetuned
+    if isinstance(finetuned, AdaptedCheckpoint):
+        sentence = f"{finetuned.name} gives {base.name} a head of its own: merge with merge_models.py"
+        require(plan.config.get("tie_word_embeddings") == base.config.get("tie_word_embeddings"), sentence)
+        finetuned = base
     if finetuned.ties_head and plan.config.get("tie_word_embeddings") is False:
         sentence = f"{base.name} has a head of its own, {finetuned.name} ties it: merge with merge_models.py"
         raise UserError(sentence)
@@ -113,7 +141,7 @@ def _resolve_heads(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, bool
         return (sides[0], sides[1]), False, [note]
     tied = 0 if ties[0] else 1
     head, without, owner = heads[1 - tied], sides[tied], sides[1 - tied]
-    embedding = _embedding(without)
+    embedding = embedding_of(without)
     if not any(ties) or head is None or embedding is None:
         return (base, finetuned), False, []  # a head is missing, and reported with the other missing tensors
     sides[tied] = replace(without, tensors={**without.tensors, head: without.tensors[embedding]})
@@ -121,13 +149,9 @@ def _resolve_heads(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, bool
     return (sides[0], sides[1]), True, [note + "merged with each other; the merged model has a head of its own"]
 
 
-def _embedding(checkpoint: Checkpoint) -> str | None:
-    return next((name for name in checkpoint.tensors if name.endswith(EMBEDDINGS)), None)
-
-
 def _require_copy(checkpoint: Checkpoint, head: str) -> None:
     """Raises UserError if a tied head is not the embedding: transformers would use the one, vLLM the other."""
-    embedding = _embedding(checkpoint)
+    embedding = embedding_of(checkpoint)
     if embedding is None:
         return
     pair = checkpoint.tensors[head], checkpoint.tensors[embedding]
@@ -138,13 +162,6 @@ def _require_copy(checkpoint: Checkpoint, head: str) -> None:
     ties = f"{checkpoint.name} ties its head to its embedding, by its config or its type's default"
     uses = f"but stores another {head}, which transformers uses and vLLM ignores"
     raise UserError(f"{ties}, {uses}; set tie_word_embeddings to false in its config.json if the stored head is meant")
-
-
-def _with_own_head(config: dict[str, Any]) -> dict[str, Any]:
-    untied = {**config, "tie_word_embeddings": False}
-    if "tie_word_embeddings" in config.get("text_config", {}):
-        untied["text_config"] = {**config["text_config"], "tie_word_embeddings": False}
-    return untied
 
 
 def _drop_buffers(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[str]]:
@@ -205,7 +222,9 @@ def _index_notes(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
 
 def _token_notes(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
     """Tokens that the vocabularies do not share. Raises UserError if most rows stand for different tokens."""
-    one, other = vocabulary(base.folder), vocabulary(finetuned.folder)
+    if base.tokenizer_folder == finetuned.tokenizer_folder:
+        return []
+    one, other = vocabulary(base.tokenizer_folder), vocabulary(finetuned.tokenizer_folder)
     if one is None or other is None:
         return ["the tokenizers were not compared: no tokenizer.json in one of the folders"]
     both = one.keys() & other.keys()
@@ -234,7 +253,11 @@ def _dtype_notes(pairs: list[TensorPair], leading: Checkpoint) -> list[str]:
         if pair.base.dtype.is_floating_point != pair.finetuned.dtype.is_floating_point:
             dtypes = f"{pair.base.dtype_name} and {pair.finetuned.dtype_name}"
             raise UserError(f"{pair.name} is {dtypes}: they cannot be merged")
-    differing = [pair for pair in pairs if pair.base.dtype != pair.finetuned.dtype]
+    differing = [
+        pair
+        for pair in pairs
+        if pair.base.dtype != pair.finetuned.dtype and not isinstance(pair.finetuned, ComputedTensor)
+    ]
     if not differing:
         return []
     first = differing[0]

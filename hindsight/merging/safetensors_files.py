@@ -52,6 +52,23 @@ class StoredTensor:
         return self.elements * self.dtype.itemsize
 
 
+@dataclass(frozen=True)
+class ComputedTensor(StoredTensor):
+    """A tensor that is computed from stored ones while it is read, in blocks of whole rows.
+
+    `file` is the file that errors name. A block has `block_rows` rows, so that its memory is bounded and its bits do
+    not depend on how much is read at once.
+    """
+
+    @property
+    def block_rows(self) -> int:
+        raise NotImplementedError
+
+    def block(self, reader: "TensorReader", first: int) -> torch.Tensor:
+        """The rows from `first` on, as many as a block has or are left."""
+        raise NotImplementedError
+
+
 def read_header(path: Path) -> dict[str, StoredTensor]:
     """The tensors of a safetensors file, in the order of their bytes.
 
@@ -116,6 +133,7 @@ class TensorReader:
 
     def __init__(self) -> None:
         self._files: dict[Path, int] = {}
+        self._computed: tuple[ComputedTensor, int, memoryview] | None = None  # the block that was read last
 
     def __enter__(self) -> "TensorReader":
         return self
@@ -126,6 +144,9 @@ class TensorReader:
 
     def read(self, tensor: StoredTensor, offset: int, into: memoryview) -> None:
         """Fills `into` with the tensor's bytes from `offset`. Raises UserError if the file has become shorter."""
+        if isinstance(tensor, ComputedTensor):
+            self._read_computed(tensor, offset, into)
+            return
         if tensor.file not in self._files:
             self._files[tensor.file] = os.open(tensor.file, os.O_RDONLY)
         done = 0
@@ -134,6 +155,28 @@ class TensorReader:
             if not count:
                 raise UserError(f"{tensor.file} became shorter while it was read")
             done += count
+
+    def _read_computed(self, tensor: ComputedTensor, offset: int, into: memoryview) -> None:
+        size = tensor.block_rows * (tensor.size // tensor.shape[0])  # in bytes
+        while len(into):
+            content = self._block(tensor, offset // size)[offset % size :][: len(into)]
+            into[: len(content)] = content
+            into, offset = into[len(content) :], offset + len(content)
+
+    def _block(self, tensor: ComputedTensor, number: int) -> memoryview:
+        if self._computed is None or self._computed[0] is not tensor or self._computed[1] != number:
+            self._computed = None  # frees its memory before the next block is computed
+            content = tensor.block(self, number * tensor.block_rows).contiguous()
+            self._computed = tensor, number, content.view(-1).view(torch.uint8).numpy().data
+        return self._computed[2]
+
+    def read_rows(self, tensor: StoredTensor, first: int, count: int) -> torch.Tensor:
+        """`count` rows of a tensor, from row `first` on; fewer at its end."""
+        count = min(count, tensor.shape[0] - first)
+        row = tensor.size // tensor.shape[0]
+        content = bytearray(count * row)
+        self.read(tensor, first * row, memoryview(content))
+        return torch.frombuffer(content, dtype=tensor.dtype).reshape(count, *tensor.shape[1:])
 
     def read_whole(self, tensor: StoredTensor) -> torch.Tensor:
         if not tensor.size:

@@ -27,7 +27,7 @@ from hindsight.merging.arithmetic import (
     weighted_sums,
 )
 from hindsight.merging.plan import TensorPair
-from hindsight.merging.safetensors_files import CHUNK, StoredTensor, TensorReader, TensorWriter
+from hindsight.merging.safetensors_files import CHUNK, ComputedTensor, StoredTensor, TensorReader, TensorWriter
 
 BUFFERS = 16  # pairs of chunks in memory
 WRITTEN = 1 << 19  # elements written at once, a multiple of a block
@@ -86,7 +86,7 @@ class PairMerge:
             value, alpha = max(self.too_large)
             pair, other = self.pair, "base" if self.pair.leading is self.pair.finetuned else "finetuned"
             stored: StoredTensor = getattr(pair, other)
-            wider = value <= torch.finfo(stored.dtype).max
+            wider = value <= torch.finfo(stored.dtype).max and not isinstance(stored, ComputedTensor)
             advice = f"; --config_from {other} writes {stored.dtype_name}" * wider
             raise CannotMerge(f"{pair.name} {beyond_range(value, pair.leading.dtype)}, at alpha {alpha:.12g}{advice}")
 

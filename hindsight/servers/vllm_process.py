@@ -35,6 +35,7 @@ CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs",
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
+ADAPTER_CONFIG = "adapter_config.json"  # marks a folder as a LoRA adapter's
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions in /proc/cpuinfo, on x86 and ARM
 
 # Ends a process group when the pipe to the parent process closes: when `stop` closes it, or when the parent dies.
@@ -72,9 +73,10 @@ class VllmProcess:
 class ServeOptions:
     """How to start a server: the constants of `hindsight.serving` with the same names, and three more.
 
-    merge: "base", "alpha" and "method" of a model that is merged while it loads; log: the file for the server's output,
-    by default a temporary one; command: another command that serves the model, in which {model}, {name} and {port} are
-    replaced, as in "vllm serve {model} --served-model-name {name} --port {port}".
+    merge: "base", "alpha" and "method" of a model that is merged while it loads, and "adapter", its folder, if that
+    model is a LoRA adapter; log: the file for the server's output, by default a temporary one; command: another command
+    that serves the model, in which {model}, {name} and {port} are replaced, as in "vllm serve {model}
+    --served-model-name {name} --port {port}".
     """
 
     host: str = "127.0.0.1"
@@ -134,14 +136,22 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
 
 
 def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
+    loaded, merge_flags = _merge_flags(model, options.merge) if options.merge else (model, [])
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", model, "--served-model-name", name, "--host", options.host, "--port", str(port)]
+    command += ["--model", loaded, "--served-model-name", name, "--host", options.host, "--port", str(port)]
     command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
-    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS]
-    if options.merge:
-        command += ["--load-format", LOAD_FORMAT, "--model-loader-extra-config", json.dumps(options.merge)]
-        command += ["--worker-extension-cls", "hindsight.merging.dial.WorkerDial"]
+    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
     return command if _has_gpu() else [*command, *CPU_FLAGS]
+
+
+def _merge_flags(model: str, merge: dict[str, Any]) -> tuple[str, list[str]]:
+    """The model that vLLM loads, which is the base of an adapter, and the flags by which it merges."""
+    folder = Path(merge.get("adapter", model))
+    flags = ["--worker-extension-cls", "hindsight.merging.dial.WorkerDial", "--load-format", LOAD_FORMAT]
+    if (folder / ADAPTER_CONFIG).exists():
+        model, merge = merge["base"], {**merge, "adapter": str(folder)}
+        flags += ["--tokenizer", str(folder)] if (folder / "tokenizer_config.json").exists() else []
+    return model, [*flags, "--model-loader-extra-config", json.dumps(merge)]
 
 
 def _environment(options: ServeOptions) -> dict[str, str]:

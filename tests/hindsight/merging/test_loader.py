@@ -9,13 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from pico import merge_into, save
+from adapters import make_adapter
+from pico import make, merge_into, save
 from safetensors.torch import load_file
 from scripts import ROOT, run_in_process
 
 from hindsight import serving
 from hindsight.errors import UserError
 from hindsight.merging.alphas import AlphaRule
+from hindsight.merging.plan import plan_merge, require_loadable
 
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
@@ -100,6 +102,33 @@ def test_a_merge_at_load_has_the_bits_of_the_merged_checkpoint(tmp_path, method,
 def test_a_part_that_the_model_lacks_is_reported_before_a_server_starts():
     result = run_in_process(serving, "--merge_base", BASE, "--alpha_of", "mpl:0.3")
     assert (result.returncode, "mpl:0.3 in ALPHA_OF matches no tensor" in result.stderr) == (2, True), result.stderr
+
+
+def test_an_adapter_at_load_has_the_bits_of_the_merged_checkpoint_at_one_alpha_after_another(tmp_path):
+    from vllm.config.load import LoadConfig  # here, as vLLM takes long to import
+
+    from hindsight.merging.loader import MergedModelLoader
+
+    options = {"target_modules": ["q_proj", "up_proj"], "modules_to_save": ["norm"], "use_dora": True}
+    adapter = make_adapter(tmp_path / "adapter", BASE, r=4, **options)
+    model = SimpleNamespace(model=str(BASE), revision=None)
+    for folder, alpha in zip(merge_into(BASE, adapter, tmp_path / "out", [0.4, 1]), [0.4, 1], strict=True):
+        extra = {"base": str(BASE), "adapter": str(adapter), "alpha": alpha}
+        loader = MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=extra))
+        for _ in range(2):
+            loaded = dict(loader.get_all_weights(model, torch.nn.Module()))
+            merged = load_file(folder / "model.safetensors")
+            assert loaded.keys() == merged.keys()
+            assert all(loaded[name].dtype == each.dtype and loaded[name].equal(each) for name, each in merged.items())
+    with pytest.raises(UserError, match="with an adapter, vLLM serves its base: --model is .*instruct, base is .*base"):
+        next(loader.get_all_weights(SimpleNamespace(model=str(INSTRUCT), revision=None), torch.nn.Module()))
+
+
+def test_an_adapter_that_unties_the_head_is_refused_before_a_server_starts(tmp_path):
+    base = make(tmp_path / "base", "qwen2")
+    adapter = make_adapter(tmp_path / "adapter", base, r=4, target_modules=["embed_tokens"])
+    with pytest.raises(UserError, match="adapter gives .*base a head of its own: merge with merge_models.py"):
+        require_loadable(plan_merge(base, adapter))
 
 
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):

@@ -1,0 +1,55 @@
+"""LoRA adapters made by peft for pico checkpoints, and what peft makes of them."""
+
+import json
+import warnings
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def make_gpt2(folder):
+    """A checkpoint whose layers store their weights transposed."""
+    torch.manual_seed(0)
+    tokens = {"vocab_size": 64, "bos_token_id": 0, "eos_token_id": 0}
+    GPT2LMHeadModel(GPT2Config(n_positions=32, n_embd=32, n_layer=2, n_head=2, **tokens)).save_pretrained(folder)
+    return folder
+
+
+def load(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+
+
+def make_adapter(folder, base, **options):
+    """An adapter for the checkpoint in `base`, with every trained number moved from its start."""
+    with warnings.catch_warnings(action="ignore"):
+        model = get_peft_model(load(base), LoraConfig(task_type="CAUSAL_LM", **options))
+        torch.manual_seed(7)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.05 * torch.randn_like(parameter))
+        model.save_pretrained(folder)
+    return folder
+
+
+def open_with_peft(base, adapter):
+    with warnings.catch_warnings(action="ignore"):
+        return PeftModel.from_pretrained(load(base), adapter).eval()
+
+
+def merged_by_peft(base, adapter):
+    """The tensors after `merge_and_unload`."""
+    with warnings.catch_warnings(action="ignore"):
+        return open_with_peft(base, adapter).merge_and_unload().state_dict()
+
+
+def save_adapter(folder, tensors, **config):
+    """An adapter with these tensors and settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", **config}))
+    return folder
