@@ -5,19 +5,24 @@ has all of its answers, and each step skips what exists.
 """
 
 import contextlib
+import ctypes
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
+from hindsight.servers.alpha_dial import read_dial, set_alpha
 from hindsight.servers.vllm_process import ServeOptions, VllmProcess, start, stop, wait_until_up
 
 ROOT = Path(__file__).resolve().parents[1]
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class SamplingRun:
     """A run to sample: its folder, how many answers make it complete, the script and its flags.
 
     `models` names the model behind each flag that takes a server's address, as in {"--base_urls": "lab-base"}. The
-    script's output goes to the file `log`; None: to the terminal.
+    script's output goes to the file `log`; None: to the terminal. alpha: to which the dial of each model's server is
+    set before; None: it is not touched.
     """
 
     folder: Path
@@ -47,13 +53,22 @@ class SamplingRun:
     flags: tuple[str, ...]
     models: Mapping[str, str]
     log: Path | None = None
+    alpha: float | None = None
 
     def is_complete(self) -> bool:
         folder = ROOT / self.folder
         return folder.is_dir() and len(list_files(folder, "sample")) >= self.answers
 
     def sample(self, urls: Mapping[str, str], may_fail: bool = False) -> int:
-        """Runs the script with the addresses of the models, by name; returns its exit status as `run_step` does."""
+        """Runs the script with the addresses of the models, by name; returns its exit status as `run_step` does.
+
+        Raises what `set_alpha` raises.
+        """
+        if self.alpha is not None:
+            for name in self.models.values():
+                dial = read_dial(urls[name])
+                if dial is None or dial.alpha != self.alpha:
+                    set_alpha(urls[name], self.alpha)
         addresses = (word for flag, name in self.models.items() for word in (flag, urls[name]))
         folder = ("--output_dir", str(self.folder))
         return run_step(self.script, *self.flags, *addresses, *folder, may_fail=may_fail, log=self.log)
@@ -62,19 +77,26 @@ class SamplingRun:
 def run_step(script: str, *flags: str, may_fail: bool = False, log: Path | None = None) -> int:
     """Runs a script as a user would and returns its exit status. Prints the command, or appends all output to `log`.
 
+    The script ends when this process ends, even by SIGKILL: it would go on in a folder that the next call resumes.
     Raises UserError when it fails; `may_fail` accepts status 1: some items failed, which the script reports.
     """
     command = [sys.executable, script, *flags]
     if log is None:
         print(f"\n$ python {shlex.join([script, *flags])}", flush=True)
-        status = subprocess.run(command, cwd=ROOT).returncode
+        status = subprocess.run(command, cwd=ROOT, preexec_fn=_end_with_parent).returncode
     else:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            status = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode
+            to_log: Any = {"stdout": output, "stderr": subprocess.STDOUT}
+            status = subprocess.run(command, cwd=ROOT, preexec_fn=_end_with_parent, **to_log).returncode
     if status != 0 and not (may_fail and status == 1):
         raise UserError(f"{script} ended with status {status}" + (f"; see {log}" if log else ""))
     return status
+
+
+def _end_with_parent() -> None:
+    """In a new process: the kernel sends it SIGTERM when the thread that started it ends. See prctl(2)."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -99,14 +121,21 @@ def serve_models(models: Sequence[ServedModel], deadline: float) -> Iterator[dic
 
 
 def sample_runs(
-    models: Sequence[ServedModel], runs: Sequence[SamplingRun], deadline: float = 600.0
-) -> dict[Path, float]:
-    """Serves the models and samples the incomplete runs; returns the seconds that each of these took, by folder.
+    models: Sequence[ServedModel],
+    runs: Sequence[SamplingRun],
+    deadline: float = 600.0,
+    then: Callable[[SamplingRun, int, float], None] = lambda run, status, seconds: None,
+    may_fail: bool = False,
+) -> None:
+    """Serves the models and samples the incomplete runs; starts no server when all runs are complete.
 
-    Starts no server when all runs are complete.
+    `then` is called with each run as soon as it is sampled, the exit status as of `run_step`, and the seconds that it
+    took: first with those that were complete, which took none.
     """
     missing = [run for run in runs if not run.is_complete()]
-    seconds = {}
+    for run in runs:
+        if run not in missing:
+            then(run, 0, 0.0)
     if missing:
         starting = [model.name for model in models if not model.url]
         if starting and missing[0].log is None:
@@ -114,9 +143,8 @@ def sample_runs(
         with serve_models(models, deadline) as urls:
             for run in missing:
                 begun = time.monotonic()
-                run.sample(urls)
-                seconds[run.folder] = time.monotonic() - begun
-    return seconds
+                status = run.sample(urls, may_fail)
+                then(run, status, time.monotonic() - begun)
 
 
 def convert_and_check(folder: Path, log: Path | None = None, may_fail: bool = False) -> int:

@@ -10,7 +10,8 @@ from hindsight.errors import UserError
 from hindsight.files import answer_files, records
 from hindsight.files.runs import raw_folder
 from hindsight.files.verdicts import Outcome, counts_as, verdict_name
-from hindsight.text.program_choice import find_program, target_of
+from hindsight.text.program_choice import UNKNOWN_TARGET, find_program, target_of
+from hindsight.text.uniform_format import split_uniform
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Answer:
 
     outcome: what it counts as; verdict: the same in words, with the reason of a wrong answer ("runtime error").
     code: its program, None without one; tokens: its length, None where the server did not report it. segments: the
-    turns of a switching answer.
+    turns of a switching answer. thought: as step 2 converted it, None for an answer without a conversion.
     """
 
     run: str
@@ -33,6 +34,8 @@ class Answer:
     verdict: str
     tokens: int | None
     segments: list[dict[str, Any]]
+    thought: str | None = None
+    finish_reason: str | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -42,6 +45,17 @@ class Answer:
     @property
     def is_correct(self) -> bool:
         return self.outcome is Outcome.CORRECT
+
+    @property
+    def in_format(self) -> bool:
+        """Whether the model ended the raw answer itself, as two sections in the uniform format with a program."""
+        return is_in_format(self.text, self.finish_reason)
+
+
+def is_in_format(text: str, finish_reason: str | None) -> bool:
+    """Whether a model ended a raw answer itself, as two sections in the uniform format with a program."""
+    whole = finish_reason == "stop" and split_uniform(text) is not None
+    return whole and find_program(text, UNKNOWN_TARGET) is not None
 
 
 def load_runs(runs: Sequence[str] = RUNS, parent: Path | None = None) -> dict[str, list[Answer]]:
@@ -82,6 +96,7 @@ def load_answers(folder: Path, run: str) -> list[Answer]:
 def make_answer(record: records.AnswerRecord, run: str) -> Answer:
     """The answer in the record of a raw or a converted file."""
     converted, metadata = record.get("converted_text"), record.get("metadata") or {}
+    sections = split_uniform(converted) if converted else None
     return Answer(
         run=run,
         question_id=record["question_id"],
@@ -94,6 +109,8 @@ def make_answer(record: records.AnswerRecord, run: str) -> Answer:
         verdict=verdict_name(record),
         tokens=record.get("usage", {}).get("completion_tokens"),
         segments=record.get("segments", []),
+        thought=sections[0] if sections else None,
+        finish_reason=record.get("finish_reason"),
     )
 
 

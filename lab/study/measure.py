@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.measures.program_diversity import normalise
+from analysis.reading.answers import is_in_format
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_records, write_json
 from hindsight.files.verdicts import Outcome, counts_as
-from hindsight.text.program_choice import UNKNOWN_TARGET, find_program, target_of
-from hindsight.text.uniform_format import split_uniform
+from hindsight.text.program_choice import find_program, target_of
 from lab.world.pipelines import family_of
 
 MEASURED = "measured.json"
@@ -61,7 +61,7 @@ def measure_problem(question: int, answers: Sequence[dict[str, Any]]) -> dict[st
         "samples": len(answers),
         "correct": sum(is_correct(answer) for answer in answers),
         "programs": len(programs),
-        "in_format": sum(map(is_in_format, answers)),
+        "in_format": sum(is_in_format(answer["generated_text"], answer["finish_reason"]) for answer in answers),
         "distinct": len(set(map(normalise, programs))),
     }
 
@@ -72,16 +72,6 @@ def is_correct(answer: dict[str, Any]) -> bool:
     if not outcome.is_sample:
         raise UserError(f"question {answer['question_id']} sample {answer['sample_index']} has no verdict: {outcome}")
     return outcome is Outcome.CORRECT
-
-
-def is_in_format(answer: dict[str, Any]) -> bool:
-    """Whether the model ended the raw answer itself, as two sections in the uniform format with a program."""
-    text = answer["generated_text"]
-    return (
-        answer["finish_reason"] == "stop"
-        and split_uniform(text) is not None
-        and find_program(text, UNKNOWN_TARGET) is not None
-    )
 
 
 def sum_entropies(answers: Sequence[dict[str, Any]], model: Model) -> list[tuple[float, int]]:

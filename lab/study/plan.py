@@ -81,7 +81,7 @@ class StudyRun:
         return (self.models / "base", self.models / "instruct", setting.alpha, setting.method)
 
     def served_models(self) -> list[ServedModel]:
-        """The models to serve: the base and the instruct model, or one model, merged while it loads."""
+        """The models to serve: the base and the instruct model, or one model, merged while it loads, with a dial."""
         setting, merge = self.setting, None
         if setting.served[0] == "merge":
             merge = {"base": str(self.models / "base"), "alpha": setting.alpha, "method": setting.method}
@@ -94,7 +94,7 @@ class StudyRun:
 
     def sampling_run(self) -> SamplingRun:
         """Step 1a, or 1b for switching. A base model in chat is prompted as an instruct model is."""
-        options, setting = self.options, self.setting
+        options, setting, dialled = self.options, self.setting, None
         flags = ["--problems", options.problems, "--split", options.split, "--end_idx", str(options.end_idx)]
         flags += ["--num_samples", str(options.num_samples), "--concurrency", str(options.concurrency)]
         flags += ["--server_deadline", "60", "--base_top_p", "1", "--instruct_top_p", "1"]
@@ -111,7 +111,8 @@ class StudyRun:
             if setting.served[0] == "merge":
                 flags += ["--merged_from", *(str(self.models / name) for name in ("base", "instruct"))]
                 flags += [str(setting.alpha)]
-        return SamplingRun(self.folder, options.answers, script, tuple(flags), models, self.log)
+                dialled = setting.alpha
+        return SamplingRun(self.folder, options.answers, script, tuple(flags), models, self.log, dialled)
 
     def is_measured(self) -> bool:
         """Whether all wanted answers are measured; an earlier run may have measured fewer."""

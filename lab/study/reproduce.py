@@ -1,9 +1,10 @@
 """Measures the lab's claim: samples all settings of `lab.study.settings_grid` by the repository's scripts.
 
-For each training seed it serves the two models with vLLM, merged ones by the load-time merge, so no merged checkpoint
-is written; samples, converts and checks each setting's answers (steps 1 to 3); measures them (`lab.study.measure`), and
-draws the figures and tables of `lab.study.report`. The models of seed 0 are the lab's; those of other seeds and the
-shorter fine-tunings are trained first. Run it again after a stop: it resumes with whatever is missing.
+For each training seed it serves the two models with vLLM, and all merges of a method by one server, whose dial is set
+from alpha to alpha. It samples, converts and checks each setting's answers (steps 1 to 3), measures them
+(`lab.study.measure`), and draws the figures and tables of `lab.study.report`. The models of seed 0 are the lab's; those
+of other seeds and the shorter fine-tunings are trained first. Run it again after a stop: it resumes with whatever is
+missing.
 
     python -m lab.study.reproduce
     python -m lab.study.reproduce --everything --seeds 0 1 2
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import groupby
 from pathlib import Path
 
-from hindsight.pipeline import ROOT, convert_and_check, run_step, sample_runs
+from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, run_step, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from hindsight.settings import Settings, run_script
 from lab.study.measure import measure_run
@@ -92,12 +93,16 @@ def make_runs(runs: Sequence[StudyRun], progress: Progress, lanes: int, start_de
 
 
 def make_group(group: Sequence[StudyRun], progress: Progress, start_deadline: float) -> None:
-    """Makes the runs of one server, which ends before their answers are converted, checked and measured."""
-    seconds = sample_runs(group[0].served_models(), [run.sampling_run() for run in group], start_deadline)
-    for run in group:
+    """Makes the runs of one server: each is sampled, then converted, checked and measured before the next."""
+    by_folder = {run.folder: run for run in group}
+
+    def finish(sampled: SamplingRun, _: int, seconds: float) -> None:
+        run = by_folder[sampled.folder]
         convert_and_check(run.folder, run.log)
         measure_run(run.folder, run.answering_model)
-        progress.report(run, seconds.get(run.folder, 0))
+        progress.report(run, seconds)
+
+    sample_runs(group[0].served_models(), [run.sampling_run() for run in group], start_deadline, finish)
 
 
 def main(settings: Settings) -> int:

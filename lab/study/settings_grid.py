@@ -50,10 +50,10 @@ class Setting:
 
     @property
     def served(self) -> tuple:
-        """Identifies the served models: settings with equal values share a server."""
+        """Identifies the served models: settings with equal values share a server, merges of all alphas too."""
         if self.kind in ("base", "switching") or self.alpha == 1:
             return ("parents",)
-        return ("early", self.steps) if self.steps else ("merge", self.method, self.alpha)
+        return ("early", self.steps) if self.steps else ("merge", self.method)
 
     @property
     def parent(self) -> str:
@@ -65,7 +65,7 @@ class Setting:
         """The name of its model on the server."""
         if self.served == ("parents",):
             return f"lab-{self.parent}"
-        return self.name if self.steps else f"{self.method}_{self.alpha:g}"
+        return self.name if self.steps else f"lab-{self.method}"
 
 
 def list_settings(everything: bool) -> list[Setting]:
