@@ -28,9 +28,10 @@ class Estimate:
     def __str__(self) -> str:
         return self.text()
 
-    def text(self, sign: str = "") -> str:
+    def text(self, sign: str = "", digits: int = 3) -> str:
         """As "0.812 [0.790, 0.833]", or with "+" for the sign as "+0.012 [-0.010, +0.033]"."""
-        return f"{self.mean:{sign}.3f} [{self.low:{sign}.3f}, {self.high:{sign}.3f}]"
+        mean, low, high = (f"{number:{sign}.{digits}f}" for number in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}]"
 
 
 @lru_cache(1 << 16)  # problems often share their counts

@@ -54,11 +54,15 @@ class Engine:
 
 
 class DialedServer:
-    """The server's address, its engine, and how long an answer takes in seconds."""
+    """The server's address, its engine, and how long an answer takes in seconds.
+
+    text: the text of an answer to a request, from the alphas before and after the time that it takes.
+    """
 
     def __init__(self, flags):
         self.engine, self.endpoint, self.seconds, self.answered = Engine(), AlphaEndpoint(), 0.0, 0
         self.after_an_answer = lambda: None
+        self.text = lambda request, before, after: json.dumps([before, after])
         self.app = FastAPI()
         self.app.add_api_route("/v1/models", self.models, methods=["GET"])
         self.app.add_api_route("/v1/chat/completions", self.answer, methods=["POST"])
@@ -70,14 +74,14 @@ class DialedServer:
 
     async def answer(self, request: Request):
         """The alpha before and after the time that an answer takes."""
-        await request.body()
+        asked = await request.json() if await request.body() else {}
         before = self.engine.workers[0].weights
         await asyncio.sleep(self.seconds)
         assert not self.engine.paused
         self.answered += 1
         after = self.engine.workers[1].weights
         self.after_an_answer()
-        message = {"role": "assistant", "content": json.dumps([before, after])}
+        message = {"role": "assistant", "content": self.text(asked, before, after)}
         usage = {"prompt_tokens": 1, "completion_tokens": 1}
         return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
 
