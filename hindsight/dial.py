@@ -9,12 +9,14 @@ flight end before, those that arrive meanwhile wait; every answer is made with o
 import time
 
 from hindsight.errors import UserError
+from hindsight.merging.alphas import AlphaRule
 from hindsight.servers.alpha_dial import Dial, read_dial, set_alpha
 from hindsight.settings import Settings, run_script
 
 # fmt: off
 URL = "http://localhost:8000"  # the server, with or without /v1
 ALPHA = ""                     # weight of the fine-tuned model; 0: the base, 1: the fine-tuned model; empty: only ask
+ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 DEADLINE = 7200                # seconds that the change may take, with the requests in flight before it
 # fmt: on
 
@@ -23,7 +25,10 @@ def main(settings: Settings) -> int:
     url = settings.url.rstrip("/").removesuffix("/v1") + "/v1"
     begun = time.monotonic()
     if settings.alpha:
-        dial = set_alpha(url, number(settings.alpha), settings.deadline)
+        rule = AlphaRule.parse(
+            number(settings.alpha), settings.alpha_of, extrapolate=True
+        )  # the server knows its limits
+        dial = set_alpha(url, rule.to_json(), settings.deadline)
     elif (dial := read_dial(url)) is None:
         raise UserError(f"{url} has no alpha dial: start it with `python -m hindsight.serving --merge_base BASE`")
     took = f", set in {time.monotonic() - begun:.2f} s" if settings.alpha else ""

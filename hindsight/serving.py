@@ -24,6 +24,7 @@ ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: 
 ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False            # allow alphas beyond [0, 1]
 METHOD = "lerp"                # method of that merge: lerp or slerp
+PARENTS = "disk"               # disk: both are read again for each alpha of a dial; memory: each worker keeps them
 NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
 PORT = 8000                    # port to listen on; 0: a free one
@@ -42,7 +43,12 @@ def check_merge(settings: Settings) -> dict[str, Any]:
     plan = plan_merge(settings.merge_base, settings.model)
     require_loadable(plan)
     rule.require_used(pair.name for pair in plan.pairs)
-    merge = {"base": settings.merge_base, "alpha": rule.to_json(), "method": settings.method}
+    merge = {
+        "base": settings.merge_base,
+        "alpha": rule.to_json(),
+        "method": settings.method,
+        "parents": settings.parents,
+    }
     if isinstance(plan.finetuned, AdaptedCheckpoint):
         merge["adapter"] = str(plan.finetuned.adapter.folder)
     return {**merge, "extrapolate": True} if rule.extrapolates else merge

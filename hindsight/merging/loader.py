@@ -14,13 +14,15 @@ a merged checkpoint. Every worker of a tensor-parallel server reads both checkpo
 """
 
 import copy
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
+import psutil
 import torch
 from torch import nn
 from vllm.config import ModelConfig
 from vllm.config.load import LoadConfig
+from vllm.logger import init_logger
 from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
@@ -29,13 +31,20 @@ from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
-from hindsight.merging.plan import plan_merge, require_loadable
+from hindsight.merging.plan import TensorPair, plan_merge, require_loadable
+from hindsight.merging.safetensors_files import TensorReader
 from hindsight.servers.alpha_dial import LOAD_FORMAT
+
+logger = init_logger(__name__)
+Parents = tuple[str, torch.Tensor, torch.Tensor | None]
+KEPT: dict[tuple[str, str], list[Parents]] = {}  # by base and fine-tuned model, in this process
+PARENTS = ("disk", "memory")
 
 
 class MergedModelLoader(DefaultModelLoader):
     """vLLM's loader of safetensors files, with a merge; its extra config has `base`, `alpha`, `method` and `adapter`.
 
+    `parents` is "disk", to read both again for each alpha that a dial sets, or "memory", to keep them if there is room.
     `alpha` is a number, or `{"alpha": 0.7, "parts": ["mlp:0.9"]}` (see `alphas`); beyond [0, 1] with `extrapolate`.
     Raises UserError if these are wrong or the two checkpoints cannot be merged.
     """
@@ -49,6 +58,8 @@ class MergedModelLoader(DefaultModelLoader):
         require(self.method in METHODS, f"method is {' or '.join(METHODS)}, not {self.method!r}")
         self.rule = AlphaRule.from_json(extra.pop("alpha"), extra.pop("extrapolate", False) is True)
         self.rule.require_method(self.method)
+        self.parents = extra.pop("parents", PARENTS[0])
+        require(self.parents in PARENTS, f"parents is {' or '.join(PARENTS)}, not {self.parents!r}")
         without_merge = copy.copy(load_config)
         without_merge.load_format, without_merge.model_loader_extra_config = "safetensors", extra
         super().__init__(without_merge)
@@ -66,9 +77,32 @@ class MergedModelLoader(DefaultModelLoader):
         pairs = {pair.name: pair for pair in plan.pairs}
         require_loadable(plan)
         self.rule.require_used(pairs)
+        key = self.base, self.adapter or name
+        parents = KEPT.get(key) or self._read_parents(pairs, super().get_all_weights(model_config, model))
+        if self.parents == "memory" and key not in KEPT and _have_room(plan.pairs):
+            parents = KEPT[key] = [(each, leading.cpu().clone(), other) for each, leading, other in parents]
         with pair_merging(self.rule, self.method) as merge:
-            for name, tensor in super().get_all_weights(model_config, model):
-                yield name, merge(pairs[name], tensor) if name in pairs else tensor
+            for each, leading, other in parents:
+                yield each, leading if other is None else merge(pairs[each], leading, other)
+
+    def _read_parents(
+        self, pairs: Mapping[str, TensorPair], weights: Iterable[tuple[str, torch.Tensor]]
+    ) -> Iterator[Parents]:
+        """Each tensor's name, what vLLM reads, and the tensor that it is merged with, None if it is not merged."""
+        with TensorReader() as reader:
+            for name, leading in weights:
+                pair = pairs.get(name)
+                other = pair and reader.read_whole(pair.base if pair.leading is pair.finetuned else pair.finetuned)
+                yield name, leading, other
+
+
+def _have_room(pairs: Iterable[TensorPair]) -> bool:
+    """Whether this machine's free memory holds both parents. If not, says so: they are read again for each alpha."""
+    needed = sum(pair.base.size + pair.finetuned.size for pair in pairs)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        logger.warning("%.1f GB are free, both parents need %.1f GB: not kept", free / 1e9, needed / 1e9)
+    return needed <= free
 
 
 def register() -> Any:

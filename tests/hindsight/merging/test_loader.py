@@ -131,6 +131,28 @@ def test_an_adapter_that_unties_the_head_is_refused_before_a_server_starts(tmp_p
         require_loadable(plan_merge(base, adapter))
 
 
+def test_parents_kept_in_memory_are_not_read_again_and_give_the_same_bits(tmp_path, monkeypatch):
+    from vllm.config.load import LoadConfig  # here, as vLLM takes long to import
+
+    from hindsight.merging import loader
+
+    def load(parents, alpha):
+        extra = at_load(alpha=alpha, parents=parents)["model_loader_extra_config"]
+        made = loader.MergedModelLoader(LoadConfig(load_format="hindsight", model_loader_extra_config=extra))
+        return dict(made.get_all_weights(SimpleNamespace(model=str(INSTRUCT), revision=None), torch.nn.Module()))
+
+    monkeypatch.setattr(loader, "KEPT", {})
+    wanted, free = load("disk", 0.3), loader.psutil.virtual_memory
+    monkeypatch.setattr(loader.psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    load("memory", 0.9)
+    assert loader.KEPT == {}
+    monkeypatch.setattr(loader.psutil, "virtual_memory", free)
+    load("memory", 0.9)
+    monkeypatch.setattr(loader.MergedModelLoader, "_read_parents", None)
+    kept = load("memory", 0.3)
+    assert kept.keys() == wanted.keys() and all(kept[name].equal(tensor) for name, tensor in wanted.items())
+
+
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
     result = run_in_process(serving, "--model", INSTRUCT, "--merge_base", other)
@@ -148,6 +170,7 @@ def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_pa
         ({"base": "b", "alpha": {"alpha": 0.7, "parts": ["mlp"]}}, "'mlp' in ALPHA_OF is not WHERE:ALPHA"),
         ({"base": "b", "alpha": 1.5, "extrapolate": True, "method": "slerp"}, "SLERP is the arc between the two"),
         ({"base": "b", "alpha": 0.7, "method": "mean"}, "method is lerp or slerp, not 'mean'"),
+        ({"base": "b", "alpha": 0.7, "parents": "gpu"}, "parents is disk or memory, not 'gpu'"),
     ],
 )
 def test_a_wrong_loader_config_is_one_sentence(config, sentence):
