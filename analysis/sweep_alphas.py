@@ -12,6 +12,7 @@ a stop: it resumes with whatever is missing.
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure, suffixes_of
 from hindsight.pipeline import ROOT, SamplingRun, ServedModel, convert_and_check, sample_runs
 from hindsight.sampling.samples import ProblemChoice
-from hindsight.servers.alpha_dial import read_dial
+from hindsight.servers.alpha_dial import Dial, read_dial
 from hindsight.servers.vllm_process import ServeOptions
 from hindsight.settings import Settings, run_script
 
@@ -53,6 +54,7 @@ KS = [1, 10]                             # the values of k of pass@k
 FORMATS = ["png"]                        # pictures: png, pdf, svg
 MAX_MODEL_LEN = 0                        # context of a started server in tokens; 0: as the model's config says
 START_DEADLINE = 600                     # seconds that it may take to start
+WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL may take to start
 # fmt: on
 
 STEP = "single_model_inference.py"
@@ -75,6 +77,7 @@ class SweepOptions:
     formats: tuple[str, ...]
     max_model_len: int
     start_deadline: float
+    wait_for_server: float
 
     def __post_init__(self) -> None:
         require(bool(self.alphas), "give at least one alpha by --alphas")
@@ -95,9 +98,9 @@ class SweepOptions:
     @property
     def parents(self) -> tuple[str, str]:
         """The base and the fine-tuned model to record with the answers. Raises UserError if the server has no dial."""
+        dial = wait_for_dial(self.base_url, self.wait_for_server) if self.base_url else None
         if not self.base_url or self.served_names:
             return self.base_model, self.finetuned_model
-        dial = read_dial(self.base_url)
         if dial is None:
             raise UserError(f"{self.base_url} has no dial (docs/sweep.md); or name a model per alpha by --served_names")
         return dial.base, dial.finetuned
@@ -110,6 +113,18 @@ class SweepOptions:
         merge = {"base": self.base_model, "alpha": first, "method": self.method}
         options = ServeOptions(max_model_len=self.max_model_len, merge=merge, log=ROOT / self.output / "server.log")
         return [ServedModel(self.served_name, self.finetuned_model, options)]
+
+
+def wait_for_dial(url: str, seconds: float) -> Dial | None:
+    """The dial of a server that may take these seconds to start; None if it has none. Raises as `read_dial` does."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return read_dial(url)
+        except UserError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(1)
 
 
 def plan_runs(options: SweepOptions, choice: ProblemChoice, flags: Sequence[str]) -> list[SamplingRun]:
@@ -138,6 +153,7 @@ def make_runs(options: SweepOptions, runs: Sequence[SamplingRun]) -> int:
     """
     statuses: list[int] = []
     checks: list[Future[int]] = []
+    (ROOT / options.output).mkdir(parents=True, exist_ok=True)
     first = next((run.alpha for run in runs if not run.is_complete() and run.alpha is not None), 0.0)
     with ThreadPoolExecutor(1) as pool:
 

@@ -8,6 +8,7 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import quick_scripts
@@ -118,6 +119,25 @@ def test_a_model_per_alpha_needs_no_dial(quick_steps, tmp_path):
     record = read_record(tmp_path / "alpha_0.5" / "question_0_sample_0.json")
     assert record["merged_from"] == {"base": "B", "finetuned": "lab/models/instruct", "alpha": 0.5}
     assert (refused.returncode, "has no dial" in refused.stderr) == (2, True)
+
+
+def test_a_server_is_started_at_the_first_missing_alpha_and_ended(server, quick_steps, monkeypatch, tmp_path):
+    """A start is the address of the server that runs."""
+    events = []
+
+    def start(model, name, options):
+        options.log.touch()
+        events.append((model, name, options.merge))
+        return Mock(url=server.url)
+
+    monkeypatch.setattr(pipeline, "start", start)
+    monkeypatch.setattr(pipeline, "wait_until_up", lambda *_: None)
+    monkeypatch.setattr(pipeline, "stop", lambda _: events.append("stopped"))
+    result = run_in_process(sweep_alphas, "--output_dir", tmp_path / "new", *SIZE, "--alphas", 0.3, "--method", "slerp")
+    assert result.returncode == 0, result.stderr
+    merge = {"base": "lab/models/base", "alpha": 0.3, "method": "slerp"}
+    assert events == [("lab/models/instruct", "m", merge), "stopped"]
+    assert read_record(tmp_path / "new" / "alpha_0.3" / "question_0_sample_0.json")["merged_from"]["alpha"] == 0.3
 
 
 @pytest.mark.parametrize(
