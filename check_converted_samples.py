@@ -54,6 +54,9 @@ STATUSES = ("base_status", "plus_status")  # of EvalPlus's sets
 KEYS = {"converted_text": str, "metadata": dict}
 Files = dict[tuple[int, int], Path]
 Record = dict[str, Any]
+NOT_FOR_IT = (
+    "its problem has no expected outputs that a special judge could take, but EvalPlus's rules or a test program"
+)
 
 
 class Problems:
@@ -73,7 +76,9 @@ class Problems:
             except UserError as error:
                 raise BrokenFile(str(error)) from None
             tests = with_listed_rule(read_tests(problem.get("input_output")), problem.get("origin"))
-            self._problem = ProblemToJudge(question_id, tests, self._special_judges.of(question_id))
+            judge = self._special_judges.of(question_id)
+            require(not (judge and (tests.task or tests.test_program)), f"{judge and judge.name}: {NOT_FOR_IT}")
+            self._problem = ProblemToJudge(question_id, tests, judge)
             self._key = key
         return self._problem
 

@@ -61,6 +61,8 @@ def judge_task(warm: WarmProcess, source: str, task: EvalplusTask, limit: TimeLi
         comparison = Comparison(task, reference_values(warm, task, group, reading_of(task)))
         run = partial(_judge_group, warm, source, task, group, comparison)
         results[group] = limit.enforce(run, _ending)
+        for result in results[group]:
+            result.pop("share", None)
     return results
 
 

@@ -74,16 +74,19 @@ def make_figure(curves: Sequence[Curve], title: str, bands: bool, paper: Sequenc
     shown += [(curve.run.panel, curve.run.label) for curve in curves]
     panels = list(dict.fromkeys(panel for panel, _ in shown))
     labels = [[label for panel, label in shown if panel == each] for each in panels]
-    below = len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
+    below = not paper and len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
     width, legend = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
     columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
-    height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * -(-len(labels[0]) // columns) * below
+    lines = -(-len(labels[0]) // columns) if below else max(map(len, labels)) if paper else 0
+    height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * lines
     figure = Figure(figsize=(width, height), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), sharey=not paper, squeeze=False)[0], panels, strict=True):
         published = [curve for curve in paper if curve.run.panel == panel]
         _draw_panel(axes, [curve for curve in curves if curve.run.panel == panel], bands, published)
         axes.set_title(panel, fontsize=8)
-        if not below:
+        if paper:  # the curves fill their panels
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), **legend)
+        elif not below:
             axes.legend(**legend)
     figure.axes[0].set_ylabel("pass@k")
     if not paper:  # whose panels have scales of their own, as their curves are far apart

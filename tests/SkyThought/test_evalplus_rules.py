@@ -52,6 +52,16 @@ def test_base_and_plus_are_judged_apart(judge):
     assert [
         (each["group"], each["index"], each["input"], each["expected"], each["output"]) for each in verdict["tests"]
     ] == [("base", 1, "[3]", "9", "7")]
+    assert verdict["tests"][0].keys() == {
+        "index",
+        "passed",
+        "reason",
+        "seconds",
+        "group",
+        "input",
+        "expected",
+        "output",
+    }
 
 
 def test_an_empty_program_fails_both(judge):

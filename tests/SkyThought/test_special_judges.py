@@ -109,6 +109,14 @@ def test_the_papers_rules_know_no_special_judges(tmp_path, checkers):
     assert (result.returncode, "give either REFERENCE_RULES or CHECKERS" in result.stderr) == (2, True)
 
 
+def test_a_problem_that_is_judged_by_a_test_program_takes_none(tmp_path, checkers):
+    program = {"fn_name": "pair", "test_program": "assert pair(5) == [2, 3]"}
+    write_converted(tmp_path / "run", 2, 0, "def pair(x): return [2, 3]", {**PAIR, "input_output": json.dumps(program)})
+    result, verdicts = judge(tmp_path / "run", checkers)
+    assert (result.returncode, verdicts) == (2, [(None, None)])
+    assert "question_2.py: its problem has no expected outputs that a special judge could take" in result.stderr
+
+
 def test_answers_are_judged_again_when_their_special_judge_changed_and_no_others(tmp_path, checkers):
     run = tmp_path / "run"
     write_converted(run, 1, 0, "print(1)", DIVISOR)
