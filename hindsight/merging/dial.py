@@ -141,7 +141,7 @@ class AlphaEndpoint:
         elif engine_client is not None:
             self.engine, self.missing = engine_client, ""
             self._take(await engine_client.collective_rpc("hindsight_merge"))
-            self.finetuned = args.model
+            self.finetuned = self.merge.get("adapter") or args.model
 
     @property
     def alpha(self) -> str | None:

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from dialed_server import dialed_server
+from dialed_server import MERGE, dialed_server
 from scripts import run_in_process
 
 import single_model_inference
@@ -35,6 +35,13 @@ def test_the_alpha_is_asked_for_and_set_in_all_workers(server):
         assert [worker.weights for worker in server.engine.workers] == [alpha, alpha]
         assert read_dial(server.url) == dial and dial.changes == changes
     assert server.engine.calls == ["pause wait True", "reset", "resume"] * 4
+
+
+def test_with_an_adapter_it_is_the_fine_tuned_model(monkeypatch):
+    monkeypatch.setitem(MERGE, "adapter", "A")
+    with dialed_server(model="B") as toy:
+        dial = set_alpha(toy.url, 0.2)
+        assert (dial.base, dial.finetuned, dial.alpha) == ("B", "A", 0.2)
 
 
 def test_every_answer_is_made_with_the_one_alpha_that_it_names(server):
