@@ -40,7 +40,7 @@ def _cell(name: str, estimate: Estimate | None, sign: str) -> str:
 def draw_sweep(measured: MeasuredSweep) -> Figure:
     """A panel per measure: its means by alpha with their 95 % band, and each parent's level as a dashed line.
 
-    Filled points differ from both parents: the intervals of the paired differences leave out zero.
+    Filled points differ from the parents: the intervals of the paired differences leave out zero.
     """
     names = measured.names
     lines = -(-len(names) // COLUMNS)
@@ -56,7 +56,7 @@ def draw_sweep(measured: MeasuredSweep) -> Figure:
         axes.set_xlabel("alpha", fontsize=7)
         axes.tick_params(labelbottom=True)
     figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=7
     )
     return figure
 
@@ -68,17 +68,23 @@ def _draw_measure(axes: Axes, name: str, measured: MeasuredSweep) -> None:
     band = {"color": COLOR, "alpha": 0.12, "linewidth": 0, "label": "95 %"}
     axes.fill_between(alphas, [each.low for each in found], [each.high for each in found], **band)
     axes.plot(alphas, means, color=COLOR, linewidth=1.1)
-    for differs, face, label in ((True, COLOR, "differs from both parents"), (False, "white", "does not")):
+    style = {"linestyle": "", "markersize": 3.5, "markeredgewidth": 0.8}
+    both = " and ".join(PARENTS[int(parent)][0] for parent in measured.parents)
+    for differs, face, label in ((True, COLOR, f"differs from {both}"), (False, "white", "does not")):
         chosen = [
-            number for number, alpha in enumerate(alphas) if measured.differs_from_parents(alpha, name) == differs
+            number
+            for number, alpha in enumerate(alphas)
+            if alpha not in measured.parents and measured.differs_from_parents(alpha, name) == differs
         ]
         points = [alphas[number] for number in chosen], [means[number] for number in chosen]
-        axes.plot(*points, "o", color=COLOR, markerfacecolor=face, markersize=3.5, markeredgewidth=0.8, label=label)
+        axes.plot(*points, marker="o", color=COLOR, markerfacecolor=face, label=label if both else None, **style)
     for parent in measured.parents:
-        color = PARENTS[int(parent)][1]
-        axes.axhline(measured.estimate(parent, name).mean, color=color, linestyle="--", linewidth=0.7, zorder=1)
+        label, color = PARENTS[int(parent)]
+        level = measured.estimate(parent, name).mean
+        axes.axhline(level, color=color, linestyle="--", linewidth=0.7, zorder=1)
+        axes.plot(parent, level, marker="s", color=color, label=label, **style)
     axes.set_title(name, fontsize=8)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.08 * max(each.high for each in found) or 1)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3, linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(False)

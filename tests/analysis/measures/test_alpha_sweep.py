@@ -63,7 +63,11 @@ def test_an_alpha_differs_from_its_parents_if_both_intervals_leave_out_zero():
     low, middle, high = (make_answers(*[correct] * 20) for correct in (2, 4, 6))
     measured = measure_sweep({0.0: low, 0.5: middle, 1.0: high}, (1,))
     assert measured.differs_from_parents(0.5, "pass@1") and not measured.differs_from_parents(0.5, "cut off")
-    assert not measure_sweep({0.5: middle}, (1,)).differs_from_parents(0.5, "pass@1")  # no parent was sampled
+    lines = {line.get_label(): list(line.get_xdata()) for line in draw_sweep(measured).axes[0].get_lines()}
+    drawn = [lines[label] for label in ("differs from base and fine-tuned", "does not", "base", "fine-tuned")]
+    assert drawn == [[0.5], [], [0], [1]]
+    alone = measure_sweep({0.5: middle}, (1,))  # no parent was sampled
+    assert not alone.differs_from_parents(0.5, "pass@1") and "minus" not in sweep_tables(alone)
 
 
 def test_an_unchecked_answer_is_refused():
