@@ -15,8 +15,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hindsight.files.records import read_record
+from hindsight.merging.kinship import check_kinship, measure_kinship
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
-from hindsight.merging.report import REPORT_FILE
+from hindsight.merging.plan import plan_merge
+from hindsight.merging.report import REPORT_FILE, relative_distance
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -25,17 +27,21 @@ FINETUNED_MODEL = "lab/models/instruct"  # also a LoRA adapter; the paper: deeps
 ALPHAS = [0.7]                           # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
 ALPHA_OF = []                            # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False                      # allow alphas beyond [0, 1]
+ALLOW_UNRELATED = False                  # merge even a base that the fine-tuned model cannot come from
 METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earlier slerp
 OUTPUT_DIR = "runs/lab/merged"           # gets one folder alpha_A per alpha
 
 CONFIG_FROM = "finetuned"  # the model that gives config, tokenizer, dtypes and vocabulary: finetuned or base
 MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
 WORKERS = 0                # computing threads, at most 8; 0: one fewer than cores
+DRY_RUN = False            # only check the two models, and show how far apart they are by layer
 # fmt: on
 
 
 def main(settings: Settings) -> int:
     options = settings.pick(MergeOptions)
+    if settings.dry_run:
+        return show_distances(settings.base_model, settings.finetuned_model, options)
     output_dir = Path(settings.output_dir)
     with tqdm(unit="B", unit_scale=True, desc="read", disable=None) as bar:
 
@@ -52,6 +58,26 @@ def main(settings: Settings) -> int:
     print(f"distance between the two models: {share} the base's norm; {REPORT_FILE} lists every tensor")
     if options.method == "slerp":
         print(f"SLERP took the line for {line['tensors']} tensors, {line['parameters']:,} parameters, without an arc")
+    return 0
+
+
+def show_distances(base: str, finetuned: str, options: MergeOptions) -> int:
+    """Checks all that a merge checks before it writes, and prints the distances by layer. Raises UserError likewise."""
+    plan = plan_merge(base, finetuned, options.config_from)
+    for rule in options.rules:
+        rule.require_used(pair.name for pair in plan.pairs)
+    print("".join(f"note: {note}\n" for note in plan.notes), end="")
+    kinship = measure_kinship(plan.pairs)
+    print("layer  distance / norm of the base  cosine")
+    for layer, comparison in kinship.by_layer.items():
+        print(f"{layer:5}  {relative_distance(comparison):27.4f}  {comparison.cosine:6.4f}")
+    print(
+        f"median {kinship.distance:27.4f}  {kinship.cosine:6.4f}"
+        if kinship.cosine is not None
+        else "too few weights to judge"
+    )
+    for sentence in check_kinship(plan, options.allow_unrelated):
+        print(f"note: {sentence}")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from hindsight.errors import UserError
 from hindsight.merging.adapters import AdaptedCheckpoint
 from hindsight.merging.alphas import AlphaRule
+from hindsight.merging.kinship import check_kinship
 from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.vllm_process import ServeOptions, log_end, serve
 from hindsight.settings import Settings, run_script
@@ -23,6 +24,7 @@ MERGE_BASE = ""                # checkpoint towards which MODEL is merged while 
 ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
 ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False            # allow alphas beyond [0, 1]
+ALLOW_UNRELATED = False        # merge MODEL even with a MERGE_BASE that it cannot come from
 METHOD = "lerp"                # method of that merge: lerp or slerp
 PARENTS = "disk"               # disk: both are read again for each alpha of a dial; memory: each worker keeps them
 NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
@@ -43,6 +45,7 @@ def check_merge(settings: Settings) -> dict[str, Any]:
     plan = plan_merge(settings.merge_base, settings.model)
     require_loadable(plan)
     rule.require_used(pair.name for pair in plan.pairs)
+    unrelated = check_kinship(plan, settings.allow_unrelated)
     merge = {
         "base": settings.merge_base,
         "alpha": rule.to_json(),
@@ -51,7 +54,8 @@ def check_merge(settings: Settings) -> dict[str, Any]:
     }
     if isinstance(plan.finetuned, AdaptedCheckpoint):
         merge["adapter"] = str(plan.finetuned.adapter.folder)
-    return {**merge, "extrapolate": True} if rule.extrapolates else merge
+    allowed = {"extrapolate": rule.extrapolates, "allow_unrelated": bool(unrelated)}
+    return {**merge, **{key: True for key, needed in allowed.items() if needed}}
 
 
 def main(settings: Settings) -> None:

@@ -29,7 +29,7 @@ WORDS = {
     "mlp": r"mlp|block_sparse_moe|moe|ffn|feed_forward|fc[12]",  # with a mixture's router and experts
 }
 LONGEST_NAME = 100  # characters of a folder's name that spell the parts out
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 _OWN_MODULE = re.compile(r"([^.]+)(?:\.(?:weight|bias))?$")
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _WHERE = re.compile(r"(?:layers\.(?P<first>\d+)(?:-(?P<last>\d+))?(?:\.(?P<rest>[\w.*-]+))?|(?P<piece>[\w.*-]+))")

@@ -31,6 +31,7 @@ from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
+from hindsight.merging.kinship import check_kinship
 from hindsight.merging.plan import TensorPair, plan_merge, require_loadable
 from hindsight.merging.safetensors_files import TensorReader
 from hindsight.servers.alpha_dial import LOAD_FORMAT
@@ -46,6 +47,7 @@ class MergedModelLoader(DefaultModelLoader):
 
     `parents` is "disk", to read both again for each alpha that a dial sets, or "memory", to keep them if there is room.
     `alpha` is a number, or `{"alpha": 0.7, "parts": ["mlp:0.9"]}` (see `alphas`); beyond [0, 1] with `extrapolate`.
+    `allow_unrelated` merges two models that are farther apart than any fine-tune (see `kinship`).
     Raises UserError if these are wrong or the two checkpoints cannot be merged.
     """
 
@@ -58,6 +60,7 @@ class MergedModelLoader(DefaultModelLoader):
         require(self.method in METHODS, f"method is {' or '.join(METHODS)}, not {self.method!r}")
         self.rule = AlphaRule.from_json(extra.pop("alpha"), extra.pop("extrapolate", False) is True)
         self.rule.require_method(self.method)
+        self.allow_unrelated = extra.pop("allow_unrelated", False) is True
         self.parents = extra.pop("parents", PARENTS[0])
         require(self.parents in PARENTS, f"parents is {' or '.join(PARENTS)}, not {self.parents!r}")
         without_merge = copy.copy(load_config)
@@ -77,6 +80,7 @@ class MergedModelLoader(DefaultModelLoader):
         pairs = {pair.name: pair for pair in plan.pairs}
         require_loadable(plan)
         self.rule.require_used(pairs)
+        check_kinship(plan, self.allow_unrelated)
         key = self.base, self.adapter or name
         parents = KEPT.get(key) or self._read_parents(pairs, super().get_all_weights(model_config, model))
         if self.parents == "memory" and key not in KEPT and _have_room(plan.pairs):

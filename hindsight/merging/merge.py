@@ -18,6 +18,7 @@ from pathlib import Path
 from hindsight.errors import require
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
+from hindsight.merging.kinship import check_kinship
 from hindsight.merging.merge_folder import MergeFolder, Shard, divide_into_shards
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import write_report
@@ -32,7 +33,8 @@ class MergeOptions:
     `alphas` lie in [0, 1], 0 is the base; `method` is "lerp" or "slerp"; `config_from`, "finetuned" or "base", is the
     model that gives config, tokenizer, dtypes and vocabulary; `max_shard_gb` is the largest file in 10^9 bytes;
     `workers` is the number of computing threads, 0 for one per core except the one that reads. `alpha_of` are parts
-    with alphas of their own in all these merges (see `alphas`); `extrapolate` allows alphas beyond [0, 1], on the line.
+    with alphas of their own in all these merges (see `alphas`); `extrapolate` allows alphas beyond [0, 1], on the line;
+    `allow_unrelated` merges two models that are farther apart than any fine-tune (see `kinship`).
     """
 
     alphas: Sequence[float]
@@ -42,6 +44,7 @@ class MergeOptions:
     workers: int = 0
     alpha_of: Sequence[str] = ()
     extrapolate: bool = False
+    allow_unrelated: bool = False
 
     def __post_init__(self) -> None:
         require(self.method in METHODS, f"METHOD is {' or '.join(METHODS)}, not {self.method!r}")
@@ -75,8 +78,6 @@ def merge_checkpoints(
     """
     output_dir = Path(output_dir)
     plan = plan_merge(base, finetuned, options.config_from)
-    for note in plan.notes:
-        say(f"note: {note}")
     names = [pair.name for pair in plan.pairs]
     for rule in options.rules:
         rule.require_used(names)
@@ -85,6 +86,9 @@ def merge_checkpoints(
     paths = [folder.path for folder in folders]
     require(len(set(paths)) == len(paths), f"ALPHAS are too close to be told apart: {list(options.alphas)}")
     missing = [folder for folder in folders if not folder.is_complete()]
+    plan.notes.extend(check_kinship(plan, options.allow_unrelated) if missing else [])
+    for note in plan.notes:
+        say(f"note: {note}")
     for folder in folders:
         if folder not in missing:
             say(f"{folder.path} already exists")

@@ -179,11 +179,15 @@ class TensorReader:
         return torch.frombuffer(content, dtype=tensor.dtype).reshape(count, *tensor.shape[1:])
 
     def read_whole(self, tensor: StoredTensor) -> torch.Tensor:
-        if not tensor.size:
-            return torch.empty(tensor.shape, dtype=tensor.dtype)
-        content = bytearray(tensor.size)
-        self.read(tensor, 0, memoryview(content))
-        return torch.frombuffer(content, dtype=tensor.dtype).reshape(tensor.shape)
+        return self.read_elements(tensor, 0, tensor.elements).reshape(tensor.shape)
+
+    def read_elements(self, tensor: StoredTensor, first: int, count: int) -> torch.Tensor:
+        """One-dimensional."""
+        if not count:
+            return torch.empty(0, dtype=tensor.dtype)
+        content = bytearray(count * tensor.dtype.itemsize)
+        self.read(tensor, first * tensor.dtype.itemsize, memoryview(content))
+        return torch.frombuffer(content, dtype=tensor.dtype)
 
     def digest(self, tensor: StoredTensor) -> str:
         """SHA-256."""

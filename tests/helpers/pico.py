@@ -63,5 +63,6 @@ def save(folder, tensors, **config):
 
 
 def merge_into(base, finetuned, folder, alphas, method="lerp", *, say=lambda sentence: None, **options):
-    """Merges two checkpoints into `folder`, and returns the merged ones' folders."""
-    return merge_checkpoints(base, finetuned, folder, MergeOptions(alphas, method, **options), say=say)
+    """Merges two checkpoints, whether related or not, into `folder`, and returns the merged ones' folders."""
+    options = MergeOptions(alphas, method, **{"allow_unrelated": True, **options})
+    return merge_checkpoints(base, finetuned, folder, options, say=say)

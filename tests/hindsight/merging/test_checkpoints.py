@@ -222,7 +222,7 @@ def test_old_buffers_of_pythia_are_left_out(tmp_path):
     assert equal(state(merged), weights)
     loaded(merged)
     kinds = "attention.bias, attention.masked_bias, gpt_neox.position_ids, rotary_emb.inv_freq"
-    assert f"7 tensors that every library computes itself are left out: {kinds}" in said[-1]
+    assert f"7 tensors that every library computes itself are left out: {kinds}" in "".join(said)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (1, 1, 8, 8)])
