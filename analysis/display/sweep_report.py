@@ -2,6 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from analysis.display.style import DPI
 from analysis.display.tables import markdown_table
@@ -85,6 +86,7 @@ def _draw_measure(axes: Axes, name: str, measured: MeasuredSweep) -> None:
         axes.plot(parent, level, marker="s", color=color, label=label, **style)
     axes.set_title(name, fontsize=8)
     axes.set_ylim(0, 1.08 * max(each.high for each in found) or 1)
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3, linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(False)
