@@ -69,6 +69,7 @@ def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "VLLM_BATCH_INVARIANT",
+        "VLLM_MAX_STOP_STRINGS",
         "HINDSIGHT_RUNS",
         "HINDSIGHT_LOOP",
         "MBPP_OVERRIDE_PATH",
