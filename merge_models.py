@@ -10,6 +10,7 @@ missing shards.
     python merge_models.py --alphas 0.7 0.9 --output_dir runs/lab/merged
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from hindsight.files.records import read_record
 from hindsight.merging.kinship import check_kinship, measure_kinship
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
+from hindsight.merging.mergekit import read_mergekit
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import REPORT_FILE, relative_distance
 from hindsight.settings import Settings, run_script
@@ -30,6 +32,7 @@ EXTRAPOLATE = False                      # allow alphas beyond [0, 1]
 ALLOW_UNRELATED = False                  # merge even a base that the fine-tuned model cannot come from
 METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earlier slerp
 OUTPUT_DIR = "runs/lab/merged"           # gets one folder alpha_A per alpha
+MERGEKIT = ""                            # mergekit's YAML file, in place of the two models, ALPHAS, ALPHA_OF and METHOD
 
 CONFIG_FROM = "finetuned"  # the model that gives config, tokenizer, dtypes and vocabulary: finetuned or base
 MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
@@ -39,9 +42,14 @@ DRY_RUN = False            # only check the two models, and show how far apart t
 
 
 def main(settings: Settings) -> int:
-    options = settings.pick(MergeOptions)
+    base, finetuned, options = settings.base_model, settings.finetuned_model, settings.pick(MergeOptions)
+    if settings.mergekit:
+        read = read_mergekit(Path(settings.mergekit), settings.extrapolate)
+        base, finetuned, parts = read.base, read.finetuned, [str(part) for part in read.rule.parts]
+        options = replace(options, alphas=[read.rule.alpha], alpha_of=parts, method=read.method)
+        print(f"{settings.mergekit}: {read.method} of {base} (0) and {finetuned} (1), alpha {read.rule}")
     if settings.dry_run:
-        return show_distances(settings.base_model, settings.finetuned_model, options)
+        return show_distances(base, finetuned, options)
     output_dir = Path(settings.output_dir)
     with tqdm(unit="B", unit_scale=True, desc="read", disable=None) as bar:
 
@@ -49,8 +57,7 @@ def main(settings: Settings) -> int:
             bar.total = total
             bar.update(size)
 
-        models = settings.base_model, settings.finetuned_model
-        folders = merge_checkpoints(*models, output_dir, options, say=bar.write, progress=progress)
+        folders = merge_checkpoints(base, finetuned, output_dir, options, say=bar.write, progress=progress)
     report = read_record(output_dir / REPORT_FILE)
     print(f"{', '.join(map(str, folders))}: {options.method}, {report['parameters']:,} parameters")
     distance, line = report["relative_distance"], report["slerp_took_the_line"]
