@@ -99,7 +99,8 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
 
 def _merged_model(plan: MergePlan, merge: Merge) -> PreTrainedModel:
     with pair_merging(AlphaRule(merge.alpha), merge.method) as merge_pair, TensorReader() as reader:
-        weights = {pair.name: merge_pair(pair, reader.read_whole(pair.leading)) for pair in plan.pairs}
+        both = ((pair, reader.read_whole(pair.leading), reader.read_whole(pair.other)) for pair in plan.pairs)
+        weights = {pair.name: merge_pair(pair, leading, other) for pair, leading, other in both}
     config = type(AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
     with torch.device("meta"):  # builds the model without weights, only to find its class
         model_class = type(AutoModelForCausalLM.from_config(config))

@@ -96,7 +96,7 @@ class MergedModelLoader(DefaultModelLoader):
         with TensorReader() as reader:
             for name, leading in weights:
                 pair = pairs.get(name)
-                other = pair and reader.read_whole(pair.base if pair.leading is pair.finetuned else pair.finetuned)
+                other = pair and reader.read_whole(pair.other)
                 yield name, leading, other
 
 

@@ -43,6 +43,11 @@ class TensorPair:
     shared: int
 
     @property
+    def other(self) -> StoredTensor:
+        """The parent's tensor that is not the leading one."""
+        return self.base if self.leading is self.finetuned else self.finetuned
+
+    @property
     def averaged(self) -> bool:
         """Whether it is merged; a tensor that is not floating point (positions, counts) is copied if both are equal."""
         return self.base.dtype.is_floating_point and self.finetuned.dtype.is_floating_point
