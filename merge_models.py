@@ -15,12 +15,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from hindsight.errors import require
 from hindsight.files.records import read_record
 from hindsight.merging.kinship import check_kinship, measure_kinship
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
 from hindsight.merging.mergekit import read_mergekit
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import REPORT_FILE, relative_distance
+from hindsight.merging.scaled_adapters import scale_adapter
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -34,6 +36,7 @@ METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earli
 OUTPUT_DIR = "runs/lab/merged"           # gets one folder alpha_A per alpha
 MERGEKIT = ""                            # mergekit's YAML file, in place of the two models, ALPHAS, ALPHA_OF and METHOD
 
+AS_ADAPTERS = False        # write a LoRA adapter per alpha instead of a checkpoint, if FINETUNED_MODEL is one
 CONFIG_FROM = "finetuned"  # the model that gives config, tokenizer, dtypes and vocabulary: finetuned or base
 MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
 WORKERS = 0                # computing threads, at most 8; 0: one fewer than cores
@@ -51,6 +54,8 @@ def main(settings: Settings) -> int:
     if settings.dry_run:
         return show_distances(base, finetuned, options)
     output_dir = Path(settings.output_dir)
+    if settings.as_adapters:
+        return write_adapters(base, finetuned, output_dir, options)
     with tqdm(unit="B", unit_scale=True, desc="read", disable=None) as bar:
 
         def progress(size: int, total: int) -> None:
@@ -65,6 +70,14 @@ def main(settings: Settings) -> int:
     print(f"distance between the two models: {share} the base's norm; {REPORT_FILE} lists every tensor")
     if options.method == "slerp":
         print(f"SLERP took the line for {line['tensors']} tensors, {line['parameters']:,} parameters, without an arc")
+    return 0
+
+
+def write_adapters(base: str, adapter: str, output_dir: Path, options: MergeOptions) -> int:
+    """Writes an adapter per alpha, and prints the command that serves them all."""
+    require(options.method == "lerp", "AS_ADAPTERS writes points of the line: METHOD has to be lerp")
+    folders, command = scale_adapter(base, adapter, output_dir, options.rules, say=print)
+    print(f"{', '.join(map(str, folders))}: LoRA adapters; one server answers for all of them:\n{command}")
     return 0
 
 

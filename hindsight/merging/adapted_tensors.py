@@ -32,28 +32,35 @@ class LoraTensor(ComputedTensor):
 
     @property
     def block_rows(self) -> int:
-        """All rows if it is transposed, since peft then computes the whole product; else equal blocks of rows.
-
-        A processor's matrix product gives the same bits for blocks of rows, except for blocks of a few rows.
-        """
-        if self.transposed:
-            return self.shape[0]
+        """Equal blocks, since a processor's matrix product gives other bits for a block of a few rows."""
         blocks = -(-self.elements // BLOCK_ELEMENTS)
         return -(-self.shape[0] // blocks)
 
     def block(self, reader: TensorReader, first: int) -> torch.Tensor:
-        origin = reader.read_rows(self.origin, first, self.block_rows)
-        b = reader.read_whole(self.b) if self.transposed else reader.read_rows(self.b, first, self.block_rows)
-        delta = (b.to(self.dtype) @ reader.read_whole(self.a).to(self.dtype)).mul_(self.scale)
+        origin, rows = reader.read_rows(self.origin, first, self.block_rows), slice(first, first + self.block_rows)
+        if self.transposed:  # blocks of columns have other bits than the whole product
+            delta, share = reader.keep(self, lambda: self._whole_delta(reader))
+            total = delta.T[rows] + origin
+            return total if share is None else share.view(1, -1) * total
+        total = self._product(reader, reader.read_rows(self.b, first, self.block_rows)).add_(origin)
         if self.magnitude is None:
-            return (delta.T if self.transposed else delta).add_(origin)
-        magnitude = reader.read_whole(self.magnitude).to(self.dtype)
-        if self.transposed:
-            norm = torch.linalg.norm(origin.T + delta, dim=1)
-            return (magnitude / norm).view(1, -1) * (origin + delta.T)
-        total = delta.add_(origin)
-        share = magnitude[first : first + len(total)] / torch.linalg.norm(total, dim=1)
+            return total
+        share = self._read(reader, self.magnitude)[rows] / torch.linalg.norm(total, dim=1)
         return total.mul_(share.view(-1, 1))
+
+    def _whole_delta(self, reader: TensorReader) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """scale * B A, and for DoRA the factor of each of its rows."""
+        delta = self._product(reader, reader.read_whole(self.b))
+        if self.magnitude is None:
+            return delta, None
+        norm = torch.linalg.norm(reader.read_whole(self.origin).T + delta, dim=1)
+        return delta, self._read(reader, self.magnitude) / norm
+
+    def _product(self, reader: TensorReader, b: torch.Tensor) -> torch.Tensor:
+        return (b.to(self.dtype) @ self._read(reader, self.a)).mul_(self.scale)
+
+    def _read(self, reader: TensorReader, stored: StoredTensor) -> torch.Tensor:
+        return reader.read_whole(stored).to(self.dtype)
 
 
 @dataclass(frozen=True)

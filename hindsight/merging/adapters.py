@@ -138,11 +138,13 @@ def _no_weights(name: str, folder: Path) -> str:
 class AdapterKeys:
     """An adapter's tensors by what they are: parts of a module's change, whole tensors, unknown names.
 
-    `modules`: module, then part (lora_A, lora_B, lora_B.bias, ...); `whole`: the base's name of the tensor.
+    `modules`: module, then part (lora_A, lora_B, lora_B.bias, ...); `whole`: the base's name of the tensor; `repeated`:
+    those of `whole` to which a change is added, as peft stores embeddings with LoRA.
     """
 
     modules: dict[str, dict[str, StoredTensor]] = field(default_factory=dict)
     whole: dict[str, StoredTensor] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
 
     def trains_rows(self, name: str) -> bool:
@@ -169,6 +171,8 @@ def read_keys(adapter: Adapter) -> AdapterKeys:
             keys.modules.setdefault(found["module"], {})[part] = tensor
         else:
             keys.whole[name.replace(".base_layer.", ".")] = tensor
+            if name.endswith(".base_layer.weight"):
+                keys.repeated.add(name.replace(".base_layer.", "."))
     return keys
 
 

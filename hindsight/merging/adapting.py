@@ -22,7 +22,7 @@ def adapt(base: Checkpoint, adapter: Adapter) -> AdaptedCheckpoint:
     untied = _prepare_head(base, adapter, keys, tensors)
     changes = Changes(base, adapter, tensors)
     for name, tensor in keys.whole.items():
-        changes.replace(name, tensor)
+        changes.replace(name, tensor, name in keys.repeated)
     for module, parts in keys.modules.items():
         changes.add(module, parts)
     changes.require_matched(keys)
@@ -88,7 +88,7 @@ class Changes:
         self._unmatched: list[str] = []
         self._decomposed = False
 
-    def replace(self, name: str, tensor: StoredTensor) -> None:
+    def replace(self, name: str, tensor: StoredTensor, repeated: bool) -> None:
         """A tensor that the adapter stores whole (`modules_to_save`, `bias`, the base of an embedding's LoRA)."""
         found = self._find(name)
         if found is None:
@@ -96,7 +96,8 @@ class Changes:
         if self.tensors[found].shape != tensor.shape:
             raise UserError(self._other_shape(found, tensor.shape))
         self.tensors[found] = tensor
-        self._whole.append(found)
+        if not repeated:
+            self._whole.append(found)
 
     def add(self, module: str, parts: dict[str, StoredTensor]) -> None:
         """The change of one module, from its parts in the file, such as lora_A and lora_B."""

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -134,6 +134,7 @@ class TensorReader:
     def __init__(self) -> None:
         self._files: dict[Path, int] = {}
         self._computed: tuple[ComputedTensor, int, memoryview] | None = None  # the block that was read last
+        self._kept: tuple[ComputedTensor, Any] | None = None
 
     def __enter__(self) -> "TensorReader":
         return self
@@ -166,9 +167,18 @@ class TensorReader:
     def _block(self, tensor: ComputedTensor, number: int) -> memoryview:
         if self._computed is None or self._computed[0] is not tensor or self._computed[1] != number:
             self._computed = None  # frees its memory before the next block is computed
+            if self._kept and self._kept[0] is not tensor:
+                self._kept = None
             content = tensor.block(self, number * tensor.block_rows).contiguous()
             self._computed = tensor, number, content.view(-1).view(torch.uint8).numpy().data
         return self._computed[2]
+
+    def keep(self, tensor: ComputedTensor, compute: Callable[[], Any]) -> Any:
+        """What all blocks of a tensor need, computed once and kept until another tensor is read in blocks."""
+        if self._kept is None or self._kept[0] is not tensor:
+            self._kept = None
+            self._kept = tensor, compute()
+        return self._kept[1]
 
     def read_rows(self, tensor: StoredTensor, first: int, count: int) -> torch.Tensor:
         """`count` rows of a tensor, from row `first` on; fewer at its end."""
