@@ -26,12 +26,13 @@ from analysis.measures.alpha_sweep import MEASURES, MeasuredSweep, measure_sweep
 from analysis.reading.answers import load_answers, require_same_problems
 from hindsight.errors import UserError, require
 from hindsight.files import records
-from hindsight.merging.plan import plan_merge, require_loadable
+from hindsight.merging.alphas import AlphaRule
 from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure, suffixes_of
 from hindsight.pipeline import ROOT, SamplingRun, ServedModel, convert_and_check, sample_runs
 from hindsight.sampling.samples import ProblemChoice
 from hindsight.servers.alpha_dial import Dial, read_dial
 from hindsight.servers.vllm_process import ServeOptions
+from hindsight.serving import check_merge
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -106,11 +107,14 @@ class SweepOptions:
         return dial.base, dial.finetuned
 
     def models(self, first: float) -> list[ServedModel]:
-        """The server's models; one that is started has the dial at alpha `first`."""
+        """The server's models; one that is started has the dial at alpha `first`.
+
+        Raises UserError if it could not merge.
+        """
         if self.base_url:
             names = self.served_names or (self.served_name,)
             return [ServedModel(name, "", url=self.base_url) for name in names]
-        merge = {"base": self.base_model, "alpha": first, "method": self.method}
+        merge = check_merge(self.base_model, self.finetuned_model, AlphaRule(first), self.method)
         options = ServeOptions(max_model_len=self.max_model_len, merge=merge, log=ROOT / self.output / "server.log")
         return [ServedModel(self.served_name, self.finetuned_model, options)]
 
@@ -154,7 +158,8 @@ def make_runs(options: SweepOptions, runs: Sequence[SamplingRun]) -> int:
     statuses: list[int] = []
     checks: list[Future[int]] = []
     (ROOT / options.output).mkdir(parents=True, exist_ok=True)
-    first = next((run.alpha for run in runs if not run.is_complete() and run.alpha is not None), 0.0)
+    missing = [run.alpha for run in runs if not run.is_complete()]
+    models = options.models(missing[0] or 0.0) if missing else []
     with ThreadPoolExecutor(1) as pool:
 
         def check(run: SamplingRun, status: int, seconds: float) -> None:
@@ -164,7 +169,7 @@ def make_runs(options: SweepOptions, runs: Sequence[SamplingRun]) -> int:
             checks.append(pool.submit(convert_and_check, run.folder, ROOT / run.folder / "log.txt", True))
 
         try:
-            sample_runs(options.models(first), runs, options.start_deadline, check, may_fail=True)
+            sample_runs(models, runs, options.start_deadline, check, may_fail=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -236,8 +241,6 @@ def main(settings: Settings) -> int:
     same = ("problems", "split", "difficulty", "end_idx", "num_samples", "max_tokens")
     flags = [word for name in same for word in (f"--{name}", str(settings[name]))]
     runs = plan_runs(options, choice, [*flags, *sampling_flags(settings.sampling)])
-    if not options.base_url and not all(run.is_complete() for run in runs):
-        require_loadable(plan_merge(options.base_model, options.finetuned_model))  # before vLLM starts
     status = make_runs(options, runs)
     print(write_report(options))
     return status

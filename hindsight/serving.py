@@ -38,20 +38,16 @@ THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS 
 # fmt: on
 
 
-def check_merge(settings: Settings) -> dict[str, Any]:
-    """What the loader is told. Raises UserError, before vLLM starts, if the two cannot be merged by these settings."""
-    rule = AlphaRule.parse(settings.alpha, settings.alpha_of, settings.extrapolate)
-    rule.require_method(settings.method)
-    plan = plan_merge(settings.merge_base, settings.model)
+def check_merge(
+    base: str, finetuned: str, rule: AlphaRule, method: str, allow_unrelated: bool = False
+) -> dict[str, Any]:
+    """What the loader is told. Raises UserError, before vLLM starts, if the two cannot be merged like this."""
+    rule.require_method(method)
+    plan = plan_merge(base, finetuned)
     require_loadable(plan)
     rule.require_used(pair.name for pair in plan.pairs)
-    unrelated = check_kinship(plan, settings.allow_unrelated)
-    merge = {
-        "base": settings.merge_base,
-        "alpha": rule.to_json(),
-        "method": settings.method,
-        "parents": settings.parents,
-    }
+    unrelated = check_kinship(plan, allow_unrelated)
+    merge = {"base": base, "alpha": rule.to_json(), "method": method}
     if isinstance(plan.finetuned, AdaptedCheckpoint):
         merge["adapter"] = str(plan.finetuned.adapter.folder)
     allowed = {"extrapolate": rule.extrapolates, "allow_unrelated": bool(unrelated)}
@@ -59,7 +55,11 @@ def check_merge(settings: Settings) -> dict[str, Any]:
 
 
 def main(settings: Settings) -> None:
-    merge = check_merge(settings) if settings.merge_base else None
+    merge = None
+    if settings.merge_base:
+        rule = AlphaRule.parse(settings.alpha, settings.alpha_of, settings.extrapolate)
+        parents = settings.merge_base, settings.model
+        merge = check_merge(*parents, rule, settings.method, settings.allow_unrelated) | {"parents": settings.parents}
     print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
     options = settings.pick(ServeOptions, merge=merge)
     with serve(settings.model, settings.name, settings.start_deadline, options) as server:
