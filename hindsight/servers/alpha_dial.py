@@ -48,7 +48,8 @@ class OtherAlpha(UserError):
 
     def __init__(self, url: str, wanted: str, has: str | None):
         now = f"alpha {has}" if has else "no alpha"
-        super().__init__(f"{url} had alpha {wanted} when this began and has {now} now: no answer of the latter was kept")
+        changed = f"{url} had alpha {wanted} when this began and has {now} now"
+        super().__init__(f"{changed}: no answer of the latter was kept")
 
 
 def header_of(alpha: Any) -> str:
