@@ -58,7 +58,7 @@ def _load(path: Path) -> Mapping[str, Any]:
 
 def _read(config: Mapping[str, Any], extrapolate: bool) -> MergekitMerge:
     _only(config, "merge_method", "models", "slices", "base_model", "parameters", "dtype")
-    method = config.get("merge_method")
+    method = str(config.get("merge_method"))
     require(method in METHODS, f"merge_method is {' or '.join(METHODS)} here, not {method!r}")
     sources, shared = _sources(config)
     models = [_model(source.get("model")) for source in sources]
@@ -76,23 +76,38 @@ def _read(config: Mapping[str, Any], extrapolate: bool) -> MergekitMerge:
     _require_dtype(config.get("dtype"), checkpoint)
     setting = _linear(sources, shared) if method == "linear" else _slerp(sources, shared)
     parts, alpha = _parts(setting, layers, list(checkpoint.tensors))
-    return MergekitMerge(*models, METHODS[method], AlphaRule.parse(alpha, map(str, parts), extrapolate))
+    return MergekitMerge(models[0], models[1], METHODS[method], AlphaRule.parse(alpha, map(str, parts), extrapolate))
 
 
 def _sources(config: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Mapping[str, Any]]:
     """The two models with their parameters, and the parameters of both. A slice of all layers is the same as models."""
-    sources, shared = config.get("models"), config.get("parameters") or {}
-    if slices := config.get("slices"):
-        require(sources is None and len(slices) == 1, "only one slice, with all layers, can be merged here")
+    shared, slices = _parameters(config), config.get("slices")
+    sources = _pair(config, "models") if slices is None else []
+    if slices is not None:
+        one = isinstance(slices, list) and len(slices) == 1 and "models" not in config
+        require(one, "only one slice, with all layers, can be merged here")
         _only(slices[0], "sources", "parameters")
-        own, sources = slices[0].get("parameters") or {}, slices[0].get("sources")
+        own, sources = _parameters(slices[0]), _pair(slices[0], "sources")
         twice = sorted(own.keys() & shared.keys())
         require(not twice, f"{', '.join(twice)} stands in the slice and in the file's parameters")
         shared = {**shared, **own}
-    require(isinstance(sources, list) and len(sources) == 2, "two models can be merged here, no more and no fewer")
     for source in sources:
         _only(source, "model", "parameters", *(["layer_range"] if slices else []))
-    return list(sources), shared
+    return sources, shared
+
+
+def _pair(mapping: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    pair = mapping.get(key)
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise UserError("two models can be merged here, no more and no fewer")
+    return list(pair)
+
+
+def _parameters(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = mapping.get("parameters") or {}
+    if not isinstance(found, dict):
+        raise UserError(f"parameters is {found!r} where a mapping belongs")
+    return found
 
 
 def _model(name: Any) -> str:
@@ -111,7 +126,7 @@ def _require_dtype(dtype: Any, checkpoint: Checkpoint) -> None:
 def _slerp(sources: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> Setting:
     _only(shared, "t")
     for source in sources:
-        _only(source.get("parameters") or {})
+        _only(_parameters(source))
     return _setting("t", shared.get("t"))
 
 
@@ -120,7 +135,7 @@ def _linear(sources: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> 
     _only(shared, "weight", "normalize")
     weights = []
     for source in sources:
-        own = source.get("parameters") or {}
+        own = _parameters(source)
         _only(own, "weight")
         weights.append(_setting("weight", own.get("weight", shared.get("weight"))))
     if len({len(each) for each in weights}) == 2:  # a plain weight beside one with filters

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+import yaml
 from mergekit.config import MergeConfiguration
 from mergekit.merge import MergeOptions, run_merge
 from pico import merge_into, pair, state
 from scripts import ROOT
+
+from hindsight.merging.mergekit import read_mergekit
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
@@ -51,6 +54,38 @@ def test_lerp_equals_mergekits_except_for_its_fused_multiply_add(tmp_path, paren
         differing += int((tensor != theirs[name]).sum())
         total += tensor.numel()
     assert differing <= 2e-4 * total
+
+
+BY_PART = """
+merge_method: linear
+models:
+  - model: {0}
+    parameters:
+      weight: [{{filter: self_attn, value: [1, 0.75, 0.25]}}, {{filter: mlp, value: 0.5}}, {{value: 3}}]
+  - model: {1}
+    parameters:
+      weight: [{{filter: self_attn, value: [0, 0.25, 0.75]}}, {{filter: mlp, value: [0.5]}}, {{value: 1}}]
+dtype: bfloat16
+"""
+
+
+def test_a_file_with_filters_and_gradients_is_merged_as_mergekit_does(tmp_path):
+    """Where a sum lies between two numbers of bfloat16, each may take the other one, as far from the exact sum."""
+    parents = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
+    path = tmp_path / "merge.yml"
+    path.write_text(BY_PART.format(*parents))
+    config = MergeConfiguration.model_validate(yaml.safe_load(path.read_text()))
+    run_merge(config, str(tmp_path / "mergekit"), MergeOptions(copy_tokenizer=False, quiet=True))
+    rule = read_mergekit(path).rule
+    (folder,) = merge_into(*parents, tmp_path / "ours", [rule.alpha], alpha_of=[str(part) for part in rule.parts])
+    theirs, ours = state(tmp_path / "mergekit"), state(folder)
+    base, finetuned = (state(parent) for parent in parents)
+    for name, tensor in ours.items():
+        one, other, alpha = base[name].double(), finetuned[name].double(), rule.alpha_of(name)
+        exact = (1 - alpha) * one + alpha * other
+        error, error_of_theirs = (tensor.double() - exact).abs(), (theirs[name].double() - exact).abs()
+        assert bool(((error - error_of_theirs).abs() <= 2**-22 * (one.abs() + other.abs())).all()), name
+        assert float((tensor != theirs[name]).float().mean()) < 0.02
 
 
 def test_slerp_is_the_arc_of_float64_where_mergekit_takes_the_line(tmp_path, parents):
