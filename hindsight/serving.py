@@ -47,6 +47,8 @@ def check_merge(
     require_loadable(plan)
     rule.require_used(pair.name for pair in plan.pairs)
     unrelated = check_kinship(plan, allow_unrelated)
+    for note in plan.notes + unrelated:
+        print(f"note: {note}", flush=True)
     merge = {"base": base, "alpha": rule.to_json(), "method": method}
     if isinstance(plan.finetuned, AdaptedCheckpoint):
         merge["adapter"] = str(plan.finetuned.adapter.folder)

@@ -114,8 +114,15 @@ def test_an_adapter_merges_as_the_checkpoint_that_it_stands_for(bases, tmp_path,
     assert [row["comparison"] for row in rows[0]] == [row["comparison"] for row in rows[1]]
 
 
-def test_blocks_change_no_bit(bases, tmp_path, monkeypatch):
-    options = {"target_modules": LINEAR, "use_dora": True, "trainable_token_indices": [3, 63]}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target_modules": LINEAR, "use_dora": True, "trainable_token_indices": [3, 63]},
+        {"target_modules": ["embed_tokens"]},
+        {"target_modules": ["embed_tokens"], "use_dora": True},
+    ],
+)
+def test_blocks_change_no_bit(bases, tmp_path, monkeypatch, options):
     adapter = make_adapter(tmp_path / "adapter", bases["llama"], r=4, **options)
     (whole,) = merge_into(bases["llama"], adapter, tmp_path / "whole", [0.5, 1])[1:]
     monkeypatch.setattr(adapted_tensors, "BLOCK_ELEMENTS", 16 * 32)
