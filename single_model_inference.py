@@ -123,7 +123,8 @@ class Sampling:
         for server in servers:
             if server.dial and server.dial.header != alpha:
                 dial = server.dial
-                advice = f"--merged_from {dial.base} {dial.finetuned} {dial.header}"
+                words = " ".join(AlphaRule.from_json(dial.alpha, extrapolate=True).words)
+                advice = f"--merged_from {dial.base} {dial.finetuned} {words}"
                 says = f"MERGED_FROM says {alpha}" if alpha else "MERGED_FROM is empty"
                 raise UserError(f"{server.url} merges at alpha {dial.header}, but {says}: give {advice}")
 

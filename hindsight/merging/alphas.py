@@ -168,6 +168,11 @@ class AlphaRule:
         return f"{self.alpha:.12g}" + f" ({', '.join(map(str, self.parts))})" * bool(self.parts)
 
     @property
+    def words(self) -> list[str]:
+        """As flags take it: `0.7 mlp:0.9`."""
+        return [_shortest(self.alpha), *map(str, self.parts)]
+
+    @property
     def alphas(self) -> tuple[float, ...]:
         """Every number of the rule; its tensors' alphas lie between the least and the greatest."""
         return (self.alpha, *(value for part in self.parts for value in part.values))

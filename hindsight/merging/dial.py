@@ -13,6 +13,7 @@ holds back those that arrive. A request that names another alpha is refused.
 """
 
 import asyncio
+import copy
 import json
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,18 @@ class WorkerDial:
     def hindsight_merge(self) -> dict[str, Any]:
         """The extra config of the loader: both parents, method and alpha; alpha is None after a change that failed."""
         return dict(self.vllm_config.load_config.model_loader_extra_config)
+
+    def hindsight_refusal(self, alpha: str) -> str:
+        """Why this alpha (JSON) cannot be merged, found out from the headers of the files; empty if it can."""
+        from hindsight.merging.loader import MergedModelLoader  # as vLLM takes long to import
+
+        config = copy.copy(self.vllm_config.load_config)
+        config.model_loader_extra_config = {**self.hindsight_merge(), "alpha": json.loads(alpha)}
+        try:
+            MergedModelLoader(config).plan(self.vllm_config.model_config)
+        except UserError as error:
+            return str(error)
+        return ""
 
     def hindsight_set_alpha(self, alpha: str) -> dict[str, Any]:
         """Loads the weights again, merged at this alpha (JSON); the new extra config."""
@@ -167,6 +180,10 @@ class AlphaEndpoint:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
         if self.gate.changing:
             return _refusal(HTTPStatus.CONFLICT, BUSY)
+        if refusal := await self._refusal(json.dumps(alpha)):
+            return _refusal(HTTPStatus.BAD_REQUEST, refusal)
+        if self.gate.changing:  # since it was asked
+            return _refusal(HTTPStatus.CONFLICT, BUSY)
         await self.gate.close()
         try:
             await self._change(json.dumps(alpha))
@@ -176,6 +193,12 @@ class AlphaEndpoint:
         finally:
             await self.gate.open()
         return self._described()
+
+    async def _refusal(self, alpha: str) -> str:
+        """What the first worker that cannot merge at this alpha says; empty if all can."""
+        assert self.engine is not None  # else `missing` says why
+        refusals = await self.engine.collective_rpc("hindsight_refusal", args=(alpha,))
+        return next(filter(None, refusals), "")
 
     async def _change(self, alpha: str) -> None:
         engine = self.engine

@@ -32,7 +32,7 @@ from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.kinship import check_kinship
-from hindsight.merging.plan import TensorPair, plan_merge, require_loadable
+from hindsight.merging.plan import MergePlan, TensorPair, plan_merge, require_loadable
 from hindsight.merging.safetensors_files import TensorReader
 from hindsight.servers.alpha_dial import LOAD_FORMAT
 
@@ -67,21 +67,25 @@ class MergedModelLoader(DefaultModelLoader):
         without_merge.load_format, without_merge.model_loader_extra_config = "safetensors", extra
         super().__init__(without_merge)
 
-    def get_all_weights(
-        self, model_config: ModelConfig, model: nn.Module
-    ) -> Generator[tuple[str, torch.Tensor], None, None]:
-        """Every tensor of the fine-tuned model, merged; with an adapter, every tensor of the base."""
-        name = f"{model_config.model}@{model_config.revision}" if model_config.revision else model_config.model
-        cache = self.load_config.download_dir
+    def plan(self, model_config: ModelConfig) -> MergePlan:
+        """What is merged. Raises UserError if the two cannot be merged, or have no tensors of a part of the rule."""
+        name, cache = _name(model_config), self.load_config.download_dir
         plan = plan_merge(self.base, self.adapter or name, cache=cache)
         if self.adapter:
             same = resolve_checkpoint(name, cache).resolve() == plan.base.folder.resolve()
             require(same, f"with an adapter, vLLM serves its base: --model is {name}, base is {self.base}")
-        pairs = {pair.name: pair for pair in plan.pairs}
         require_loadable(plan)
-        self.rule.require_used(pairs)
+        self.rule.require_used(pair.name for pair in plan.pairs)
+        return plan
+
+    def get_all_weights(
+        self, model_config: ModelConfig, model: nn.Module
+    ) -> Generator[tuple[str, torch.Tensor], None, None]:
+        """Every tensor of the fine-tuned model, merged; with an adapter, every tensor of the base."""
+        plan = self.plan(model_config)
+        pairs = {pair.name: pair for pair in plan.pairs}
         check_kinship(plan, self.allow_unrelated)
-        key = self.base, self.adapter or name
+        key = self.base, self.adapter or _name(model_config)
         parents = KEPT.get(key) or self._read_parents(pairs, super().get_all_weights(model_config, model))
         if self.parents == "memory" and key not in KEPT and _have_room(plan.pairs):
             parents = KEPT[key] = [(each, leading.cpu().clone(), other) for each, leading, other in parents]
@@ -98,6 +102,10 @@ class MergedModelLoader(DefaultModelLoader):
                 pair = pairs.get(name)
                 other = pair and reader.read_whole(pair.other)
                 yield name, leading, other
+
+
+def _name(model_config: ModelConfig) -> str:
+    return f"{model_config.model}@{model_config.revision}" if model_config.revision else model_config.model
 
 
 def _have_room(pairs: Iterable[TensorPair]) -> bool:

@@ -23,6 +23,10 @@ class Worker(WorkerDial):
         config = Namespace(model_loader_extra_config=dict(MERGE))
         self.vllm_config, self.weights, self.fails = Namespace(load_config=config), 0.7, False
 
+    def hindsight_refusal(self, alpha):
+        """It has no norms."""
+        return "it has no norms" if "norms" in alpha else ""
+
     def reload_weights(self):
         self.weights = None
         if self.fails:

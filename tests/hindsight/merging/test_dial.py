@@ -125,6 +125,7 @@ def test_after_a_change_that_failed_nothing_is_answered_until_one_succeeds(serve
         (1.5, r"does not set alpha 1.5: alpha lies in \[0, 1\], not 1.5"),
         (None, "alpha is a number or"),
         ({"alpha": 0.5, "parts": ["mlp"]}, "is not WHERE:ALPHA"),
+        ({"alpha": 0.5, "parts": ["norms:0"]}, "it has no norms"),
     ],
 )
 def test_what_is_no_alpha_changes_nothing(server, alpha, sentence):

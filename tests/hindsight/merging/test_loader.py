@@ -153,6 +153,21 @@ def test_parents_kept_in_memory_are_not_read_again_and_give_the_same_bits(tmp_pa
     assert kept.keys() == wanted.keys() and all(kept[name].equal(tensor) for name, tensor in wanted.items())
 
 
+def test_a_worker_says_why_an_alpha_cannot_be_merged_before_its_weights_change():
+    from vllm.config.load import LoadConfig  # here, as vLLM takes long to import
+
+    from hindsight.merging.dial import WorkerDial
+
+    worker = WorkerDial()
+    load_config = LoadConfig(load_format="hindsight", model_loader_extra_config={"base": str(BASE), "alpha": 0.7})
+    model_config = SimpleNamespace(model=str(INSTRUCT), revision=None)
+    worker.vllm_config = SimpleNamespace(load_config=load_config, model_config=model_config)
+    for parts, sentence in ((["mlp:0.9"], ""), (["mpl:0.9"], "mpl:0.9 in ALPHA_OF matches no tensor")):
+        assert worker.hindsight_refusal(json.dumps({"alpha": 0.4, "parts": parts})).startswith(sentence)
+    assert worker.hindsight_refusal(json.dumps({"alpha": 0.4, "parts": ["mlp:0.9"]})) == ""
+    assert worker.hindsight_merge()["alpha"] == 0.7
+
+
 def test_models_that_cannot_be_merged_are_reported_before_a_server_starts(tmp_path):
     other = save(tmp_path / "other", {"w": torch.ones(2)})
     result = run_in_process(serving, "--model", INSTRUCT, "--merge_base", other)
