@@ -166,10 +166,18 @@ def samples_of(folder):
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_resumes_with_what_is_missing_and_leaves_no_step_behind(server, tmp_path):
+def test_a_killed_sweep_resumes_with_what_is_missing_and_leaves_no_step_behind(server, quick_steps, tmp_path):
     server.seconds = 0.05
-    flags = ["--base_url", server.url, "--output_dir", tmp_path, *SIZE, "--alphas", 0, 1, "--sampling", "concurrency=1"]
-    command = [sys.executable, ROOT / "analysis" / "sweep_alphas.py", *map(str, flags)]
+    flags = ["--alphas", 0, 1, "--sampling", "concurrency=1"]
+    command = [
+        sys.executable,
+        ROOT / "analysis" / "sweep_alphas.py",
+        "--base_url",
+        server.url,
+        "--output_dir",
+        tmp_path,
+    ]
+    command = list(map(str, [*command, *SIZE, *flags]))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while len(samples_of(tmp_path)) < PROBLEMS * SAMPLES + 2:  # in the middle of the second alpha
         assert process.poll() is None
@@ -181,7 +189,7 @@ def test_a_killed_sweep_resumes_with_what_is_missing_and_leaves_no_step_behind(s
     assert PROBLEMS * SAMPLES < len(before) < 2 * PROBLEMS * SAMPLES
     time.sleep(0.3)
     assert server.answered == answered, "a step goes on without the sweep"
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = sweep(server, tmp_path, *flags)
     assert result.returncode == 0, result.stderr
     after = samples_of(tmp_path)
     assert len(after) == 2 * PROBLEMS * SAMPLES and before.items() <= after.items()
