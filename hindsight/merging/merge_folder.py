@@ -15,6 +15,7 @@ from typing import Any
 
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.records import read_record, write_json
+from hindsight.merging.adapters import AdaptedCheckpoint
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.checkpoints import INDEX, Checkpoint, checkpoint_digest
 from hindsight.merging.plan import MergePlan, TensorPair
@@ -142,6 +143,8 @@ class MergeFolder:
         for key, checkpoint in (("base", self.plan.base), ("finetuned", self.plan.finetuned)):
             digest = checkpoint_digest(checkpoint, {row["name"]: row[f"{key}_digest"] for row in rows})
             made[key] = {**made[key], "digest": digest}
+        if isinstance(self.plan.leading, AdaptedCheckpoint):
+            made["tokenizer_from"] = "finetuned" if self.plan.leading.own_tokenizer else "base"
         write_json(self.partial / MERGE_FILE, made)
         write_card(self.partial / "README.md", made)
         for name in [shard.reports_file for shard in shards] + [UNFINISHED, LOCK]:

@@ -42,7 +42,7 @@ is the base and 1 the fine-tuned model. {tensors} tensors, {parameters:,} parame
 | fine-tuned | {finetuned}{finetuned_revision} | `{finetuned_digest}` |
 
 The distance between the two models' weights is {relative:.3g} of the base's norm, their angle {degrees:.3g} degrees.
-Config, tokenizer and chat template are those of the {leading}.
+{config}
 {notes}
 A digest is the SHA-256 of the sorted lines `name dtype [shape] SHA-256-of-the-tensor's-bytes`; it does not depend on
 the sharding. `merge.json` has the digests of every tensor.
@@ -183,7 +183,7 @@ def write_card(path: Path, made: dict[str, Any]) -> None:
         parameters=report["parameters"],
         relative=relative_distance(whole),
         degrees=math.degrees(whole.angle),
-        leading="base" if made["config_from"] == "base" else "fine-tuned model",
+        config=_whose_config(made),
         notes="".join(f"\n- {note}" for note in notes) + "\n" * bool(notes),
     )
     write_bytes(path, card.encode())
@@ -191,6 +191,14 @@ def write_card(path: Path, made: dict[str, Any]) -> None:
 
 def _rule(made: dict[str, Any]) -> AlphaRule:
     return AlphaRule.from_json(made["alpha"], extrapolate=True)
+
+
+def _whose_config(made: dict[str, Any]) -> str:
+    whose = {"base": "the base", "finetuned": "the fine-tuned model"}
+    if "tokenizer_from" in made:  # an adapter has no config of its own
+        tokenizer = whose[made["tokenizer_from"]]
+        return f"Config and dtypes are those of the base, tokenizer and chat template are those of {tokenizer}."
+    return f"Config, tokenizer and chat template are those of {whose[made['config_from']]}."
 
 
 def _comparisons(rows: list[dict[str, Any]]) -> dict[str, Comparison]:

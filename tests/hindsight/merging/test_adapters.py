@@ -50,6 +50,10 @@ def rank_one(folder, base_dtype=torch.float32, **config):
     return base, save_adapter(folder / "adapter", tensors, **{"r": 1, "lora_alpha": 4, **config})
 
 
+def read_card(folder):
+    return (folder / "README.md").read_text()
+
+
 def test_merged_is_base_plus_alpha_times_scale_times_b_a(tmp_path):
     folders = merge_into(*rank_one(tmp_path), tmp_path / "out", [0, 0.25, 1])
     expected = [
@@ -171,8 +175,10 @@ def test_the_tokenizer_is_the_adapters_if_it_has_one(tmp_path):
     assert not (by_adapter / "added_tokens.json").exists()
     assert not (by_adapter / "optimizer.json").exists()
     assert (by_adapter / "config.json").exists()
+    assert "are those of the base, tokenizer and chat template are those of the fine" in read_card(by_adapter)
     (by_base,) = merge_into(base, adapter, tmp_path / "other", [0.5], config_from="base")
     assert json.loads((by_base / "tokenizer_config.json").read_text()) == {"of": "base"}
+    assert "Config, tokenizer and chat template are those of the base." in read_card(by_base)
 
 
 def test_another_name_of_the_base_is_reported(tmp_path):
