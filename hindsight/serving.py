@@ -62,6 +62,7 @@ def main(settings: Settings) -> None:
         rule = AlphaRule.parse(settings.alpha, settings.alpha_of, settings.extrapolate)
         parents = settings.merge_base, settings.model
         merge = check_merge(*parents, rule, settings.method, settings.allow_unrelated) | {"parents": settings.parents}
+        merge |= {"extrapolate": True} if settings.extrapolate else {}  # a dial may go there later
     print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
     options = settings.pick(ServeOptions, merge=merge)
     with serve(settings.model, settings.name, settings.start_deadline, options) as server:
