@@ -63,8 +63,7 @@ class Adapter:
 
     def setting(self, key: str, default: Any = None) -> Any:
         """A value of its config; the default also for null, which older versions of peft wrote."""
-        value = self.config.get(key)
-        return default if value is None else value
+        return _given(self.config, key, default)
 
     def rank_of(self, module: str) -> int:
         return self._of_pattern("rank_pattern", module, self.setting("r", 8))
@@ -102,9 +101,12 @@ def open_adapter(name: str | Path, cache: str | None = None) -> Adapter:
     require(config_file.exists(), lacks)
     config = read_json(config_file)
     _require_lora(str(name), config)
+    _require_numbers(config_file, config)
     if not weights.exists():
         raise UserError(_no_weights(str(name), folder))
-    return Adapter(str(name), folder, config, read_header(weights))
+    tensors = read_header(weights)
+    require(bool(tensors), f"{weights} has no tensors: save the adapter again")
+    return Adapter(str(name), folder, config, tensors)
 
 
 def _require_lora(name: str, config: Mapping[str, Any]) -> None:
@@ -122,6 +124,27 @@ def _require_lora(name: str, config: Mapping[str, Any]) -> None:
     start = config.get("init_lora_weights")
     if isinstance(start, str) and not start.lower().startswith(PLAIN_STARTS):
         raise UserError(f"{name} is a LoRA adapter with init_lora_weights {start!r}, which changes the base: {first}")
+
+
+def _given(config: Mapping[str, Any], key: str, default: Any) -> Any:
+    value = config.get(key)
+    return default if value is None else value
+
+
+def _require_numbers(path: Path, config: Mapping[str, Any]) -> None:
+    """Raises UserError, with the key, if a rank or scale is no number, or a pattern cannot be read."""
+    ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}
+    for key, pattern in (("rank_pattern", ranks), ("alpha_pattern", alphas)):
+        require(isinstance(pattern, dict), f"{key} in {path} is {pattern!r}, not a table")
+        for where in pattern:
+            try:
+                re.compile(where)
+            except re.error as error:
+                raise UserError(f"{key} in {path} has {where!r}, which is no regular expression ({error})") from None
+    for key, number in {**ranks, "r": _given(config, "r", 8)}.items():
+        require(type(number) is int and number > 0, f"{path}: the rank {key} is {number!r}")
+    for key, number in {**alphas, "lora_alpha": _given(config, "lora_alpha", 8)}.items():
+        require(type(number) in (int, float), f"{path}: the scale {key} is {number!r}")
 
 
 def _no_weights(name: str, folder: Path) -> str:

@@ -201,6 +201,9 @@ def test_another_name_of_the_base_is_reported(tmp_path):
         ({"layer_replication": [[0, 2], [1, 2]]}, "with layer_replication, which is not base"),
         ({"alora_invocation_tokens": [1, 2]}, "with alora_invocation_tokens, which is not base"),
         ({"init_lora_weights": "pissa_niter_4"}, "with init_lora_weights 'pissa_niter_4', which changes the base"),
+        ({"r": "8"}, r"adapter_config.json: the rank r is '8'"),
+        ({"alpha_pattern": {"v": None}}, "adapter_config.json: the scale v is None"),
+        ({"rank_pattern": {"(": 8}}, r"rank_pattern in .* has '\(', which is no regular expression"),
         ({"r": 2}, r"w has \[2, 1\] times \[1, 3\] in the file, rank 2 by adapter_config.json"),
     ],
 )
@@ -247,6 +250,9 @@ def test_missing_files_of_an_adapter_are_named(tmp_path):
     (tmp_path / "config.json").rename(adapter / "adapter_config.json")
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
     with pytest.raises(UserError, match=r"as a pickle only \(adapter_model.bin\); convert them: python -c .*save_file"):
+        merge_into(base, adapter, tmp_path / "out", [0.5])
+    save_adapter(adapter, {}, r=1)
+    with pytest.raises(UserError, match=r"adapter_model.safetensors has no tensors: save the adapter again"):
         merge_into(base, adapter, tmp_path / "out", [0.5])
     with pytest.raises(UserError, match="is an adapter, and not a checkpoint"):
         merge_into(adapter, base, tmp_path / "out", [0.5])
