@@ -1,6 +1,6 @@
 """Runs every benchmark: `make bench`."""
 
-from benchmarks import client, converting, curating, evalplus, judging, merging, plotting, sampling
+from benchmarks import client, converting, curating, dial, evalplus, judging, merging, plotting, sampling
 
 if __name__ == "__main__":
     judging.main()
@@ -10,4 +10,5 @@ if __name__ == "__main__":
     curating.main()
     plotting.main()
     merging.main()
+    dial.main()
     sampling.main()
