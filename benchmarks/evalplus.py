@@ -5,9 +5,9 @@ values before. evalplus runs in an environment of its own, `.venv-evalplus`, whi
 
     python -m benchmarks.evalplus [ROUNDS]     # 1: ten minutes
 
-Much of the time is the programs' own, in any judge: the reference solution of Mbpp/599 alone computes for 43 s, and a program
-that never ends takes a second for base and one for plus. So the
-samples of the quick tasks, whose own solution needs less than QUICK_SECONDS for all inputs, are measured apart too.
+Much of the time is the programs' own, in any judge: the reference solution of Mbpp/599 alone computes for 43 s, and a
+program that never ends takes a second for base and one for plus. So the samples of the quick tasks, whose own solution
+needs less than QUICK_SECONDS for all inputs, are measured apart too.
 """
 
 import gzip
