@@ -27,7 +27,7 @@ def main(settings: Settings) -> int:
     if settings.alpha:
         rule = AlphaRule.parse(
             number(settings.alpha), settings.alpha_of, extrapolate=True
-        )  # the server knows its limits
+        )  # the server says what it refuses
         dial = set_alpha(url, rule.to_json(), settings.deadline)
     elif (dial := read_dial(url)) is None:
         raise UserError(f"{url} has no alpha dial: start it with `python -m hindsight.serving --merge_base BASE`")

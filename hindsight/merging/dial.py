@@ -49,7 +49,7 @@ class WorkerDial:
         """The extra config of the loader: both parents, method and alpha; alpha is None after a change that failed."""
         return dict(self.vllm_config.load_config.model_loader_extra_config)
 
-    def hindsight_refusal(self, alpha: str) -> str:
+    def hindsight_reason_against(self, alpha: str) -> str:
         """Why this alpha (JSON) cannot be merged, found out from the headers of the files; empty if it can."""
         from hindsight.merging.loader import MergedModelLoader  # as vLLM takes long to import
 
@@ -106,16 +106,19 @@ class Gate:
             self.in_flight -= 1
             self._moved.notify_all()
 
-    async def close(self) -> None:
-        """Holds back new requests, and waits until those that run have ended."""
+    async def close(self) -> bool:
+        """Holds back new requests, and waits until those that run have ended; False: another change has done so."""
+        if self.changing:
+            return False
+        self.changing = True  # before anything is awaited, so that only one change gets here
         async with self._moved:
-            self.changing = True
             try:
                 await self._moved.wait_for(lambda: self.in_flight == 0)
             except BaseException:  # the client that wanted the change is gone
                 self.changing = False
                 self._moved.notify_all()
                 raise
+        return True
 
     async def open(self) -> None:
         """Lets requests run again."""
@@ -134,6 +137,7 @@ class AlphaEndpoint:
         self.gate = Gate()
         self.engine: EngineClient | None = None
         self.merge: dict[str, Any] = {}
+        self.finetuned = ""
         self.changes = 0
         self.missing = "the server has no engine"
 
@@ -180,11 +184,10 @@ class AlphaEndpoint:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
         if self.gate.changing:
             return _refusal(HTTPStatus.CONFLICT, BUSY)
-        if refusal := await self._refusal(json.dumps(alpha)):
-            return _refusal(HTTPStatus.BAD_REQUEST, refusal)
-        if self.gate.changing:  # since it was asked
+        if reason := await self._reason_against(json.dumps(alpha)):
+            return _refusal(HTTPStatus.BAD_REQUEST, reason)
+        if not await self.gate.close():
             return _refusal(HTTPStatus.CONFLICT, BUSY)
-        await self.gate.close()
         try:
             await self._change(json.dumps(alpha))
         except Exception as error:  # whatever a worker raised
@@ -194,11 +197,11 @@ class AlphaEndpoint:
             await self.gate.open()
         return self._described()
 
-    async def _refusal(self, alpha: str) -> str:
+    async def _reason_against(self, alpha: str) -> str:
         """What the first worker that cannot merge at this alpha says; empty if all can."""
         assert self.engine is not None  # else `missing` says why
-        refusals = await self.engine.collective_rpc("hindsight_refusal", args=(alpha,))
-        return next(filter(None, refusals), "")
+        reasons = await self.engine.collective_rpc("hindsight_reason_against", args=(alpha,))
+        return next(filter(None, reasons), "")
 
     async def _change(self, alpha: str) -> None:
         engine = self.engine
@@ -219,8 +222,7 @@ class AlphaEndpoint:
 
     def _described(self) -> JSONResponse:
         merge = {"alpha": self.merge["alpha"], "method": self.merge.get("method", "lerp"), "base": self.merge["base"]}
-        finetuned = self.merge.get("adapter", self.finetuned)
-        return JSONResponse({**merge, "finetuned": finetuned, "changes": self.changes})
+        return JSONResponse({**merge, "finetuned": self.finetuned, "changes": self.changes})
 
 
 class AlphaLayer:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
+from hindsight.merging.adapted_checkpoint import adapt
 from hindsight.merging.adapters import AdaptedCheckpoint, is_adapter, open_adapter
-from hindsight.merging.adapting import adapt
 from hindsight.merging.checkpoints import (
     INDEX,
     SINGLE,

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class StoredTensor:
 
 
 @dataclass(frozen=True)
-class ComputedTensor(StoredTensor):
+class ComputedTensor(StoredTensor, ABC):
     """A tensor that is computed from stored ones while it is read, in blocks of whole rows.
 
     `file` is the file that errors name. A block has `block_rows` rows, so that its memory is bounded and its bits do
@@ -61,12 +62,13 @@ class ComputedTensor(StoredTensor):
     """
 
     @property
+    @abstractmethod
     def block_rows(self) -> int:
-        raise NotImplementedError
+        """The number of rows in a block."""
 
+    @abstractmethod
     def block(self, reader: "TensorReader", first: int) -> torch.Tensor:
         """The rows from `first` on, as many as a block has or are left."""
-        raise NotImplementedError
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:

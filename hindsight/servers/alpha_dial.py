@@ -49,7 +49,7 @@ class OtherAlpha(UserError):
     def __init__(self, url: str, wanted: str, has: str | None):
         now = f"alpha {has}" if has else "no alpha"
         changed = f"{url} had alpha {wanted} when this began and has {now} now"
-        super().__init__(f"{changed}: no answer of the latter was kept")
+        super().__init__(f"{changed}: answers made with another alpha were not kept")
 
 
 def header_of(alpha: Any) -> str:

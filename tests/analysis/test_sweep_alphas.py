@@ -188,7 +188,7 @@ def test_a_killed_sweep_resumes_with_what_is_missing_and_leaves_no_step_behind(s
     before, answered = samples_of(tmp_path), server.answered
     assert PROBLEMS * SAMPLES < len(before) < 2 * PROBLEMS * SAMPLES
     time.sleep(0.3)
-    assert server.answered == answered, "a step goes on without the sweep"
+    assert server.answered == answered, "a sampling step outlived the sweep"
     result = sweep(server, tmp_path, *flags)
     assert result.returncode == 0, result.stderr
     after = samples_of(tmp_path)

@@ -23,7 +23,7 @@ class Worker(WorkerDial):
         config = Namespace(model_loader_extra_config=dict(MERGE))
         self.vllm_config, self.weights, self.fails = Namespace(load_config=config), 0.7, False
 
-    def hindsight_refusal(self, alpha):
+    def hindsight_reason_against(self, alpha):
         """It has no norms."""
         return "it has no norms" if "norms" in alpha else ""
 

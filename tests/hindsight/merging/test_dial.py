@@ -15,6 +15,7 @@ from hindsight import dial as script
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
+from hindsight.merging.dial import Gate
 from hindsight.servers.alpha_dial import HEADER, OtherAlpha, header_of, read_dial, set_alpha
 from hindsight.servers.client import ModelServer
 
@@ -186,3 +187,16 @@ def test_a_run_stops_when_the_alpha_changes(server, tmp_path):
     assert (result.returncode, "had alpha 0.7 when this began and has alpha 0.4 now" in result.stderr) == (2, True)
     records = [read_record(path) for path in list_files(tmp_path / "run", "sample").values()]
     assert {record["generated_text"] for record in records} == {"[0.7, 0.7]"}
+
+
+def test_of_changes_that_begin_together_one_goes_on():
+    """Also where neither can go on at once, because a request is just being counted."""
+
+    async def close_twice():
+        gate = Gate()
+        async with gate._moved:
+            tasks = [asyncio.create_task(gate.close()) for _ in range(2)]
+            await asyncio.sleep(0)
+        return await asyncio.gather(*tasks)
+
+    assert sorted(asyncio.run(close_twice())) == [False, True]

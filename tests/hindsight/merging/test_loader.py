@@ -163,8 +163,8 @@ def test_a_worker_says_why_an_alpha_cannot_be_merged_before_its_weights_change()
     model_config = SimpleNamespace(model=str(INSTRUCT), revision=None)
     worker.vllm_config = SimpleNamespace(load_config=load_config, model_config=model_config)
     for parts, sentence in ((["mlp:0.9"], ""), (["mpl:0.9"], "mpl:0.9 in ALPHA_OF matches no tensor")):
-        assert worker.hindsight_refusal(json.dumps({"alpha": 0.4, "parts": parts})).startswith(sentence)
-    assert worker.hindsight_refusal(json.dumps({"alpha": 0.4, "parts": ["mlp:0.9"]})) == ""
+        assert worker.hindsight_reason_against(json.dumps({"alpha": 0.4, "parts": parts})).startswith(sentence)
+    assert worker.hindsight_reason_against(json.dumps({"alpha": 0.4, "parts": ["mlp:0.9"]})) == ""
     assert worker.hindsight_merge()["alpha"] == 0.7
 
 
