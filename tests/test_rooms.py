@@ -30,10 +30,11 @@ MAY_IMPORT |= {
     "SkyThought": ("SkyThought.execution", "SkyThought.sandbox", "hindsight"),
     "analysis": ("SkyThought", "hindsight"),
     "lab": ("analysis", "SkyThought", "hindsight"),
+    "studies": ("analysis", "SkyThought", "hindsight"),
     "steps": ("SkyThought", "hindsight"),
     "benchmarks": ("lab", "analysis", "SkyThought", "hindsight"),
 }
-PACKAGES = ("hindsight", "SkyThought", "analysis", "lab", "benchmarks")
+PACKAGES = ("hindsight", "SkyThought", "analysis", "lab", "studies", "benchmarks")
 STEPS = {path.stem for path in ROOT.glob("*.py")}
 
 

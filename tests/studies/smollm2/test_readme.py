@@ -1,0 +1,73 @@
+"""The study's README: its tables and every decimal number of its text are those of the committed results."""
+
+import json
+
+import pytest
+from scripts import ROOT
+
+from hindsight.errors import UserError
+from studies.smollm2.choices import Study
+from studies.smollm2.readme import TABLE, decimal_numbers, fill_tables, unknown_numbers
+from studies.smollm2.results import read_results
+from studies.smollm2.tables import TABLES, make_tables
+
+FOLDER = ROOT / "studies" / "smollm2"
+needs_results = pytest.mark.skipif(not (FOLDER / "results.json").exists(), reason="the study is not yet measured")
+
+
+def readme():
+    return (FOLDER / "README.md").read_text("utf-8")
+
+
+@needs_results
+def test_the_readme_has_the_tables_of_the_committed_results():
+    tables = make_tables(Study(read_results(FOLDER / "results.json")))
+    assert fill_tables(readme(), tables) == readme()
+
+
+@needs_results
+def test_every_decimal_number_of_the_readme_is_one_of_the_results():
+    results = read_results(FOLDER / "results.json")
+    known = [*make_tables(Study(results)).values(), json.dumps(results.about), json.dumps(results.chosen)]
+    known += [json.dumps([run.setting.alpha, run.setting.temperature]) for run in results.runs]
+    found = unknown_numbers(readme(), "\n".join(known), lambda page: (FOLDER / page).read_text("utf-8"))
+    assert not found
+
+
+def test_the_readme_names_only_tables_that_exist():
+    names = [name for _, name, _ in TABLE.findall(readme())]
+    assert {"test", "chosen", "best_alpha", "missing"} <= set(names) <= set(TABLES)
+
+
+def test_tables_are_filled_between_their_marks_and_stay_when_filled_again():
+    page = "Text.\n\n<!-- table: test -->\nold\n<!-- end -->\n\nMore.\n<!-- table: seeds -->\n<!-- end -->\n"
+    tables = {"test": "| a |\n| --- |", "seeds": "\\1"}
+    filled = fill_tables(page, tables)
+    assert filled == (
+        "Text.\n\n<!-- table: test -->\n| a |\n| --- |\n<!-- end -->\n\n"
+        "More.\n<!-- table: seeds -->\n\\1\n<!-- end -->\n"
+    )
+    assert fill_tables(filled, tables) == filled
+    with pytest.raises(UserError, match="there is no table 'seeds' among test"):
+        fill_tables(page, {"test": ""})
+
+
+def test_decimal_numbers_are_compared_without_their_zero_and_with_their_sign():
+    text = "from .4 to 0.489 [0.431, +0.012], by -.010 or 0.3-0.6, at 12.50; not 3, 2026 or v0.3.1"
+    assert list(decimal_numbers(text)) == [".4", ".489", ".431", "+.012", "-.010", ".3", ".6", "12.50"]
+
+
+def test_numbers_that_no_table_has_are_found():
+    page = """Lower by .012, that is -.012 [-.020, .004], at `0.99`, evalplus 0.3.1, [arXiv 2504.10478](https://a.org/2504.10478).
+<!-- table: test -->
+| 0.777 |
+<!-- end -->
+
+    python --alpha 0.55
+
+It gains +.012, and .013.
+
+As in [the lab](../lab.md) .610, here .611.
+"""
+    known = "| -0.012 [-0.020, 0.004] |"
+    assert unknown_numbers(page, known, {"../lab.md": "0.610"}.__getitem__) == ["+.012", ".013", ".611"]
