@@ -35,6 +35,7 @@ NAME = "hindsight"            # the dataset's name there
 FORMAT = "sharegpt"           # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
 BASE = False                  # true: rows are a base model's transcripts, not chats
 THINK_TAGS = False            # true: <think> marks the thought, as Qwen3, R1 and reasoning templates want it
+PROMPT_STYLE = ""             # evalplus: rows have EvalPlus's prompts and code alone, the same as in sampling
 PROMPT_FILE = ""              # Jinja file of your prompts, the same as in sampling; empty: the default prompts
 SYSTEM_PROMPT = True          # false: rows have no system message, the same as in sampling
 OTHER_PROMPTS = False         # true: keep answers that were sampled with other prompts; rows have these

@@ -4,7 +4,8 @@ import json
 import random
 from pathlib import Path
 
-from curating import PLAIN, STDIN, counts_of, many, programs, sampled_with, sources_of
+import pytest
+from curating import PLAIN, STDIN, counts_of, many, programs, sampled_in_a_style, sampled_with, sources_of
 from hypothesis import given
 from hypothesis import settings as example_settings
 from hypothesis import strategies as st
@@ -213,6 +214,53 @@ def test_answers_sampled_with_other_prompts_than_their_rows_are_refused_unless_w
     assert not any(row.prompt.startswith("Do:") for row in read_rows(output / "wanted.json"))
     sentence = f"2 rows of {other} do not have the prompts that their answers were sampled with"
     assert sentence in result.stdout and sentence in (output / "wanted.card.md").read_text()
+
+
+ADDITIONS = [
+    "def add(a, b):\n    return a + b",
+    "def add(a, b):\n    return  a + b",
+    "def add(a, b):\n    return a + b\nif __name__",
+    "from operator import add",
+]
+
+
+@pytest.mark.parametrize("role", ["instruct", "base"])
+def test_rows_of_a_run_in_a_prompt_style_have_its_prompts_and_its_code(tmp_path, curate, role):
+    """Answers have no thought, and programs are compared without what all answers have in common."""
+    run = sampled_in_a_style(tmp_path / "run", ADDITIONS[:2] + ADDITIONS[3:], role=role)
+    flags = ["--near_duplicates", 0.5, "--base", str(role == "base")]
+    result, output = curate(run, flags=[*flags, "--prompt_style", "evalplus"])
+    assert result.returncode == 0, result.stderr
+    assert counts_of(output) == {filters.EXACT: [1], ROW: [2]}
+    sent = json.loads(next(run.glob("converted*")).read_text())
+    begun, prompt = (sent["continues"], sent["prompt"][0]["content"]) if role == "instruct" else ("", sent["prompt"])
+    end = "\n```" if role == "instruct" else ""
+    rows = {(row.system, row.prompt, row.answer) for row in read_rows(output / "hindsight.json")}
+    assert rows == {("", prompt, f"{begun}{program}{end}") for program in (ADDITIONS[0], ADDITIONS[3])}
+    assert "each a program after a prompt of PROMPT_STYLE evalplus" in (output / "hindsight.card.md").read_text()
+    for style, advice in ("", "give --prompt_style evalplus"), ("evalplus_openai", "give --prompt_style evalplus"):
+        result, _ = curate(run, flags=["--prompt_style", style], name="other")
+        assert (result.returncode, advice in result.stderr) == (2, True), result.stderr
+
+
+def test_a_style_leaves_out_thoughts_cut_answers_and_programs_that_do_not_fit(tmp_path, curate):
+    run = sampled_in_a_style(tmp_path / "run", ADDITIONS[::2], finish_reason="length")
+    problem = json.loads(next(run.glob("converted*")).read_text())["metadata"]
+    more = {"correctness": True, "prompt_style": "evalplus"}
+    write_converted(run, 2, 5, ADDITIONS[0], problem, **more)
+    longer = render("", f'````python\n{ADDITIONS[0]}\n\nTEXT = """\n```\n"""\n````')
+    write_converted(run, 2, 6, "", problem, converted_text=longer, **more)
+    _, output = curate(run, flags=["--prompt_style", "evalplus"])
+    assert counts_of(output) == {filters.HAS_THOUGHT: [1], filters.NO_PLACE: [1], filters.CUT_OFF: [1], ROW: [1]}
+
+
+def test_statements_are_compared_without_their_tests(tmp_path, curate):
+    """The test problem begins with all 7 words; with the assert it would share one of its five 7-grams."""
+    run, tests = sampled_in_a_style(tmp_path / "run", ADDITIONS[:1]), tmp_path / "tests.jsonl"
+    tests.write_text(json.dumps({"question": "Write a function to add two numbers. They are positive."}))
+    flags = ["--prompt_style", "evalplus", "--test_problems", tests, "--test_split", "", "--ngram", 7]
+    result, _ = curate(run, flags=flags)
+    assert f"(1 {filters.CONTAMINATED}, 0 {ROW})" in result.stderr, result.stderr
 
 
 def test_the_papers_answers_are_kept_and_their_other_prompts_reported(tmp_path, curate):

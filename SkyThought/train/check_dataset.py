@@ -244,7 +244,7 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
         return f"what is learnt is not the answer and its end, but {shorten(learnt)}"
     if prompt != meant[0] or chat.system not in prompt or chat.question not in prompt:
         return f"the prompt is not the row's system message and question, but {shorten(prompt)}"
-    if not chat.system and template.default_system:
+    if not chat.system and template.default_system and not prompt.startswith(served_prompt(tokenizer, chat) or "\0"):
         return f"it has no system message, and the template adds its own: {shorten(template.default_system)}"
     return ""
 
@@ -268,12 +268,18 @@ def show_first(reading: Reading, tokenizer: Any) -> None:
     prompt, learnt = decode(tokenizer, row["input_ids"][:begin]), decode(tokenizer, row["input_ids"][begin:])
     print(f"\n=== the first row's prompt, {begin} tokens, not learnt\n{prompt}")
     print(f"=== what is learnt, {len(row['labels']) - begin} tokens\n{learnt}\n===")
+    served = served_prompt(tokenizer, chat)
+    if not (prompt + learnt).startswith(served):  # which may open the thought
+        print(f"note: the checkpoint's chat template, which a server uses, gives another prompt: {shorten(served)}")
+
+
+def served_prompt(tokenizer: Any, chat: Chat) -> str:
+    """The prompt that a server makes of a chat by the checkpoint's own chat template; "" if it has none."""
+    if not tokenizer.chat_template:
+        return ""
     messages = [{"role": "system", "content": chat.system}] if chat.system else []
     messages += [{"role": "user", "content": chat.question}]
-    if tokenizer.chat_template:
-        served = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        if not (prompt + learnt).startswith(served):  # which may open the thought
-            print(f"note: the checkpoint's chat template, which a server uses, gives another prompt: {shorten(served)}")
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
 def decode(tokenizer: Any, tokens: list[int]) -> str:

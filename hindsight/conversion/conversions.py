@@ -10,6 +10,7 @@ from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import AnswerRecord, read_answer, write_json
 from hindsight.text.dialects import plain_dialect
 from hindsight.text.program_choice import ProgramTarget, target_of
+from hindsight.text.prompt_styles import stop_words_of
 from hindsight.text.uniform_format import render
 
 Key = tuple[int, int]  # question_id, sample_index
@@ -43,10 +44,9 @@ def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     target = target_of(record.get("metadata"))
     if not str(record.get("prompt_style") or "").startswith("evalplus"):
         return RawAnswer(key, record, text, finished, dropped, thought_open, target)
-    continues, stop = record.get("continues"), record.get("stop_words")
+    continues, words = record.get("continues"), stop_words_of(record)
     if not isinstance(continues, str):
         raise BrokenFile(f"question {key[0]} sample {key[1]}: its prompt_style needs `continues`, a text")
-    words = tuple(word for word in stop if isinstance(word, str) and word) if isinstance(stop, list) else ()
     finished = finished or any(word in text for word in words)  # it went on after its end
     return RawAnswer(key, record, text, finished, dropped, thought_open, target, True, continues, words)
 

@@ -49,8 +49,8 @@ def _sections(report: dict[str, Any]) -> list[str]:
     rows, problems = (sum(file[key] for file in files) for key in ("rows", "problems"))
     return [
         f"# {report['name']}",
-        f"{rows:,} answers of language models to {problems:,} programming problems, each with a thought and a "
-        "solution, made by `convert_to_data.py` of Hindsight Merging. No problem is in two splits.",
+        f"{rows:,} answers of language models to {problems:,} programming problems, {_parts(report)}, "
+        "made by `convert_to_data.py` of Hindsight Merging. No problem is in two splits.",
         "## Files",
         _files_table(report),
         f"`{report['sources']}` has a line per row with its source: the answer's file, its question and sample, and "
@@ -75,6 +75,12 @@ def _sections(report: dict[str, Any]) -> list[str]:
         _table(["", ""], [[f"`{name}`", f"`{json.dumps(value)}`"] for name, value in report["settings"].items()]),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
     ]
+
+
+def _parts(report: dict[str, Any]) -> str:
+    """What each row's answer holds."""
+    style = report["settings"].get("prompt_style")
+    return f"each a program after a prompt of PROMPT_STYLE {style}" if style else "each with a thought and a solution"
 
 
 def _files_table(report: dict[str, Any]) -> str:

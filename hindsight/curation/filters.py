@@ -18,20 +18,24 @@ from hindsight.curation.near_duplicates import signature
 from hindsight.curation.ngrams import LONGEST
 from hindsight.curation.sent_prompts import has_other_prompts, refuse_other_prompts
 from hindsight.curation.token_counts import TokenCounter
-from hindsight.curation.training_rows import BEGIN_THINK, END_THINK, RowOptions, make_row
+from hindsight.curation.training_rows import BEGIN_THINK, END_THINK, RowOptions, TrainingRow, make_row
 from hindsight.errors import BrokenFile, require
 from hindsight.files.verdicts import Outcome, counts_as
+from hindsight.problem_sets.evalplus import statement
 from hindsight.problem_sets.problems import problem_hash
+from hindsight.text.program_choice import find_program, target_of
+from hindsight.text.prompt_styles import was_cut_off
 from hindsight.text.uniform_format import split_uniform
 
 BROKEN, MASKED, NOT_JUDGED, INCORRECT = "file is broken", "problem is masked", "not judged", "incorrect"
 NOT_UNIFORM, CUT_OFF, EMPTY_THOUGHT = "not in the uniform format", "cut off by length", "thought is empty"
 OWN_THINK = "names <think> or </think> itself"
+HAS_THOUGHT, NO_PLACE = "has a thought, and PROMPT_STYLE none", "its program does not continue the prompt"
 CONTAMINATED, TOO_LONG = "problem is like one of the tests", "longer than CUTOFF_LEN"
 EXACT, NEAR = "exact duplicate", "near duplicate"
 FILTERS = (
-    BROKEN, MASKED, NOT_JUDGED, INCORRECT, NOT_UNIFORM, OWN_THINK, CUT_OFF, EMPTY_THOUGHT, CONTAMINATED, TOO_LONG,
-    EXACT, NEAR,
+    BROKEN, MASKED, NOT_JUDGED, INCORRECT, NOT_UNIFORM, OWN_THINK, HAS_THOUGHT, NO_PLACE, CUT_OFF, EMPTY_THOUGHT,
+    CONTAMINATED, TOO_LONG, EXACT, NEAR,
 )  # fmt: skip
 
 
@@ -104,39 +108,53 @@ class AnswerFilter:
         """Raises BrokenFile for an answer that cannot become a row, UserError as `refuse_other_prompts` does."""
         if self.options.correct_only and (reason := _verdict_filter(record, path)):
             return LeftOut(reason)
-        answer = record["converted_text"]
+        if (record.get("prompt_style") or "") != self.rows.prompt_style and not self.options.other_prompts:
+            refuse_other_prompts(path.parent, self.rows)
         try:
-            sections = split_uniform(answer)
+            sections = split_uniform(record["converted_text"])
             row = make_row(record, self.prompts, self.rows.base, self.rows.think_tags)
             is_unicode = row.is_unicode()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BrokenFile(f"{path} has no text or question where one is expected ({error!r})") from None
         if not is_unicode:
             raise BrokenFile(f"{path} contains half of a surrogate pair, which no data file can")
-        if sections is None:
-            return LeftOut(NOT_UNIFORM)
-        if self.rows.think_tags and any(tag in answer for tag in (BEGIN_THINK, END_THINK)):
-            return LeftOut(OWN_THINK)  # the row could be read in two ways
-        if self.options.drop_cut_off and record.get("finish_reason") == "length":
-            return LeftOut(CUT_OFF)
-        if self.options.drop_empty_thought and not sections[0]:
-            return LeftOut(EMPTY_THOUGHT)
+        if reason := self._form_filter(record, sections, row):
+            return LeftOut(reason)
         if self.benchmarks:
-            similar = self._nearest(record["metadata"]["question"])
+            similar = self._nearest(statement(record["metadata"]))
             if similar[0] >= self.options.contamination:
                 return LeftOut(CONTAMINATED, similar)
+        answer = row.answer if self.rows.prompt_style else record["converted_text"]
         length = self.count_tokens(row) if self.count_tokens else len(answer)
         if self.count_tokens and length > self.options.cutoff_len:
             return LeftOut(TOO_LONG)
         return self._pass(record, path, length)
 
+    def _form_filter(self, record: Mapping[str, Any], sections: tuple[str, str] | None, row: TrainingRow) -> str:
+        """The filter that leaves an answer out by its form and its end; "" if none does."""
+        styled = bool(self.rows.prompt_style)
+        if sections is None:
+            return NOT_UNIFORM
+        if self.rows.think_tags and any(tag in record["converted_text"] for tag in (BEGIN_THINK, END_THINK)):
+            return OWN_THINK  # the row could be read in two ways
+        if styled and sections[0]:
+            return HAS_THOUGHT
+        if styled and not row.answer:
+            return NO_PLACE
+        if self.options.drop_cut_off and was_cut_off(record):
+            return CUT_OFF
+        return EMPTY_THOUGHT if self.options.drop_empty_thought and not styled and not sections[0] else ""
+
     def _pass(self, record: Mapping[str, Any], path: Path, length: int) -> Passed:
-        answer, other_prompts = record["converted_text"], has_other_prompts(record, self.prompts)
+        answer, problem = record["converted_text"], record["metadata"]
+        other_prompts = has_other_prompts(record, self.prompts)
         if other_prompts and not self.options.other_prompts:
             refuse_other_prompts(path.parent, self.rows)
+        if self.rows.prompt_style:  # what all answers have in common would make short programs alike
+            answer = find_program(answer, target_of(problem)) or ""
         text = xxhash.xxh3_64_intdigest(" ".join(answer.split()).encode())
         minhash = signature(answer) if self.options.near_duplicates else None
-        return Passed(problem_hash(record["metadata"]), text, length, other_prompts, minhash)
+        return Passed(problem_hash(problem), text, length, other_prompts, minhash)
 
 
 def _verdict_filter(record: Mapping[str, Any], path: Path) -> str:

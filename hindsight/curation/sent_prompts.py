@@ -37,14 +37,18 @@ def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
         return
     settings = run.get("settings", {})
     file, with_system = settings.get("prompt_file") or "", settings.get("system_prompt", True)
-    if style := settings.get("prompt_style"):
-        cause, remedy = f"with PROMPT_STYLE {style}", "sample it in the uniform format"
+    style = settings.get("prompt_style") or ""
+    if style != rows.prompt_style:
+        cause = f"{_styled(style)}, not {_styled(rows.prompt_style)}"
+        remedy = f"give --prompt_style {style}" if style else "leave PROMPT_STYLE empty"
     elif with_system != rows.system_prompt:
         cause = f"{'with' if with_system else 'without'} a system message (SYSTEM_PROMPT {str(with_system).lower()})"
         remedy = f"give --system_prompt {str(with_system).lower()}"
     elif file != rows.prompt_file:
         cause = f"with {_described(file)}, not {_described(rows.prompt_file)}"
         remedy = f"give --prompt_file {file}" if file else "leave PROMPT_FILE empty"
+    elif style:
+        cause, remedy = f"{_styled(style)}, whose prompts have changed since", "sample it again"
     else:
         cause = f"with {_described(file)}, which have changed since"
         remedy = "restore them"
@@ -52,6 +56,10 @@ def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
         f"{folder} was sampled {cause}, so its rows would not have the prompts that were sent: {remedy}, "
         "or give --other_prompts if these answers are to be learnt as answers to other prompts"
     )
+
+
+def _styled(style: str) -> str:
+    return f"with PROMPT_STYLE {style}" if style else "in the uniform format"
 
 
 def _described(prompt_file: str) -> str:

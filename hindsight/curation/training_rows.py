@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hindsight.errors import UserError
+from hindsight.errors import UserError, require
+from hindsight.text.prompt_styles import prompts_of_style
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import (
     BEGIN_SOLUTION,
@@ -22,16 +23,26 @@ _SOLUTION_LINES = re.compile(rf"^{BEGIN_SOLUTION}\n+|\n+{END_SOLUTION}$", re.MUL
 
 @dataclass(frozen=True)
 class RowOptions:
-    """How an answer becomes a row: as a chat or, with `base`, as a transcript; with which prompts and tags."""
+    """How an answer becomes a row: as a chat or, with `base`, as a transcript; with which prompts and tags.
+
+    Raises UserError for think tags in a style without thoughts.
+    """
 
     base: bool
     prompt_file: str
     system_prompt: bool
     think_tags: bool
+    prompt_style: str = ""
+
+    def __post_init__(self) -> None:
+        no_tags = not (self.prompt_style and self.think_tags)
+        require(
+            no_tags, f"THINK_TAGS is for answers with a thought: those of PROMPT_STYLE {self.prompt_style} have none"
+        )
 
     def prompts(self) -> Prompts:
-        """The prompts of the rows, with the tags of the uniform format. Raises UserError as `Prompts` does."""
-        return Prompts(self.prompt_file, self.system_prompt)
+        """The prompts of the rows, with the tags of the uniform format. Raises UserError as `prompts_of_style` does."""
+        return prompts_of_style(self.prompt_style, self.prompt_file, self.system_prompt)
 
 
 @dataclass(frozen=True)
@@ -59,15 +70,18 @@ class TrainingRow:
 def make_row(record: Mapping[str, Any], prompts: Prompts, base: bool, think_tags: bool = False) -> TrainingRow:
     """The row of a converted answer. With `base`, prompt and answer together are the base model's transcript.
 
+    In a prompt style the answer includes what the prompt has begun of it; it is empty if it does not fit the prompt.
     Raises UserError as `with_think_tags` does.
     """
-    problem, answer = record["metadata"], record["converted_text"]
+    problem = record["metadata"]
+    answer = prompts.answer("base" if base else "instruct", problem, record["converted_text"])
     if base:
         before = prompts.transcript(problem).removesuffix(prompts.thought_opening(problem))
         prompt = before.rstrip(" ")  # a token includes the space before its word, so the space belongs to the answer
         row = TrainingRow("", prompt, before[len(prompt) :] + answer)
     else:
-        *system, user = (message["content"] for message in prompts.chat(problem))
+        asked = [message["content"] for message in prompts.chat(problem) if message["role"] != "assistant"]
+        *system, user = asked
         row = TrainingRow("".join(system), user, answer)
     return with_think_tags(row) if think_tags else row
 

@@ -109,6 +109,14 @@ def text(row: Row) -> str | None:
     return _mbpp_parts(prompt)[0] if _task_id(row).startswith("Mbpp") else prompt
 
 
+def statement(problem: Problem) -> str:
+    """The same of a problem that was read before, by its prompt; of another set's, its question."""
+    prompt = problem.get("prompt")
+    if not isinstance(prompt, str):
+        return problem["question"]
+    return _mbpp_parts(prompt)[0] if str(problem.get("task_id")).startswith("Mbpp") else prompt
+
+
 def _task_id(row: Row) -> str:
     """The id as EvalPlus writes it; in the original MBPP it is a number."""
     given = row["task_id"]

@@ -12,10 +12,15 @@ An answer's record says what it continues: `prompt_style`, and in `continues` th
 first four are sent, and step 2 cuts at the others.
 """
 
+import ast
+from collections.abc import Mapping
 from typing import Any
 
 from hindsight.errors import UserError, require
 from hindsight.problem_sets.problems import Problem
+from hindsight.text.code_blocks import fenced
+from hindsight.text.program_choice import find_program, target_of
+from hindsight.text.programs import syntax_tree
 from hindsight.text.prompts import Prompts
 
 INSTRUCTION = "Solve the following problem by a self-contained Python script. Give the script in a Markdown code block:"
@@ -70,6 +75,16 @@ class EvalplusPrompts(Prompts):
         continues = self.transcript(problem) if role == "base" else PREFIX if self.prefix else ""
         return {"prompt_style": self.style, "continues": continues, "stop_words": self.stop_words(role, problem)}
 
+    def answer(self, role: str, problem: Problem, converted_text: str) -> str:
+        program = (find_program(converted_text, target_of(problem)) or "").strip()
+        if not program or role == "base":
+            return _completion(self.transcript(problem), program)
+        block = fenced(program)
+        if not self.prefix:
+            return block
+        opened, _, rest = block.partition("\n")
+        return PREFIX + rest if PREFIX.endswith(f"{opened}\n") else ""  # a longer fence than the one begun
+
 
 STYLES = ("", "evalplus", "evalplus_openai")
 
@@ -86,10 +101,32 @@ def prompts_of_style(style: str, prompt_file: str, system_prompt: bool) -> Promp
     return EvalplusPrompts(style, system_prompt)
 
 
+def stop_words_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stop words in an answer's record; none if it is of the uniform format."""
+    words = record.get("stop_words")
+    return tuple(word for word in words if isinstance(word, str) and word) if isinstance(words, list) else ()
+
+
+def was_cut_off(record: Mapping[str, Any]) -> bool:
+    """Whether the token limit ended an answer: not if a stop word is in it, which the server was not sent."""
+    text = record.get("generated_text") or ""
+    return record.get("finish_reason") == "length" and not any(word in text for word in stop_words_of(record))
+
+
+def _completion(prompt: str, program: str) -> str:
+    """What of a program follows a text prompt: all, after a docstring; after a function's head, only the rest of it."""
+    if program.startswith(prompt.strip() + "\n"):
+        return program[len(prompt) :]
+    tree = syntax_tree(prompt)
+    only_docstring = tree is not None and all(isinstance(node, ast.Expr) for node in tree.body)
+    return program if only_docstring else ""
+
+
 def _prompt_of(problem: Problem) -> str:
     if not isinstance(problem.get("prompt"), str):
+        question = f"question {problem['question_id']}" if "question_id" in problem else "a question"
         raise UserError(
-            f"question {problem.get('question_id')} has no prompt of EvalPlus: PROMPT_STYLE evalplus is for its sets "
+            f"{question} has no prompt of EvalPlus: PROMPT_STYLE evalplus is for its sets "
             "(mbppplus, humanevalplus, mbpp, humaneval)"
         )
     return problem["prompt"]

@@ -119,6 +119,10 @@ class Prompts:
         """What an answer's record says of how it was asked, for step 2; nothing for the uniform format."""
         return {}
 
+    def answer(self, role: str, problem: dict[str, Any], converted_text: str) -> str:
+        """What the model of this role is to write, of a converted answer; "" if the answer does not fit the prompt."""
+        return converted_text
+
     def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:
         own = self._block("system", problem) if self.system_prompt else ""
         user = self._block("user", problem)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from curating import sampled_in_a_style
 from pico import merge_into
 from scripts import ROOT, run_script, write_converted
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -284,6 +285,32 @@ def test_rows_with_think_tags_are_what_reasoning_templates_expect(answers, datas
         assert status == 1 and "puts an empty thought, '<think>\\n\\n</think>\\n\\n', before the answer" in printed, (
             printed
         )
+
+
+OWN_SYSTEM = (
+    "{% for m in messages %}{% if loop.first and m.role != 'system' %}<|im_start|>system\nYou help<|im_end|>\n"
+    "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.mark.train
+def test_rows_in_a_prompt_style_are_read_as_sent_if_both_templates_add_the_same_system_message(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(BASE, model)
+    (model / "chat_template.jinja").write_text(OWN_SYSTEM)
+    programs = [f"def add(a, b):\n    return a + b + {number} - {number}" for number in range(9)]
+    run = sampled_in_a_style(tmp_path / "run", programs)
+    flags = ("--prompt_style", "evalplus", "--tokenizer", model, "--near_duplicates", 0, "--validation", 0)
+    result = run_script("convert_to_data.py", "--input_dirs", run, "--output_dir", tmp_path / "data", *flags)
+    assert result.returncode == 0, result.stderr
+    here = (LAB, f"dataset_dir={tmp_path / 'data'}", f"model_name_or_path={model}", "eval_dataset=null")
+    here = (*here, "eval_strategy='no'", "template=smollm2")  # which leaves the checkpoint's template as it is
+    status, printed = check_dataset(*here, "default_system=You help")
+    assert status == 0 and "hindsight: 9 of 9 examples are the chat that was meant" in printed, printed
+    assert "note:" not in printed
+    status, printed = check_dataset(*here, "default_system=You help.")
+    assert status == 1 and "no system message, and the template adds its own: 'You help.'" in printed, printed
 
 
 @pytest.mark.train

@@ -52,8 +52,10 @@ def test_an_answer_without_a_recorded_prompt_is_not_compared():
     assert not has_other_prompts({"metadata": PROBLEM}, Prompts())
 
 
-def rows_with(prompt_file, system_prompt=True):
-    return RowOptions(base=False, prompt_file=prompt_file, system_prompt=system_prompt, think_tags=False)
+def rows_with(prompt_file, system_prompt=True, style=""):
+    return RowOptions(
+        base=False, prompt_file=prompt_file, system_prompt=system_prompt, think_tags=False, prompt_style=style
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,22 @@ def test_a_run_with_a_system_message_is_refused_for_rows_without(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(UserError, match="sampled with a system message .* give --system_prompt true"):
         refuse_other_prompts(tmp_path, rows_with("", system_prompt=False))
+
+
+@pytest.mark.parametrize(
+    ("sent", "rows", "words"),
+    [
+        ("evalplus", "", "with PROMPT_STYLE evalplus, not in the uniform format, .* give --prompt_style evalplus"),
+        ("", "evalplus", "in the uniform format, not with PROMPT_STYLE evalplus, .* leave PROMPT_STYLE empty"),
+        ("evalplus_openai", "evalplus", "give --prompt_style evalplus_openai, or"),
+        ("evalplus", "evalplus", "with PROMPT_STYLE evalplus, whose prompts have changed since, .* sample it again"),
+    ],
+)
+def test_a_run_in_another_style_is_refused_with_the_flag_that_helps(sent, rows, words, tmp_path):
+    run = {"script": "switching_inference.py", "settings": {"prompt_style": sent}}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(UserError, match=words):
+        refuse_other_prompts(tmp_path, rows_with("", style=rows))
 
 
 def test_folders_that_no_sampling_script_made_are_not_refused(tmp_path):

@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from problem_rows import MBPP
 from scripts import ROOT
 
-from hindsight.curation.training_rows import TrainingRow, make_row, uniform_answer, with_think_tags
+from hindsight.curation.training_rows import RowOptions, TrainingRow, make_row, uniform_answer, with_think_tags
 from hindsight.errors import UserError
+from hindsight.problem_sets import evalplus
 from hindsight.text.prompts import Prompts, base_prompt
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, TAGS, render
 
@@ -36,6 +38,23 @@ def test_rows_have_the_prompts_of_the_users_file(tmp_path):
 def test_half_of_a_surrogate_pair_is_not_unicode():
     assert TrainingRow("", "a", "\U0001f600").is_unicode()
     assert not TrainingRow("", "a", "\ud83d").is_unicode() and not TrainingRow("", "\ud83d", "a").is_unicode()
+
+
+@pytest.mark.parametrize(("style", "roles"), [("evalplus", ["user"]), ("evalplus_openai", ["system", "user"])])
+def test_rows_in_a_prompt_style_are_what_was_sent_and_what_is_to_be_written(style, roles):
+    problem, code = evalplus.problem(MBPP, ""), "def add(a, b):\n    return a + b"
+    prompts = RowOptions(base=False, prompt_file="", system_prompt=True, think_tags=False, prompt_style=style).prompts()
+    record = {"metadata": problem, "converted_text": render("", f"```python\n{code}\n```")}
+    (*asked, answer), sent = make_row(record, prompts, base=False).messages(), prompts.chat(problem)
+    begun = sent[-1]["content"] if sent[-1]["role"] == "assistant" else "```python\n"
+    assert (asked, [turn["role"] for turn in asked]) == ([turn for turn in sent if turn["role"] in roles], roles)
+    assert answer == {"role": "assistant", "content": f"{begun}{code}\n```"}
+    assert make_row(record, prompts, base=True) == TrainingRow("", MBPP["prompt"], code)
+
+
+def test_think_tags_do_not_go_with_a_style_without_thoughts():
+    with pytest.raises(UserError, match="THINK_TAGS is for answers with a thought"):
+        RowOptions(base=False, prompt_file="", system_prompt=True, think_tags=True, prompt_style="evalplus")
 
 
 SOLUTION = "```python\nprint(1)\n```"
