@@ -34,20 +34,22 @@ class Study:
         chosen = [name for name in _texts(self.results.chosen.get("settings")) if name in names]
         if chosen:
             return Parent(chosen[0], "chosen on validation")
-        tries = self.test.rates[-1]
+        tries = self.validation.rates[-1]
         validated = [name for name in names if name in self.validation.settings]
         if name := self.validation.best(validated, tries):
             return Parent(name, f"highest {tries.title} on validation")
+        tries = self.test.rates[-1]
         name = self.test.best(names, tries)
         return Parent(name, f"highest {tries.title} on the test itself") if name else None
 
-    def parents(self, training: str) -> list[Parent]:
-        """The start model and the fine-tuned model of a training, each at its best, as far as they exist."""
-        return [parent for parent in (self.start, self.finetuned.get(training)) if parent]
-
     def chosen_alpha(self, training: str, measure: Measure) -> float | None:
-        """The alpha of a merge with the highest value on validation; None where validation or test lacks it."""
+        """The alpha of the merge with the highest value on validation; None where validation or test lacks it.
+
+        If the problems of validation have fewer samples, their larger pass@k stands for that of the test.
+        """
         names = self.validation.by_alpha(training)
+        if measure.title not in [each.title for each in self.validation.rates]:
+            measure = self.validation.rates[-1]
         merges = {name: alpha for alpha, name in names.items() if alpha not in (0, 1)}
         best = self.validation.best(list(merges), measure)
         return merges[best] if best and merges[best] in self.test.by_alpha(training) else None
@@ -87,9 +89,9 @@ def _missing_of_training(summary: Summary, training: str) -> Iterator[str]:
             yield f"The {model} was not asked at temperature {TEMPERATURE:g}, so the curve lacks this end."
     own = [name for name, setting in summary.settings.items() if setting.training == training]
     seeds = sorted({seed for name in own for seed in summary.seeds_of(name)})
-    for name in own:
-        if lacking := set(seeds) - set(summary.seeds_of(name)):
-            yield f"{name} lacks {_seeds(lacking)}."
+    for seed in seeds:
+        if lacking := [name for name in own if seed not in summary.seeds_of(name)]:
+            yield f"Seed {seed} of the {label} training lacks {', '.join(lacking)}."
     curve = summary.curve(training)
     if curve and (len(curve.names) < len(names) or len(curve.seeds) < len(seeds)):
         left_out = [name for alpha, name in names.items() if alpha not in curve.names]

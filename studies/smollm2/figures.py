@@ -14,7 +14,8 @@ from studies.smollm2.results import TRAININGS, Setting
 from studies.smollm2.summary import SHARES, Measure
 from studies.smollm2.tables import ordered
 
-START, COLORS, SYMBOLS = "#000000", {"full": "#440154", "lora": "#21918C"}, {"full": "o", "lora": "s"}
+COLORS = {"": "#000000", "full": "#440154", "lora": "#21918C"}  # by training; without one, the start model
+SYMBOLS = {"full": "o", "lora": "s"}
 MARKS = {"early": "D", "switching": "P"}  # of settings without an alpha, right of the curves
 FIRST_MARK, MARK_STEP = 1.14, 0.12  # their places on the axis of alpha
 TITLES = {
@@ -106,11 +107,11 @@ def draw_seeds(axes: Axes, study: Study, measure: Measure) -> None:
 def draw_levels(axes: Axes, study: Study, measure: Measure) -> list[float]:
     """A line with its band for each parent at its best setting; returns the upper ends of the bands."""
     tops = []
-    levels = [("start model", study.start, START)]
-    levels += [(f"fine-tuned, {TRAININGS[each]}", parent, COLORS[each]) for each, parent in study.finetuned.items()]
-    for model, parent, color in levels:
-        estimate = study.test.estimate(parent.name, measure) if parent else None
+    for training, parent in {"": study.start, **study.finetuned}.items():
+        curve = study.test.curve(training)  # with whose seeds the parent is drawn
+        estimate = study.test.estimate(parent.name, measure, curve.seeds if curve else None) if parent else None
         if estimate:
+            color, model = COLORS[training], f"fine-tuned, {TRAININGS[training]}" if training else "start model"
             label = f"{model}, at its best"
             axes.axhline(estimate.mean, color=color, linestyle="--", linewidth=0.8, zorder=1, label=label)
             axes.axhspan(estimate.low, estimate.high, color=color, alpha=0.05, linewidth=0, zorder=0)

@@ -181,7 +181,7 @@ class Summary:
             alpha = each.alpha if each.kind == "merge" else ends.get(each.kind)
             asked = each.prompt == "chat" and each.temperature == TEMPERATURE
             if alpha is not None and asked and each.training in ("", training):
-                found.setdefault(alpha, each.name)
+                found.setdefault(round(alpha, 6), each.name)
         return dict(sorted(found.items()))
 
     def best_alpha(self, curve: AlphaCurve, measure: Measure, seeds: Sequence[int] | None = None) -> BestAlpha | None:

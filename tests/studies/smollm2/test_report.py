@@ -37,8 +37,9 @@ def test_tables_say_what_the_results_hold():
         [run("full_0.4", alpha=0.4)],
         [run("a", "early", epochs=0.5)],
         [run("start", "start", (0, 1), split="validation")],
+        [run("a", alpha=0.3), run("a", alpha=0.3, seed=1), run("b", alpha=0.6), run("b", alpha=0.6, seed=2)],
     ],
-    ids=["none", "start", "merge", "early", "validation"],
+    ids=["none", "start", "merge", "early", "validation", "seeds"],
 )
 def test_only_what_exists_is_reported(runs):
     study = Study(results(*runs))

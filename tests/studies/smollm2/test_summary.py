@@ -96,7 +96,7 @@ def test_a_curve_has_both_parents_as_ends_and_the_same_seeds_at_each_alpha():
     curve = study.test.curve("full")
     assert list(curve.names) == [0, 0.2, 0.4, 1] and curve.seeds == (0, 1), "eight runs; with 0.3, five"
     missing = list_missing(study)
-    assert "full_0.3 lacks seeds 1, 2." in missing
+    assert "Seed 1 of the full training lacks full_T1, full_0.3." in missing
     assert "The full curve is the mean over seeds 0, 1; it leaves out full_0.3." in missing
     assert "The full training has no merge at alpha 0.1, 0.5, 0.6, 0.7, 0.8, 0.9." in missing
     assert "There is no run of the LoRA training." in missing and "There is no switching run." in missing
@@ -112,7 +112,7 @@ def test_parents_are_those_chosen_on_validation_and_else_the_best_there_or_on_th
     validated += [run("b", "start", (1, 1), split="validation", temperature=1)]
     study = Study(results(*runs, *validated))
     assert (study.start.name, study.start.how) == ("b", "highest pass@4 on validation")
-    assert Study(results(run("full_0.3", alpha=0.3))).parents("full") == []
+    assert Study(results(run("full_0.3", alpha=0.3))).start is None
 
 
 def test_the_alpha_is_chosen_on_validation():
@@ -122,3 +122,10 @@ def test_the_alpha_is_chosen_on_validation():
         and study.test.best_alpha(study.test.curve("full"), pass_at(1)).alpha == 0.6
     )
     assert study.chosen_alpha("lora", pass_at(1)) is None
+
+
+def test_a_validation_with_fewer_samples_chooses_by_its_own_pass_at_k():
+    two = {"samples": (2, 2), "programs": (2, 2), "ended": (2, 2), "split": "validation"}
+    runs = [run("full_0.3", alpha=0.3), run("full_0.6", alpha=0.6)]
+    runs += [run("full_0.3", alpha=0.3, correct=(2, 0), **two), run("full_0.6", alpha=0.6, correct=(1, 1), **two)]
+    assert Study(results(*runs)).chosen_alpha("full", pass_at(4)) == 0.6, "pass@2 is 1 on both, against 1 and 0"
