@@ -1,5 +1,6 @@
 """The tables of the study, in Markdown."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from hindsight.pass_at_k.estimators import Estimate
@@ -30,13 +31,14 @@ def validation_table(study: Study) -> str:
     return _split_table(study.validation, ordered(study.validation), SHARES)
 
 
-def _split_table(summary: Summary, settings: Iterable[Setting], shares: Sequence[Measure]) -> str:
-    rows = []
+def _split_table(summary: Summary, settings: Sequence[Setting], shares: Sequence[Measure]) -> str:
+    rows, labels = [], Counter(setting.label for setting in settings)
     for setting in settings:
-        name = setting.name
+        name, label = setting.name, setting.label
+        label = label if labels[label] == 1 else f"{label}: {name}"  # checkpoints of several learning rates
         rates = [_cell(summary.estimate(name, measure)) for measure in summary.rates]
         means = [_mean(summary.estimate(name, measure)) for measure in (*summary.base_rates, *shares)]
-        rows.append([setting.label, _seeds(summary.seeds_of(name)), *rates, *means])
+        rows.append([label, _seeds(summary.seeds_of(name)), *rates, *means])
     titles = [measure.title for measure in (*summary.rates, *summary.base_rates, *shares)]
     return markdown(["", "seeds", *titles], rows)
 

@@ -29,6 +29,12 @@ def test_tables_say_what_the_results_hold():
     assert "lora" not in tables["validation"] and "merged at 0.6 (full)" in tables["validation"]
 
 
+def test_settings_with_one_label_are_told_apart_by_their_names():
+    runs = [run("full_1e-05_epochs_1", "early", epochs=1), run("full_2e-05_epochs_1", "early", epochs=1)]
+    table = make_tables(Study(results(*runs)))["test"]
+    assert "| stopped after 1 epoch (full): full_1e-05_epochs_1 | 0 |" in table
+
+
 @pytest.mark.parametrize(
     "runs",
     [
