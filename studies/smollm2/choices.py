@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from studies.smollm2.results import TEMPERATURE, TRAININGS, Results
 from studies.smollm2.summary import SHARES, Measure, Summary, counts_of
@@ -29,11 +28,12 @@ class Study:
         self.finetuned = {each: parent for each in TRAININGS if (parent := self._parent("finetuned", each))}
 
     def _parent(self, kind: str, training: str) -> Parent | None:
-        """A parent as the results say it was chosen; else its best setting on validation; else its best on the test."""
+        """A parent as the results say it was chosen, under `start` or the training; else its best setting on
+        validation; else its best on the test."""
         names = self.test.names(kind, training)
-        chosen = [name for name in _texts(self.results.chosen.get("settings")) if name in names]
-        if chosen:
-            return Parent(chosen[0], "chosen on validation")
+        chosen = self.results.chosen.get("settings", {}).get(training or kind)
+        if chosen in names:
+            return Parent(chosen, "chosen on validation")
         tries = self.validation.rates[-1]
         validated = [name for name in names if name in self.validation.settings]
         if name := self.validation.best(validated, tries):
@@ -53,13 +53,6 @@ class Study:
         merges = {name: alpha for alpha, name in names.items() if alpha not in (0, 1)}
         best = self.validation.best(list(merges), measure)
         return merges[best] if best and merges[best] in self.test.by_alpha(training) else None
-
-
-def _texts(value: Any) -> list[str]:
-    """All texts in a JSON value, in order."""
-    if isinstance(value, dict):
-        return [text for each in value.values() for text in _texts(each)]
-    return [value] if isinstance(value, str) else []
 
 
 def list_missing(study: Study) -> list[str]:

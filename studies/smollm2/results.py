@@ -1,7 +1,7 @@
 """The study's results: the counts per problem of every run, in one file with one line per run.
 
     {"about": {"model": "...", "samples": 10, ...},
-     "chosen": {"training": {...}, "settings": {...}},
+     "chosen": {"training": {...}, "settings": {"start": "start_shots_T0.5", "full": "full_T1", ...}},
      "problems": {"validation": [511, ...], "test": [11, ...]},
      "runs": [
     {"split": "test", "name": "full_0.4", "kind": "merge", "training": "full", "alpha": 0.4, ..., "counts": {...}},
@@ -151,6 +151,8 @@ def make_results(content: Any) -> Results:
         require(proper and len(set(ids)) == len(ids) > 0, f"the {split} problems must be different question ids")
     runs = tuple(_read_run(number, run, problems) for number, run in enumerate(content["runs"], 1))
     _check_names(runs)
+    settings = content["chosen"].get("settings", {})
+    require(isinstance(settings, dict), "'settings' of 'chosen' must be an object")
     return Results(content["about"], content["chosen"], problems, runs)
 
 

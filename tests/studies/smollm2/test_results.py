@@ -65,6 +65,7 @@ def test_a_malformed_run_is_named(change, sentence):
         ('{"about": {}, "chosen": {}, "problems": {"test": [1, 1]}, "runs": []}', "must be different question ids"),
         ('{"about": {}, "chosen": {}, "problems": {"test": 3}, "runs": []}', "must be a list of question ids"),
         ('{"about": {}, "chosen": {}, "problems": {"test": [1]}, "runs": [3]}', "run 1 is no object"),
+        ('{"about": {}, "chosen": {"settings": 3}, "problems": {}, "runs": []}', "'settings' of 'chosen' must be"),
     ],
 )
 def test_a_malformed_file_is_one_sentence(tmp_path, text, sentence):
