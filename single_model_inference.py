@@ -25,6 +25,7 @@ from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.replies import Completion, ItemFailed
 from hindsight.servers.requests import ask_model, read_extra_body, refused_part
 from hindsight.settings import Settings, run_script
+from hindsight.text import few_shot
 from hindsight.text.prompt_styles import prompts_of_style
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import ends_in_thought
@@ -57,7 +58,8 @@ BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kep
 SEED = 0                           # the run's seed; each sample's seed is derived from it
 LOGPROBS = 0                       # 1: record each token's id and log-probability
 
-PROMPT_STYLE = ""     # empty: thought and solution; evalplus: code alone, as EvalPlus asks; evalplus_openai: no prefix
+PROMPT_STYLE = ""     # empty: thought and solution; code alone: evalplus, evalplus_openai (no prefix), few_shot (base)
+EXAMPLES = ""         # with few_shot: a file of problems with programs, all of which the prompt shows
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
 EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
@@ -188,7 +190,10 @@ async def _main(settings: Settings) -> int:
     role, folder = settings.model, Path(settings.output_dir.format(model=settings.model))
     model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
     own = {"model": model, "temperature": temperature, "top_p": top_p}
-    prompts = prompts_of_style(settings.prompt_style, settings.prompt_file, settings.system_prompt)
+    text_only = role == "instruct" and settings.prompt_style == few_shot.STYLE
+    require(not text_only, f"PROMPT_STYLE {few_shot.STYLE} is a text that a base model continues: give --model base")
+    asks = settings.prompt_style, settings.prompt_file, settings.system_prompt, settings.examples
+    prompts = prompts_of_style(*asks)
     extra = {**read_extra_body(settings.extra_body), **prompts.extra_body(role)}
     sampling = settings.pick(Sampling, **own, stop=settings.base_stop, extra_body=extra)
 

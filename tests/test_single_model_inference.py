@@ -233,6 +233,21 @@ def test_a_base_model_continues_evalplus_prompt_as_text(toy, tmp_path, problems_
     assert "include_stop_str_in_output" not in record["generation_config"]
 
 
+def test_a_base_model_is_shown_examples_and_an_instruct_model_is_not(toy, tmp_path, problems_of_evalplus):
+    toy.answer = lambda request: "def add(a, b):\n    return a + b\n"
+    example = {"task_id": 10, "text": "Ten.", "code": "def ten():\n  return 10", "test_list": ["assert ten() == 10"]}
+    flags = ("--problems", problems_of_evalplus, "--num_samples", 1, "--prompt_style", "few_shot")
+    flags = (*flags, "--examples", write(tmp_path / "ten.jsonl", example), "--output_dir", tmp_path / "run")
+    result = run_in_process(single_model_inference, "--base_urls", toy.url, *flags)
+    assert (result.returncode, "a base model continues: give --model base" in result.stderr) == (2, True), result.stderr
+    result = run_in_process(single_model_inference, "--base_urls", toy.url, *flags, "--model", "base")
+    assert result.returncode == 0, result.stderr
+    (record,) = contents(tmp_path / "run").values()
+    assert toy.requests == [{**record["generation_config"], "prompt": record["prompt"]}]
+    assert "  return 10\n[DONE]\n\n" in record["prompt"] and record["prompt"].endswith("== 3\n[BEGIN]\n")
+    assert (record["generation_config"]["stop"], record["continues"]) == (["[DONE]"], "[BEGIN]\n")
+
+
 def test_a_server_that_continues_no_answer_ends_the_run_in_a_sentence_that_helps(toy, tmp_path, problems_of_evalplus):
     refusal = "Unrecognized request argument supplied: continue_final_message"
     toy.refuses = lambda request: refusal if "continue_final_message" in request else None

@@ -1,14 +1,16 @@
-"""Reads answers that are code alone: those to EvalPlus's prompts (`PROMPT_STYLE`), which need no thought and no model.
+"""Reads answers that are code alone: those to the prompts of a PROMPT_STYLE, which need no thought and no model.
 
 A record says what its answer continues:
 
     {"prompt_style": "evalplus", "continues": "def add(a, b):\\n", "generated_text": "    return a + b\\n\\n", ...}
     {"prompt_style": "evalplus", "continues": "This ...:\\n```python\\n", "generated_text": "def add ...", ...}
     {"prompt_style": "evalplus_openai", "continues": "", "generated_text": "Here it is:\\n```python\\ndef add ...", ...}
+    {"prompt_style": "few_shot", "continues": "[BEGIN]\\n", "generated_text": "def add(a, b):\\n    return ...", ...}
 
 The program of the first is the prompt and the completion, up to the first stop word. That of the second is the code
-block which the prompt began; a server that began an answer of its own instead has a block of its own. Of the program is
-kept, to the same effect as EvalPlus's sanitizer (`sanitize.py`), which made the programs of published figures:
+block which the prompt began; a server that began an answer of its own instead has a block of its own. That of the last
+is the answer up to [DONE], or a code block in it. Of the program is kept, to the same effect as EvalPlus's sanitizer
+(`sanitize.py`), which made the programs of published figures:
 
 - the lines up to where it stops making sense, if they define the function: an end that was cut off spoils nothing;
 - the imports, and what the function needs: no tests and calls that follow it, and of a function that is defined twice
@@ -22,6 +24,7 @@ from typing import Any
 from hindsight.conversion.conversions import Conversion, RawAnswer
 from hindsight.conversion.reader import read
 from hindsight.conversion.sections import Sections, Undecided
+from hindsight.text import few_shot
 from hindsight.text.code_blocks import fenced
 from hindsight.text.program_choice import choose_program
 from hindsight.text.programs import program_facts, syntax_error_line, syntax_tree
@@ -31,7 +34,7 @@ TAB = "    "  # what EvalPlus makes of a tab in every answer; here only where th
 
 
 def convert_code_alone(answer: RawAnswer) -> Conversion:
-    """The conversion of an answer to one of EvalPlus's prompts. Raises Undecided for one without a program."""
+    """The conversion of an answer to a prompt that asks for code alone. Raises Undecided for one without a program."""
     thought, code, rule = _find_code(answer)
     if not code.strip() or not answer.text.strip():
         raise Undecided("it holds no program", lost=True)
@@ -51,6 +54,9 @@ def convert_code_alone(answer: RawAnswer) -> Conversion:
 def _find_code(answer: RawAnswer) -> tuple[str, str, str]:
     """The thought, the code and the rule by which it was found."""
     text, target = before_stop_word(answer.text, answer.stop), answer.target
+    if answer.continues == few_shot.BEGIN:
+        own = choose_program(text, target)
+        return "", own.program if own.fits and own.program else text, "program between [BEGIN] and [DONE]"
     if answer.continues and not answer.continues.rstrip().endswith("```python"):
         return "", answer.continues + text, "completion of the prompt"
     if answer.continues:

@@ -8,6 +8,7 @@ from hindsight.conversion.sections import Sections
 from hindsight.errors import BrokenFile
 from hindsight.files.answer_files import converted_path, sample_path
 from hindsight.files.records import AnswerRecord, read_answer, write_json
+from hindsight.text import few_shot
 from hindsight.text.dialects import plain_dialect
 from hindsight.text.program_choice import ProgramTarget, target_of
 from hindsight.text.prompt_styles import stop_words_of
@@ -22,7 +23,8 @@ class RawAnswer:
 
     text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends; finished:
     before the token limit; thought_open: it continues a thought that the prompt had opened; target: what its problem
-    asks for; code_alone: it was asked for by a prompt of EvalPlus's, whose end it `continues`, up to a word of `stop`.
+    asks for; code_alone: it was asked for by a prompt of another style, whose end it `continues`, up to a word of
+    `stop`.
     """
 
     key: Key
@@ -42,7 +44,7 @@ def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     text, dropped = plain_dialect(record.get("generated_text", ""))
     finished, thought_open = record.get("finish_reason") != "length", record.get("thought_open") is True
     target = target_of(record.get("metadata"))
-    if not str(record.get("prompt_style") or "").startswith("evalplus"):
+    if not str(record.get("prompt_style") or "").startswith(("evalplus", few_shot.STYLE)):
         return RawAnswer(key, record, text, finished, dropped, thought_open, target)
     continues, words = record.get("continues"), stop_words_of(record)
     if not isinstance(continues, str):

@@ -11,6 +11,7 @@ from typing import Any
 from hindsight.curation.training_rows import RowOptions
 from hindsight.errors import UserError
 from hindsight.files.runs import read_run
+from hindsight.text import few_shot
 from hindsight.text.prompts import Prompts
 
 
@@ -41,6 +42,7 @@ def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
     if style != rows.prompt_style:
         cause = f"{_styled(style)}, not {_styled(rows.prompt_style)}"
         remedy = f"give --prompt_style {style}" if style else "leave PROMPT_STYLE empty"
+        remedy = "sample it in another style" if style == few_shot.STYLE else remedy
     elif with_system != rows.system_prompt:
         cause = f"{'with' if with_system else 'without'} a system message (SYSTEM_PROMPT {str(with_system).lower()})"
         remedy = f"give --system_prompt {str(with_system).lower()}"

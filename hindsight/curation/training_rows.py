@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hindsight.errors import UserError, require
+from hindsight.text import few_shot
 from hindsight.text.prompt_styles import prompts_of_style
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import (
@@ -25,7 +26,7 @@ _SOLUTION_LINES = re.compile(rf"^{BEGIN_SOLUTION}\n+|\n+{END_SOLUTION}$", re.MUL
 class RowOptions:
     """How an answer becomes a row: as a chat or, with `base`, as a transcript; with which prompts and tags.
 
-    Raises UserError for think tags in a style without thoughts.
+    Raises UserError for think tags in a style without thoughts, and for a style that is for sampling alone.
     """
 
     base: bool
@@ -35,6 +36,7 @@ class RowOptions:
     prompt_style: str = ""
 
     def __post_init__(self) -> None:
+        require(self.prompt_style != few_shot.STYLE, f"PROMPT_STYLE {few_shot.STYLE} is for sampling: it makes no rows")
         no_tags = not (self.prompt_style and self.think_tags)
         require(
             no_tags, f"THINK_TAGS is for answers with a thought: those of PROMPT_STYLE {self.prompt_style} have none"

@@ -72,7 +72,7 @@ def problem(row: Row, name: str) -> Problem:
     task_id, function = _task_id(row), _function(row)
     prompt = _prompt(row)
     if task_id.startswith("Mbpp"):
-        question = "{}\n\nThe function must pass this test:\n\n{}".format(*_mbpp_parts(prompt))
+        question = "{}\n\nThe function must pass this test:\n\n{}".format(*words_and_asserts(prompt))
     else:
         question = (
             f"Complete the function `{function}`, and write the whole program:\n\n```python\n{prompt.strip()}\n```"
@@ -106,7 +106,7 @@ def has_tests(row: Row) -> bool:
 def text(row: Row) -> str | None:
     """MBPP's words without the assert; HumanEval's program."""
     prompt = _prompt(row)
-    return _mbpp_parts(prompt)[0] if _task_id(row).startswith("Mbpp") else prompt
+    return words_and_asserts(prompt)[0] if _task_id(row).startswith("Mbpp") else prompt
 
 
 def statement(problem: Problem) -> str:
@@ -114,7 +114,7 @@ def statement(problem: Problem) -> str:
     prompt = problem.get("prompt")
     if not isinstance(prompt, str):
         return problem["question"]
-    return _mbpp_parts(prompt)[0] if str(problem.get("task_id")).startswith("Mbpp") else prompt
+    return words_and_asserts(prompt)[0] if str(problem.get("task_id")).startswith("Mbpp") else prompt
 
 
 def _task_id(row: Row) -> str:
@@ -131,7 +131,7 @@ def _prompt(row: Row) -> str:
     return f'"""\n{words}\n{row["test_list"][0]}\n"""\n'
 
 
-def _mbpp_parts(prompt: str) -> tuple[str, str]:
+def words_and_asserts(prompt: str) -> tuple[str, str]:
     """The words and the assert of EvalPlus's prompt, a docstring whose last line is the assert."""
     lines = prompt.strip().removeprefix('"""').removesuffix('"""').strip().split("\n")
     first = next((number for number, line in enumerate(lines) if line.startswith("assert ")), len(lines))

@@ -7,6 +7,8 @@ What EvalPlus sends, by its version 0.3.1 (the words here are ours, the form is 
   is begun for it: a sentence and "```python"; it stops where the block ends;
 - the OpenAI API (`provider/openai.py`), which continues no answer: a system message and the instruction; no stop words.
 
+`few_shot` is the other style that asks for code alone, see its module.
+
 An answer's record says what it continues: `prompt_style`, and in `continues` the text that belongs before it, in
 `stop_words` what ends it. vLLM 0.32 and the OpenAI API take four stop words a request (`VLLM_MAX_STOP_STRINGS`), so the
 first four are sent, and step 2 cuts at the others.
@@ -18,7 +20,9 @@ from typing import Any
 
 from hindsight.errors import UserError, require
 from hindsight.problem_sets.problems import Problem
+from hindsight.text import few_shot
 from hindsight.text.code_blocks import fenced
+from hindsight.text.few_shot import FewShotPrompts
 from hindsight.text.program_choice import find_program, target_of
 from hindsight.text.programs import syntax_tree
 from hindsight.text.prompts import Prompts
@@ -86,19 +90,20 @@ class EvalplusPrompts(Prompts):
         return PREFIX + rest if PREFIX.endswith(f"{opened}\n") else ""  # a longer fence than the one begun
 
 
-STYLES = ("", "evalplus", "evalplus_openai")
+STYLES = ("", "evalplus", "evalplus_openai", few_shot.STYLE)
 
 
-def prompts_of_style(style: str, prompt_file: str, system_prompt: bool) -> Prompts:
-    """The prompts of a run, by the settings PROMPT_STYLE, PROMPT_FILE and SYSTEM_PROMPT.
+def prompts_of_style(style: str, prompt_file: str, system_prompt: bool, examples: str = "") -> Prompts:
+    """The prompts of a run, by the settings PROMPT_STYLE, PROMPT_FILE, SYSTEM_PROMPT and EXAMPLES.
 
-    Raises UserError for an unknown style, for a style with a prompt file, or for what is wrong with the file.
+    Raises UserError for an unknown style, for a style with a file that it does not read, or for what is wrong with one.
     """
     require(style in STYLES, f"PROMPT_STYLE is empty or {' or '.join(STYLES[1:])}, not {style!r}")
+    require(not examples or style == few_shot.STYLE, f"EXAMPLES is for PROMPT_STYLE {few_shot.STYLE}")
     if not style:
         return Prompts(prompt_file, system_prompt)
     require(not prompt_file, f"PROMPT_STYLE {style} has its own prompts: leave PROMPT_FILE empty")
-    return EvalplusPrompts(style, system_prompt)
+    return FewShotPrompts(examples) if style == few_shot.STYLE else EvalplusPrompts(style, system_prompt)
 
 
 def stop_words_of(record: Mapping[str, Any]) -> tuple[str, ...]:

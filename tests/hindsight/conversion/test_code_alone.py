@@ -86,6 +86,24 @@ def test_without_a_beginning_an_answer_is_read_as_any_other(answer, thought):
     assert conversion(ADD, "instruct", answer, style="evalplus_openai").sections.thought == thought
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"{RIGHT}\n",
+        f"\n{RIGHT}\n[DONE]\n\nYou are a Python programmer. This is your task: ...\n[BEGIN]\ndef add(a):\n    return 0",
+        f"{RIGHT}\n\nassert add(1, 2) == 3\n[DONE",
+        f"```python\n{RIGHT}\n```\n",
+        f"Here it is:\n```python\n{RIGHT}\n```\nIt adds.",
+    ],
+)
+def test_after_examples_the_program_is_the_answer_up_to_done(answer):
+    record = {"generated_text": answer, "metadata": ADD, "finish_reason": "length"}
+    marks = {"prompt_style": "few_shot", "continues": "[BEGIN]\n", "stop_words": ["[DONE]"]}
+    found = convert_code_alone(raw_answer((2, 0), {**record, **marks}))
+    (block,) = find_code_blocks(found.sections.solution)
+    assert block.code.rstrip("\n") == RIGHT and found.details["rule"] == "program between [BEGIN] and [DONE]"
+
+
 def test_what_the_function_needs_is_kept():
     code = """import os
 from math import *

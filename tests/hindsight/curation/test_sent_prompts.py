@@ -99,6 +99,7 @@ def test_a_run_with_a_system_message_is_refused_for_rows_without(tmp_path):
         ("evalplus", "", "with PROMPT_STYLE evalplus, not in the uniform format, .* give --prompt_style evalplus"),
         ("", "evalplus", "in the uniform format, not with PROMPT_STYLE evalplus, .* leave PROMPT_STYLE empty"),
         ("evalplus_openai", "evalplus", "give --prompt_style evalplus_openai, or"),
+        ("few_shot", "", "sample it in another style, or"),
         ("evalplus", "evalplus", "with PROMPT_STYLE evalplus, whose prompts have changed since, .* sample it again"),
     ],
 )

@@ -52,6 +52,11 @@ def test_rows_in_a_prompt_style_are_what_was_sent_and_what_is_to_be_written(styl
     assert make_row(record, prompts, base=True) == TrainingRow("", MBPP["prompt"], code)
 
 
+def test_styles_that_make_no_rows_are_refused():
+    with pytest.raises(UserError, match="few_shot is for sampling"):
+        RowOptions(base=True, prompt_file="", system_prompt=True, think_tags=False, prompt_style="few_shot")
+
+
 def test_think_tags_do_not_go_with_a_style_without_thoughts():
     with pytest.raises(UserError, match="THINK_TAGS is for answers with a thought"):
         RowOptions(base=False, prompt_file="", system_prompt=True, think_tags=True, prompt_style="evalplus")
