@@ -18,7 +18,8 @@ from scripts import ROOT
 
 from hindsight.settings import constant_comments
 
-OTHER_PAGES = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SkyThought/README.md", "lab/README.md")]
+OTHER_PAGES = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
+OTHER_PAGES += [ROOT / room / "README.md" for room in ("SkyThought", "lab", "studies/smollm2")]
 
 
 def script_of(word: str, before: str) -> Path | None:
