@@ -6,6 +6,7 @@ has all of its answers, and each step skips what exists.
 
 import contextlib
 import ctypes
+import os
 import shlex
 import signal
 import subprocess
@@ -75,22 +76,36 @@ class SamplingRun:
 
 
 def run_step(script: str, *flags: str, may_fail: bool = False, log: Path | None = None) -> int:
-    """Runs a script as a user would and returns its exit status. Prints the command, or appends all output to `log`.
+    """Runs a script as a user would and returns its exit status, as `run_command` does.
 
-    The script ends when this process ends, even by SIGKILL: it would go on in a folder that the next call resumes.
     Raises UserError when it fails; `may_fail` accepts status 1: some items failed, which the script reports.
     """
-    command = [sys.executable, script, *flags]
+    return run_command([sys.executable, script, *flags], log, may_fail=may_fail)
+
+
+def run_command(
+    command: Sequence[str],
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    may_fail: bool = False,
+) -> int:
+    """Runs a command in the repository's folder and returns its exit status. Prints it, or appends output to `log`.
+
+    `environment` is added to this process's. The command ends when this process ends, even by SIGKILL: it would go on
+    in a folder that the next call resumes. Raises UserError when it fails, as `run_step` does.
+    """
+    words = ["python" if word == sys.executable else word for word in command]
+    name = next(word for word in words if word not in ("python", "bash"))
+    run: Any = {"cwd": ROOT, "preexec_fn": _end_with_parent, "env": {**os.environ, **(environment or {})}}
     if log is None:
-        print(f"\n$ python {shlex.join([script, *flags])}", flush=True)
-        status = subprocess.run(command, cwd=ROOT, preexec_fn=_end_with_parent).returncode
+        print(f"\n$ {shlex.join(words)}", flush=True)
+        status = subprocess.run(command, **run).returncode
     else:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            to_log: Any = {"stdout": output, "stderr": subprocess.STDOUT}
-            status = subprocess.run(command, cwd=ROOT, preexec_fn=_end_with_parent, **to_log).returncode
+            status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, **run).returncode
     if status != 0 and not (may_fail and status == 1):
-        raise UserError(f"{script} ended with status {status}" + (f"; see {log}" if log else ""))
+        raise UserError(f"{name} ended with status {status}" + (f"; see {log}" if log else ""))
     return status
 
 

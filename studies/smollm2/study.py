@@ -1,0 +1,106 @@
+"""Makes the study anew: fine-tunes SmolLM2-135M-Instruct on MBPP, merges it back at every alpha, measures on MBPP+.
+
+Makes the model and the problems, a dataset of MBPP's own programs by steps 2 to 4, the fine-tunings by LLaMA-Factory;
+samples with vLLM, whose dial is set from alpha to alpha, converts, checks and measures; chooses on the validation
+problems and draws on the test problems; writes results.json, tables and figures. Run it again after a stop: it resumes
+with whatever is missing.
+
+    python -m studies.smollm2.study --mbpp mbpp.jsonl
+    python -m studies.smollm2.study --dry_run
+    python -m studies.smollm2.study --start HuggingFaceTB/SmolLM2-135M --finetuned HuggingFaceTB/SmolLM2-135M-Instruct
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from hindsight.pipeline import ROOT
+from hindsight.settings import Settings, run_script
+from studies.smollm2.choose import Grid
+from studies.smollm2.collect import collect
+from studies.smollm2.data import make_dataset
+from studies.smollm2.model import write_model
+from studies.smollm2.plan import StudyOptions, StudyRun
+from studies.smollm2.problems import write_problems
+from studies.smollm2.report import write_report
+from studies.smollm2.results import write_results
+from studies.smollm2.work import Work
+
+# fmt: off
+MBPP = "mbpp.jsonl"              # MBPP, 974 problems: google-research/mbpp/mbpp.jsonl on GitHub, or its Hub name
+MBPP_PLUS = "mbppplus"           # MBPP+ as --problems takes it
+OUTPUT_DIR = "runs/smollm2"      # gets everything
+START = "runs/smollm2/model"     # the model to fine-tune and to merge back with; this folder is made
+FINETUNED = []                   # fine-tuned models that exist already, one a seed; empty: fine-tune
+LLAMAFACTORY = ".venv-train/bin/llamafactory-cli"  # `make .venv-train/installed`
+
+TRAININGS = ["full", "lora"]     # whole models, adapters
+SEEDS = [0, 1, 2]                # training seeds
+FULL_RATES = [2e-5, 1e-4]        # learning rates of whole models, to choose from on validation
+LORA_RATES = [2e-4, 1e-3]        # of adapters
+EPOCHS = [1.0, 2.0]              # strengths to choose from on validation, in halves of an epoch
+EARLY = [0.5, 1.0]               # early checkpoints to measure, of those before the chosen one
+FULL_ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of merges; 0 and 1 are the parents
+LORA_ALPHAS = [0.4, 0.7]         # of merges with adapters
+VALIDATION_ALPHAS = [0.2, 0.4, 0.6, 0.8]                     # of the first seed, to choose one
+START_TEMPERATURES = [0.4, 0.7, 1.0]                         # in chat and three-shot, to choose from on validation
+FINETUNED_TEMPERATURES = [0.7, 1.0, 1.3]                     # of the fine-tuned model
+SHOTS = True                     # ask the start model in the three-shot prompt, too
+TURNS = ["10", "10"]             # of switching: tokens of the start and of the fine-tuned model; empty: none
+METHOD = "lerp"                  # lerp or slerp
+
+SAMPLES = 10                     # answers per problem
+MAX_TOKENS = 256                 # longest answer, in tokens
+TOP_P = 1.0                      # below 1 vLLM sorts the vocabulary for each token, which on a CPU doubles the time
+DTYPE = "bfloat16"               # float32 takes 1.6 times as long on a CPU
+TEST_PROBLEMS = 0                # so many of the 224, evenly spread; 0: all
+ENTROPY_EVERY = 4                # entropy along the first answer to every fourth problem; 0: none
+CONCURRENCY = 512                # requests in flight per server
+LANES = 2                        # servers at once, each with its share of the cores
+START_DEADLINE = 900             # seconds a server may take to start
+FORMATS = ["png"]                # pictures: png, pdf, svg
+DRY_RUN = False                  # only say what would be made
+# fmt: on
+
+
+def main(settings: Settings) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers on the way
+    os.chdir(ROOT)
+    output = Path(settings.output_dir)
+    options, grid = settings.pick(StudyOptions, output=output), settings.pick(Grid)
+    problems = write_problems(settings.mbpp, settings.mbpp_plus, output / "problems", settings.test_problems)
+    print(", ".join(f"{count} problems for {part}" for part, count in problems.items()), flush=True)
+    work = Work(options, grid, problems, settings.llamafactory, settings.entropy_every, settings.start_deadline)
+    if settings.dry_run:
+        print(*work.describe(), sep="\n")
+        return 0
+    if not grid.finetuned:
+        if not Path(options.start).exists() and Path(options.start) == output / "model":
+            write_model(Path(options.start))
+        make_dataset(options)
+    done: list[StudyRun] = []
+    for run in stages(work):
+        done.append(run)
+        write_results(output / "results.json", collect(work, settings, done))
+    print(write_report(output / "results.json", output / "report", settings.formats))
+    return 0
+
+
+def stages(work: Work) -> Iterator[StudyRun]:
+    """The study in its order; yields each run that is measured."""
+    for kind in work.grid.kinds:
+        work.train(work.trainings_to_choose(kind))
+        yield from work.make(work.strength_runs(kind))
+        work.choose_strength(kind)
+    yield from work.make(work.validation_runs())
+    work.choose_temperatures()
+    for seed in work.grid.seeds:
+        for kind in work.grid.kinds:
+            work.train(work.chosen_trainings(kind, seed))
+            yield from work.make(work.test_runs(kind, seed))
+
+
+if __name__ == "__main__":
+    run_script(main, globals())

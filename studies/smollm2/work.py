@@ -1,0 +1,237 @@
+"""The trainings and runs of the study: which there are, and how the missing ones are made."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, sample_runs
+from hindsight.problem_sets.selection import select_problems
+from studies.smollm2.choose import Grid, Strength, at_default, best
+from studies.smollm2.measure import measure_run
+from studies.smollm2.plan import (
+    StudyOptions,
+    StudyRun,
+    early_setting,
+    finetuned_setting,
+    merge_setting,
+    start_setting,
+    switching_setting,
+)
+from studies.smollm2.results import Setting
+from studies.smollm2.summary import TRIES
+from studies.smollm2.training import Training
+
+
+@dataclass
+class Work:
+    """The study at work. problems: their number by part; strengths, chosen: what was chosen so far."""
+
+    options: StudyOptions
+    grid: Grid
+    problems: dict[str, int]
+    llamafactory: str
+    entropy_every: int
+    start_deadline: float
+    strengths: dict[str, Strength] = field(default_factory=dict)
+    chosen: dict[str, Setting] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
+    epoch_times: list[float] = field(default_factory=list)  # seconds
+    answer_times: list[float] = field(default_factory=list)  # seconds, of each run
+
+    # What there is to make.
+
+    def trainings_to_choose(self, kind: str) -> list[Training]:
+        """A fine-tuning for each rate, of the first seed; none of a pair that exists."""
+        if self.grid.finetuned:
+            return []
+        strengths = self.grid.strengths(kind)
+        longest = max(each.epochs for each in strengths)
+        rates = dict.fromkeys(each.rate for each in strengths)
+        return [self._training(kind, rate, longest, self.grid.seeds[0]) for rate in rates]
+
+    def chosen_trainings(self, kind: str, seed: int) -> list[Training]:
+        """The fine-tuning of a seed, as strong as was chosen."""
+        found = self.strength(kind)
+        return [] if self.grid.finetuned else [self._training(kind, found.rate, found.epochs, seed)]
+
+    def strength(self, kind: str) -> Strength:
+        """The strength that was chosen; before that the strongest."""
+        return self.strengths.get(kind) or self.grid.strengths(kind)[-1]
+
+    def _training(self, kind: str, rate: float, epochs: float, seed: int) -> Training:
+        return Training(kind, rate, epochs, seed, self.options.output / "models")
+
+    def _finetuned(self, kind: str, seed: int, epochs: float = 0) -> Path:
+        """The fine-tuned model of a seed, or its checkpoint after so many epochs."""
+        if self.grid.finetuned:
+            return Path(self.grid.finetuned[seed])
+        (training,) = self.chosen_trainings(kind, seed)
+        return training.checkpoint(epochs or training.epochs)
+
+    def strength_runs(self, kind: str) -> list[StudyRun]:
+        """The checkpoints to choose from, on validation; none if there is no choice."""
+        strengths, by_rate = self.grid.strengths(kind), {each.rate: each for each in self.trainings_to_choose(kind)}
+        if len(strengths) < 2 or not by_rate:
+            return []
+        settings = {each: early_setting(kind, each.rate, each.epochs) for each in strengths}
+        seed = self.grid.seeds[0]
+        return [
+            self._run("validation", setting, seed, by_rate[each.rate].checkpoint(each.epochs))
+            for each, setting in settings.items()
+        ]
+
+    def temperatures(self) -> dict[str, list[Setting]]:
+        """The settings from which each parent's is chosen: start_chat, start_shots, full, lora."""
+        grid = self.grid
+        prompts = ("chat", "shots") if grid.shots else ("chat",)
+        starts = {f"start_{each}": [start_setting(each, t) for t in grid.start_temperatures] for each in prompts}
+        return starts | {
+            kind: [finetuned_setting(kind, each) for each in grid.finetuned_temperatures] for kind in grid.kinds
+        }
+
+    def validation_runs(self) -> list[StudyRun]:
+        """What temperatures and alphas are chosen by; a choice of one is not measured."""
+        runs, seed = [], self.grid.seeds[0]
+        for name, settings in self.temperatures().items():
+            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas] * (name in self.grid.kinds)
+            settings = [*settings * (len(settings) > 1), *merges]
+            runs += [self._run_of(name, "validation", each, seed) for each in settings]
+        return runs
+
+    def parent(self, name: str) -> Setting:
+        """A parent at its chosen temperature; before that at the one that is not tried."""
+        return self.chosen.get(name) or at_default(self.temperatures()[name])
+
+    def test_runs(self, kind: str, seed: int) -> list[StudyRun]:
+        """All that is measured of a fine-tuned model, and with the first of the start model."""
+        grid, runs = self.grid, []
+        if (kind, seed) == (grid.kinds[0], grid.seeds[0]):
+            starts = [self.parent(name) for name in self.temperatures() if name not in grid.kinds]
+            runs = [
+                self._run_of("start", "test", each, seed) for each in dict.fromkeys([start_setting("chat"), *starts])
+            ]
+        settings = [finetuned_setting(kind), self.parent(kind)]
+        settings += [merge_setting(kind, each) for each in grid.alphas(kind)]
+        if grid.turns and kind == grid.kinds[0]:
+            settings.append(switching_setting(kind, *grid.turns))
+        runs += [self._run_of(kind, "test", each, seed) for each in dict.fromkeys(settings)]
+        strength = self.strength(kind)
+        early = [each for each in grid.early if each < strength.epochs and not grid.finetuned]
+        return runs + [
+            self._run("test", early_setting(kind, strength.rate, each), seed, self._finetuned(kind, seed, each))
+            for each in early
+        ]
+
+    def _run_of(self, name: str, split: str, setting: Setting, seed: int) -> StudyRun:
+        """The run of a parent or a merge.
+
+        A base model has no chat template, so the start model of a given pair is asked in chat as the pair's alpha 0.
+        """
+        if name in self.grid.kinds:
+            return self._run(split, setting, seed, self._finetuned(name, seed))
+        pair = bool(self.grid.finetuned) and setting.prompt == "chat"
+        return self._run(split, setting, None, Path(self.grid.finetuned[0]) if pair else None)
+
+    def _run(self, split: str, setting: Setting, seed: int | None, checkpoint: Path | None) -> StudyRun:
+        return StudyRun(split, setting, seed, checkpoint, self.options, self.problems[split])
+
+    def all_trainings(self) -> list[Training]:
+        """All fine-tunings, by what has been chosen so far."""
+        found = [each for kind in self.grid.kinds for each in self.trainings_to_choose(kind)]
+        for seed in self.grid.seeds[1:]:
+            found += [each for kind in self.grid.kinds for each in self.chosen_trainings(kind, seed)]
+        return found
+
+    def all_runs(self) -> list[StudyRun]:
+        """All runs, by what has been chosen so far."""
+        found = [run for kind in self.grid.kinds for run in self.strength_runs(kind)] + self.validation_runs()
+        return found + [
+            run for seed in self.grid.seeds for kind in self.grid.kinds for run in self.test_runs(kind, seed)
+        ]
+
+    def describe(self) -> list[str]:
+        """Each fine-tuning and each run that is planned, a line each."""
+        trainings = [f"fine-tuning: {each.name}" for each in self.all_trainings()]
+        answers = sum(run.problem_count for run in self.all_runs()) * self.options.samples
+        runs = [f"{run.title}: {run.problem_count * self.options.samples} answers" for run in self.all_runs()]
+        return [*trainings, *runs, f"{len(trainings)} fine-tunings, {len(runs)} runs, {answers:,} answers"]
+
+    # Choosing.
+
+    def choose_strength(self, kind: str) -> None:
+        """The strength with the highest pass@1 on validation: what a fine-tuning is for."""
+        runs = self.strength_runs(kind)
+        if runs:
+            by_setting = dict(zip([run.setting for run in runs], self.grid.strengths(kind), strict=True))
+            self.strengths[kind] = by_setting[best([(run.setting, run.counts()) for run in runs], 1)]
+            print(f"chosen on validation: {kind}, {self.strengths[kind]}", flush=True)
+
+    def choose_temperatures(self) -> None:
+        """Each parent's temperature with the highest pass@10 on validation; with fewer samples, pass@k of all."""
+        runs = {run.setting: run for run in self.validation_runs()}
+        for name, settings in self.temperatures().items():
+            if len(settings) > 1:
+                found = [(each, runs[each].counts()) for each in settings]
+                self.chosen[name] = best(found, min(TRIES, self.options.samples))
+                print(f"chosen on validation: {self.chosen[name].label}", flush=True)
+
+    # Making it.
+
+    def train(self, trainings: Sequence[Training]) -> None:
+        """Makes the missing fine-tunings, one after the other, each on all cores."""
+        for training in trainings:
+            if not training.is_finished():
+                options, begun = self.options, time.monotonic()
+                log = options.output / "models" / f"{training.folder.name}.log"
+                print(f"fine-tuning: {training.name}", flush=True)
+                training.make(options.start, options.output / "data", self.llamafactory, log)
+                self.epoch_times.append((time.monotonic() - begun) / training.epochs)
+                print(f"fine-tuned: {training.name}; {self.left()}", flush=True)
+
+    def make(self, runs: Sequence[StudyRun]) -> Iterator[StudyRun]:
+        """Makes the missing runs, those of one server together, LANES servers at a time; yields each that is there."""
+        missing = [run for run in runs if not run.is_measured()]
+        yield from (run for run in runs if run.is_measured())
+        groups: dict[tuple, list[StudyRun]] = {}
+        for run in missing:
+            groups.setdefault(run.served, []).append(run)
+        with ThreadPoolExecutor(self.options.lanes) as pool:
+            try:
+                for future in as_completed([pool.submit(self._make_group, group) for group in groups.values()]):
+                    yield from future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _make_group(self, group: list[StudyRun]) -> list[StudyRun]:
+        by_folder = {run.folder: run for run in group}
+
+        def finish(sampled: SamplingRun, _: int, seconds: float) -> None:
+            run = by_folder[sampled.folder]
+            convert_and_check(run.folder, run.log)
+            questions = select_problems(str(self.options.problems(run.split))).question_ids
+            measure_run(ROOT / run.folder, list(questions), ROOT / run.measured, run.model, self.entropy_every)
+            if seconds:
+                self.answer_times.append(seconds / sampled.answers)
+            print(f"{run.title}: {sampled.answers} answers in {seconds:.0f} s; {self.left()}", flush=True)
+
+        sample_runs(group[0].served_models(), [run.sampling_run() for run in group], self.start_deadline, finish)
+        return group
+
+    def left(self) -> str:
+        """How much is left, with an estimate of the time as far as one is known."""
+        trainings = [each for each in self.all_trainings() if not each.is_finished()]
+        runs = [each for each in self.all_runs() if not each.is_measured()]
+        seconds = sum(each.epochs for each in trainings) * _mean(self.epoch_times)
+        answers = sum(run.problem_count for run in runs) * self.options.samples
+        seconds += answers * _mean(self.answer_times) / self.options.lanes
+        known = bool(self.answer_times) and (bool(self.epoch_times) or not trainings)
+        estimate = f", about {seconds / 60:.0f} minutes" if known else ""
+        spent = (time.monotonic() - self.begun) / 60
+        return f"{len(trainings)} fine-tunings and {len(runs)} runs left{estimate} ({spent:.0f} minutes so far)"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
