@@ -30,6 +30,7 @@ class Grid:
     epochs: tuple[float, ...]
     early: tuple[float, ...]
     full_alphas: tuple[float, ...]
+    more_alphas: tuple[float, ...]
     lora_alphas: tuple[float, ...]
     validation_alphas: tuple[float, ...]
     start_temperatures: tuple[float, ...]
@@ -45,7 +46,7 @@ class Grid:
         require(enough, f"SEEDS count the models of FINETUNED, 0 to {len(self.finetuned) - 1}")
         halves = all(each > 0 and float(2 * each).is_integer() for each in (*self.epochs, *self.early))
         require(bool(self.epochs) and halves, "EPOCHS and EARLY are above 0, in halves of an epoch, as 1.5")
-        alphas = (*self.full_alphas, *self.lora_alphas, *self.validation_alphas)
+        alphas = (*self.full_alphas, *self.more_alphas, *self.lora_alphas, *self.validation_alphas)
         require(all(0 < alpha < 1 for alpha in alphas), "alphas of merges lie between 0 and 1; the parents are 0 and 1")
         require(bool(self.start_temperatures and self.finetuned_temperatures), "give a temperature of each parent")
         require(len(self.turns) in (0, 2), "TURNS are two numbers of tokens, or none")
@@ -60,8 +61,11 @@ class Grid:
         rates = self.full_rates if kind == "full" else self.lora_rates
         return [Strength(rate, epochs) for epochs in sorted(self.epochs) for rate in sorted(rates)]
 
-    def alphas(self, kind: str) -> tuple[float, ...]:
-        return self.full_alphas if kind == "full" else self.lora_alphas
+    def alphas(self, kind: str, is_first: bool) -> tuple[float, ...]:
+        """The alphas of merges with a training's fine-tuned model, of the first seed or of another."""
+        if kind == "lora":
+            return self.lora_alphas
+        return self.full_alphas if is_first else self.more_alphas
 
 
 def mean_pass_at(counts: dict[str, list], k: int) -> float:

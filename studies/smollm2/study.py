@@ -41,8 +41,9 @@ SEEDS = [0, 1, 2]                # training seeds
 FULL_RATES = [2e-5, 1e-4]        # learning rates of whole models, to choose from on validation
 LORA_RATES = [2e-4, 1e-3]        # of adapters
 EPOCHS = [1.0, 2.0]              # strengths to choose from on validation, in halves of an epoch
-EARLY = [0.5, 1.0]               # early checkpoints to measure, of those before the chosen one
-FULL_ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of merges; 0 and 1 are the parents
+EARLY = [0.5]                    # early checkpoints to measure, of those before the chosen one
+FULL_ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]  # of merges of the first seed; 0 and 1 are the parents
+MORE_ALPHAS = [0.2, 0.4, 0.6, 0.8]                           # the same of seeds after the first
 LORA_ALPHAS = [0.4, 0.7]         # of merges with adapters
 VALIDATION_ALPHAS = [0.2, 0.4, 0.6, 0.8]                     # of the first seed, to choose one
 START_TEMPERATURES = [0.4, 0.7, 1.0]                         # in chat and three-shot, to choose from on validation
@@ -94,10 +95,9 @@ def stages(work: Work) -> Iterator[StudyRun]:
         work.train(work.trainings_to_choose(kind))
         yield from work.make(work.strength_runs(kind))
         work.choose_strength(kind)
-    yield from work.make(work.validation_runs())
-    work.choose_temperatures()
-    for seed in work.grid.seeds:
-        for kind in work.grid.kinds:
+        yield from work.make(work.validation_runs(kind))
+        work.choose_temperatures(kind)
+        for seed in work.grid.seeds:
             work.train(work.chosen_trainings(kind, seed))
             yield from work.make(work.test_runs(kind, seed))
 

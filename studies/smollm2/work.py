@@ -82,39 +82,43 @@ class Work:
             for each, setting in settings.items()
         ]
 
-    def temperatures(self) -> dict[str, list[Setting]]:
-        """The settings from which each parent's is chosen: start_chat, start_shots, full, lora."""
-        grid = self.grid
-        prompts = ("chat", "shots") if grid.shots else ("chat",)
-        starts = {f"start_{each}": [start_setting(each, t) for t in grid.start_temperatures] for each in prompts}
-        return starts | {
-            kind: [finetuned_setting(kind, each) for each in grid.finetuned_temperatures] for kind in grid.kinds
-        }
+    def temperatures(self, kind: str) -> dict[str, list[Setting]]:
+        """The settings from which a parent's temperature is chosen, by its name: the kind of training.
 
-    def validation_runs(self) -> list[StudyRun]:
+        The start model's, start_chat and start_shots, are chosen with the first training.
+        """
+        grid, found = self.grid, {}
+        if kind == grid.kinds[0]:
+            prompts = ("chat", "shots") if grid.shots else ("chat",)
+            found = {f"start_{each}": [start_setting(each, t) for t in grid.start_temperatures] for each in prompts}
+        return {**found, kind: [finetuned_setting(kind, each) for each in grid.finetuned_temperatures]}
+
+    def validation_runs(self, kind: str) -> list[StudyRun]:
         """What temperatures and alphas are chosen by; a choice of one is not measured."""
         runs, seed = [], self.grid.seeds[0]
-        for name, settings in self.temperatures().items():
-            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas] * (name in self.grid.kinds)
+        for name, settings in self.temperatures(kind).items():
+            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas] * (name == kind)
             settings = [*settings * (len(settings) > 1), *merges]
             runs += [self._run_of(name, "validation", each, seed) for each in settings]
         return runs
 
-    def parent(self, name: str) -> Setting:
-        """A parent at its chosen temperature; before that at the one that is not tried."""
-        return self.chosen.get(name) or at_default(self.temperatures()[name])
+    def parents(self, kind: str) -> dict[str, Setting]:
+        """The parents of a training at their chosen temperatures; before that at the one that is not tried."""
+        tried = self.temperatures(kind)
+        return {name: self.chosen.get(name) or at_default(settings) for name, settings in tried.items()}
 
     def test_runs(self, kind: str, seed: int) -> list[StudyRun]:
         """All that is measured of a fine-tuned model, and with the first of the start model."""
-        grid, runs = self.grid, []
-        if (kind, seed) == (grid.kinds[0], grid.seeds[0]):
-            starts = [self.parent(name) for name in self.temperatures() if name not in grid.kinds]
+        grid, runs, parents = self.grid, [], self.parents(kind)
+        is_first = seed == grid.seeds[0]
+        if is_first and kind == grid.kinds[0]:
+            starts = [setting for name, setting in parents.items() if name != kind]
             runs = [
                 self._run_of("start", "test", each, seed) for each in dict.fromkeys([start_setting("chat"), *starts])
             ]
-        settings = [finetuned_setting(kind), self.parent(kind)]
-        settings += [merge_setting(kind, each) for each in grid.alphas(kind)]
-        if grid.turns and kind == grid.kinds[0]:
+        settings = [finetuned_setting(kind), parents[kind]]
+        settings += [merge_setting(kind, each) for each in grid.alphas(kind, is_first)]
+        if grid.turns and is_first and kind == grid.kinds[0]:
             settings.append(switching_setting(kind, *grid.turns))
         runs += [self._run_of(kind, "test", each, seed) for each in dict.fromkeys(settings)]
         strength = self.strength(kind)
@@ -146,10 +150,9 @@ class Work:
 
     def all_runs(self) -> list[StudyRun]:
         """All runs, by what has been chosen so far."""
-        found = [run for kind in self.grid.kinds for run in self.strength_runs(kind)] + self.validation_runs()
-        return found + [
-            run for seed in self.grid.seeds for kind in self.grid.kinds for run in self.test_runs(kind, seed)
-        ]
+        kinds = self.grid.kinds
+        found = [run for kind in kinds for run in [*self.strength_runs(kind), *self.validation_runs(kind)]]
+        return found + [run for kind in kinds for seed in self.grid.seeds for run in self.test_runs(kind, seed)]
 
     def describe(self) -> list[str]:
         """Each fine-tuning and each run that is planned, a line each."""
@@ -168,10 +171,10 @@ class Work:
             self.strengths[kind] = by_setting[best([(run.setting, run.counts()) for run in runs], 1)]
             print(f"chosen on validation: {kind}, {self.strengths[kind]}", flush=True)
 
-    def choose_temperatures(self) -> None:
+    def choose_temperatures(self, kind: str) -> None:
         """Each parent's temperature with the highest pass@10 on validation; with fewer samples, pass@k of all."""
-        runs = {run.setting: run for run in self.validation_runs()}
-        for name, settings in self.temperatures().items():
+        runs = {run.setting: run for run in self.validation_runs(kind)}
+        for name, settings in self.temperatures(kind).items():
             if len(settings) > 1:
                 found = [(each, runs[each].counts()) for each in settings]
                 self.chosen[name] = best(found, min(TRIES, self.options.samples))
