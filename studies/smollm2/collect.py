@@ -7,17 +7,14 @@ from hindsight.files.records import read_record
 from hindsight.files.runs import versions
 from hindsight.pipeline import ROOT
 from hindsight.problem_sets.selection import select_problems
-from hindsight.settings import Settings
 from studies.smollm2.plan import StudyRun
 from studies.smollm2.results import Results, Run
 from studies.smollm2.training import DATASET
 from studies.smollm2.work import Work
 
-RECORDED = ("start", "finetuned", "samples", "max_tokens", "top_p", "dtype", "method", "entropy_every", "turns")
 
-
-def collect(work: Work, settings: Settings, done: Sequence[StudyRun]) -> Results:
-    """The results so far: what was chosen, and the counts of each run that is measured, each once."""
+def collect(work: Work, recorded: dict[str, Any], done: Sequence[StudyRun]) -> Results:
+    """The results so far: recorded settings, what was chosen, and the counts of each run that is measured, each once."""
     questions = {
         split: tuple(select_problems(str(work.options.problems(split))).question_ids)
         for split in ("validation", "test")
@@ -30,7 +27,7 @@ def collect(work: Work, settings: Settings, done: Sequence[StudyRun]) -> Results
     }
     by_folder = {run.folder: run for run in done}
     runs = tuple(Run(each.split, each.setting, each.seed, each.counts()) for each in by_folder.values())
-    about = {name: settings[name] for name in RECORDED} | {"dataset": _dataset(work), "versions": versions()}
+    about = recorded | {"dataset": _dataset(work), "versions": versions()}
     return Results(about, chosen, questions, runs)
 
 

@@ -65,6 +65,8 @@ FORMATS = ["png"]                # pictures: png, pdf, svg
 DRY_RUN = False                  # only say what would be made
 # fmt: on
 
+RECORDED = ("start", "finetuned", "samples", "max_tokens", "top_p", "dtype", "method", "entropy_every", "turns")
+
 
 def main(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers on the way
@@ -81,10 +83,10 @@ def main(settings: Settings) -> int:
         if not Path(options.start).exists() and Path(options.start) == output / "model":
             write_model(Path(options.start))
         make_dataset(options)
-    done: list[StudyRun] = []
+    recorded, done = {name: settings[name] for name in RECORDED}, []
     for run in stages(work):
         done.append(run)
-        write_results(output / "results.json", collect(work, settings, done))
+        write_results(output / "results.json", collect(work, recorded, done))
     print(write_report(output / "results.json", output / "report", settings.formats))
     return 0
 
