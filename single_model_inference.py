@@ -23,7 +23,7 @@ from hindsight.servers.alpha_dial import header_of
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.replies import Completion, ItemFailed
-from hindsight.servers.requests import ask_model, read_extra_body, refused_part
+from hindsight.servers.requests import MOST_STOP_WORDS, ask_model, read_extra_body, refused_part
 from hindsight.settings import Settings, run_script
 from hindsight.text import few_shot
 from hindsight.text.prompt_styles import prompts_of_style
@@ -80,9 +80,6 @@ OF_THE_OTHER_MODEL = {
     "base": ("instruct_model", "instruct_temperature", "instruct_top_p"),
     "instruct": ("base_model", "base_temperature", "base_top_p", "base_stop"),
 }
-
-
-MOST_STOP_WORDS = 4  # that a server takes in a request
 
 
 @dataclass(frozen=True)

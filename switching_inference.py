@@ -10,7 +10,9 @@ single_model_inference.py, and in `segments` which model wrote which part.
 import asyncio
 import random
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,17 @@ from hindsight.sampling.turns import AnswerLimits, TurnModel, TurnsAnswer, parse
 from hindsight.sampling.vocabulary import SharedVocabulary, find_shared_vocabulary
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer, ServerAway, TryAgain, open_servers
-from hindsight.servers.requests import detokenize, read_extra_body, tokenize, tokenize_open, without_template_keys
+from hindsight.servers.requests import (
+    Prompt,
+    detokenize,
+    read_extra_body,
+    tokenize,
+    tokenize_open,
+    without_template_keys,
+)
 from hindsight.settings import Settings, run_script
+from hindsight.text import few_shot
+from hindsight.text.prompt_styles import prompts_of_style
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import ends_in_thought
 
@@ -58,6 +69,8 @@ STOP = ["<end_of_solution>"]  # strings that end an answer; kept in it
 SEED = 0                      # the run's seed; each sample's and turn's seed is derived from it
 LOGPROBS = 0                  # 1: record each token's id and log-probability under the model that wrote it
 
+BASE_IN_CHAT = False  # true: the base model is asked in chat too, as a base that is itself a chat model
+PROMPT_STYLE = ""     # empty: thought and solution; evalplus: code alone, as EvalPlus asks
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
 EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
@@ -88,18 +101,25 @@ class RoleOptions:
 
 
 class Switching:
-    """Answers by both models in turns. Both prompts end with an open thought, and every answer starts with it.
+    """Answers by both models in turns. Both prompts end with an open thought, and every answer starts with it, or, in
+    a prompt style, with a begun code block or a docstring, which code follows.
 
-    `first` is the setting FIRST, `extra_body` EXTRA_BODY; `vocabulary` is None if the two tokenizers differ, and turns
-    are then joined as text.
+    `first` is the setting FIRST, `extra_body` EXTRA_BODY with what the prompts add to it; `vocabulary` is None if the
+    two tokenizers differ, and turns are then joined as text.
     """
 
     def __init__(
-        self, roles: dict[str, RoleOptions], limits: AnswerLimits, first: str, prompts: Prompts, extra_body: dict
+        self,
+        roles: dict[str, RoleOptions],
+        limits: AnswerLimits,
+        first: str,
+        prompts: Prompts,
+        extra_body: dict,
+        base_in_chat: bool,
     ):
         require(first in (*ROLES, "random"), f"FIRST is instruct, base or random, not {first!r}")
         self.roles, self.limits, self.first, self.prompts = roles, limits, first, prompts
-        self.extra_body = extra_body
+        self.extra_body, self.base_in_chat = extra_body, base_in_chat
         self.turn_lengths = {role: parse_turn_length(options.tokens_a_turn) for role, options in roles.items()}
         self.vocabulary: SharedVocabulary | None = None
         self._unfinished: dict[str, TurnsAnswer] = {}
@@ -123,13 +143,13 @@ class Switching:
         order = self.order(sample)
         answer = self._unfinished.pop(sample.name, None)
         answer = answer or TurnsAnswer(dict(await self.prompts_of(sample.problem, instruct, base)))
-        servers = {"instruct": instruct, "base": base}
+        servers, limits = {"instruct": instruct, "base": base}, self.limits_of(sample.problem)
         try:
             await write_in_turns(
                 answer,
                 [self.turn_model(role, servers[role]) for role in order],
                 self.vocabulary,
-                self.limits,
+                limits,
                 seed_of_turn=lambda turn: sample_seed(sample.seed, sample.problem["question_id"], turn),
             )
         except (TryAgain, ServerAway):
@@ -139,15 +159,37 @@ class Switching:
         for segment in answer.segments:  # their offsets count from the start of `generated_text`
             segment |= {edge: segment[edge] + len(opening) for edge in ("start", "end")}
         return sample.record(
-            prompt={"instruct": self.prompts.chat(sample.problem), "base": self.prompts.transcript(sample.problem)},
+            prompt={role: self.prompt(role, sample.problem) for role in ROLES},
             generated_text=opening + answer.text,
             segments=answer.segments,
             thought_open=ends_in_thought(self.prompts.transcript(sample.problem), sample.problem["question"]),
+            **self.marks(sample.problem),
             generation_config=self.generation_config(sample, order, servers),
             finish_reason=answer.finish_reason,
             usage={"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens},
             **({"token_ids": answer.ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
         )
+
+    def prompt(self, role: str, problem: Problem) -> Prompt:
+        """What a model is asked. Raises UserError if the two prompts are not continued by the same text."""
+        if role == "instruct" or self.base_in_chat:
+            return self.prompts.chat(problem)
+        same = self.prompts.same_answer(problem)
+        where = f"question {problem.get('question_id')}"
+        require(same, f"{where}: code does not continue the base model's text as it does the chat: give --base_in_chat")
+        return self.prompts.transcript(problem)
+
+    def limits_of(self, problem: Problem) -> AnswerLimits:
+        """What ends an answer: in a prompt style the stop words of both prompts, the first ones of each first."""
+        asked = ("instruct",) if self.base_in_chat else ROLES
+        words = zip_longest(*(self.prompts.stop_words(role, problem) for role in asked))
+        stop = tuple(dict.fromkeys(word for pair in words for word in pair if word))
+        return replace(self.limits, stop=stop) if stop else self.limits
+
+    def marks(self, problem: Problem) -> dict[str, Any]:
+        """What a record says of how the models were asked, for step 2: the chat's marks, with all stop words."""
+        marks = self.prompts.marks("instruct", problem)
+        return {**marks, "stop_words": list(self.limits_of(problem).stop)} if marks else {}
 
     def turn_model(self, role: str, server: ModelServer) -> TurnModel:
         """One of the two models on one of its servers."""
@@ -174,13 +216,19 @@ class Switching:
 
     async def _render(self, problem: Problem, instruct: ModelServer, base: ModelServer) -> dict[str, Any]:
         """Renders the chat template once per problem; the answer itself never goes through the template."""
-        opening = self.prompts.thought_opening(problem)
-        chat = await tokenize(instruct, self.prompts.chat(problem), more=self.extra_body)
-        if self.vocabulary:
-            opened = chat + (await tokenize_open(instruct, opening, special=False) if opening else [])
-            return {"instruct": opened, "base": await tokenize_open(base, self.prompts.transcript(problem))}
-        transcript = await tokenize(base, self.prompts.transcript(problem))
-        return {"instruct": await detokenize(instruct, chat) + opening, "base": await detokenize(base, transcript)}
+        return {
+            role: await self._input(role, problem, server) for role, server in zip(ROLES, (instruct, base), strict=True)
+        }
+
+    async def _input(self, role: str, problem: Problem, server: ModelServer) -> list[int] | str:
+        prompt, opening = self.prompt(role, problem), self.prompts.thought_opening(problem)
+        if isinstance(prompt, str):
+            by_tokens = self.vocabulary is not None
+            return await (tokenize_open(server, prompt) if by_tokens else _as_the_model_sees(server, prompt))
+        chat = await tokenize(server, prompt, more=self.extra_body)
+        if not self.vocabulary:
+            return await detokenize(server, chat) + opening
+        return chat + (await tokenize_open(server, opening, special=False) if opening else [])
 
     def generation_config(
         self, sample: Sample, order: tuple[str, str], servers: dict[str, ModelServer]
@@ -192,11 +240,16 @@ class Switching:
             **({"extra_body": self.extra_body} if self.extra_body else {}),
             "first": order[0],
             "total_new_tokens": self.limits.total_tokens,
-            "stop": list(self.limits.stop),
+            "stop": list(self.limits_of(sample.problem).sent_stop),
             "include_stop_str_in_output": True,
             "joined_by": "tokens" if self.vocabulary else "text",
             "seed": sample.seed,
         }
+
+
+async def _as_the_model_sees(server: ModelServer, text: str) -> str:
+    """A text with the special tokens that the tokenizer puts around it."""
+    return await detokenize(server, await tokenize(server, text))
 
 
 def pair_servers(instruct: list[ModelServer], base: list[ModelServer]) -> list[tuple[ModelServer, ModelServer]]:
@@ -210,7 +263,10 @@ async def _main(settings: Settings) -> int:
     for role in ROLES:
         name = f"{role}_model_urls"
         require(bool(settings[name]), f"{name.upper()} is empty: switching needs vLLM servers")
-    turns, extra = {"base": settings.k, "instruct": settings.p}, read_extra_body(settings.extra_body)
+    require(settings.prompt_style != few_shot.STYLE, f"PROMPT_STYLE {few_shot.STYLE} is no chat for the instruct model")
+    prompts = prompts_of_style(settings.prompt_style, settings.prompt_file, settings.system_prompt)
+    turns = {"base": settings.k, "instruct": settings.p}
+    extra = {**read_extra_body(settings.extra_body), **prompts.extra_body("instruct")}
     roles = {
         role: RoleOptions(
             settings[f"{role}_model"], settings[f"{role}_temperature"], settings[f"{role}_top_p"], turns[role]
@@ -218,8 +274,7 @@ async def _main(settings: Settings) -> int:
         for role in ROLES
     }
     limits = AnswerLimits(settings.total_new_tokens, settings.stop, bool(settings.logprobs))
-    prompts = Prompts(settings.prompt_file, settings.system_prompt)
-    switching = Switching(roles, limits, settings.first, prompts, extra)
+    switching = Switching(roles, limits, settings.first, prompts, extra, settings.base_in_chat)
 
     folder = Path(settings.output_dir)
     choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
@@ -230,9 +285,10 @@ async def _main(settings: Settings) -> int:
         open_servers(settings.instruct_model_urls, settings.instruct_model, *patience) as instruct,
         open_servers(settings.base_model_urls, settings.base_model, *patience) as base,
     ):
+        of_base = extra if settings.base_in_chat else without_template_keys(extra)
         models = [
-            PromptedModel("instruct", instruct, prompts.chat, extra),
-            PromptedModel("base", base, prompts.transcript, without_template_keys(extra)),
+            PromptedModel("instruct", instruct, partial(switching.prompt, "instruct"), extra),
+            PromptedModel("base", base, partial(switching.prompt, "base"), of_base),
         ]
         run_limits = settings.pick(RunLimits, max_tokens=settings.total_new_tokens)
         loop = SamplingLoop(missing, models, pair_servers(instruct, base), run_limits)

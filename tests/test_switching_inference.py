@@ -4,9 +4,13 @@ import json
 
 import pytest
 import quick_scripts
+from problem_rows import HUMANEVAL, MBPP, write
 from quick_scripts import SWITCHING
 
+from hindsight.conversion.code_alone import convert_code_alone
+from hindsight.conversion.conversions import raw_answer
 from hindsight.files.answer_files import list_files
+from hindsight.text.code_blocks import find_code_blocks
 
 OPENING = "<begin_of_slow_thought>\n\n"
 
@@ -122,12 +126,57 @@ def test_the_settings_that_were_sent_are_recorded_for_each_model(switch, toy):
     assert [segment["seed"] for segment in record["segments"]] == [request["seed"] for request in toy.requests]
 
 
+CODE = "def add(a, b):\n    return a + b"
+IN_STYLE = ("--prompt_style", "evalplus", "--k", 4, "--p", 7, "--total_new_tokens", 200)
+
+
+def writes_code(toy, begun):
+    """Both models go on with the code where it stands, and then go on past its end."""
+
+    def answer(request):
+        written = bytes(request["prompt"]).decode()
+        text = next(written.rpartition(end)[2] for end in begun if end in written)
+        return f"{CODE}\n```\nIt adds."[len(text) :]
+
+    toy.answer = answer
+
+
+@pytest.mark.parametrize(("flags", "base_sees"), [((), '"""\n'), (("--base_in_chat",), "```python\n")])
+def test_both_models_continue_code_in_a_prompt_style(switch, toy, tmp_path, flags, base_sees):
+    writes_code(toy, ("for it:\n```python\n", '== 3\n"""\n'))
+    result, (record,) = switch("--problems", write(tmp_path / "plus.jsonl", MBPP), *IN_STYLE, *flags)
+    assert result.returncode == 0, result.stderr
+    for request, role in zip(toy.requests, ("instruct", "base") * 9, strict=False):
+        before = bytes(request["prompt"]).decode().removesuffix("\n")
+        assert before.count("def add") == (request is not toy.requests[0]), role
+        assert len(request["stop"]) <= 4 and "continue_final_message" not in request
+    first_of_base = bytes(toy.requests[1]["prompt"]).decode()
+    assert first_of_base.endswith(base_sees + CODE[:7])
+    assert record["generated_text"] == f"{CODE}\n```\n" and record["finish_reason"] == "stop"
+    chat, base = record["prompt"]["instruct"], record["prompt"]["base"]
+    assert base == (chat if flags else MBPP["prompt"])
+    assert (record["prompt_style"], record["continues"]) == ("evalplus", chat[-1]["content"])
+    assert ("\nassert" in record["stop_words"]) is (not flags) and "\n```\n" in record["generation_config"]["stop"]
+    (block,) = find_code_blocks(convert_code_alone(raw_answer((2, 0), record)).sections.solution)
+    assert block.code == f"{CODE}\n"
+
+
+def test_a_task_whose_text_is_continued_by_other_code_is_refused_unless_both_are_asked_in_chat(switch, tmp_path):
+    """HumanEval's text is the head of the function, and the chat asks for the whole function."""
+    file = write(tmp_path / "human.jsonl", HUMANEVAL)
+    result, records = switch("--problems", file, *IN_STYLE)
+    assert (result.returncode, records, "give --base_in_chat" in result.stderr) == (2, [], True), result.stderr
+    result, records = switch("--problems", file, *IN_STYLE, "--base_in_chat")
+    assert (result.returncode, len(records)) == (0, 1), result.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--k", "0"], "at least 1, not '0'"),
         (["--base_model_urls", "http://127.0.0.1:9/v1"], "no server answers"),
         (["--base_model", "none"], "has no model 'none'"),
+        (["--prompt_style", "few_shot"], "few_shot is no chat for the instruct model"),
     ],
 )
 def test_bad_input_is_one_sentence(switch, flags, sentence):

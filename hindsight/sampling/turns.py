@@ -15,7 +15,7 @@ from hindsight.errors import UserError
 from hindsight.sampling.vocabulary import SharedVocabulary
 from hindsight.servers.client import ATTEMPTS, ModelServer
 from hindsight.servers.replies import Completion, ItemFailed, TryAgain
-from hindsight.servers.requests import ask_model, detokenize
+from hindsight.servers.requests import MOST_STOP_WORDS, ask_model, detokenize
 
 REPLACEMENT = "\ufffd"  # stands for the bytes of an incomplete character
 
@@ -63,12 +63,18 @@ class TurnModel:
 class AnswerLimits:
     """What ends an answer: tokens of both models together, or a stop string, which stays in the answer.
 
-    logprobs: whether to record each token's log-probability.
+    A server is sent the first of the stop strings only; the others end the answer after a turn, too. logprobs: whether
+    to record each token's log-probability.
     """
 
     total_tokens: int
     stop: tuple[str, ...]
     logprobs: bool = False
+
+    @property
+    def sent_stop(self) -> tuple[str, ...]:
+        """As many of the stop strings as a server takes."""
+        return self.stop[:MOST_STOP_WORDS]
 
     def end_of_stop(self, text: str, start: int) -> int | None:
         """Where the first stop string that reaches into the turn at `start` ends; None if there is none."""
@@ -117,7 +123,7 @@ async def write_in_turns(
             "temperature": model.temperature,
             "top_p": model.top_p,
             "seed": seed,
-            "stop": list(limits.stop),
+            "stop": list(limits.sent_stop),
             "include_stop_str_in_output": True,
             "add_special_tokens": False,
             **({"return_token_ids": True} if vocabulary else {}),

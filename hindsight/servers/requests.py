@@ -12,6 +12,7 @@ from hindsight.errors import UserError, require
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer
 from hindsight.servers.replies import BadReply, Completion, described, read_completion, read_tokens
 
+MOST_STOP_WORDS = 4  # that a server takes in a request
 NEXT_WORD = "A"  # stands for the first word of an answer
 # What of a request's body changes the rendered prompt.
 TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "tools")

@@ -79,6 +79,9 @@ class EvalplusPrompts(Prompts):
         continues = self.transcript(problem) if role == "base" else PREFIX if self.prefix else ""
         return {"prompt_style": self.style, "continues": continues, "stop_words": self.stop_words(role, problem)}
 
+    def same_answer(self, problem: Problem) -> bool:
+        return self.prefix and bool(_completion(self.transcript(problem), "pass"))
+
     def answer(self, role: str, problem: Problem, converted_text: str) -> str:
         program = (find_program(converted_text, target_of(problem)) or "").strip()
         if not program or role == "base":

@@ -119,6 +119,10 @@ class Prompts:
         """What an answer's record says of how it was asked, for step 2; nothing for the uniform format."""
         return {}
 
+    def same_answer(self, problem: dict[str, Any]) -> bool:
+        """Whether the text of an answer continues the chat and the transcript alike, as two models in turns need it."""
+        return True
+
     def answer(self, role: str, problem: dict[str, Any], converted_text: str) -> str:
         """What the model of this role is to write, of a converted answer; "" if the answer does not fit the prompt."""
         return converted_text
