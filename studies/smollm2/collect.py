@@ -14,7 +14,7 @@ from studies.smollm2.work import Work
 
 
 def collect(work: Work, recorded: dict[str, Any], done: Sequence[StudyRun]) -> Results:
-    """The results so far: recorded settings, what was chosen, and the counts of each run that is measured, each once."""
+    """The results so far: recorded settings, what was chosen, and the counts of each measured run, each once."""
     questions = {
         split: tuple(select_problems(str(work.options.problems(split))).question_ids)
         for split in ("validation", "test")
