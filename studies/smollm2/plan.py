@@ -113,7 +113,7 @@ class StudyRun:
         flags += [f"--base_temperature={setting.temperature:g}", f"--instruct_temperature={setting.temperature:g}"]
         if setting.turns:
             script, (k, p) = "switching_inference.py", setting.turns
-            flags += ["--k", k, "--p", p, "--total_new_tokens", str(options.max_tokens), "--base_prompt", "instruct"]
+            flags += ["--k", k, "--p", p, "--total_new_tokens", str(options.max_tokens), "--base_in_chat"]
             flags += ["--base_model", START, "--instruct_model", FINETUNED]
             models = {"--base_model_urls": START, "--instruct_model_urls": FINETUNED}
         else:
