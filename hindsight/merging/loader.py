@@ -27,6 +27,7 @@ from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from hindsight.errors import require
+from hindsight.merging import cpu_norms
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.checkpoints import resolve_checkpoint
@@ -118,5 +119,6 @@ def _have_room(pairs: Iterable[TensorPair]) -> bool:
 
 
 def register() -> Any:
-    """vLLM's entry point: makes the load format known in this process."""
+    """vLLM's entry point: makes the load format, and the norms on a CPU, known in this process."""
     register_model_loader(LOAD_FORMAT)(MergedModelLoader)
+    cpu_norms.register()

@@ -11,8 +11,6 @@ with whatever is missing.
 """
 
 import os
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +67,6 @@ RECORDED = ("start", "finetuned", "samples", "max_tokens", "top_p", "dtype", "me
 
 
 def main(settings: Settings) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers on the way
     os.chdir(ROOT)
     output = Path(settings.output_dir)
     own = output / "model"
