@@ -162,13 +162,16 @@ def sample_runs(
                 then(run, status, time.monotonic() - begun)
 
 
-def convert_and_check(folder: Path, log: Path | None = None, may_fail: bool = False) -> int:
+def convert_and_check(
+    folder: Path, log: Path | None = None, may_fail: bool = False, check_flags: Sequence[str] = ()
+) -> int:
     """Converts and checks the answers of a run; returns the larger exit status, as `run_step` does.
 
     Answers that cannot be converted count as wrong, so they are always accepted; `may_fail` also accepts answers that
-    cannot be checked.
+    cannot be checked. check_flags: more flags of the check.
     """
     converted = run_step("format_converter.py", "--input_dir", str(folder), may_fail=True, log=log)
-    return max(
-        converted, run_step("check_converted_samples.py", "--input_dir", str(folder), may_fail=may_fail, log=log)
+    checked = run_step(
+        "check_converted_samples.py", "--input_dir", str(folder), *check_flags, may_fail=may_fail, log=log
     )
+    return max(converted, checked)
