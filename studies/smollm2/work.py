@@ -218,8 +218,9 @@ class Work:
         def finish(sampled: SamplingRun, _: int, seconds: float) -> None:
             run = by_folder[sampled.folder]
             convert_and_check(run.folder, run.log, check_flags=CHECK_FLAGS[run.split])
+            every = self.entropy_every * (run.split == "test")
             questions = select_problems(str(self.options.problems(run.split))).question_ids
-            measure_run(ROOT / run.folder, list(questions), ROOT / run.measured, run.model, self.entropy_every)
+            measure_run(ROOT / run.folder, list(questions), ROOT / run.measured, run.model, every)
             if seconds:
                 self.answer_times.append(seconds / sampled.answers)
             print(f"{run.title}: {sampled.answers} answers in {seconds:.0f} s; {self.left()}", flush=True)
