@@ -101,7 +101,8 @@ def draw_seeds(axes: Axes, study: Study, measure: Measure) -> None:
             found = [(alpha, summary.estimate(name, measure, [seed])) for alpha, name in names.items()]
             known = [(alpha, each.mean) for alpha, each in found if each]
             alphas, means = zip(*known, strict=True) if known else ((), ())
-            axes.plot(alphas, means, color=COLORS[training], linewidth=0.5, alpha=0.45, zorder=2)
+            style: dict[str, Any] = {"color": COLORS[training], "linewidth": 0.5, "alpha": 0.45, "zorder": 2}
+            axes.plot(alphas, means, **style, label=f"each seed, {TRAININGS[training]}")
 
 
 def draw_levels(axes: Axes, study: Study, measure: Measure) -> list[float]:

@@ -178,11 +178,12 @@ class Work:
     def choose_temperatures(self, kind: str) -> None:
         """Each parent's temperature with the highest pass@10 on validation; with fewer samples, pass@k of all."""
         runs = {run.setting: run for run in self.validation_runs(kind)}
-        for name, settings in self.temperatures(kind).items():
-            if len(settings) > 1:
-                found = [(each, runs[each].counts()) for each in settings]
-                self.chosen[name] = best(found, min(TRIES, self.options.samples))
-                print(f"chosen on validation: {self.chosen[name].label}", flush=True)
+        tried = {name: settings for name, settings in self.temperatures(kind).items() if len(settings) > 1}
+        starts = [setting for name, settings in tried.items() if name != kind for setting in settings]
+        for name, settings in {**tried, **({"start": starts} if starts else {})}.items():
+            found = [(each, runs[each].counts()) for each in settings]
+            self.chosen[name] = best(found, min(TRIES, self.options.samples))
+            print(f"chosen on validation: {self.chosen[name].label}", flush=True)
 
     # Making it.
 

@@ -52,6 +52,7 @@ def test_merges_are_made_of_the_strength_and_the_parents_asked_at_the_temperatur
     work.choose_temperatures("full")
     assert {name: setting.name for name, setting in work.chosen.items()} == {
         "start_chat": "start_chat_T1",
+        "start": "start_chat_T1",
         "full": "full_T1",
     }
 
