@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import jinja2
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
+import transformers
 
 from hindsight.errors import UserError
 from hindsight.merging.alphas import AlphaRule
@@ -71,7 +70,9 @@ def _entropy(logits: torch.Tensor) -> torch.Tensor:
     return total.log() - powers.mul_(below).sum(dim=-1) / total
 
 
-def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_checkpoint(
+    source: Source, device: str = "cpu"
+) -> "tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerBase]":
     """Loads a model and its tokenizer. Raises UserError if they cannot be loaded or merged.
 
     A merged model has the same weights as from merge_models.py, bit for bit, and the fine-tuned model's config,
@@ -79,7 +80,7 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
     there they compute in float32, with the same weights, because bfloat16 takes several times as long. Threads that
     load models wait for one another.
     """
-    logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     merge = Merge(*source) if isinstance(source, tuple) else None
     try:
         with LOADING:
@@ -88,27 +89,27 @@ def load_checkpoint(source: Source, device: str = "cpu") -> tuple[PreTrainedMode
                 folder, model = plan.finetuned.tokenizer_folder, _merged_model(plan, merge)
             else:
                 folder = resolve_checkpoint(str(source))
-                model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+                model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
         on_cpu = torch.device(device).type == "cpu"
         model = model.float() if on_cpu else model.to(device)  # type: ignore  (transformers decorates `to` without self)
-        return model.eval(), AutoTokenizer.from_pretrained(folder)
+        return model.eval(), transformers.AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         name = merge.finetuned if merge else source
         raise UserError(f"{name} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 
 
-def _merged_model(plan: MergePlan, merge: Merge) -> PreTrainedModel:
+def _merged_model(plan: MergePlan, merge: Merge) -> "transformers.PreTrainedModel":
     with pair_merging(AlphaRule(merge.alpha), merge.method) as merge_pair, TensorReader() as reader:
         both = ((pair, reader.read_whole(pair.leading), reader.read_whole(pair.other)) for pair in plan.pairs)
         weights = {pair.name: merge_pair(pair, leading, other) for pair, leading, other in both}
-    config = type(AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
+    config = type(transformers.AutoConfig.from_pretrained(plan.finetuned.folder)).from_dict(plan.config)
     with torch.device("meta"):  # builds the model without weights, only to find its class
-        model_class = type(AutoModelForCausalLM.from_config(config))
+        model_class = type(transformers.AutoModelForCausalLM.from_config(config))
     return model_class.from_pretrained(None, config=config, state_dict=weights, dtype="auto")
 
 
 def context_and_answer(
-    record: dict[str, Any], tokenizer: PreTrainedTokenizerBase, transcript: bool = False
+    record: dict[str, Any], tokenizer: "transformers.PreTrainedTokenizerBase", transcript: bool = False
 ) -> TokenPair:
     """The tokens of an answer's prompt, and the tokens of the answer.
 
@@ -137,7 +138,7 @@ def context_and_answer(
     return (context, tokens) if context else (tokens[:1], tokens[1:])
 
 
-def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) -> str:
+def _render(messages: list[dict[str, str]], tokenizer: "transformers.PreTrainedTokenizerBase") -> str:
     begun = messages[-1].get("role") == "assistant"  # the prompt began the answer
     try:
         rendered = tokenizer.apply_chat_template(
@@ -149,7 +150,7 @@ def _render(messages: list[dict[str, str]], tokenizer: PreTrainedTokenizerBase) 
 
 
 def answer_entropies(
-    model: PreTrainedModel,
+    model: "transformers.PreTrainedModel",
     pairs: Sequence[TokenPair],
     batch_tokens: int = 16384,
     progress: Callable[[int], object] = lambda answers: None,
@@ -173,7 +174,7 @@ def answer_entropies(
 
 
 @torch.inference_mode()
-def _read_batch(model: PreTrainedModel, pairs: list[TokenPair]) -> list[np.ndarray]:
+def _read_batch(model: "transformers.PreTrainedModel", pairs: list[TokenPair]) -> list[np.ndarray]:
     """The entropies of one batch, padded on the right.
 
     The model reads a slice of positions at a time, with the cached keys and values of earlier slices, like a server's

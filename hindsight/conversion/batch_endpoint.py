@@ -1,4 +1,7 @@
-"""The batch endpoint of the OpenAI API: half the price, within a day (platform.openai.com/docs/guides/batch)."""
+"""The batch endpoint of the OpenAI API: half the price, within a day (platform.openai.com/docs/guides/batch).
+
+Importing the client library takes most of a second, so it is imported where a batch is made: most runs make none.
+"""
 
 import hashlib
 import itertools
@@ -6,13 +9,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import openai
-from openai.types import Batch
+from typing import TYPE_CHECKING
 
 from hindsight.conversion.batch_files import ENDPOINT
 from hindsight.errors import UserError
 from hindsight.servers.refusals import first_line
+
+if TYPE_CHECKING:
+    from openai.types import Batch
 
 POLL_SECONDS = 30.0
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -24,11 +28,13 @@ class BatchEndpoint:
     """The endpoint at a server. `deadline`: seconds the server may stay away; `report` gets a sentence per change."""
 
     def __init__(self, url: str, deadline: float, report: Callable[[str], None]):
+        import openai
+
         key = os.environ.get("OPENAI_API_KEY") or "none"
         self.client = openai.OpenAI(base_url=url or None, api_key=key, max_retries=5)
         self.deadline, self.report = deadline, report
 
-    def send(self, name: str, content: bytes, recorded: set[str]) -> Batch:
+    def send(self, name: str, content: bytes, recorded: set[str]) -> "Batch":
         """Sends a file of requests. If it was sent before and is not among the `recorded` ids, that batch is returned.
 
         A run that is killed between sending a batch and recording its id would otherwise send it twice.
@@ -43,8 +49,10 @@ class BatchEndpoint:
         self.report(f"batch {batch.id}: {len(content.splitlines()):,} requests sent")
         return batch
 
-    def wait(self, batch_id: str) -> Batch:
+    def wait(self, batch_id: str) -> "Batch":
         """The batch when it has ended. Asks again, until the deadline, while the server is away."""
+        import openai
+
         last_answer, status = time.monotonic(), ""
         while True:
             try:
@@ -62,13 +70,13 @@ class BatchEndpoint:
                 return batch
             time.sleep(POLL_SECONDS)
 
-    def download(self, batch: Batch) -> Iterator[bytes]:
+    def download(self, batch: "Batch") -> Iterator[bytes]:
         """The files of an ended batch: replies, then errors."""
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
                 yield self.client.files.content(file_id).read()
 
-    def _find(self, digest: str, recorded: set[str]) -> Batch | None:
+    def _find(self, digest: str, recorded: set[str]) -> "Batch | None":
         for batch in itertools.islice(self.client.batches.list(limit=100), LOOKED_AT):
             if batch.id not in recorded and (batch.metadata or {}).get("requests") == digest:
                 return batch
@@ -78,6 +86,8 @@ class BatchEndpoint:
 @contextmanager
 def refusals_as_user_errors() -> Iterator[None]:
     """Turns refusals and lost connections of the endpoint into UserError."""
+    import openai
+
     try:
         yield
     except openai.APIStatusError as error:

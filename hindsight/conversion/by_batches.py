@@ -4,9 +4,7 @@ A rejected reply goes into a batch of the next round, with what was wrong with i
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-from openai.types import Batch
+from typing import TYPE_CHECKING, Any
 
 from hindsight.conversion.batch_endpoint import BatchEndpoint, refusals_as_user_errors
 from hindsight.conversion.batch_files import BatchFiles, RequestBody
@@ -18,6 +16,9 @@ from hindsight.conversion.reply_cache import Reply, ReplyCache
 from hindsight.servers.budgets import Bill, OverBudget
 from hindsight.servers.job_queue import Failures
 from hindsight.servers.replies import BadReply, ItemFailed, read_completion, read_usage
+
+if TYPE_CHECKING:
+    from openai.types import Batch
 
 FindRequest = Callable[[str], ReformatRequest | None]  # by its key; None: not a request of this run
 
@@ -92,7 +93,7 @@ class BatchReformatter:
         batch = self.endpoint.send(path.name, path.read_bytes(), recorded)
         self.batches.write_state(number, id=batch.id, status=batch.status)
 
-    def _collect(self, number: int, batch: Batch, find: FindRequest) -> None:
+    def _collect(self, number: int, batch: "Batch", find: FindRequest) -> None:
         """Caches the accepted replies of a batch, and writes the next round's requests for the rejected ones.
 
         A run killed in between finds some of these requests written already; they are not written twice.

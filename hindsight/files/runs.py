@@ -8,6 +8,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def alpha_of_run(run: dict[str, Any]) -> str | None:
     return f"{alpha} ({', '.join(parts)})" if parts else alpha
 
 
+@cache
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that results may depend on."""
     found = {"python": platform.python_version()}

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
-
-from matplotlib import colormaps
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from hindsight.files.records import read_record, write_bytes, write_json
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MERGE_FILE = "merge.json"
 REPORT_FILE = "merge_report.json"
@@ -98,8 +98,11 @@ def relative_distance(comparison: Comparison) -> float:
     return comparison.distance / comparison.base_norm
 
 
-def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> Figure:
+def draw_distances(distances: Mapping[str, Mapping[int | None, float]]) -> "Figure":
     """Draws relative distances between two checkpoints by layer: a line per part, a dot for a part without a layer."""
+    from matplotlib import colormaps  # here, so that a loader of merges in vLLM does not import it
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 3), layout="constrained", dpi=100)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,17 +1,18 @@
 """Sessions with servers that speak the OpenAI protocol.
 
-The official client library resolves the address and the credentials; the requests use aiohttp, because the library's
-own transport costs four times the CPU time, more than a millisecond per request.
+Where the environment decides on the address or the credentials, the official client library resolves them. Importing it
+takes most of a second, so it is left out where there is nothing to resolve. The requests use aiohttp, because the
+library's own transport costs four times the CPU time, more than a millisecond per request.
 """
 
 import os
 import urllib.request
 
 import aiohttp
-import openai
 
 IDLE_SECONDS = 4.0  # how long an idle connection is kept; vLLM closes it after 5
 PROBE_TIMEOUT = 20.0  # seconds that one probe, or opening a connection, may take
+JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
 
 
 def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
@@ -21,16 +22,21 @@ def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     simultaneous requests.
     """
     key = os.environ.get("OPENAI_API_KEY") or "none"
-    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=key)
-    headers = {"Authorization": f"Bearer {key}"} | {
-        name: value
-        for name, value in library.default_headers.items()
-        if isinstance(value, str)
-        and not name.lower().startswith(("x-stainless", "user-agent"))  # these describe the library
-    }
-    return str(library.base_url).rstrip("/"), aiohttp.ClientSession(
-        headers=headers,
+    decided = any(name.startswith("OPENAI_") and name != "OPENAI_API_KEY" for name in os.environ)
+    address, headers = (base_url, JSON_HEADERS) if base_url and not decided else _resolve(base_url, key)
+    return address.rstrip("/"), aiohttp.ClientSession(
+        headers={"Authorization": f"Bearer {key}", **headers},
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=PROBE_TIMEOUT),
         trust_env=bool(urllib.request.getproxies()),
     )
+
+
+def _resolve(base_url: str, key: str) -> tuple[str, dict[str, str]]:
+    """The address and the headers by the library's rules, without the headers that describe the library."""
+    import openai
+
+    library = openai.AsyncOpenAI(base_url=base_url or None, api_key=key)
+    headers = {name: value for name, value in library.default_headers.items() if isinstance(value, str)}
+    described = ("x-stainless", "user-agent")
+    return str(library.base_url), {k: v for k, v in headers.items() if not k.lower().startswith(described)}

@@ -6,8 +6,8 @@ which halves the tokens of a document. It may not merge across these ends, so a 
 
 from collections.abc import Iterable
 
+import transformers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
 
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT
 from lab.training.corpus import Document
@@ -25,7 +25,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> "transformers.PreTrainedTokenizerFast":
     """A byte-level BPE tokenizer, lossless for every text, of `vocabulary` tokens; each digit is a token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -45,7 +45,7 @@ def train_tokenizer(documents: Iterable[Document], vocabulary: int) -> PreTraine
     )
     tokenizer.train_from_iterator((plain_text(document) for document in documents), trainer)
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in TAGS])
-    return PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,
         pad_token=PADDING,
@@ -64,7 +64,7 @@ def plain_text(document: Document) -> str:
     return text
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, document: Document) -> tuple[list[int], list[int]]:
+def encode(tokenizer: "transformers.PreTrainedTokenizerFast", document: Document) -> tuple[list[int], list[int]]:
     """The tokens of a document and its labels: the same tokens, but -100 in the prompt, which is not learnt."""
     if document.messages:
         messages = list(document.messages)

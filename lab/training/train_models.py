@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+import transformers
 from tqdm import tqdm
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from hindsight.settings import Settings, run_script
 from lab.training.corpus import CAREFUL_SHARE, Document, base_documents, instruct_documents
@@ -69,13 +69,13 @@ def main(settings: Settings) -> int:
         documents = base_documents(settings.seed, settings.careful)
         tokenizer = train_tokenizer(islice(documents, settings.tokenizer_documents), settings.vocabulary)
         torch.manual_seed(settings.seed)
-        model = LlamaForCausalLM(model_config(settings.hidden_size, settings.layers, tokenizer))
+        model = transformers.LlamaForCausalLM(model_config(settings.hidden_size, settings.layers, tokenizer))
         train(model, tokenizer, base_documents(settings.seed, settings.careful), training)
         save(model, tokenizer, output / "base", [END_OF_TEXT])
     if is_missing(output / "instruct", settings.again):
         training = settings.pick(Training, name="instruct", steps=settings.instruct_steps, rate=settings.instruct_rate)
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(output / "base")
-        model = LlamaForCausalLM.from_pretrained(output / "base", dtype=torch.float32)
+        tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(output / "base")
+        model = transformers.LlamaForCausalLM.from_pretrained(output / "base", dtype=torch.float32)
         train(model, tokenizer, instruct_documents(settings.seed), training)
         save(model, tokenizer, output / "instruct", [END_OF_TURN, END_OF_TEXT], tokenizer_from=output / "base")
     return 0
@@ -89,8 +89,10 @@ def is_missing(folder: Path, again: bool) -> bool:
     return True
 
 
-def model_config(hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
-    return LlamaConfig(
+def model_config(
+    hidden_size: int, layers: int, tokenizer: "transformers.PreTrainedTokenizerFast"
+) -> "transformers.LlamaConfig":
+    return transformers.LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         intermediate_size=hidden_size * 8 // 3 // 32 * 32,
@@ -106,14 +108,17 @@ def model_config(hidden_size: int, layers: int, tokenizer: PreTrainedTokenizerFa
     )
 
 
-def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+def token_id(tokenizer: "transformers.PreTrainedTokenizerFast", token: str) -> int:
     ids = tokenizer.convert_tokens_to_ids([token])
     assert isinstance(ids, list)
     return ids[0]
 
 
 def train(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, documents: Iterator[Document], training: Training
+    model: "transformers.LlamaForCausalLM",
+    tokenizer: "transformers.PreTrainedTokenizerFast",
+    documents: Iterator[Document],
+    training: Training,
 ) -> None:
     """Learns the documents. The learning rate rises over the first twentieth of the steps, then falls to zero."""
     start, steps = time.monotonic(), training.steps
@@ -145,14 +150,14 @@ def train(
     print(f"{training.name}: {steps} steps, {seen} tokens, loss {average or 0:.3f}, {seconds:.0f} s")
 
 
-def loss_of(model: LlamaForCausalLM, tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def loss_of(model: "transformers.LlamaForCausalLM", tokens: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The mean cross entropy of the learnt labels; logits are computed only for these."""
     hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state
     learnt = labels[:, 1:] != NOT_LEARNT
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][learnt]), labels[:, 1:][learnt])
 
 
-def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: "transformers.LlamaForCausalLM", rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the layers' matrices, which halves the steps they need; AdamW for the other parameters."""
     matrices, others = [], []
     for name, parameter in model.named_parameters():
@@ -161,7 +166,10 @@ def make_optimizers(model: LlamaForCausalLM, rate: float) -> list[torch.optim.Op
 
 
 def make_batches(
-    documents: Iterator[Document], tokenizer: PreTrainedTokenizerFast, batch_tokens: int, rng: random.Random
+    documents: Iterator[Document],
+    tokenizer: "transformers.PreTrainedTokenizerFast",
+    batch_tokens: int,
+    rng: random.Random,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of documents of similar length: (tokens, labels) of shape [documents, length], padded on the right.
 
@@ -187,8 +195,8 @@ def make_batches(
 
 
 def save(
-    model: LlamaForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
+    model: "transformers.LlamaForCausalLM",
+    tokenizer: "transformers.PreTrainedTokenizerFast",
     folder: Path,
     end_tokens: list[str],
     tokenizer_from: Path | None = None,
@@ -202,7 +210,7 @@ def save(
     shutil.rmtree(temporary, ignore_errors=True)
     ids = [token_id(tokenizer, token) for token in end_tokens]
     model.config.eos_token_id = ids if len(ids) > 1 else ids[0]
-    model.generation_config = GenerationConfig(eos_token_id=ids, pad_token_id=token_id(tokenizer, PADDING))
+    model.generation_config = transformers.GenerationConfig(eos_token_id=ids, pad_token_id=token_id(tokenizer, PADDING))
     model.bfloat16().save_pretrained(temporary)
     for path in tokenizer.save_pretrained(temporary):
         if tokenizer_from is not None and Path(path).exists():

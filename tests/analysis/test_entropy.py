@@ -14,8 +14,6 @@ from analysis.entropy import Reader, Reading, identity
 from analysis.measures.next_token_entropy import load_checkpoint
 from hindsight.files.records import write_json
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):

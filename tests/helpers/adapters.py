@@ -4,9 +4,8 @@ import json
 import warnings
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+import transformers
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -15,16 +14,19 @@ def make_gpt2(folder):
     """A checkpoint whose layers store their weights transposed."""
     torch.manual_seed(0)
     tokens = {"vocab_size": 64, "bos_token_id": 0, "eos_token_id": 0}
-    GPT2LMHeadModel(GPT2Config(n_positions=32, n_embd=32, n_layer=2, n_head=2, **tokens)).save_pretrained(folder)
+    config = transformers.GPT2Config(n_positions=32, n_embd=32, n_layer=2, n_head=2, **tokens)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
 
 
 def load(folder):
-    return AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
 
 
 def make_adapter(folder, base, **options):
     """An adapter for the checkpoint in `base`, with every trained number moved from its start."""
+    from peft import LoraConfig, get_peft_model  # here, as peft takes long to import
+
     with warnings.catch_warnings(action="ignore"):
         model = get_peft_model(load(base), LoraConfig(task_type="CAUSAL_LM", **options))
         torch.manual_seed(7)
@@ -37,6 +39,8 @@ def make_adapter(folder, base, **options):
 
 
 def open_with_peft(base, adapter):
+    from peft import PeftModel  # here, as peft takes long to import
+
     with warnings.catch_warnings(action="ignore"):
         return PeftModel.from_pretrained(load(base), adapter).eval()
 

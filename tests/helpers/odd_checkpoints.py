@@ -6,10 +6,8 @@ import shlex
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
-from transformers import (
-    AutoModelForCausalLM,
-)
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import SINGLE, open_checkpoint
@@ -21,7 +19,7 @@ EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 
 def loaded(folder):
     """What transformers reads, in the dtype of the files; fails if it misses a tensor or finds an unknown one."""
-    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
+    model, report = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"]
     return model.state_dict()
 

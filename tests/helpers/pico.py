@@ -3,15 +3,8 @@
 import json
 
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
-from transformers import (
-    Gemma3ForCausalLM,
-    Gemma3TextConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
 
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
 
@@ -24,16 +17,23 @@ SIZES = {
     "num_key_value_heads": 1,
     "head_dim": 16,
 }
+# The classes by name, since transformers loads them when they are asked for, which takes seconds
 FAMILIES = {
-    "llama": (LlamaConfig, LlamaForCausalLM, {"tie_word_embeddings": False}),
-    "qwen2": (Qwen2Config, Qwen2ForCausalLM, {"tie_word_embeddings": True}),
-    "gemma": (Gemma3TextConfig, Gemma3ForCausalLM, {"tie_word_embeddings": True}),
+    "llama": ("LlamaConfig", "LlamaForCausalLM", {"tie_word_embeddings": False}),
+    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", {"tie_word_embeddings": True}),
+    "gemma": ("Gemma3TextConfig", "Gemma3ForCausalLM", {"tie_word_embeddings": True}),
 }
+
+
+def classes_of(family):
+    """A family's class of configs, class of models, and settings."""
+    config, model, own = FAMILIES[family]
+    return getattr(transformers, config), getattr(transformers, model), own
 
 
 def make(folder, family="llama", seed=0, dtype=torch.bfloat16, shard_size=None, moved=None, **changes):
     """A checkpoint; with `moved`, a few per cent away from the checkpoint in that folder, like a fine-tuned model."""
-    config, model, own = FAMILIES[family]
+    config, model, own = classes_of(family)
     torch.manual_seed(seed)
     made = model(config(**{**SIZES, **own, **changes}))
     if moved:

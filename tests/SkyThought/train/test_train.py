@@ -13,11 +13,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import transformers
 import yaml
 from curating import sampled_in_a_style
 from pico import merge_into
 from scripts import ROOT, run_script, write_converted
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import convert_to_data
 from hindsight.problem_sets.problems import without_tests
@@ -81,13 +81,16 @@ def llamafactory(*arguments):
 def assert_merges_halfway(finetuned, output):
     """The checkpoint loads and differs from the base model, and their merge loads too."""
     (halfway,) = merge_into(BASE, finetuned, output, [0.5])
-    base, tuned, merged = (AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway))
+    base, tuned, merged = (
+        transformers.AutoModelForCausalLM.from_pretrained(folder) for folder in (BASE, finetuned, halfway)
+    )
     name = "model.layers.0.self_attn.q_proj.weight"
     weights = [model.state_dict()[name].float() for model in (base, tuned, merged)]
     assert not weights[0].equal(weights[1])
     assert weights[2].allclose((weights[0] + weights[1]) / 2, atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_dataset_is_the_one_that_step_4_writes(name, dataset):
     settings, folder = read_yaml(name), Path(read_yaml(name)["dataset_dir"])
@@ -173,7 +176,7 @@ def test_the_lab_is_trained_on_its_own_chat_template_into_a_checkpoint_that_merg
     question, answer = (turn["value"] for turn in row["conversations"])
     messages = [{"role": "system", "content": row["system"]}, {"role": "user", "content": question}]
     whole = [*messages, {"role": "assistant", "content": answer}]
-    before, after = AutoTokenizer.from_pretrained(BASE), AutoTokenizer.from_pretrained(tuned)
+    before, after = transformers.AutoTokenizer.from_pretrained(BASE), transformers.AutoTokenizer.from_pretrained(tuned)
     assert f"inputs:\n{before.apply_chat_template(whole, tokenize=False)}" in printed
     assert f"labels:\n{answer}<|im_end|>\n" in printed
     prompts = [t.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for t in (before, after)]
@@ -232,7 +235,7 @@ def test_step_4_counts_the_tokens_that_llamafactory_reads(answers, tmp_path, tem
     """With the lab's vocabulary and the special tokens of Llama 3's template, as every Llama 3 has them."""
     model = tmp_path / "model"
     shutil.copytree(BASE, model)
-    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(BASE)
     special = ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>"]
     tokenizer.add_special_tokens({"bos_token": "<|begin_of_text|>", "additional_special_tokens": special})
     tokenizer.save_pretrained(model)
@@ -261,7 +264,7 @@ def test_rows_with_think_tags_are_what_reasoning_templates_expect(answers, datas
     """Rows with our tags get an empty thought; all rows are as long as step 4 says."""
     model = tmp_path / "model"
     shutil.copytree(BASE, model)
-    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(BASE)
     more = ["<think>", "</think>", "<｜User｜>", "<｜Assistant｜>"]
     tokenizer.add_special_tokens({"bos_token": "<|begin|>", "additional_special_tokens": more})
     tokenizer.save_pretrained(model)

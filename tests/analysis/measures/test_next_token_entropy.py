@@ -8,12 +8,12 @@ import numpy as np
 import pico
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scripts import ROOT
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from word_models import CHAT, PROBLEM, TEMPLATE, WORDS, make_checkpoints, make_tokenizer, plain_entropies
 
 from analysis.measures import next_token_entropy
@@ -27,7 +27,7 @@ from analysis.measures.next_token_entropy import (
 )
 from hindsight.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.slow  # together, with what they import, they take over ten seconds
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_padding_batches_and_slices_do_not_change_entropies(tmp_path, monkeypatc
     monkeypatch.setattr(next_token_entropy, "LOGITS", logits)
     more = {"sliding_window": 8} if family == "gemma" else {}
     folder = pico.make(tmp_path / "m", family, dtype=torch.float32, initializer_range=0.3, **more)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     chance = np.random.default_rng(0)
     pairs = [
         (chance.integers(0, 64, c).tolist(), chance.integers(0, 64, a).tolist())
@@ -214,6 +214,6 @@ def test_entropies_along_one_answer_cover_checkpoints_and_alphas(checkpoints, tm
     other = shutil.copytree(finetuned, tmp_path / "other")
     words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS[::-1])}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>").save_pretrained(other)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>").save_pretrained(other)
     with pytest.raises(UserError, match="2 splits the answer into other tokens than 1"):
         entropies_along(record, {"1": finetuned, "2": other})

@@ -7,12 +7,9 @@ import sys
 
 import pytest
 import torch
+import transformers
 from odd_checkpoints import EMBEDDING, HEAD, advice, edit_config, equal, follow, loaded, read, store
 from pico import SIZES, make, merge_into, pair, save, state
-from transformers import (
-    GPTNeoXConfig,
-    GPTNeoXForCausalLM,
-)
 
 from hindsight.errors import UserError
 from hindsight.merging.checkpoints import INDEX, SINGLE, open_checkpoint
@@ -206,7 +203,7 @@ def test_old_buffers_of_pythia_are_left_out(tmp_path):
     folders = []
     for name, seed in (("base", 0), ("finetuned", 1)):
         torch.manual_seed(seed)
-        GPTNeoXForCausalLM(GPTNeoXConfig(**sizes)).half().save_pretrained(tmp_path / name)
+        transformers.GPTNeoXForCausalLM(transformers.GPTNeoXConfig(**sizes)).half().save_pretrained(tmp_path / name)
         folders.append(tmp_path / name)
     weights = state(folders[0])
     old = {}

@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from odd_checkpoints import edit_config
-from pico import FAMILIES, SIZES, save
+from pico import SIZES, classes_of, save
 
 from hindsight.errors import UserError
 from hindsight.merging.plan import plan_merge
@@ -15,7 +15,7 @@ from hindsight.merging.plan import plan_merge
 def configured(tmp_path, base=None, finetuned=None, family="llama"):
     """A plan for two checkpoints with the same weights and these settings in their configs."""
     (tmp_path / "base").mkdir()
-    config, model, own = FAMILIES[family]
+    config, model, own = classes_of(family)
     torch.manual_seed(0)
     model(config(**{**SIZES, **own})).save_pretrained(tmp_path / "base")
     shutil.copytree(tmp_path / "base", tmp_path / "finetuned")

@@ -6,11 +6,11 @@ import struct
 
 import pytest
 import torch
+import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pico import make, merge_into, pair, save, state
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM
 
 from hindsight.errors import UserError
 from hindsight.merging import merge, streaming
@@ -38,7 +38,9 @@ def test_a_merged_checkpoint_has_the_merged_weights_and_loads(tmp_path, family, 
         assert merged.keys() == state(base).keys()
         for name, tensor in state(base).items():
             assert torch.equal(merged[name], merge_tensors(tensor, state(finetuned)[name], alpha, method))
-        loaded, report = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
+        loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype="auto", output_loading_info=True
+        )
         assert not report["missing_keys"] and not report["unexpected_keys"]
         assert torch.equal(loaded.state_dict()["model.norm.weight"], merged["model.norm.weight"])
         files = list(folder.glob("*.safetensors"))

@@ -3,8 +3,6 @@
 import pytest
 import torch
 import yaml
-from mergekit.config import MergeConfiguration
-from mergekit.merge import MergeOptions, run_merge
 from pico import merge_into, pair, state
 from scripts import ROOT
 
@@ -15,8 +13,17 @@ pytestmark = pytest.mark.slow  # together they take over ten seconds
 ALPHA = 0.7
 
 
+def merge_by_mergekit(folder, config):
+    """The tensors of mergekit's merge by a config."""
+    from mergekit.config import MergeConfiguration  # here, as mergekit takes long to import
+    from mergekit.merge import MergeOptions, run_merge
+
+    run_merge(MergeConfiguration.model_validate(config), str(folder), MergeOptions(copy_tokenizer=False, quiet=True))
+    return state(folder)
+
+
 def mergekit(folder, base, finetuned, method):
-    """The tensors of mergekit's merge."""
+    """The tensors of mergekit's merge of two models."""
     models = [
         {"model": str(base), "parameters": {"weight": 1 - ALPHA}},
         {"model": str(finetuned), "parameters": {"weight": ALPHA}},
@@ -25,8 +32,7 @@ def mergekit(folder, base, finetuned, method):
     if method == "slerp":
         models = [{"model": str(base)}, {"model": str(finetuned)}]
         config |= {"models": models, "base_model": str(base), "parameters": {"t": ALPHA}}
-    run_merge(MergeConfiguration.model_validate(config), str(folder), MergeOptions(copy_tokenizer=False, quiet=True))
-    return state(folder)
+    return merge_by_mergekit(folder, config)
 
 
 @pytest.fixture(params=["lab", "llama", "qwen2", "gemma"])
@@ -74,11 +80,9 @@ def test_a_file_with_filters_and_gradients_is_merged_as_mergekit_does(tmp_path):
     parents = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
     path = tmp_path / "merge.yml"
     path.write_text(BY_PART.format(*parents))
-    config = MergeConfiguration.model_validate(yaml.safe_load(path.read_text()))
-    run_merge(config, str(tmp_path / "mergekit"), MergeOptions(copy_tokenizer=False, quiet=True))
     rule = read_mergekit(path).rule
     (folder,) = merge_into(*parents, tmp_path / "ours", [rule.alpha], alpha_of=[str(part) for part in rule.parts])
-    theirs, ours = state(tmp_path / "mergekit"), state(folder)
+    theirs, ours = merge_by_mergekit(tmp_path / "mergekit", yaml.safe_load(path.read_text())), state(folder)
     base, finetuned = (state(parent) for parent in parents)
     for name, tensor in ours.items():
         one, other, alpha = base[name].double(), finetuned[name].double(), rule.alpha_of(name)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 import yaml
-from mergekit.config import MergeConfiguration, evaluate_setting
 from pico import pair, save, state
 from scripts import run_in_process
 
@@ -57,6 +56,8 @@ def read(tmp_path):
 
 def theirs(setting, name):
     """mergekit's value of a setting for a tensor; outside the layers, its place in the layers is 0."""
+    from mergekit.config import MergeConfiguration, evaluate_setting  # here, as mergekit takes long to import
+
     layer = layer_of(name)
     place = 0 if layer is None else layer / (LAYERS - 1)
     setting = MergeConfiguration.model_validate(

@@ -4,14 +4,9 @@ import re
 
 import pytest
 import torch
+import transformers
 from odd_checkpoints import HEAD, advice, edit_config, equal, follow, read, store
 from pico import SIZES, make, merge_into, pair, state
-from transformers import (
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-)
 
 from hindsight.errors import UserError
 from hindsight.merging.plan import plan_merge
@@ -114,9 +109,9 @@ def test_more_layers_are_no_head(tmp_path):
 def test_a_language_model_within_a_model_with_images_is_refused_with_a_command_that_saves_it(tmp_path, monkeypatch):
     torch.manual_seed(0)
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    images = CLIPVisionConfig(**vision, image_size=8, patch_size=4, projection_dim=16)
-    config = LlavaConfig(vision_config=images, text_config=LlamaConfig(**SIZES))
-    LlavaForConditionalGeneration(config).bfloat16().save_pretrained(tmp_path / "llava")
+    images = transformers.CLIPVisionConfig(**vision, image_size=8, patch_size=4, projection_dim=16)
+    config = transformers.LlavaConfig(vision_config=images, text_config=transformers.LlamaConfig(**SIZES))
+    transformers.LlavaForConditionalGeneration(config).bfloat16().save_pretrained(tmp_path / "llava")
     base = make(tmp_path / "base")
     with pytest.raises(UserError, match="model_type llama and llava; merge the language model of .*llava alone"):
         plan_merge(base, tmp_path / "llava")

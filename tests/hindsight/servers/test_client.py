@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import time
 
 import pytest
 
+from hindsight.servers import sessions
 from hindsight.servers.client import Refused, open_session
 from hindsight.servers.job_queue import Failures
 
@@ -87,6 +89,17 @@ def test_the_address_is_the_given_one_else_that_of_the_environment_else_openais(
     assert address_and_headers("")[0] == "https://api.openai.com/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://two/v1")
     assert address_and_headers("")[0] == "http://two/v1"
+
+
+@pytest.mark.parametrize("url", ["http://one:8000/v1/", "https://one/api", "http://[::1]:8000/v1"])
+def test_without_the_library_the_address_and_the_headers_are_the_same(monkeypatch, url):
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    alone = address_and_headers(url)
+    monkeypatch.setenv("OPENAI_LOG", "")  # any other of the library's variables makes it decide
+    monkeypatch.setattr(sessions, "JSON_HEADERS", None)
+    assert address_and_headers(url) == alone
 
 
 def test_requests_carry_the_key_and_the_organisation_and_nothing_about_this_machine(monkeypatch):

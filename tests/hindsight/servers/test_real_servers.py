@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+import transformers
 from scripts import ROOT, run_script
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab
 
 def same_after_the_opening(switched, own):
     """Whether a switching answer equals the model's own answer after the opening tag, which switching adds itself."""
-    tokenizer = AutoTokenizer.from_pretrained(MODELS / "instruct")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MODELS / "instruct")
     opening = own["token_ids"][: -len(switched["token_ids"])]
     assert tokenizer.decode(opening) == "<begin_of_slow_thought>\n\n"
     return opening + switched["token_ids"] == own["token_ids"]
@@ -87,7 +87,7 @@ def test_one_model_in_both_roles_gives_its_own_answer_token_by_token(lab_servers
 
 def log_probabilities(role, prompt, ids):
     """The log-probability of each token after a prompt, computed with transformers and the lab's model."""
-    model = AutoModelForCausalLM.from_pretrained(MODELS / role, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(MODELS / role, dtype=torch.float32)
     with torch.no_grad():
         logits = model(torch.tensor([[*prompt, *ids]])).logits[0, len(prompt) - 1 : -1]
     return torch.log_softmax(logits, dim=-1)[range(len(ids)), ids].tolist()
@@ -97,7 +97,7 @@ def test_log_probabilities_are_those_of_the_model_that_wrote_the_token(lab_serve
     urls = ["--base_model_urls", lab_servers["base"], "--instruct_model_urls", lab_servers["instruct"]]
     flags = [*urls, "--k", 6, "--p", 9, "--num_samples", 1, "--logprobs", 1, "--end_idx", 4]
     for record in sample(SWITCHING, tmp_path / "run", *flags):
-        ids, tokenizer, start = record["token_ids"], AutoTokenizer.from_pretrained(MODELS / "base"), 0
+        ids, tokenizer, start = record["token_ids"], transformers.AutoTokenizer.from_pretrained(MODELS / "base"), 0
         assert len(ids) == len(record["logprobs"]) == record["usage"]["completion_tokens"]
         chat = tokenizer.apply_chat_template(record["prompt"]["instruct"], add_generation_prompt=True, tokenize=False)
         prompts = {"instruct": chat + "<begin_of_slow_thought>\n\n", "base": record["prompt"]["base"]}

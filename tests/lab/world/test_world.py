@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 import torch
-from transformers import AutoTokenizer, LlamaForCausalLM
+import transformers
 
 from hindsight.conversion.reader import read
 from hindsight.settings import read_settings
@@ -193,7 +193,7 @@ def test_only_the_unseen_group_has_pairings_that_no_corpus_contains(rows, corpor
 
 def test_training_reads_no_more_documents_than_these_tests_search(corpora):
     """Estimates by the documents' lengths in tokens; padding of batches makes training read fewer."""
-    tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MODELS / "base")
     base, instruct = corpora[:1000], corpora[-1000:]
     for documents, steps, searched in (
         (base, train_models.BASE_STEPS, BASE_DOCUMENTS_READ),
@@ -241,7 +241,7 @@ def test_the_committed_problems_are_made_again(tmp_path, rows):
 
 
 def test_instruct_answers_are_short_and_in_the_uniform_format(corpora):
-    tokenizer = AutoTokenizer.from_pretrained(MODELS / "base")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MODELS / "base")
     lengths = [len(tokenizer.encode(document.answer)) for document in corpora[-200:]]
     assert sum(lengths) / len(lengths) < 60
     for document in corpora[-200:]:
@@ -250,7 +250,7 @@ def test_instruct_answers_are_short_and_in_the_uniform_format(corpora):
 
 
 def test_a_checkpoint_loads_in_bfloat16_and_is_small(checkpoint):
-    model = LlamaForCausalLM.from_pretrained(checkpoint, dtype="auto")
+    model = transformers.LlamaForCausalLM.from_pretrained(checkpoint, dtype="auto")
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert 1.5e6 < sum(p.numel() for p in model.parameters()) < 5e6
     assert sum(path.stat().st_size for path in checkpoint.iterdir()) <= 12e6
@@ -258,7 +258,7 @@ def test_a_checkpoint_loads_in_bfloat16_and_is_small(checkpoint):
 
 
 def test_a_checkpoint_stops_at_its_end_tokens(checkpoint):
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     ends = [END_OF_TURN, END_OF_TEXT] if checkpoint.name == "instruct" else [END_OF_TEXT]
     generation = json.loads((checkpoint / "generation_config.json").read_text())
     assert generation["eos_token_id"] == tokenizer.convert_tokens_to_ids(ends)
@@ -270,14 +270,14 @@ def test_both_checkpoints_have_the_same_tokenizer():
 
 
 def test_the_tokenizer_loses_nothing_of_a_text(checkpoint):
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     texts = ["def f(x):\n    return x  # Grüße, 数, 🙂\n\n\n", "  two  blanks , and .", render("a\tb", "c\r\nd")]
     for text in [*texts, "", " \n \n", "a. b,\n\n  c: d:\n", "x = 1; y.z, [::-1]\r\n", SYSTEM_PROMPT]:
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 def test_the_prompts_of_the_product_are_short_for_the_models(checkpoint, rows):
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     for row in rows:
         problem = {**row, "fn_name": json.loads(row["input_output"]).get("fn_name")}
         chat = tokenizer.apply_chat_template(chat_messages(problem), tokenize=False, add_generation_prompt=True)
