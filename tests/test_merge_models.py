@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 from pico import merge_into, pair, save, state
-from scripts import ROOT, run_in_process, run_script
+from scripts import ROOT, run_in_process
 
 import merge_models
 from hindsight.merging.arithmetic import merge_tensors
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow  # together they take over ten seconds
 
 def merge(base, finetuned, folder, *flags):
     models = ["--base_model", base, "--finetuned_model", finetuned, "--output_dir", folder]
-    return run_script("merge_models.py", *models, *flags)
+    return run_in_process(merge_models, *models, *flags)
 
 
 def test_one_run_makes_every_alpha_and_a_second_run_keeps_them(tmp_path):

@@ -3,8 +3,12 @@
 import json
 
 import pytest
-from scripts import run_script
+from scripts import run_in_process
 
+import check_converted_samples
+import convert_to_data
+import format_converter
+import pass_at_k_plot
 from hindsight.files.answer_files import list_files
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -43,13 +47,13 @@ def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
     for path in list_files(original, "sample").values():
         path.write_text(json.dumps({**json.loads(path.read_text()), "generated_text": "I do not know."}))
     for script, flags, status, words in (
-        ("check_converted_samples.py", ["--input_dir", original], 2, "run format_converter.py first"),
-        ("format_converter.py", ["--input_dir", original], 1, "0 converted"),
-        ("check_converted_samples.py", ["--input_dir", original], 0, "0 of 0 correct"),
-        ("pass_at_k_plot.py", ["--input_dirs", original, "--ks", 1, "--output", original / "curve"], 0, "2 of 2"),
-        ("convert_to_data.py", ["--input_dirs", original, "--output_dir", original / "d"], 2, "no answer is left"),
+        (check_converted_samples, ["--input_dir", original], 2, "run format_converter.py first"),
+        (format_converter, ["--input_dir", original], 1, "0 converted"),
+        (check_converted_samples, ["--input_dir", original], 0, "0 of 0 correct"),
+        (pass_at_k_plot, ["--input_dirs", original, "--ks", 1, "--output", original / "curve"], 0, "2 of 2"),
+        (convert_to_data, ["--input_dirs", original, "--output_dir", original / "d"], 2, "no answer is left"),
     ):
-        result = run_script(script, *flags)
+        result = run_in_process(script, *flags)
         assert (result.returncode, words in result.stdout + result.stderr) == (status, True), result.stderr
     (curve,) = json.loads((original / "curve.json").read_text())["curves"]
     assert (curve["values"], curve["unconverted"]) == ({"1": 0.0}, 2)
@@ -57,12 +61,12 @@ def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
 
 def test_they_are_converted_judged_curated_and_drawn(original):
     for script, flags in (
-        ("format_converter.py", ["--input_dir", original]),
-        ("check_converted_samples.py", ["--input_dir", original]),
-        ("convert_to_data.py", ["--input_dirs", original, "--output_dir", original / "data"]),
-        ("pass_at_k_plot.py", ["--input_dirs", original, "--ks", 1, 2, "--output", original / "curve"]),
+        (format_converter, ["--input_dir", original]),
+        (check_converted_samples, ["--input_dir", original]),
+        (convert_to_data, ["--input_dirs", original, "--output_dir", original / "data"]),
+        (pass_at_k_plot, ["--input_dirs", original, "--ks", 1, 2, "--output", original / "curve"]),
     ):
-        result = run_script(script, *flags)
+        result = run_in_process(script, *flags)
         assert result.returncode == 0, result.stdout + result.stderr
     records = [json.loads(path.read_text()) for path in list_files(original, "converted").values()]
     assert [record["correctness"] for record in records] == [True, False]

@@ -3,6 +3,7 @@
 In these processes, the client's back-off and the pauses between probes of a server are short.
 """
 
+import gc
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -17,12 +18,14 @@ from unittest import mock
 from scripts import ROOT
 
 from hindsight.conversion import batch_endpoint
+from hindsight.files import runs
 from hindsight.servers import budgets, client
 
 SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference.py", "format_converter.py"
 CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
+runs.versions()  # read once, before the scripts are forked
 CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
 
 
@@ -97,6 +100,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 def be_script(arguments: list[str], output: str) -> None:
     """Runs the script in the new process, as Python would."""
+    gc.freeze()  # what the server has imported is not searched for garbage: that would copy its memory
     for number, suffix in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)

@@ -3,8 +3,11 @@
 import json
 
 import pytest
-from scripts import run_script, write_converted
+from scripts import run_in_process, write_converted
 
+import check_converted_samples
+import convert_to_data
+import pass_at_k_plot
 from hindsight.errors import UserError
 from hindsight.files.masks import DISAGREE, MALFORMED, NO_PASS, NO_SOLUTIONS, read_mask
 from hindsight.problem_sets.local_files import file_digest
@@ -40,7 +43,7 @@ def test_three_classes_are_masked_and_the_others_kept(tmp_path):
 def test_step_3_does_not_change_the_files_of_masked_problems(tmp_path):
     run = make_run(tmp_path / "run")
     before = {path.name: path.read_bytes() for path in run.glob("converted_*")}
-    result = run_script("check_converted_samples.py", "--input_dir", run, "--mask", write_mask(tmp_path))
+    result = run_in_process(check_converted_samples, "--input_dir", run, "--mask", write_mask(tmp_path))
     assert result.returncode == 0, result.stderr
     why = "no solution passes: 1, solutions disagree: 1, tests malformed: 1"
     assert f"the mask leaves out 3 problems ({why}) with 6 answers" in result.stdout
@@ -51,15 +54,15 @@ def test_step_3_does_not_change_the_files_of_masked_problems(tmp_path):
 
 def test_step_3_continues_with_another_mask_or_none(tmp_path):
     run = make_run(tmp_path / "run")
-    run_script("check_converted_samples.py", "--input_dir", run, "--mask", write_mask(tmp_path))
-    result = run_script("check_converted_samples.py", "--input_dir", run)
+    run_in_process(check_converted_samples, "--input_dir", run, "--mask", write_mask(tmp_path))
+    result = run_in_process(check_converted_samples, "--input_dir", run)
     assert (result.returncode, "5 of 10 correct" in result.stdout) == (0, True)
 
 
 def test_step_4_leaves_out_answers_to_masked_problems(tmp_path):
     run = make_run(tmp_path / "run", correctness=True)
     flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0, "--mask", write_mask(tmp_path)]
-    result = run_script("convert_to_data.py", *flags)
+    result = run_in_process(convert_to_data, *flags)
     assert result.returncode == 0, result.stderr
     assert "       6  problem is masked\n" in result.stdout
     assert "       2  exact duplicate\n       2  row of the dataset\n" in result.stdout
@@ -69,8 +72,8 @@ def test_step_4_needs_no_verdicts_on_masked_problems(tmp_path):
     run = make_run(tmp_path / "run", problems=1, correctness=True)
     write_converted(run, 1, 0, "print()", ECHO)
     flags = ["--input_dirs", run, "--output_dir", tmp_path / "data", "--cutoff_len", 0]
-    assert run_script("convert_to_data.py", *flags).returncode == 1
-    assert run_script("convert_to_data.py", *flags, "--overwrite", "--mask", write_mask(tmp_path)).returncode == 0
+    assert run_in_process(convert_to_data, *flags).returncode == 1
+    assert run_in_process(convert_to_data, *flags, "--overwrite", "--mask", write_mask(tmp_path)).returncode == 0
 
 
 def test_step_5_counts_neither_verdicts_nor_unconverted_answers_of_masked_problems(tmp_path):
@@ -79,7 +82,7 @@ def test_step_5_counts_neither_verdicts_nor_unconverted_answers_of_masked_proble
     for question in (0, 3):
         (run / f"question_{question}_sample_2.json").write_text("{}")
     flags = ["--input_dirs", run, "--ks", 1, "--output", tmp_path / "curve", "--mask", write_mask(tmp_path)]
-    result = run_script("pass_at_k_plot.py", *flags)
+    result = run_in_process(pass_at_k_plot, *flags)
     assert result.returncode == 0, result.stderr
     (curve,) = json.loads((tmp_path / "curve.json").read_text())["curves"]
     assert (curve["problems"], curve["samples"], curve["correct"], curve["unconverted"]) == (2, 5, 4, 1)
@@ -92,11 +95,11 @@ def test_a_mask_of_another_version_of_the_problem_set_is_refused_by_each_step(tm
     run = make_run(tmp_path / "run", origin={**ORIGIN, "digest": "sha256:2"}, correctness=True)
     mask = write_mask(tmp_path)
     for script, folder, *flags in (
-        ("check_converted_samples.py", "--input_dir"),
-        ("convert_to_data.py", "--input_dirs", "--output_dir", tmp_path / "data"),
-        ("pass_at_k_plot.py", "--input_dirs", "--ks", 1, "--output", tmp_path / "curve"),
+        (check_converted_samples, "--input_dir"),
+        (convert_to_data, "--input_dirs", "--output_dir", tmp_path / "data"),
+        (pass_at_k_plot, "--input_dirs", "--ks", 1, "--output", tmp_path / "curve"),
     ):
-        result = run_script(script, folder, run, "--mask", mask, *flags)
+        result = run_in_process(script, folder, run, "--mask", mask, *flags)
         assert (result.returncode, "is a mask of another problem set" in result.stderr) == (2, True), result.stderr
 
 
