@@ -29,6 +29,10 @@ EXPLORE = os.environ.get("HINDSIGHT_EXPLORE") == "1"
 hypothesis.settings.register_profile("patient", deadline=None, derandomize=not EXPLORE)
 hypothesis.settings.load_profile("patient")
 
+# The processes of `pytest -n` share the cores: more threads in each, and in the scripts that they start, only wait for
+# one another, and a waiting thread keeps its core busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell starts background processes with SIGINT ignored; scripts that tests interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -54,26 +58,18 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, a file's tests run in one process, and those of SERVERS all in the same one."""
+    """With `pytest -n`, a file's tests run in one process, as do those of SERVERS and those of merging.
+
+    The tests of merging need transformers, peft and vLLM, whose imports take longer than most tests.
+    """
     from xdist.scheduler import LoadFileScheduling
 
-    class ServersTogether(LoadFileScheduling):
+    class SomeTogether(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            file = super()._split_scope(nodeid)
-            return "servers" if Path(file).name in SERVERS else file
+            file = Path(super()._split_scope(nodeid))
+            return "servers" if file.name in SERVERS else "merging" if file.parent.name == "merging" else str(file)
 
-    return ServersTogether(config, log)
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """torch computes in one thread, which is faster for models of a few numbers."""
-    import torch  # here, since most tests do not need it
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    return SomeTogether(config, log)
 
 
 @pytest.fixture(scope="session")

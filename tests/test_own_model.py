@@ -23,7 +23,7 @@ def test_your_own_model_and_problems_work_as_the_docs_say(tmp_path):
     (tmp_path / "my_problems.jsonl").write_text("\n".join(problems))
     script = block.with_python_of(BIN).replace("runs/smollm2", str(tmp_path))
     script = script.replace("my_problems.jsonl", str(tmp_path / "my_problems.jsonl"))
-    script = script.replace("--end_idx 20", "--end_idx 2").replace("--max_tokens 768", "--max_tokens 64")
+    script = script.replace("--end_idx 20", "--end_idx 2").replace("--max_tokens 768", "--max_tokens 16")
     script = script.replace("--instruct_model", "--base_urls http://localhost:8765/v1 --instruct_model")
     serve = f"{BIN}/python -m hindsight.serving --model {tmp_path}/model --name smollm2 --port 8765"
     script = re.sub(r"^make serve .*&$", f"{serve} &", script, flags=re.MULTILINE)

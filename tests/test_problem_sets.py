@@ -51,6 +51,7 @@ def test_a_row_whose_tests_cannot_be_read_is_named_by_the_audit_and_the_others_a
     assert list(json.loads(mask.read_text())["problems"]) == ["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_set_goes_through_every_step(kind, toy, tmp_path):
     rows, programs = KINDS[kind]

@@ -76,6 +76,7 @@ def test_reading_ahead_of_the_judges_is_bounded(problems, bound):
     assert len(log) == 500
 
 
+@pytest.mark.slow
 def test_one_worker_and_several_give_the_same_verdicts():
     sources = ["print(input())", "print(1)", "1 / 0", "print(", "while True: pass", None]
     found = []

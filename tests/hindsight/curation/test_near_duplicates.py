@@ -4,6 +4,7 @@ import random
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def test_the_kept_answers_are_those_of_comparing_all_pairs(seed, threshold):
     assert kept == by_hand
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_no_kept_answer_is_near_and_no_far_answer_is_left_out(seed):

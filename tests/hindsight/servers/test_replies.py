@@ -277,6 +277,7 @@ async def everything_asked(content):
         return found
 
 
+@pytest.mark.slow
 @given(place=st.sampled_from(PLACES), value=JSON)
 def test_any_value_in_any_place_of_a_reply_gives_an_answer_of_text_or_the_one_exception(place, value):
     reply = with_value(place, value)
@@ -293,6 +294,7 @@ def test_any_value_in_any_place_of_a_reply_gives_an_answer_of_text_or_the_one_ex
         assert str(error).startswith(URL)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40) | st.sampled_from([b"", b"<html>", b"[" * 100_000, b'{"choices": ']))
 def test_any_bytes_in_place_of_json_are_a_sentence(content):
     asyncio.run(everything_asked(content))

@@ -1,12 +1,10 @@
 """The study of the lab's claim: its counts, its statistics, its report, and a small run of it with a real server."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import ROOT, run_in_process
 
 from hindsight.errors import UserError
 from hindsight.pass_at_k.estimators import pass_at_k
@@ -21,7 +19,6 @@ from lab.study.settings_grid import list_settings
 from lab.study.summary import Summary
 from lab.study.tables import TABLES, summary_table
 
-ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "lab" / "results.json"
 GOOD = render("Think.", "```python\nprint(1)\n```")
 SAME = render("Think again.", "```python\nprint( 1 )  # the same\n```")
@@ -208,9 +205,7 @@ def test_runs_of_other_problems_are_refused(output):
 
 def run_study(folder, *flags):
     common = ["--end_idx", "3", "--num_samples", "2", "--output_dir", folder]
-    return subprocess.run(
-        [sys.executable, "-m", "lab.study.reproduce", *common, *flags], cwd=ROOT, capture_output=True, text=True
-    )
+    return run_in_process(reproduce, *common, *flags)
 
 
 def test_an_unknown_setting_is_reported(tmp_path):
