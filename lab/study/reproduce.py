@@ -39,7 +39,7 @@ ONLY = []                      # sample only these settings, by name, and report
 START_DEADLINE = 600           # seconds a server may take to start
 MAX_TOKENS = 160               # longest answer, in tokens; answers in the format have up to 100
 LANES = 2                      # servers at once: while one starts, the other answers
-CONCURRENCY = 512              # requests in flight, per server
+CONCURRENCY = 1024             # requests in flight, per server
 # fmt: on
 
 
