@@ -27,6 +27,8 @@ from studies.smollm2.training import Training
 # limits of MBPP+ come from its canonical solutions.
 CHECK_FLAGS = {"validation": ("--timeout", "0.3"), "test": ()}
 
+RUNS_OF_A_SERVER = 4  # a server starts in half a minute, a run takes minutes
+
 
 @dataclass
 class Work:
@@ -202,12 +204,10 @@ class Work:
         """Makes the missing runs, those of one server together, LANES servers at a time; yields each that is there."""
         missing = [run for run in runs if not run.is_measured()]
         yield from (run for run in runs if run.is_measured())
-        groups: dict[tuple, list[StudyRun]] = {}
-        for run in missing:
-            groups.setdefault(run.served, []).append(run)
+        groups = group_runs(missing)
         with ThreadPoolExecutor(self.options.lanes) as pool:
             try:
-                for future in as_completed([pool.submit(self._make_group, group) for group in groups.values()]):
+                for future in as_completed([pool.submit(self._make_group, group) for group in groups]):
                     yield from future.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -240,6 +240,15 @@ class Work:
         estimate = f", about {seconds / 60:.0f} minutes" if known else ""
         spent = (time.monotonic() - self.begun) / 60
         return f"{len(trainings)} fine-tunings and {len(runs)} runs left{estimate} ({spent:.0f} minutes so far)"
+
+
+def group_runs(runs: Sequence[StudyRun]) -> list[list[StudyRun]]:
+    """The runs by their servers; of at most RUNS_OF_A_SERVER runs each, so that no lane is left with a long one."""
+    by_server: dict[tuple, list[StudyRun]] = {}
+    for run in runs:
+        by_server.setdefault(run.served, []).append(run)
+    most = RUNS_OF_A_SERVER
+    return [group[first : first + most] for group in by_server.values() for first in range(0, len(group), most)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ from studies.smollm2 import study
 from studies.smollm2.choose import Grid, Strength, best, mean_pass_at
 from studies.smollm2.plan import StudyOptions, early_setting, finetuned_setting, merge_setting
 from studies.smollm2.problems import spread
-from studies.smollm2.work import Work
+from studies.smollm2.work import Work, group_runs
 
 SCRIPT = {**vars(study), "__file__": study.__file__}
 PROBLEMS = {"training": 247, "validation": 2, "test": 3, "examples": 3}
@@ -127,3 +127,9 @@ def test_pass_at_k_and_the_best_setting():
 def test_rows_are_evenly_spread():
     assert spread(list(range(10)), 4) == [0, 2, 5, 7]
     assert spread([1, 2], 0) == spread([1, 2], 5) == [1, 2]
+
+
+def test_a_long_dial_is_divided_among_servers(tmp_path):
+    groups = group_runs(make_work(tmp_path).test_runs("full", 0))
+    assert [len(group) for group in groups] == [2, 4, 4, 2, 1, 1]  # start model; ten alphas; switching; early
+    assert all(len({run.served for run in group}) == 1 for group in groups)
