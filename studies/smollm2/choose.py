@@ -62,10 +62,11 @@ class Grid:
         return [Strength(rate, epochs) for epochs in sorted(self.epochs) for rate in sorted(rates)]
 
     def alphas(self, kind: str, is_first: bool) -> tuple[float, ...]:
-        """The alphas of merges with a training's fine-tuned model, of the first seed or of another."""
+        """The alphas of merges with a training's fine-tuned model, of the first seed or of another; the shared first."""
         if kind == "lora":
             return self.lora_alphas
-        return self.full_alphas if is_first else self.more_alphas
+        others = tuple(alpha for alpha in self.full_alphas if alpha not in self.more_alphas)
+        return self.more_alphas + others if is_first else self.more_alphas
 
 
 def mean_pass_at(counts: dict[str, list], k: int) -> float:
