@@ -30,7 +30,7 @@ class Grid:
     epochs: tuple[float, ...]
     early: tuple[float, ...]
     full_alphas: tuple[float, ...]
-    more_alphas: tuple[float, ...]
+    common_alphas: tuple[float, ...]
     lora_alphas: tuple[float, ...]
     validation_alphas: tuple[float, ...]
     start_temperatures: tuple[float, ...]
@@ -46,7 +46,7 @@ class Grid:
         require(enough, f"SEEDS count the models of FINETUNED, 0 to {len(self.finetuned) - 1}")
         halves = all(each > 0 and float(2 * each).is_integer() for each in (*self.epochs, *self.early))
         require(bool(self.epochs) and halves, "EPOCHS and EARLY are above 0, in halves of an epoch, as 1.5")
-        alphas = (*self.full_alphas, *self.more_alphas, *self.lora_alphas, *self.validation_alphas)
+        alphas = (*self.full_alphas, *self.common_alphas, *self.lora_alphas, *self.validation_alphas)
         require(all(0 < alpha < 1 for alpha in alphas), "alphas of merges lie between 0 and 1; the parents are 0 and 1")
         require(bool(self.start_temperatures and self.finetuned_temperatures), "give a temperature of each parent")
         require(len(self.turns) in (0, 2), "TURNS are two numbers of tokens, or none")
@@ -62,11 +62,11 @@ class Grid:
         return [Strength(rate, epochs) for epochs in sorted(self.epochs) for rate in sorted(rates)]
 
     def alphas(self, kind: str, is_first: bool) -> tuple[float, ...]:
-        """The alphas of merges with a training's fine-tuned model, of the first seed or of another; the shared first."""
+        """The alphas of merges with a training's fine-tuned model, of the first seed or another; common ones first."""
         if kind == "lora":
             return self.lora_alphas
-        others = tuple(alpha for alpha in self.full_alphas if alpha not in self.more_alphas)
-        return self.more_alphas + others if is_first else self.more_alphas
+        others = tuple(alpha for alpha in self.full_alphas if alpha not in self.common_alphas)
+        return self.common_alphas + others if is_first else self.common_alphas
 
 
 def mean_pass_at(counts: dict[str, list], k: int) -> float:
