@@ -6,6 +6,7 @@ as JSON and CSV; prints each curve and the paired difference of every two of the
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
     python pass_at_k_plot.py --input_dirs "results/*.eval_results.json" --status base
+    python pass_at_k_plot.py --beyond 100             # dashed: what the samples say of more samples than there are
     python pass_at_k_plot.py --paper mbppplus --output runs/mbppplus/paper    # the paper's own curves, with no run
 """
 
@@ -22,9 +23,10 @@ from hindsight.errors import require
 from hindsight.files import records
 from hindsight.files.masks import Mask, read_mask
 from hindsight.files.verdicts import Outcome
-from hindsight.pass_at_k.curves import Curve, Difference, differences, make_curve
+from hindsight.pass_at_k.curves import Curve, Difference, differences, go_beyond, make_curve
 from hindsight.pass_at_k.drawing import draw_curves, suffixes_of
 from hindsight.pass_at_k.evalplus_results import count_evalplus, label_of, result_files
+from hindsight.pass_at_k.extrapolation import Extrapolation
 from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run, tell_apart
 from hindsight.pass_at_k.paper_curves import PaperFigure, read_paper_figure
 from hindsight.pass_at_k.run_counts import count_folder
@@ -35,6 +37,7 @@ INPUT_DIRS = []                       # run folders, evalplus's result files or 
 LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or file name
 PANELS = []                           # a panel for each of INPUT_DIRS, such as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
+BEYOND = 0                            # estimate pass@k up to this k, at most 10 times the number of samples; 0: do not
 OUTPUT = "runs/lab/pass_at_k"         # path of the files to write, without .pdf, .png, .json and .csv
 FORMATS = ["pdf", "png"]              # formats of the picture: pdf, png, svg
 BANDS = True                          # draw the 95 % intervals
@@ -61,6 +64,7 @@ class Counting:
     leave_out_few: bool
     reading: str
     workers: int
+    beyond: int
 
 
 def find_inputs(names: Sequence[str], labels: Sequence[str], panels: Sequence[str]) -> list[tuple[Path, str, str]]:
@@ -106,7 +110,8 @@ def read_curve(path: Path, run: RunLabel, counting: Counting) -> Curve:
         counts = count_evalplus(path, counting.reading)
     else:
         counts = count_folder(path, counting.mask, counting.workers, counting.reading)
-    return make_curve(counts, run, counting.ks, counting.leave_out_few, str(path))
+    curve = make_curve(counts, run, counting.ks, counting.leave_out_few, str(path))
+    return go_beyond(curve, counting.beyond, str(path)) if counting.beyond else curve
 
 
 def table(curves: Sequence[Curve], ks: Sequence[int], paper: PaperFigure | None) -> str:
@@ -122,6 +127,18 @@ def table(curves: Sequence[Curve], ks: Sequence[int], paper: PaperFigure | None)
         values = {k: f"{value:7.3f}" for k, value in zip(its_ks, mean, strict=True)}
         lines.append(f"{name:{width}}  {problems:8d}  {samples:7d}  " + "  ".join(values.get(k, " " * 7) for k in ks))
     return "\n".join(lines)
+
+
+def describe_beyond(curve: Curve) -> list[str]:
+    """Sentences on the estimates of a curve beyond its samples, if it has some."""
+    if not (beyond := curve.beyond):
+        return []
+    last = beyond.ks[-1]
+    numbers = f"{beyond.mean[-1]:.3f} [{beyond.low[-1]:.3f}, {beyond.high[-1]:.3f}]"
+    lines = [f"{curve.run.name}: pass@{last} {numbers} is estimated from {beyond.answers} samples per problem"]
+    if beyond.open_from:
+        lines.append(f"{curve.run.name}: these samples cannot say pass@k from k = {beyond.open_from} on")
+    return lines
 
 
 def remarks(curve: Curve) -> list[str]:
@@ -203,13 +220,13 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
         "not_judged": int(counts.of(Outcome.NOT_JUDGED).sum()),
         "too_few_samples": list(curve.too_few),
         "left_out": counts.left_out,
+        **({"beyond": fields_as_json(curve.beyond)} if curve.beyond else {}),
     }
 
 
-def difference_as_json(difference: Difference) -> dict[str, Any]:
-    """A difference's numbers: lists by k, in the order of the ks."""
-    numbers = vars(difference).items()
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in numbers}
+def fields_as_json(found: Difference | Extrapolation) -> dict[str, Any]:
+    """The numbers of a difference or of estimates beyond the samples: lists by k, in the order of the ks."""
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(found).items()}
 
 
 def as_csv(curves: Sequence[Curve]) -> str:
@@ -237,7 +254,7 @@ def write_numbers(
     numbers = {
         "ks": list(ks),
         "curves": [as_json(curve, path) for curve, path in zip(curves, paths, strict=True)],
-        "differences": [difference_as_json(difference) for difference in found],
+        "differences": [fields_as_json(difference) for difference in found],
         **({"paper": paper.as_json()} if paper else {}),
     }
     records.write_json(output.with_name(f"{output.name}.json"), numbers)
@@ -274,7 +291,8 @@ def main(settings: Settings) -> int:
     broken = [sentence for curve in curves for sentence in curve.counts.broken]
     compared = [line for difference in found for line in compare(difference, ks[-1])]
     print(table(curves, ks, paper))
-    for line in [*compared, *(line for curve in curves for line in remarks(curve)), *broken]:
+    estimated = [line for curve in curves for line in describe_beyond(curve)]
+    for line in [*compared, *estimated, *(line for curve in curves for line in remarks(curve)), *broken]:
         print(line)
     if paper:
         print(f"{paper.about}{PLUS_ALONE if curves and reading != 'plus alone' else ''}")

@@ -11,7 +11,7 @@ import quick_scripts
 from scripts import write_converted
 
 from hindsight.files.verdicts import Outcome
-from hindsight.pass_at_k.curves import make_curve
+from hindsight.pass_at_k.curves import go_beyond, make_curve
 from hindsight.pass_at_k.drawing import line_style, make_figure
 from hindsight.pass_at_k.labels import RunLabel
 from hindsight.pass_at_k.paper_curves import read_paper_figure
@@ -64,6 +64,40 @@ def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
     assert r"one & 0.500 {\scriptsize [0.500, 0.500]} & 1.000 {\scriptsize [1.000, 1.000]} \\" in result.stdout
     rows = list(csv.DictReader(written[0][4].decode().splitlines()))
     assert [(row["label"], row["k"], row["pass_at_k"]) for row in rows] == [("one", "1", "0.5"), ("one", "2", "1.0")]
+
+
+def test_beyond_the_samples_the_curve_is_estimated_and_says_where_it_cannot(tmp_path, plot):
+    """10 of 40 problems are solved once in 4 samples, 10 always, 20 never."""
+    once, always, never = [True, False, False, False], [True] * 4, [False] * 4
+    run = make_run(tmp_path / "one", [once, always, never, never] * 10)
+    plain, before = plot(run, ks=(1, 4))
+    result, numbers = plot(run, ks=(1, 4), flags=["--beyond", 40])
+    assert result.returncode == 0, result.stderr
+    (curve,) = numbers["curves"]
+    beyond = curve.pop("beyond")
+    assert numbers == before and "beyond" not in before["curves"][0]
+    assert (beyond["ks"][0], beyond["ks"][-1], beyond["answers"]) == (4, 40, 4)
+    assert beyond["mean"][0] == pytest.approx(0.5, abs=0.05)
+    assert all(
+        low <= mean <= high for low, mean, high in zip(*(beyond[x] for x in ("low", "mean", "high")), strict=True)
+    )
+    assert beyond["low"][-1] < 0.5 < 0.9 < beyond["high"][-1]
+    assert f"one: pass@40 {beyond['mean'][-1]:.3f} [" in result.stdout and "pass@40" not in plain.stdout
+    assert f"one: these samples cannot say pass@k from k = {beyond['open_from']} on" in result.stdout
+    for last in (4, 41):
+        refused, _ = plot(run, ks=(1, 4), flags=["--beyond", last])
+        assert refused.returncode == 2 and "to 10 times the number of samples per problem, 40, not to" in refused.stderr
+
+
+def test_estimates_beyond_the_samples_are_dashed_without_markers():
+    outcomes = Counter({Outcome.CORRECT: 1, Outcome.WRONG: 3})
+    counts = tabulate({question: ProblemCounts(files=4, outcomes=outcomes) for question in range(20)})
+    curve = make_curve(counts, RunLabel("alpha 0.7", "", 0.7), [1, 4], leave_out_few=False, source="")
+    (axes,) = make_figure([go_beyond(curve, 40, "")], "", bands=True).axes
+    solid, dashed = axes.lines
+    assert (solid.get_linestyle(), dashed.get_linestyle(), dashed.get_marker()) == ("-", "--", "None")
+    assert (solid.get_color(), axes.get_xscale()) == (dashed.get_color(), "log")
+    assert dashed.get_xdata()[[0, -1]].tolist() == [4, 40]
 
 
 def test_every_panel_shows_its_whole_curves():

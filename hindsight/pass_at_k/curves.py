@@ -1,13 +1,14 @@
 """Pass@k curves of runs and their paired differences, each with its 95 % interval."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
-from hindsight.errors import UserError
+from hindsight.errors import UserError, require
 from hindsight.pass_at_k.estimators import estimate_differences, estimate_means, pass_at_ks
+from hindsight.pass_at_k.extrapolation import FARTHEST, Extrapolation, extrapolate
 from hindsight.pass_at_k.labels import RunLabel
 from hindsight.pass_at_k.verdict_counts import VerdictCounts
 
@@ -18,7 +19,7 @@ class Curve:
 
     values: [ks] by question id; mean, low, high: [ks], the mean over problems and its 95 % interval; texts: hashes of
     the problems' texts by question id, "" where unknown; too_few: problems left out for having fewer samples than the
-    largest k.
+    largest k. beyond: estimates from the largest k on, where they were asked for.
     """
 
     run: RunLabel
@@ -30,6 +31,7 @@ class Curve:
     high: np.ndarray
     texts: dict[str, str]
     too_few: tuple[str, ...]
+    beyond: Extrapolation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,20 @@ def make_curve(counts: VerdictCounts, run: RunLabel, ks: Sequence[int], leave_ou
     texts = {question: text for question, text, fits in rows if fits}
     values = dict(zip(texts, pass_at_ks(counts.samples[enough], counts.correct[enough], ks), strict=True))
     return Curve(run, tuple(ks), counts, values, *estimate_means(values), texts, too_few)
+
+
+def go_beyond(curve: Curve, last: int, source: str) -> Curve:
+    """The curve with estimates of pass@k from its largest k to `last`, at even distances of log k.
+
+    Raises UserError, naming the `source`, when `last` is not above the largest k or too far above the samples' number.
+    """
+    kept = [question in curve.values for question in curve.counts.questions]
+    samples, correct = curve.counts.samples[kept], curve.counts.correct[kept]
+    first, most = curve.ks[-1], FARTHEST * int(samples.min())
+    span = f"from above the largest of --ks, {first}, to {FARTHEST} times the number of samples per problem, {most}"
+    require(first < last <= most, f"{source}: --beyond goes {span}, not to {last}")
+    ks = sorted({round(k) for k in np.geomspace(first, last, 16)})
+    return replace(curve, beyond=extrapolate(samples, correct, ks))
 
 
 def differences(curves: Sequence[Curve]) -> list[Difference]:

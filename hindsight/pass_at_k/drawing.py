@@ -7,6 +7,7 @@ from typing import Any
 
 from hindsight.errors import require
 from hindsight.pass_at_k.curves import Curve
+from hindsight.pass_at_k.extrapolation import Extrapolation
 from hindsight.pass_at_k.paper_curves import PaperCurve
 
 COLORS = ("#000000", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#0072B2")  # Okabe and Ito 2008
@@ -118,14 +119,24 @@ def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool, published: Sequ
         if bands:
             axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
         axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.run.label)
+        if curve.beyond:
+            _draw_beyond(axes, curve.beyond, style["color"], bands)
     ks = sorted({k for curve in (*curves, *published) for k in curve.ks})
-    if len(ks) <= 12:
+    farthest = max([ks[-1], *(curve.beyond.ks[-1] for curve in curves if curve.beyond)])
+    if len(ks) <= 12 and farthest == ks[-1]:
         axes.set_xticks(ks)
-    elif ks[-1] >= 20 * ks[0]:
+    elif farthest >= 20 * ks[0]:
         axes.set_xscale("log")
     axes.set_xlabel("k")
     axes.grid(alpha=0.3, linewidth=0.4)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_beyond(axes: Any, beyond: Extrapolation, color: Any, bands: bool) -> None:
+    """Estimates beyond the samples, dashed and without markers; their band is the lighter, as it is of another kind."""
+    if bands:
+        axes.fill_between(beyond.ks, beyond.low, beyond.high, color=color, alpha=0.06, linewidth=0)
+    axes.plot(beyond.ks, beyond.mean, color=color, linestyle=(0, (5, 3)), linewidth=0.9)
 
 
 def _next_style(alpha: float | None, drawn: Counter[float | None]) -> dict[str, Any]:

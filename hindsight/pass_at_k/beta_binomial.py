@@ -1,0 +1,121 @@
+"""The beta-binomial model of counts of correct answers: chances of success have a beta distribution over problems.
+
+Kazdan et al. 2025, "Efficient Prediction of Pass@k Scaling in Large Language Models", predict pass@k by it. Here some
+problems may also be out of reach (chance 0) or always solved (chance 1), where the counts ask for it by the Bayesian
+information criterion (Schwarz 1978).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.special import betainc, betaln, gammaln
+
+from hindsight.pass_at_k.mixing_distributions import AnswerCounts
+
+FARTHEST = 9.0  # of the logarithms of the parameters from 0
+NUDGE = 1e-4  # for derivatives
+SHARES = (False, False), (True, False), (False, True), (True, True)  # whether a model has `never` and `always`
+
+
+@dataclass(frozen=True)
+class BetaMixture:
+    """Beta(a, b), but for the share `never` of problems with chance 0 and the share `always` with chance 1."""
+
+    a: float
+    b: float
+    never: float = 0.0
+    always: float = 0.0
+
+    def pass_at_k(self, k: int) -> float:
+        """The mean of 1 - (1 - p)^k over problems."""
+        unsolved = float(np.exp(betaln(self.a, self.b + k) - betaln(self.a, self.b)))
+        return 1 - self.never - (1 - self.never - self.always) * unsolved
+
+    def weights(self, grid: np.ndarray) -> np.ndarray:
+        """The same distribution on a grid of chances from 0 to 1, each with what lies nearest, [grid]."""
+        below = np.concatenate([[0.0], betainc(self.a, self.b, (grid[1:] + grid[:-1]) / 2), [1.0]])
+        weights = (1 - self.never - self.always) * np.diff(below)
+        weights[[0, -1]] += self.never, self.always
+        return weights
+
+    def log_chances(self, counts: AnswerCounts) -> np.ndarray:
+        """The logarithm of the chance of each cell's count, [cells]."""
+        n, c = counts.samples, counts.correct
+        ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
+        body = np.exp(ways + betaln(c + self.a, n - c + self.b) - betaln(self.a, self.b))
+        whole = (1 - self.never - self.always) * body + self.never * (c == 0) + self.always * (c == n)
+        return np.log(np.maximum(whole, 1e-300))
+
+
+@dataclass(frozen=True, eq=False)
+class BetaFit:
+    """The likeliest mixture; parameters: the logarithms of a and b and of the odds of the shares that it has."""
+
+    counts: AnswerCounts
+    parameters: np.ndarray
+    shares: tuple[bool, bool]
+
+    @property
+    def mixture(self) -> BetaMixture:
+        return _mixture(self.parameters, self.shares)
+
+    def values(self, k: int) -> np.ndarray:
+        """A value per problem, [problems], whose mean is the model's pass@k and whose spread gives its error.
+
+        Each is pass@k plus the problem's influence on it (Huber 1967, "The behavior of maximum likelihood estimates
+        under nonstandard conditions"): means and paired differences of these values have the variance of the estimates,
+        whether the model is right or not.
+        """
+        chances = partial(self._of, lambda mixture: mixture.log_chances(self.counts))
+        slope = _derivative(partial(self._of, lambda mixture: np.array(mixture.pass_at_k(k))), self.parameters)
+        scores = _derivative(chances, self.parameters)  # [parameters, cells]
+
+        def total_scores(parameters: np.ndarray) -> np.ndarray:
+            return _derivative(chances, parameters) @ self.counts.problems
+
+        curvature = -_derivative(total_scores, self.parameters)
+        weights = np.linalg.pinv((curvature + curvature.T) / 2, rcond=1e-6, hermitian=True) @ slope
+        influence = self.counts.problems.sum() * (weights @ scores)
+        return self.mixture.pass_at_k(k) + influence[self.counts.cell]
+
+    def _of(self, function: Callable[[BetaMixture], np.ndarray], parameters: np.ndarray) -> np.ndarray:
+        return function(_mixture(parameters, self.shares))
+
+
+def fit_beta_binomial(counts: AnswerCounts) -> BetaFit:
+    """The model that the counts ask for: without shares of chances 0 and 1, or with one or both.
+
+    As many parameters as there are different counts would fit anything.
+    """
+    some = (counts.correct == 0).any(), (counts.correct == counts.samples).any()
+    asked = [shares for shares in SHARES if all(np.less_equal(shares, some)) and sum(shares) + 2 < len(counts.problems)]
+    found = [_fit(counts, shares) for shares in asked or SHARES[:1]]
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _fit(counts: AnswerCounts, shares: tuple[bool, bool]) -> tuple[float, BetaFit]:
+    """The likeliest parameters of a model, and half its information criterion."""
+    from scipy.optimize import minimize  # slow to import
+
+    def loss(parameters: np.ndarray) -> float:
+        return -float(counts.problems @ _mixture(parameters, shares).log_chances(counts))
+
+    start = np.array([-0.5, -0.5, *[-2.0] * sum(shares)])
+    best = minimize(loss, start, method="L-BFGS-B", bounds=[(-FARTHEST, FARTHEST)] * len(start))
+    return best.fun + len(start) / 2 * np.log(counts.problems.sum()), BetaFit(counts, best.x, shares)
+
+
+def _mixture(parameters: np.ndarray, shares: tuple[bool, bool]) -> BetaMixture:
+    a, b = np.exp(parameters[:2])
+    odds = np.zeros(2)
+    odds[list(shares)] = np.exp(parameters[2:])
+    never, always = odds / (1 + odds.sum())
+    return BetaMixture(float(a), float(b), float(never), float(always))
+
+
+def _derivative(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
+    """By each parameter, [parameters, ...]."""
+    nudges = NUDGE * np.eye(len(at))
+    return np.stack([(function(at + nudge) - function(at - nudge)) / (2 * NUDGE) for nudge in nudges])
