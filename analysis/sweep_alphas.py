@@ -12,9 +12,6 @@ a stop: it resumes with whatever is missing.
 
 import signal
 import sys
-import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +19,14 @@ from typing import Any
 if __name__ == "__main__":  # Python looks for modules beside a script; ours are one folder up
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from analysis.alpha_runs import AlphaRuns, make_runs, plan_runs, repository_path, step_flags
 from analysis.measures.alpha_sweep import MEASURES, MeasuredSweep, measure_sweep
 from analysis.reading.answers import load_answers, require_same_problems
-from hindsight.errors import UserError, require
+from hindsight.errors import require
 from hindsight.files import records
-from hindsight.merging.alphas import AlphaRule
 from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure, suffixes_of
-from hindsight.pipeline import ROOT, SamplingRun, ServedModel, convert_and_check, sample_runs
+from hindsight.pipeline import ROOT
 from hindsight.sampling.samples import ProblemChoice
-from hindsight.servers.alpha_dial import Dial, read_dial
-from hindsight.servers.vllm_process import ServeOptions
-from hindsight.serving import check_merge
 from hindsight.settings import Settings, run_script
 
 # fmt: off
@@ -58,122 +52,19 @@ START_DEADLINE = 600                     # seconds that it may take to start
 WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL may take to start
 # fmt: on
 
-STEP = "single_model_inference.py"
-
 
 @dataclass(frozen=True)
-class SweepOptions:
-    """The settings of the script, checked; output: OUTPUT_DIR, inside the repository relative to it, else absolute."""
+class SweepOptions(AlphaRuns):
+    """The settings of the script, checked."""
 
-    base_model: str
-    finetuned_model: str
-    alphas: tuple[float, ...]
-    method: str
-    base_url: str
-    served_name: str
-    served_names: tuple[str, ...]
-    output: Path
-    num_samples: int
     ks: tuple[int, ...]
     formats: tuple[str, ...]
-    max_model_len: int
-    start_deadline: float
-    wait_for_server: float
 
     def __post_init__(self) -> None:
-        require(bool(self.alphas), "give at least one alpha by --alphas")
-        require(all(0 <= alpha <= 1 for alpha in self.alphas), f"ALPHAS lie in [0, 1], not {list(self.alphas)}")
-        require(len({f"{alpha:g}" for alpha in self.alphas}) == len(self.alphas), "an alpha of ALPHAS comes twice")
+        super().__post_init__()
         few, most = (min(self.ks), max(self.ks)) if self.ks else (0, 0)
         require(few >= 1 and most <= self.num_samples, f"KS lie in 1 to NUM_SAMPLES, {self.num_samples}")
         suffixes_of(self.formats)
-        if self.served_names:
-            count, alphas = len(self.served_names), len(self.alphas)
-            require(count == alphas, f"SERVED_NAMES are {count} names for {alphas} of ALPHAS")
-            require(bool(self.base_url), "SERVED_NAMES are on a server that runs: give its address by --base_url")
-
-    def folder(self, alpha: float) -> Path:
-        """The run folder of an alpha."""
-        return self.output / f"alpha_{alpha:g}"
-
-    @property
-    def parents(self) -> tuple[str, str]:
-        """The base and the fine-tuned model to record with the answers. Raises UserError if the server has no dial."""
-        dial = wait_for_dial(self.base_url, self.wait_for_server) if self.base_url else None
-        if not self.base_url or self.served_names:
-            return self.base_model, self.finetuned_model
-        if dial is None:
-            raise UserError(f"{self.base_url} has no dial (docs/sweep.md); or name a model per alpha by --served_names")
-        return dial.base, dial.finetuned
-
-    def models(self, first: float) -> list[ServedModel]:
-        """The server's models; one that is started has the dial at alpha `first`.
-
-        Raises UserError if it could not merge.
-        """
-        if self.base_url:
-            names = self.served_names or (self.served_name,)
-            return [ServedModel(name, "", url=self.base_url) for name in names]
-        merge = check_merge(self.base_model, self.finetuned_model, AlphaRule(first), self.method)
-        options = ServeOptions(max_model_len=self.max_model_len, merge=merge, log=ROOT / self.output / "server.log")
-        return [ServedModel(self.served_name, self.finetuned_model, options)]
-
-
-def wait_for_dial(url: str, seconds: float) -> Dial | None:
-    """The dial of a server that may take these seconds to start; None if it has none. Raises as `read_dial` does."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return read_dial(url)
-        except UserError:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(1)
-
-
-def plan_runs(options: SweepOptions, choice: ProblemChoice, flags: Sequence[str]) -> list[SamplingRun]:
-    """Each alpha's run. The parents are asked of the server only if a run is incomplete."""
-    answers = len(choice.select()) * options.num_samples
-    names = options.served_names or (options.served_name,) * len(options.alphas)
-    runs = []
-    for alpha, name in zip(options.alphas, names, strict=True):
-        dialled = None if options.served_names else alpha
-        models = {"--base_urls": name}
-        own = ("--model", "instruct", "--instruct_model", name, *flags)
-        runs.append(SamplingRun(options.folder(alpha), answers, STEP, own, models, alpha=dialled))
-    if all(run.is_complete() for run in runs):
-        return runs
-    parents = options.parents
-    return [
-        SamplingRun(**{**vars(run), "flags": (*run.flags, "--merged_from", *parents, f"{alpha:g}")})
-        for run, alpha in zip(runs, options.alphas, strict=True)
-    ]
-
-
-def make_runs(options: SweepOptions, runs: Sequence[SamplingRun]) -> int:
-    """Samples the runs one by one; each is converted and checked while the next is sampled. Returns the worst status.
-
-    Step 2's and step 3's output goes to log.txt in each folder.
-    """
-    statuses: list[int] = []
-    checks: list[Future[int]] = []
-    (ROOT / options.output).mkdir(parents=True, exist_ok=True)
-    missing = [run.alpha for run in runs if not run.is_complete()]
-    models = options.models(missing[0] or 0.0) if missing else []
-    with ThreadPoolExecutor(1) as pool:
-
-        def check(run: SamplingRun, status: int, seconds: float) -> None:
-            statuses.append(status)
-            if seconds:
-                print(f"{run.folder.name}: sampled in {seconds:.0f} s", flush=True)
-            checks.append(pool.submit(convert_and_check, run.folder, ROOT / run.folder / "log.txt", True))
-
-        try:
-            sample_runs(models, runs, options.start_deadline, check, may_fail=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return max([*statuses, *(each.result() for each in checks)])
 
 
 def read_sweep(options: SweepOptions) -> MeasuredSweep:
@@ -221,26 +112,11 @@ def write_report(options: SweepOptions) -> str:
     return f"{text}\n\n{options.output}: sweep.md, sweep.json, {pictures}"
 
 
-def sampling_flags(words: Sequence[str]) -> list[str]:
-    """SAMPLING as flags: `seed=1` is `--seed=1`. Raises UserError for another form."""
-    for word in words:
-        require(word[:1].isalpha() and "=" in word, f"SAMPLING has NAME=VALUE, such as seed=1, not {word!r}")
-    return [f"--{word}" for word in words]
-
-
-def repository_path(name: str) -> Path:
-    """A folder as the steps, which run in the repository, understand it."""
-    path = Path(name).absolute()
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
 def main(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by way of `sample_runs`, which ends the server
     options = settings.pick(SweepOptions, output=repository_path(settings.output_dir))
     choice = settings.pick(ProblemChoice, begin_idx=0, shard=0, shards=1)
-    same = ("problems", "split", "difficulty", "end_idx", "num_samples", "max_tokens")
-    flags = [word for name in same for word in (f"--{name}", str(settings[name]))]
-    runs = plan_runs(options, choice, [*flags, *sampling_flags(settings.sampling)])
+    runs = plan_runs(options, choice, step_flags(settings, settings.sampling))
     status = make_runs(options, runs)
     print(write_report(options))
     return status

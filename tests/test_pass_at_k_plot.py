@@ -67,9 +67,9 @@ def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
 
 
 def test_beyond_the_samples_the_curve_is_estimated_and_says_where_it_cannot(tmp_path, plot):
-    """10 of 40 problems are solved once in 4 samples, 10 always, 20 never."""
-    once, always, never = [True, False, False, False], [True] * 4, [False] * 4
-    run = make_run(tmp_path / "one", [once, always, never, never] * 10)
+    """Of 40 problems 20 are never solved in 4 samples, 4 each once, twice and three times, 8 always."""
+    times = [0] * 20 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 8
+    run = make_run(tmp_path / "one", [[sample < right for sample in range(4)] for right in times])
     plain, before = plot(run, ks=(1, 4))
     result, numbers = plot(run, ks=(1, 4), flags=["--beyond", 40])
     assert result.returncode == 0, result.stderr
@@ -86,7 +86,10 @@ def test_beyond_the_samples_the_curve_is_estimated_and_says_where_it_cannot(tmp_
     assert f"one: these samples cannot say pass@k from k = {beyond['open_from']} on" in result.stdout
     for last in (4, 41):
         refused, _ = plot(run, ks=(1, 4), flags=["--beyond", last])
-        assert refused.returncode == 2 and "to 10 times the number of samples per problem, 40, not to" in refused.stderr
+        assert (
+            refused.returncode == 2
+            and ", 4, to 10 times the number of samples per problem, 40, not to" in refused.stderr
+        )
 
 
 def test_estimates_beyond_the_samples_are_dashed_without_markers():

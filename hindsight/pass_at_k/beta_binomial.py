@@ -7,10 +7,9 @@ information criterion (Schwarz 1978).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-from scipy.special import betainc, betaln, gammaln
+from scipy.special import betainc, betaln, digamma, gammaln
 
 from hindsight.pass_at_k.mixing_distributions import AnswerCounts
 
@@ -40,13 +39,22 @@ class BetaMixture:
         weights[[0, -1]] += self.never, self.always
         return weights
 
-    def log_chances(self, counts: AnswerCounts) -> np.ndarray:
-        """The logarithm of the chance of each cell's count, [cells]."""
+    def log_chances(self, counts: AnswerCounts) -> tuple[np.ndarray, np.ndarray]:
+        """The logarithm of the chance of each cell's count, [cells], and its slopes, [4, cells].
+
+        The slopes are by the logarithms of a, of b, and of the odds of `never` and of `always`.
+        """
         n, c = counts.samples, counts.correct
         ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
         body = np.exp(ways + betaln(c + self.a, n - c + self.b) - betaln(self.a, self.b))
-        whole = (1 - self.never - self.always) * body + self.never * (c == 0) + self.always * (c == n)
-        return np.log(np.maximum(whole, 1e-300))
+        body *= 1 - self.never - self.always
+        none, whole = c == 0, c == n
+        chances = np.maximum(body + self.never * none + self.always * whole, 1e-300)
+        more = digamma(self.a + self.b) - digamma(n + self.a + self.b)
+        by_a = body * self.a * (digamma(c + self.a) - digamma(self.a) + more)
+        by_b = body * self.b * (digamma(n - c + self.b) - digamma(self.b) + more)
+        slopes = [by_a, by_b, self.never * (none - chances), self.always * (whole - chances)]
+        return np.log(chances), np.stack(slopes) / chances
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +76,14 @@ class BetaFit:
         under nonstandard conditions"): means and paired differences of these values have the variance of the estimates,
         whether the model is right or not.
         """
-        chances = partial(self._of, lambda mixture: mixture.log_chances(self.counts))
-        slope = _derivative(partial(self._of, lambda mixture: np.array(mixture.pass_at_k(k))), self.parameters)
-        scores = _derivative(chances, self.parameters)  # [parameters, cells]
-
-        def total_scores(parameters: np.ndarray) -> np.ndarray:
-            return _derivative(chances, parameters) @ self.counts.problems
-
-        curvature = -_derivative(total_scores, self.parameters)
+        slope = _derivative(lambda at: np.array(_mixture(at, self.shares).pass_at_k(k)), self.parameters)
+        scores = _scores(self.parameters, self.shares, self.counts)
+        curvature = -_derivative(
+            lambda at: _scores(at, self.shares, self.counts) @ self.counts.problems, self.parameters
+        )
         weights = np.linalg.pinv((curvature + curvature.T) / 2, rcond=1e-6, hermitian=True) @ slope
         influence = self.counts.problems.sum() * (weights @ scores)
         return self.mixture.pass_at_k(k) + influence[self.counts.cell]
-
-    def _of(self, function: Callable[[BetaMixture], np.ndarray], parameters: np.ndarray) -> np.ndarray:
-        return function(_mixture(parameters, self.shares))
 
 
 def fit_beta_binomial(counts: AnswerCounts) -> BetaFit:
@@ -99,12 +101,19 @@ def _fit(counts: AnswerCounts, shares: tuple[bool, bool]) -> tuple[float, BetaFi
     """The likeliest parameters of a model, and half its information criterion."""
     from scipy.optimize import minimize  # slow to import
 
-    def loss(parameters: np.ndarray) -> float:
-        return -float(counts.problems @ _mixture(parameters, shares).log_chances(counts))
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        chances, slopes = _mixture(parameters, shares).log_chances(counts)
+        return -float(counts.problems @ chances), -slopes[[True, True, *shares]] @ counts.problems
 
     start = np.array([-0.5, -0.5, *[-2.0] * sum(shares)])
-    best = minimize(loss, start, method="L-BFGS-B", bounds=[(-FARTHEST, FARTHEST)] * len(start))
+    best = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=[(-FARTHEST, FARTHEST)] * len(start))
     return best.fun + len(start) / 2 * np.log(counts.problems.sum()), BetaFit(counts, best.x, shares)
+
+
+def _scores(parameters: np.ndarray, shares: tuple[bool, bool], counts: AnswerCounts) -> np.ndarray:
+    """The slopes of each cell's log likelihood by the parameters, [parameters, cells]."""
+    _, slopes = _mixture(parameters, shares).log_chances(counts)
+    return slopes[[True, True, *shares]]
 
 
 def _mixture(parameters: np.ndarray, shares: tuple[bool, bool]) -> BetaMixture:

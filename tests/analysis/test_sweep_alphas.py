@@ -16,6 +16,7 @@ from dialed_server import dialed_server
 from scripts import ROOT, run_in_process
 
 from analysis import sweep_alphas
+from analysis.alpha_runs import STEP
 from hindsight import pipeline
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
@@ -85,7 +86,7 @@ def expected_share(alpha):
 def test_each_alpha_has_its_run_and_its_row_and_nothing_is_sampled_twice(server, quick_steps, tmp_path):
     result = sweep(server, tmp_path, "--alphas", 1, 0.4)
     assert result.returncode == 0, result.stderr
-    sampled = [folder for script, folder in quick_steps if script == sweep_alphas.STEP]
+    sampled = [folder for script, folder in quick_steps if script == STEP]
     assert sampled == ["alpha_1", "alpha_0.4"]
     assert [worker.weights for worker in server.engine.workers] == [0.4, 0.4]
     numbers = json.loads((tmp_path / "sweep.json").read_text())

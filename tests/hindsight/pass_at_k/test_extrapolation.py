@@ -86,10 +86,25 @@ def test_a_beta_mixture_s_pass_at_k_is_its_integral():
     assert mixture.pass_at_k(3) == pytest.approx(0.1 + 0.6 * (1 - 0.1))
     counts = AnswerCounts.of([2, 2, 2], [0, 1, 2])
     chances = [0.3 + 0.6 / 6, 0.6 * 2 / 6, 0.1 + 0.6 * 3 / 6]  # of 0, 1 and 2 of 2: B(2, 1) gives 1/6, 1/3, 1/2
-    assert np.exp(mixture.log_chances(counts)) == pytest.approx(chances)
+    assert np.exp(mixture.log_chances(counts)[0]) == pytest.approx(chances)
     assert chances_of_success(counts.grid, 3) @ mixture.weights(counts.grid) == pytest.approx(
         mixture.pass_at_k(3), abs=1e-3
     )
+
+
+def test_the_slopes_of_a_mixture_s_chances_are_its_differences():
+    """By the logarithms of a = 2, b = 1 and of the odds .5 and 1/6 of the shares .3 and .1."""
+    counts, nudge = AnswerCounts.of([2, 3, 2], [0, 1, 2]), 1e-6
+
+    def log_chances(*logarithms):
+        a, b, never, always = np.exp(logarithms)
+        return BetaMixture(a, b, never / (1 + never + always), always / (1 + never + always)).log_chances(counts)
+
+    at = np.log([2, 1, 0.5, 1 / 6])
+    differences = [
+        (log_chances(*(at + step))[0] - log_chances(*(at - step))[0]) / (2 * nudge) for step in nudge * np.eye(4)
+    ]
+    assert log_chances(*at)[1] == pytest.approx(np.array(differences), abs=1e-6)
 
 
 def test_the_fit_finds_a_beta_and_asks_for_shares_only_where_the_counts_do():

@@ -1,0 +1,60 @@
+"""How exact pass@k is for a number of problems and of answers to each, and how many a wanted interval needs.
+
+A 95 % interval is about these problems asked again, where only the answers vary, or about other problems like these,
+where the problems vary too: more answers per problem narrow the first to nothing and the second to a limit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+from hindsight.pass_at_k.estimators import pass_at_ks
+from hindsight.pass_at_k.extrapolation import FittedDistribution
+from hindsight.pass_at_k.mixing_distributions import chances_of_success
+
+QUANTILE = 1.96  # of the normal distribution, for 95 %
+MOST = 2000  # answers per problem
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """Of the unbiased pass@k of problems whose chances of success have a fitted distribution."""
+
+    fitted: FittedDistribution
+    k: int
+
+    def variance_of_answers(self, answers: int) -> float:
+        """A problem's variance by its answers, of which there are at least k, on average."""
+        correct, grid = np.arange(answers + 1), self.fitted.counts.grid
+        estimates = pass_at_ks(np.full(answers + 1, answers), correct, [self.k])[:, 0]
+        squares = binom.pmf(correct[None], answers, grid[:, None]) @ estimates**2
+        return float(self.fitted.weights @ (squares - chances_of_success(grid, self.k) ** 2))
+
+    @property
+    def variance_of_problems(self) -> float:
+        """The variance of pass@k over problems."""
+        solved = chances_of_success(self.fitted.counts.grid, self.k)
+        return float(self.fitted.weights @ solved**2 - (self.fitted.weights @ solved) ** 2)
+
+    def half_width(self, problems: int, answers: int, same_problems: bool) -> float:
+        """Of the interval: its ends lie this far from the estimate."""
+        variance = self.variance_of_answers(answers) + (0 if same_problems else self.variance_of_problems)
+        return QUANTILE * (variance / problems) ** 0.5
+
+    def answers_needed(self, problems: int, half_width: float, same_problems: bool) -> int | None:
+        """The fewest answers per problem for an interval of plus or minus this; None if MOST are too few."""
+        few, many = self.k - 1, MOST
+        if self.half_width(problems, many, same_problems) > half_width:
+            return None
+        while many - few > 1:
+            middle = (few + many) // 2
+            if self.half_width(problems, middle, same_problems) <= half_width:
+                many = middle
+            else:
+                few = middle
+        return many
+
+    def problems_needed(self, answers: int, half_width: float) -> int:
+        """The fewest problems of so many answers for an interval about other problems of plus or minus this."""
+        return int(np.ceil((self.half_width(1, answers, False) / half_width) ** 2))
