@@ -194,6 +194,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--quick"]:
-        compare(every=100)
+        compare(every=300)
     else:
         main()
