@@ -34,7 +34,7 @@ TRAIN_NEEDED := SkyThought/train/requirements-train.txt
 TRAIN_PIP    := $(TRAIN_BIN)/python -m pip install --quiet -r $(TRAIN_NEEDED)
 PYTORCH_CPU  := https://download.pytorch.org/whl/cpu
 SMALL := --output_dir runs/smollm2_small --trainings full --seeds 0 --full_rates 2e-5 --epochs 1 --full_alphas --common_alphas .3 .5 .7 \
-	--validation_alphas --start_temperatures .7 --finetuned_temperatures .7 --test_problems 40 --shots false --turns
+	--validation_alphas --start_temperatures .4 --finetuned_temperatures .4 --test_problems 40 --shots false --turns
 RIGHT_PYTHON := import sys; sys.exit("This repository needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is Python %d.%d: \
 	install one of these and name it, for example make $(MAKECMDGOALS) PYTHON=python3.13" % sys.version_info[:2] \
 	if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)

@@ -149,10 +149,10 @@ def merge_setting(training: str, alpha: float) -> Setting:
     return Setting(f"{training}_{alpha:g}", "merge", training, alpha, "chat", TEMPERATURE, None, None)
 
 
-def early_setting(training: str, rate: float, epochs: float) -> Setting:
+def early_setting(training: str, rate: float, epochs: float, temperature: float = TEMPERATURE) -> Setting:
     """A checkpoint of a fine-tuning."""
-    name = f"{training}_{rate:g}_epochs_{epochs:g}"
-    return Setting(name, "early", training, 1.0, "chat", TEMPERATURE, epochs, None)
+    name = f"{training}_{rate:g}_epochs_{epochs:g}_T{temperature:g}"
+    return Setting(name, "early", training, 1.0, "chat", temperature, epochs, None)
 
 
 def switching_setting(training: str, k: str, p: str) -> Setting:

@@ -27,6 +27,7 @@ from studies.smollm2.training import Training
 # limits of MBPP+ come from its canonical solutions.
 CHECK_FLAGS = {"validation": ("--timeout", "0.3"), "test": ()}
 
+FIRST_TEMPERATURE = 0.7  # the paper's, at which strengths are compared before temperatures are tried
 RUNS_OF_A_SERVER = 4  # a server starts in half a minute, a run takes minutes
 
 
@@ -81,7 +82,7 @@ class Work:
         strengths, by_rate = self.grid.strengths(kind), {each.rate: each for each in self.trainings_to_choose(kind)}
         if len(strengths) < 2 or not by_rate:
             return []
-        settings = {each: early_setting(kind, each.rate, each.epochs) for each in strengths}
+        settings = {each: early_setting(kind, each.rate, each.epochs, FIRST_TEMPERATURE) for each in strengths}
         seed = self.grid.seeds[0]
         return [
             self._run("validation", setting, seed, by_rate[each.rate].checkpoint(each.epochs))

@@ -38,9 +38,8 @@ def test_merges_are_made_of_the_strength_and_the_parents_asked_at_the_temperatur
         tmp_path, "--trainings", "full", "--full_rates", "1e-5", "1e-4", "--epochs", "1", "2", "--shots", "false"
     )
     runs = work.strength_runs("full")
-    assert [run.setting.name for run in runs] == [
-        "full_1e-05_epochs_1", "full_0.0001_epochs_1", "full_1e-05_epochs_2", "full_0.0001_epochs_2",
-    ]  # fmt: skip
+    names = [f"full_{rate}_epochs_{epochs}_T0.7" for epochs in (1, 2) for rate in ("1e-05", "0.0001")]
+    assert [run.setting.name for run in runs] == names
     for run, correct in zip(runs, ([0, 1], [5, 0], [0, 5], [2, 2]), strict=True):  # pass@1 .05, .25, .25, .2
         write_counts(run, correct)
     work.choose_strength("full")
@@ -57,13 +56,13 @@ def test_merges_are_made_of_the_strength_and_the_parents_asked_at_the_temperatur
     }
 
     first, second = work.test_runs("full", 0), work.test_runs("full", 1)
-    assert {run.setting.name for run in first if run.seed is None} == {"start_chat_T0.7", "start_chat_T1"}
+    assert {run.setting.name for run in first if run.seed is None} == {"start_chat_T0.4", "start_chat_T1"}
     merges = {run.setting.alpha for run in first if run.setting.kind == "merge"}
     assert merges == {number / 10 for number in range(1, 10)}
     assert {run.setting.alpha for run in second if run.setting.kind == "merge"} == {0.2, 0.4, 0.6, 0.8}
     checkpoints = {run.checkpoint for run in second}
     assert checkpoints == {tmp_path / "models" / "full_0.0001_seed_1" / f"epochs_{epochs}" for epochs in ("0.5", "1")}
-    assert {run.setting.name for run in second if run.setting.kind == "finetuned"} == {"full_T0.7", "full_T1"}
+    assert {run.setting.name for run in second if run.setting.kind == "finetuned"} == {"full_T0.4", "full_T1"}
 
 
 def test_a_choice_of_one_is_not_measured(tmp_path):
@@ -78,14 +77,14 @@ def test_a_choice_of_one_is_not_measured(tmp_path):
 
 def test_runs_of_one_dial_share_a_server_and_record_their_parents(tmp_path):
     runs = {run.setting.name: run for run in make_work(tmp_path).test_runs("full", 0)}
-    low, high, early = runs["full_0.2"], runs["full_0.9"], runs["full_0.0001_epochs_0.5"]
+    low, high, early = runs["full_0.2"], runs["full_0.9"], runs["full_0.0001_epochs_0.5_T0.4"]
     assert low.served == high.served != early.served
     (served,) = low.served_models()
     assert served.options.merge == {"base": "start", "alpha": 0.2, "method": "lerp"}
     flags = " ".join(high.sampling_run().flags)
     assert f"--merged_from start {high.checkpoint} 0.9" in flags and "--prompt_style evalplus" in flags
     assert (low.sampling_run().alpha, early.sampling_run().alpha) == (0.2, 1.0)
-    shots = runs["start_shots_T0.7"].sampling_run()
+    shots = runs["start_shots_T0.4"].sampling_run()
     assert "--model base --base_model start --examples" in " ".join(shots.flags)
     switching = runs["full_switching_10_10"]
     assert [model.name for model in switching.served_models()] == ["start", "finetuned"]
@@ -95,8 +94,8 @@ def test_a_pair_that_exists_is_asked_in_chat_by_its_own_template(tmp_path):
     work = make_work(tmp_path, "--finetuned", "tuned", "--seeds", "0")
     assert work.all_trainings() == [] and work.strength_runs("full") == []
     runs = {run.setting.name: run for run in work.test_runs("full", 0)}
-    assert runs["start_chat_T0.7"].checkpoint == Path("tuned") and runs["start_chat_T0.7"].alpha == 0
-    assert runs["start_shots_T0.7"].checkpoint is None
+    assert runs["start_chat_T0.4"].checkpoint == Path("tuned") and runs["start_chat_T0.4"].alpha == 0
+    assert runs["start_shots_T0.4"].checkpoint is None
     assert not any(run.setting.kind == "early" for run in runs.values())
 
 
