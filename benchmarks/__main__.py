@@ -1,6 +1,18 @@
 """Runs every benchmark: `make bench`."""
 
-from benchmarks import client, converting, curating, dial, evalplus, judging, merging, plotting, sampling
+from benchmarks import (
+    choosing,
+    client,
+    converting,
+    curating,
+    dial,
+    evalplus,
+    extrapolating,
+    judging,
+    merging,
+    plotting,
+    sampling,
+)
 
 if __name__ == "__main__":
     judging.main()
@@ -9,6 +21,8 @@ if __name__ == "__main__":
     converting.main()
     curating.main()
     plotting.main()
+    extrapolating.main(tries=30)
+    choosing.main(replays=60)
     merging.main()
     dial.main()
     sampling.main()
