@@ -50,10 +50,11 @@ class Beliefs:
 
 
 def believe(alphas: Sequence[float], values: np.ndarray) -> Beliefs:
-    """From each problem's value at each alpha, [alphas, problems], by the likeliest of a grid of Gaussian processes.
+    """From each problem's value at each alpha, [alphas, problems], by Gaussian processes of a grid of scales.
 
     A squared exponential kernel and an unknown mean (Rasmussen and Williams 2006, "Gaussian Processes for Machine
-    Learning", 2.2, 2.7 and 5.4). Raises ValueError for fewer than two problems.
+    Learning", 2.2, 2.7 and 5.2). The processes are averaged by their likelihoods: the likeliest alone would make of few
+    problems that all alphas are alike. Raises ValueError for fewer than two problems.
     """
     if values.shape[1] < 2:
         raise ValueError("the spread over problems needs at least two of them")
@@ -67,15 +68,20 @@ def believe(alphas: Sequence[float], values: np.ndarray) -> Beliefs:
 
 
 def _condition(priors: np.ndarray, noise: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the covariance given what was observed, by the likeliest of prior covariances, [priors, ...]."""
+    """The mean and the covariance given what was observed, over equally likely prior covariances, [priors, ...]."""
     lowers = np.linalg.cholesky(priors + noise)
-    ones, whites = np.linalg.inv(lowers) @ np.ones_like(observed), np.linalg.inv(lowers) @ observed
+    whiten = np.linalg.inv(lowers)
+    ones, whites = whiten @ np.ones_like(observed), whiten @ observed
     middles = (ones * whites).sum(axis=1) / (ones**2).sum(axis=1)
     rests = whites - middles[:, None] * ones
     likelihoods = -(rests**2).sum(axis=1) / 2 - np.log(np.diagonal(lowers, axis1=1, axis2=2)).sum(axis=1)
-    best = int(likelihoods.argmax())
-    gain = np.linalg.solve(lowers[best], priors[best])
-    return middles[best] + gain.T @ rests[best], priors[best] - gain.T @ gain
+    gains = whiten @ priors
+    means = middles[:, None] + (gains * rests[..., None]).sum(axis=1)
+    weights = np.exp(likelihoods - likelihoods.max())
+    weights /= weights.sum()
+    within = np.tensordot(weights, priors - np.swapaxes(gains, 1, 2) @ gains, axes=1)
+    mean = weights @ means
+    return mean, within + (means - mean).T @ ((means - mean) * weights[:, None])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.measures.best_alpha import JITTER, Beliefs, Search, believe
+from analysis.measures.best_alpha import JITTER, Beliefs, Search, _condition, believe
 from benchmarks.choosing import ALPHAS, SETTINGS, replay_seed
 
 SEARCH = Search(first=2, batch=2, most=10, tolerance=0.02, confidence=0.95)
@@ -27,6 +27,22 @@ def test_differences_that_all_problems_share_are_believed_without_doubt():
     found = believe([0, 0.5, 1], np.stack([hard, hard + 0.1, hard + 0.05]))
     assert found.mean - found.mean[0] == pytest.approx([0, 0.1, 0.05], abs=2e-3)
     assert found.errors_against(1).max() < 2e-3
+
+
+def test_few_problems_do_not_make_all_alphas_alike():
+    """Ten problems, no difference in sight: the difference of two distant alphas is still not known to within .02."""
+    values = np.random.default_rng(2).choice([0.0, 1.0], (3, 10))
+    assert believe([0, 0.5, 1], values).errors_against(0)[2] > 0.02
+
+
+def test_a_belief_is_the_posterior_of_a_process():
+    """One prior: with the covariances of two alphas and noise of 1 each, worked out by the formula of conditioning."""
+    prior = np.array([[4.0, 2.0], [2.0, 4.0]])
+    mean, covariance = _condition(prior[None], np.eye(2), np.array([1.0, 3.0]))
+    inverse = np.linalg.inv(prior + np.eye(2))
+    middle = 2.0  # by symmetry
+    assert mean == pytest.approx(middle + prior @ inverse @ np.array([-1.0, 1.0]))
+    assert covariance == pytest.approx(prior - prior @ inverse @ prior)
 
 
 def test_neighbours_inform_each_other():
