@@ -55,7 +55,7 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 
 def test_every_file_that_a_page_names_exists():
-    made = ("question_", "converted_question_", "my_", "run", "hindsight.json", "merge_report", "verdicts")
+    made = ("question_", "converted_question_", "my_", "run", "hindsight.json", "merge_report", "verdicts", "choice")
     folders = [
         path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name != "runs"
     ]
