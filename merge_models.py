@@ -82,7 +82,7 @@ def write_adapters(base: str, adapter: str, output_dir: Path, options: MergeOpti
 
 
 def show_distances(base: str, finetuned: str, options: MergeOptions) -> int:
-    """Checks all that a merge checks before it writes, and prints the distances by layer. Raises UserError likewise."""
+    """Runs every check that precedes a merge, and prints the distances by layer. Raises UserError as a merge does."""
     plan = plan_merge(base, finetuned, options.config_from)
     for rule in options.rules:
         rule.require_used(pair.name for pair in plan.pairs)

@@ -1,4 +1,4 @@
-"""A search for the best alpha over run folders: which rounds were sampled, and what their answers say.
+"""A search for the best alpha over run folders: the rounds sampled so far, and what their answers show.
 
 `rounds.json` in the output folder lists the rounds, [{"0.4": 6, "0.3": 6}, ...], answers per problem by alpha. A round
 is listed before it is sampled, so a search that was killed completes it and decides as if it had not been.
@@ -26,7 +26,7 @@ Round = dict[int, int]  # answers per problem that an alpha, by its number, shal
 
 @dataclass(eq=False)
 class SampledAlphas:
-    """The run folders of a search. flags: of step 1a. Used as a context: a server that was started ends with it."""
+    """The run folders of a search. flags: step 1a's. A context manager: a server that it starts ends with it."""
 
     runs: AlphaRuns
     choice: ProblemChoice
@@ -47,7 +47,7 @@ class SampledAlphas:
 
     @property
     def answers(self) -> list[int]:
-        """How many answers per problem each alpha was asked for."""
+        """How many answers per problem were requested at each alpha."""
         return [max(each.get(number, 0) for each in self.rounds) for number in range(len(self.runs.alphas))]
 
     def sample(self, wanted: Round) -> None:
@@ -72,7 +72,7 @@ class SampledAlphas:
                 self.found[number] = self._read(number)
 
     def read_all(self) -> None:
-        """Reads the answers that there are. Raises UserError if no alpha has any."""
+        """Reads the existing answers. Raises UserError if no alpha has any."""
         folders = [ROOT / self.runs.folder(alpha) for alpha in self.runs.alphas]
         self.found = {number: self._read(number) for number, folder in enumerate(folders) if folder.is_dir()}
         require(bool(self.found), f"{self.runs.output} has no run folder of an alpha, such as {folders[0].name}")
@@ -89,11 +89,11 @@ class SampledAlphas:
         return [[each[question] for question in common] for each in judged]
 
     def tokens(self, number: int) -> int:
-        """Of all answers at an alpha, as the server reported them."""
+        """The number of tokens in all answers at an alpha, as reported by the server."""
         return sum(answer.tokens or 0 for answer in self.found[number])
 
     def tokens_for(self, wanted: Round) -> float:
-        """About how many tokens a round takes, by the lengths of the answers so far."""
+        """Roughly how many tokens a round takes, judging by the lengths of the answers so far."""
         missing = {number: max(0, count - self.answers[number]) for number, count in wanted.items()}
         each = {number: self.tokens(number) / max(1, self.answers[number]) for number in wanted}
         return sum(missing[number] * each[number] for number in wanted)
@@ -124,7 +124,7 @@ class SampledAlphas:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A search at its end. values: [alphas, problems]; why: what ended it, "known", "budget" or "most"."""
+    """The outcome of a search. values: [alphas, problems]; why it ended: "known", "budget" or "most"."""
 
     beliefs: Beliefs
     decision: Decision

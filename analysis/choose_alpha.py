@@ -30,7 +30,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # alpha 0: a folder or a Hub name; BASE_URL's dial knows its own
-FINETUNED_MODEL = "lab/models/instruct"  # alpha 1, likewise
+FINETUNED_MODEL = "lab/models/instruct"  # alpha 1; the same holds
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # to choose from
 METHOD = "lerp"                          # lerp or slerp; BASE_URL's dial knows its own
 BASE_URL = ""                            # a server with a dial or with a model for each alpha; empty: start one
@@ -60,7 +60,7 @@ WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL m
 
 
 def make_search(first: int, batch: int, most: int, tolerance: float, confidence: float) -> Search:
-    """The search of the settings. Raises UserError for ones without sense."""
+    """The search, from the settings. Raises UserError for values that make no sense."""
     require(1 <= first <= most, f"FIRST_SAMPLES lie in 1 to MOST_SAMPLES, {most}, not {first}")
     require(batch >= 1, f"ROUND_SAMPLES are at least 1, not {batch}")
     require(tolerance > 0, f"TOLERANCE is above 0, not {tolerance:g}")

@@ -36,7 +36,7 @@ class Replay:
         self.values = np.zeros(correct.shape)
 
     def ask(self, number: int, answers: int) -> None:
-        """Asks for so many answers per problem at an alpha."""
+        """Asks for this many answers per problem at an alpha."""
         self.answers[number] = answers
         correct = self.found[number, :, answers - 1]
         self.values[number] = pass_at_k_values(np.full(len(correct), answers), correct, K)

@@ -22,7 +22,7 @@ def by_number(values: np.ndarray) -> dict[int, float]:
 
 
 def estimates(finding: Finding, number: int) -> tuple[Estimate, Estimate]:
-    """An alpha's measure, and the best alpha's minus it, each by itself: without what its neighbours tell."""
+    """An alpha's measure, and its difference to the best alpha's, each from its own answers alone."""
     own, best = by_number(finding.values[number]), by_number(finding.values[finding.decision.lead])
     return estimate_mean(own), estimate_difference(best, own)
 

@@ -1,4 +1,4 @@
-"""What the best alpha is best at: a value for each problem, whose mean over problems is the measure."""
+"""The objective of the choice: one value per problem, whose mean over problems is the measure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _count(problems: Sequence[Sequence[Answer]]) -> tuple[np.ndarray, np.ndarray
 
 
 def pass_at_k_values(samples: np.ndarray, correct: np.ndarray, k: int) -> np.ndarray:
-    """pass@k of each problem, [problems]: unbiased where all have k answers, else by the beta-binomial model.
+    """pass@k of each problem, [problems]: unbiased if all have k answers, else from the beta-binomial model.
 
     samples, correct: [problems].
     """
@@ -64,7 +64,7 @@ def pass_at_k_values(samples: np.ndarray, correct: np.ndarray, k: int) -> np.nda
 
 
 def different_programs(answers: Sequence[Answer], k: int) -> float:
-    """How many different correct programs, up to names and layout, k answers like these hold.
+    """The expected number of different correct programs among k answers like these, up to names and layout.
 
     Rarefied for up to as many answers as there are, else extrapolated, both as in Chao et al. 2014, "Rarefaction and
     extrapolation with Hill numbers" (order 0, incidence data: an answer holds one correct program or none).

@@ -1,4 +1,4 @@
-"""Which alpha is best, and where more answers would tell: best-arm identification over alphas.
+"""Which alpha is best, and where to sample next: best-arm identification over alphas.
 
 Each round asks at the alpha that looks best and at its strongest rival, the likeliest to exceed it by more than the
 tolerance, until none does at the wanted confidence: EB-TC-epsilon, a top-two method (Jourdan, Degenne and Kaufmann
@@ -36,7 +36,7 @@ JITTER = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Beliefs:
-    """A measure's mean over problems like these by alpha, [alphas], and the covariance of what is not known of it."""
+    """The mean of a measure at each alpha, [alphas], and the covariance of its uncertainty."""
 
     alphas: np.ndarray
     mean: np.ndarray

@@ -1,4 +1,4 @@
-"""Maximises a concave function of a distribution's weights by a barrier method.
+"""Maximises a concave function of a distribution's weights with a barrier method.
 
 Boyd and Vandenberghe 2004, "Convex Optimization", sections 10.2 (Newton's method with a linear constraint) and 11.3.
 The weights are above zero by a barrier, the sum of their logarithms, and sum to 1.

@@ -20,7 +20,7 @@ SHARES = (False, False), (True, False), (False, True), (True, True)  # whether a
 
 @dataclass(frozen=True)
 class BetaMixture:
-    """Beta(a, b), but for the share `never` of problems with chance 0 and the share `always` with chance 1."""
+    """Chances that follow Beta(a, b), except for the shares of problems that are `never` and `always` solved."""
 
     a: float
     b: float
@@ -33,16 +33,16 @@ class BetaMixture:
         return 1 - self.never - (1 - self.never - self.always) * unsolved
 
     def weights(self, grid: np.ndarray) -> np.ndarray:
-        """The same distribution on a grid of chances from 0 to 1, each with what lies nearest, [grid]."""
+        """The same distribution on a grid of chances from 0 to 1, [grid]; each point gets the mass nearest to it."""
         below = np.concatenate([[0.0], betainc(self.a, self.b, (grid[1:] + grid[:-1]) / 2), [1.0]])
         weights = (1 - self.never - self.always) * np.diff(below)
         weights[[0, -1]] += self.never, self.always
         return weights
 
     def log_chances(self, counts: AnswerCounts) -> tuple[np.ndarray, np.ndarray]:
-        """The logarithm of the chance of each cell's count, [cells], and its slopes, [4, cells].
+        """The log likelihood of each cell's count, [cells], and its gradient, [4, cells].
 
-        The slopes are by the logarithms of a, of b, and of the odds of `never` and of `always`.
+        The gradient is with respect to log a, log b, and the log odds of `never` and of `always`.
         """
         n, c = counts.samples, counts.correct
         ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
@@ -59,7 +59,7 @@ class BetaMixture:
 
 @dataclass(frozen=True, eq=False)
 class BetaFit:
-    """The likeliest mixture; parameters: the logarithms of a and b and of the odds of the shares that it has."""
+    """The maximum-likelihood mixture; parameters: log a, log b, and the log odds of the shares that it has."""
 
     counts: AnswerCounts
     parameters: np.ndarray
@@ -70,7 +70,7 @@ class BetaFit:
         return _mixture(self.parameters, self.shares)
 
     def values(self, k: int) -> np.ndarray:
-        """A value per problem, [problems], whose mean is the model's pass@k and whose spread gives its error.
+        """One value per problem, [problems]: their mean is the model's pass@k, their spread gives its error.
 
         Each is pass@k plus the problem's influence on it (Huber 1967, "The behavior of maximum likelihood estimates
         under nonstandard conditions"): means and paired differences of these values have the variance of the estimates,
@@ -87,7 +87,7 @@ class BetaFit:
 
 
 def fit_beta_binomial(counts: AnswerCounts) -> BetaFit:
-    """The model that the counts ask for: without shares of chances 0 and 1, or with one or both.
+    """The model that fits the counts best: with shares at chances 0 and 1, with one of them, or with neither.
 
     As many parameters as there are different counts would fit anything.
     """
@@ -98,7 +98,7 @@ def fit_beta_binomial(counts: AnswerCounts) -> BetaFit:
 
 
 def _fit(counts: AnswerCounts, shares: tuple[bool, bool]) -> tuple[float, BetaFit]:
-    """The likeliest parameters of a model, and half its information criterion."""
+    """A model's maximum-likelihood parameters, and half its information criterion."""
     from scipy.optimize import minimize  # slow to import
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -111,7 +111,7 @@ def _fit(counts: AnswerCounts, shares: tuple[bool, bool]) -> tuple[float, BetaFi
 
 
 def _scores(parameters: np.ndarray, shares: tuple[bool, bool], counts: AnswerCounts) -> np.ndarray:
-    """The slopes of each cell's log likelihood by the parameters, [parameters, cells]."""
+    """The gradient of each cell's log likelihood, [parameters, cells]."""
     _, slopes = _mixture(parameters, shares).log_chances(counts)
     return slopes[[True, True, *shares]]
 
@@ -125,6 +125,6 @@ def _mixture(parameters: np.ndarray, shares: tuple[bool, bool]) -> BetaMixture:
 
 
 def _derivative(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
-    """By each parameter, [parameters, ...]."""
+    """The derivative with respect to each parameter, [parameters, ...]."""
     nudges = NUDGE * np.eye(len(at))
     return np.stack([(function(at + nudge) - function(at - nudge)) / (2 * NUDGE) for nudge in nudges])

@@ -71,7 +71,7 @@ def make_curve(counts: VerdictCounts, run: RunLabel, ks: Sequence[int], leave_ou
 
 
 def go_beyond(curve: Curve, last: int, source: str) -> Curve:
-    """The curve with estimates of pass@k from its largest k to `last`, at even distances of log k.
+    """The curve with estimates of pass@k from its largest k to `last`, evenly spaced in log k.
 
     Raises UserError, naming the `source`, when `last` is not above the largest k or too far above the samples' number.
     """

@@ -1,4 +1,4 @@
-"""pass@k for more samples than there are: an empirical-Bayes estimate, and the interval that the counts allow.
+"""pass@k beyond the number of samples: an empirical-Bayes estimate, and the interval that the counts allow.
 
     found = extrapolate(samples, correct, ks=(10, 20, 50, 100))   # of 10 answers to each problem
     found.mean, found.low, found.high                             # [ks]
@@ -47,7 +47,7 @@ class Extrapolation:
 
 @dataclass(frozen=True, eq=False)
 class FittedDistribution:
-    """The estimated distribution of chances over problems, weights on the grid of `counts`, and the likeliest one."""
+    """The estimated distribution of success chances, as weights on the grid of `counts`, and the likeliest one."""
 
     counts: AnswerCounts
     weights: np.ndarray
@@ -61,7 +61,7 @@ class FittedDistribution:
 
 
 def fit_distribution(counts: AnswerCounts) -> FittedDistribution:
-    """The beta-binomial model's distribution; where the counts refuse it, with as much of the likeliest as they ask."""
+    """The beta-binomial fit; if the counts reject it, mixed with as little of the likeliest one as they need."""
     likeliest = likeliest_distribution(counts)
     least = counts.log_likelihood(likeliest) - tolerated_loss(int(counts.problems.sum()))
     beta = fit_beta_binomial(counts).mixture.weights(counts.grid)

@@ -1,4 +1,4 @@
-"""Which distributions of chances of success agree with counts of correct answers, and the pass@k that they allow.
+"""Which distributions of success chances are compatible with the counts, and which pass@k they allow.
 
 Each problem's answers are right with a chance p of its own, and p has a distribution over problems of which nothing is
 assumed: counts are binomial mixtures, and the likeliest distribution is that of Kiefer and Wolfowitz (1956). pass@k on
@@ -37,7 +37,7 @@ class AnswerCounts:
 
     @classmethod
     def of(cls, samples: Sequence[int] | np.ndarray, correct: Sequence[int] | np.ndarray) -> "AnswerCounts":
-        """From [problems] each. Raises ValueError unless 0 <= correct <= samples and 1 <= samples everywhere."""
+        """From two arrays, [problems]. Raises ValueError unless 0 <= correct <= samples and 1 <= samples everywhere."""
         pairs = np.stack([np.asarray(samples, dtype=np.int64), np.asarray(correct, dtype=np.int64)], axis=1)
         if not len(pairs) or (pairs[:, 0] < 1).any() or (pairs[:, 1] < 0).any() or (pairs[:, 1] > pairs[:, 0]).any():
             raise ValueError("each problem needs at least one answer, of which none to all are correct")
@@ -72,7 +72,7 @@ def chances_of_success(grid: np.ndarray, k: int) -> np.ndarray:
 
 
 def likeliest_distribution(counts: AnswerCounts) -> np.ndarray:
-    """The weights under which the counts are likeliest, [grid]; all are above zero, some hardly."""
+    """The weights under which the counts are likeliest, [grid]; all are above zero, some only just."""
     weights = np.full(len(counts.grid), 1 / len(counts.grid))
     return follow_path(weights, Likeliest(counts.chances, counts.problems), sharpness=1.0)
 

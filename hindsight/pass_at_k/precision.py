@@ -1,4 +1,4 @@
-"""How exact pass@k is for a number of problems and of answers to each, and how many a wanted interval needs.
+"""How precise pass@k is, given the numbers of problems and answers, and how many an interval of a given width needs.
 
 A 95 % interval is about these problems asked again, where only the answers vary, or about other problems like these,
 where the problems vary too: more answers per problem narrow the first to nothing and the second to a limit.
@@ -19,13 +19,13 @@ MOST = 2000  # answers per problem
 
 @dataclass(frozen=True, eq=False)
 class Precision:
-    """Of the unbiased pass@k of problems whose chances of success have a fitted distribution."""
+    """The precision of the unbiased pass@k, for problems whose success chances follow a fitted distribution."""
 
     fitted: FittedDistribution
     k: int
 
     def variance_of_answers(self, answers: int) -> float:
-        """A problem's variance by its answers, of which there are at least k, on average."""
+        """The part of a problem's variance that comes from sampling at least k answers, averaged over problems."""
         correct, grid = np.arange(answers + 1), self.fitted.counts.grid
         estimates = pass_at_ks(np.full(answers + 1, answers), correct, [self.k])[:, 0]
         squares = binom.pmf(correct[None], answers, grid[:, None]) @ estimates**2
@@ -38,12 +38,12 @@ class Precision:
         return float(self.fitted.weights @ solved**2 - (self.fitted.weights @ solved) ** 2)
 
     def half_width(self, problems: int, answers: int, same_problems: bool) -> float:
-        """Of the interval: its ends lie this far from the estimate."""
+        """Half the width of the 95 % interval."""
         variance = self.variance_of_answers(answers) + (0 if same_problems else self.variance_of_problems)
         return QUANTILE * (variance / problems) ** 0.5
 
     def answers_needed(self, problems: int, half_width: float, same_problems: bool) -> int | None:
-        """The fewest answers per problem for an interval of plus or minus this; None if MOST are too few."""
+        """The fewest answers per problem for this half width; None if even MOST are too few."""
         few, many = self.k - 1, MOST
         if self.half_width(problems, many, same_problems) > half_width:
             return None
@@ -56,5 +56,5 @@ class Precision:
         return many
 
     def problems_needed(self, answers: int, half_width: float) -> int:
-        """The fewest problems of so many answers for an interval about other problems of plus or minus this."""
+        """The fewest problems, with this many answers each, for this half width about other problems."""
         return int(np.ceil((self.half_width(1, answers, False) / half_width) ** 2))

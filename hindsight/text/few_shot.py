@@ -1,4 +1,4 @@
-"""A text prompt with solved examples, for base models: the form in which MBPP's authors asked.
+"""A text prompt with solved examples, for base models, in the form that MBPP's authors used.
 
 Austin et al. 2021, "Program Synthesis with Large Language Models", section 3 and figure 1: some problems with their
 programs, then the task. The sentences here are ours, the form is theirs. An example, and the task up to [BEGIN]:

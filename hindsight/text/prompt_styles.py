@@ -122,7 +122,7 @@ def was_cut_off(record: Mapping[str, Any]) -> bool:
 
 
 def _completion(prompt: str, program: str) -> str:
-    """What of a program follows a text prompt: all, after a docstring; after a function's head, only the rest of it."""
+    """What follows a text prompt: the whole program after a docstring, its remainder after a function's head."""
     if program.startswith(prompt.strip() + "\n"):
         return program[len(prompt) :]
     tree = syntax_tree(prompt)

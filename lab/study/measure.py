@@ -75,7 +75,7 @@ def is_correct(answer: dict[str, Any]) -> bool:
 
 
 def sum_entropies(answers: Sequence[dict[str, Any]], model: Model) -> list[tuple[float, int]]:
-    """For each answer the sum of the next-token entropies along it, in nats, and its number of tokens."""
+    """For each answer, the sum of its next-token entropies in nats, and its number of tokens."""
     import torch  # here, since loading torch and transformers takes seconds
 
     from analysis.measures.next_token_entropy import answer_entropies, context_and_answer, load_checkpoint

@@ -1,4 +1,4 @@
-"""What the study tries, and how it chooses among that on the validation problems."""
+"""What the study tries, and how it chooses on the validation problems."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from studies.smollm2.results import TEMPERATURE, Setting
 
 @dataclass(frozen=True)
 class Strength:
-    """How much is fine-tuned: a learning rate, and epochs in halves."""
+    """The strength of a fine-tuning: its learning rate and its number of epochs, in steps of a half."""
 
     rate: float
     epochs: float
@@ -20,7 +20,7 @@ class Strength:
 
 @dataclass(frozen=True)
 class Grid:
-    """The settings of `studies.smollm2.study` that list what is tried. Raises UserError for a bad value."""
+    """The settings of `studies.smollm2.study` that list what to try. Raises UserError for a bad value."""
 
     trainings: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -53,7 +53,7 @@ class Grid:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The trainings; fine-tuned models that exist already count as whole."""
+        """The kinds of training; existing fine-tuned models count as full."""
         return ("full",) if self.finetuned else self.trainings
 
     def strengths(self, kind: str) -> list[Strength]:
@@ -62,7 +62,7 @@ class Grid:
         return [Strength(rate, epochs) for epochs in sorted(self.epochs) for rate in sorted(rates)]
 
     def alphas(self, kind: str, is_first: bool) -> tuple[float, ...]:
-        """The alphas of merges with a training's fine-tuned model, of the first seed or another; common ones first."""
+        """The alphas at which a seed's fine-tuned model is merged, those common to all seeds first."""
         if kind == "lora":
             return self.lora_alphas
         others = tuple(alpha for alpha in self.full_alphas if alpha not in self.common_alphas)
@@ -76,11 +76,11 @@ def mean_pass_at(counts: dict[str, list], k: int) -> float:
 
 
 def best(tried: Iterable[tuple[Setting, dict[str, list]]], k: int) -> Setting:
-    """The setting with the highest pass@k; of equal ones the first."""
+    """The setting with the highest pass@k; the first one if several are equal."""
     return max(((mean_pass_at(counts, k), setting) for setting, counts in tried), key=lambda each: each[0])[1]
 
 
 def at_default(settings: Iterable[Setting]) -> Setting:
-    """Of settings that are not tried, the one at TEMPERATURE, else the first."""
+    """The setting at TEMPERATURE if there is one, else the first."""
     found = list(settings)
     return next((each for each in found if each.temperature == TEMPERATURE), found[0])

@@ -14,7 +14,7 @@ from studies.smollm2.work import Work
 
 
 def collect(work: Work, recorded: dict[str, Any], done: Sequence[StudyRun]) -> Results:
-    """The results so far: recorded settings, what was chosen, and the counts of each measured run, each once."""
+    """The results so far: the recorded settings, what was chosen, and the counts of each measured run."""
     questions = {
         split: tuple(select_problems(str(work.options.problems(split))).question_ids)
         for split in ("validation", "test")
@@ -32,7 +32,7 @@ def collect(work: Work, recorded: dict[str, Any], done: Sequence[StudyRun]) -> R
 
 
 def _dataset(work: Work) -> dict[str, Any]:
-    """How many answers each filter of step 4 left out, and the rows."""
+    """How many answers each filter of step 4 removed, and how many rows remain."""
     path = ROOT / work.options.output / "data" / f"{DATASET}.report.json"
     if not path.exists():
         return {}

@@ -1,4 +1,4 @@
-"""The dataset of the fine-tunings: MBPP's own programs, converted, checked and curated by steps 2 to 4."""
+"""The fine-tuning dataset: MBPP's own programs, converted, checked and curated by steps 2 to 4."""
 
 from hindsight.pipeline import ROOT, convert_and_check, run_step
 from studies.smollm2.plan import STYLES, StudyOptions

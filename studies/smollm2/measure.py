@@ -78,12 +78,12 @@ def _is_correct(answer: Mapping[str, Any]) -> bool:
 
 
 def _has_one_kind(answer: Mapping[str, Any]) -> bool:
-    """Whether an answer is correct by tests that are not divided into base and plus."""
+    """Whether an answer is correct and its tests are not divided into base and plus."""
     return "base_status" not in answer and _is_correct(answer)
 
 
 def _sum_entropies(answers: Sequence[Any], model: Model) -> list[tuple[float, int]]:
-    """For each answer the sum of the next-token entropies along it, in nats, and its number of tokens."""
+    """For each answer, the sum of its next-token entropies in nats, and its number of tokens."""
     import torch  # here, since loading torch and transformers takes seconds
 
     from analysis.measures.next_token_entropy import answer_entropies, context_and_answer, load_checkpoint

@@ -29,7 +29,7 @@ def find_gguf() -> Path:
 
 
 def write_model(folder: Path) -> None:
-    """Writes the checkpoint in one step, so that a folder is whole. Raises UserError as `find_gguf` does."""
+    """Writes the checkpoint, renaming the folder into place when it is complete. Raises what `find_gguf` raises."""
     gguf = find_gguf()
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 

@@ -36,7 +36,7 @@ class StudyOptions:
 
 @dataclass(frozen=True)
 class StudyRun:
-    """A setting on a split. checkpoint: the fine-tuned model's, whole or an adapter; None for the start model alone."""
+    """A setting on a split. checkpoint: the fine-tuned model or adapter; None for the start model alone."""
 
     split: str
     setting: Setting
@@ -93,7 +93,7 @@ class StudyRun:
         return read_record(ROOT / self.measured, ("counts",))["counts"]
 
     def served_models(self) -> list[ServedModel]:
-        """The start model; or the dial between it and the fine-tuned model; or both, for switching."""
+        """The start model, or a server with the dial, or both for switching."""
         options = self.options
         threads = divide_threads(options.lanes * (2 if self.served[0] == "switching" else 1))
         common = {"max_model_len": 2048, "dtype": options.dtype, "threads": threads, "fused_norms": True}

@@ -1,14 +1,13 @@
 """The study's problems: MBPP's (Austin et al. 2021, "Program Synthesis with Large Language Models"), in its own parts.
 
-training      MBPP's training problems without those of MBPP+: what models are fine-tuned on
-validation    its validation problems, judged by MBPP's own asserts: what everything is chosen on
+training      MBPP's training problems without those of MBPP+: on which models are fine-tuned
+validation    its validation problems, judged by MBPP's own asserts: on which everything is chosen
 test          those of its test problems that MBPP+ has, judged by EvalPlus's base and plus tests: measured once
 examples      three of its prompt problems: the examples of the prompt that base models are usually given
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,11 @@ TRAINING, VALIDATION, TEST = range(601, 975), range(511, 601), range(11, 511)  #
 EXAMPLES = (2, 3, 4)  # of the prompt problems, 1 to 10, those that its authors put before a problem
 
 
-@dataclass(frozen=True)
-class ProblemFiles:
-    """The files of the study's problems, one problem a line."""
-
-    folder: Path
-
-    def __getattr__(self, part: str) -> Path:
-        return self.folder / f"{part}.jsonl"
-
-
 def write_problems(mbpp: str, mbpp_plus: str, folder: Path, test_problems: int = 0) -> dict[str, int]:
     """Writes the four files of problems and returns how many each has, by part.
 
-    mbpp, mbpp_plus: what --problems takes, such as a file. test_problems: so many of the test, evenly spread; 0: all.
+    mbpp, mbpp_plus: what --problems takes, such as a file. test_problems: how many test problems to keep, evenly
+    spread; 0: all.
     Raises UserError when a source cannot be read or is another set.
     """
     all_rows, plus_rows = _rows_by_id(mbpp), _rows_by_id(mbpp_plus)
@@ -53,14 +43,14 @@ def write_problems(mbpp: str, mbpp_plus: str, folder: Path, test_problems: int =
 
 
 def spread(rows: list[Any], count: int) -> list[Any]:
-    """So many of the rows, evenly spread and in order; all of them for 0 or a larger number."""
+    """`count` of the rows, evenly spread and in order; all of them if it is 0 or too large."""
     if not 0 < count < len(rows):
         return rows
     return [rows[number * len(rows) // count] for number in range(count)]
 
 
 def _rows_by_id(source: str) -> dict[int, dict[str, Any]]:
-    """The rows of a set as they are written, by the number of their task, of all its splits."""
+    """The rows of a set as they are in its file, from all splits, by task number."""
     rows = ProblemSet(source)
     found = (rows.columns(number) for number in range(len(rows)))
     return {int(str(row["task_id"]).removeprefix("Mbpp/")): row for row in found if "task_id" in row}

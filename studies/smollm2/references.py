@@ -1,4 +1,4 @@
-"""MBPP's own programs as a run folder: the answers that a model would give if it knew them.
+"""MBPP's own programs as a run folder, as if a model had answered with them.
 
 Steps 2 to 4 then treat them as any other answers: a program that does not pass its problem's tests is left out.
 """
@@ -13,7 +13,7 @@ from hindsight.text.prompt_styles import prompts_of_style
 
 
 def write_references(problems: Path, folder: Path, style: str) -> int:
-    """Writes each problem's own program as its only answer, with the prompts of a style; returns their number.
+    """Writes each problem's own program as its only answer, with a style's prompts; returns how many there are.
 
     Raises UserError for problems that cannot be read or asked in this style.
     """

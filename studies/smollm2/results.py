@@ -23,7 +23,7 @@ from hindsight.files.records import write_bytes
 KINDS = ("start", "merge", "finetuned", "early", "switching")
 PROMPTS = {"chat": "in chat", "shots": "three-shot"}
 TRAININGS = {"full": "full", "lora": "LoRA"}
-TEMPERATURE = 0.4  # of merges, early checkpoints and switching: both parents did best at it on validation
+TEMPERATURE = 0.4  # of merges, early checkpoints and switching: at which both parents did best on validation
 COUNTED = (
     "samples",
     "correct",  # pass base and plus tests

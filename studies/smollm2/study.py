@@ -1,8 +1,8 @@
-"""Makes the study anew: fine-tunes SmolLM2-135M-Instruct on MBPP, merges it back at every alpha, measures on MBPP+.
+"""Reproduces the study: fine-tunes SmolLM2-135M-Instruct on MBPP, merges it back at every alpha, measures on MBPP+.
 
-Makes the model and the problems, a dataset of MBPP's own programs by steps 2 to 4, the fine-tunings by LLaMA-Factory;
-samples with vLLM, whose dial is set from alpha to alpha, converts, checks and measures; chooses on the validation
-problems and draws on the test problems; writes results.json, tables and figures. Run it again after a stop: it resumes
+It writes the model and the problems, builds a dataset of MBPP's own programs with steps 2 to 4, fine-tunes with
+LLaMA-Factory, and samples with vLLM, moving the dial from alpha to alpha. Everything is chosen on the validation
+problems and reported on the test problems, in results.json, tables and figures. After a stop, run it again: it resumes
 with whatever is missing.
 
     python -m studies.smollm2.study --mbpp mbpp.jsonl
@@ -27,11 +27,11 @@ from studies.smollm2.results import write_results
 from studies.smollm2.work import Work
 
 # fmt: off
-MBPP = "mbpp.jsonl"              # MBPP, 974 problems: google-research/mbpp/mbpp.jsonl on GitHub, or its Hub name
+MBPP = "mbpp.jsonl"              # MBPP, 974 problems: google-research/mbpp/mbpp.jsonl on GitHub
 MBPP_PLUS = "mbppplus"           # MBPP+ as --problems takes it
-OUTPUT_DIR = "runs/smollm2"      # gets everything
-START = ""                       # the model to fine-tune and to merge back with; empty: SmolLM2-135M-Instruct, made
-FINETUNED = []                   # fine-tuned models that exist already, one a seed; empty: fine-tune
+OUTPUT_DIR = "runs/smollm2"      # where everything is written
+START = ""                       # the model to fine-tune and merge back with; empty: SmolLM2-135M-Instruct
+FINETUNED = []                   # existing fine-tuned models, one per seed; empty: fine-tune
 LLAMAFACTORY = ".venv-train/bin/llamafactory-cli"  # `make .venv-train/installed`
 
 TRAININGS = ["full", "lora"]     # whole models, adapters
@@ -52,15 +52,15 @@ METHOD = "lerp"                  # lerp or slerp
 
 SAMPLES = 10                     # answers per problem
 MAX_TOKENS = 256                 # longest answer, in tokens
-TOP_P = 1.0                      # below 1 vLLM sorts the vocabulary for each token, which on a CPU doubles the time
+TOP_P = 1.0                      # below 1, vLLM sorts the vocabulary for each token, which doubles the time on a CPU
 DTYPE = "bfloat16"               # float32 takes 1.6 times as long on a CPU
-TEST_PROBLEMS = 0                # so many of the 224, evenly spread; 0: all
+TEST_PROBLEMS = 0                # how many of the 224 to use, evenly spread; 0: all
 ENTROPY_EVERY = 8                # entropy along the first answer to every eighth test problem; 0: none
 CONCURRENCY = 512                # requests in flight per server
 LANES = 2                        # servers at once, each with its share of the cores
 START_DEADLINE = 900             # seconds a server may take to start
 FORMATS = ["png"]                # pictures: png, pdf, svg
-DRY_RUN = False                  # only say what would be made
+DRY_RUN = False                  # only list what would be run
 # fmt: on
 
 RECORDED = ("start", "finetuned", "samples", "max_tokens", "top_p", "dtype", "method", "entropy_every", "turns")
@@ -90,7 +90,7 @@ def main(settings: Settings) -> int:
 
 
 def stages(work: Work) -> Iterator[StudyRun]:
-    """The study in its order; yields each run that is measured."""
+    """The stages of the study, in order; yields each run once it is measured."""
     for kind in work.grid.kinds:
         work.train(work.trainings_to_choose(kind))
         yield from work.make(work.strength_runs(kind))

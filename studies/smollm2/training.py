@@ -1,4 +1,4 @@
-"""Fine-tunings of the study, by LLaMA-Factory: whole models or adapters, with a checkpoint after each half epoch."""
+"""The study's fine-tunings with LLaMA-Factory: full models or adapters, with a checkpoint every half epoch."""
 
 import json
 import math
@@ -16,7 +16,7 @@ ROWS_PER_STEP = 8  # in both configurations
 
 @dataclass(frozen=True)
 class Training:
-    """One fine-tuning: full or lora, with a learning rate, for some epochs, with a seed; its folder is in `models`."""
+    """One fine-tuning: its kind (full or lora), learning rate, epochs and seed; its folder lies in `models`."""
 
     kind: str
     rate: float
@@ -33,15 +33,15 @@ class Training:
         return f"{self.kind}, rate {self.rate:g}, {self.epochs:g} epochs, seed {self.seed}"
 
     def is_finished(self) -> bool:
-        """Whether it has been made, for at least so many epochs."""
+        """Whether it is done, for at least this many epochs."""
         return (ROOT / self.checkpoint(self.epochs)).exists()
 
     def checkpoint(self, epochs: float) -> Path:
-        """The checkpoint after so many epochs, in halves."""
+        """The checkpoint after this many epochs, in steps of a half."""
         return self.folder / f"epochs_{epochs:g}"
 
     def make(self, start: str, data: Path, llamafactory: str, log: Path) -> None:
-        """Trains, from the beginning. Raises UserError when LLaMA-Factory is missing or fails."""
+        """Trains from scratch. Raises UserError if LLaMA-Factory is missing or fails."""
         require(shutil.which(llamafactory) is not None, f"there is no {llamafactory}: run `make .venv-train/installed`")
         shutil.rmtree(ROOT / self.folder, ignore_errors=True)
         steps = math.ceil(

@@ -1,4 +1,4 @@
-"""The trainings and runs of the study: which there are, and how the missing ones are made."""
+"""The fine-tunings and runs of the study: what is planned, and how the missing ones are made."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ RUNS_OF_A_SERVER = 4  # a server starts in half a minute, a run takes minutes
 
 @dataclass
 class Work:
-    """The study at work. problems: their number by part; strengths, chosen: what was chosen so far."""
+    """The study in progress. problems: how many each part has; strengths, chosen: what has been chosen so far."""
 
     options: StudyOptions
     grid: Grid
@@ -50,7 +50,7 @@ class Work:
     # What there is to make.
 
     def trainings_to_choose(self, kind: str) -> list[Training]:
-        """A fine-tuning for each rate, of the first seed; none of a pair that exists."""
+        """One fine-tuning per rate, with the first seed; none if FINETUNED gives the models."""
         if self.grid.finetuned:
             return []
         strengths = self.grid.strengths(kind)
@@ -59,12 +59,12 @@ class Work:
         return [self._training(kind, rate, longest, self.grid.seeds[0]) for rate in rates]
 
     def chosen_trainings(self, kind: str, seed: int) -> list[Training]:
-        """The fine-tuning of a seed, as strong as was chosen."""
+        """The fine-tuning for a seed, at the chosen rate and number of epochs."""
         found = self.strength(kind)
         return [] if self.grid.finetuned else [self._training(kind, found.rate, found.epochs, seed)]
 
     def strength(self, kind: str) -> Strength:
-        """The strength that was chosen; before that the strongest."""
+        """The chosen strength; until one is chosen, the strongest."""
         return self.strengths.get(kind) or self.grid.strengths(kind)[-1]
 
     def _training(self, kind: str, rate: float, epochs: float, seed: int) -> Training:
@@ -78,7 +78,7 @@ class Work:
         return training.checkpoint(epochs or training.epochs)
 
     def strength_runs(self, kind: str) -> list[StudyRun]:
-        """The checkpoints to choose from, on validation; none if there is no choice."""
+        """The validation runs of the checkpoints to choose from; none if there is only one."""
         strengths, by_rate = self.grid.strengths(kind), {each.rate: each for each in self.trainings_to_choose(kind)}
         if len(strengths) < 2 or not by_rate:
             return []
@@ -101,7 +101,7 @@ class Work:
         return {**found, kind: [finetuned_setting(kind, each) for each in grid.finetuned_temperatures]}
 
     def validation_runs(self, kind: str) -> list[StudyRun]:
-        """What temperatures and alphas are chosen by; a choice of one is not measured."""
+        """The runs from which temperatures and alphas are chosen; where there is only one option, none."""
         runs, seed = [], self.grid.seeds[0]
         for name, settings in self.temperatures(kind).items():
             merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas] * (name == kind)
@@ -110,12 +110,12 @@ class Work:
         return runs
 
     def parents(self, kind: str) -> dict[str, Setting]:
-        """The parents of a training at their chosen temperatures; before that at the one that is not tried."""
+        """The parents of a training at their chosen temperatures; until these are chosen, at the default one."""
         tried = self.temperatures(kind)
         return {name: self.chosen.get(name) or at_default(settings) for name, settings in tried.items()}
 
     def test_runs(self, kind: str, seed: int) -> list[StudyRun]:
-        """All that is measured of a fine-tuned model, and with the first of the start model."""
+        """The test runs of a fine-tuned model; with the first one, those of the start model too."""
         grid, runs, parents = self.grid, [], self.parents(kind)
         is_first = seed == grid.seeds[0]
         if is_first and kind == grid.kinds[0]:
@@ -149,20 +149,20 @@ class Work:
         return StudyRun(split, setting, seed, checkpoint, self.options, self.problems[split])
 
     def all_trainings(self) -> list[Training]:
-        """All fine-tunings, by what has been chosen so far."""
+        """All fine-tunings, given what has been chosen so far."""
         found = [each for kind in self.grid.kinds for each in self.trainings_to_choose(kind)]
         for seed in self.grid.seeds[1:]:
             found += [each for kind in self.grid.kinds for each in self.chosen_trainings(kind, seed)]
         return found
 
     def all_runs(self) -> list[StudyRun]:
-        """All runs, by what has been chosen so far."""
+        """All runs, given what has been chosen so far."""
         kinds = self.grid.kinds
         found = [run for kind in kinds for run in [*self.strength_runs(kind), *self.validation_runs(kind)]]
         return found + [run for kind in kinds for seed in self.grid.seeds for run in self.test_runs(kind, seed)]
 
     def describe(self) -> list[str]:
-        """Each fine-tuning and each run that is planned, a line each."""
+        """One line for each planned fine-tuning and run."""
         trainings = [f"fine-tuning: {each.name}" for each in self.all_trainings()]
         answers = sum(run.problem_count for run in self.all_runs()) * self.options.samples
         runs = [f"{run.title}: {run.problem_count * self.options.samples} answers" for run in self.all_runs()]
@@ -171,7 +171,7 @@ class Work:
     # Choosing.
 
     def choose_strength(self, kind: str) -> None:
-        """The strength with the highest pass@1 on validation: what a fine-tuning is for."""
+        """Chooses the strength with the highest pass@1 on validation, since accuracy is what fine-tuning is for."""
         runs = self.strength_runs(kind)
         if runs:
             by_setting = dict(zip([run.setting for run in runs], self.grid.strengths(kind), strict=True))
@@ -179,7 +179,7 @@ class Work:
             print(f"chosen on validation: {kind}, {self.strengths[kind]}", flush=True)
 
     def choose_temperatures(self, kind: str) -> None:
-        """Each parent's temperature with the highest pass@10 on validation; with fewer samples, pass@k of all."""
+        """Chooses each parent's temperature by pass@10 on validation, or by pass@SAMPLES if there are fewer samples."""
         runs = {run.setting: run for run in self.validation_runs(kind)}
         tried = {name: settings for name, settings in self.temperatures(kind).items() if len(settings) > 1}
         starts = [setting for name, settings in tried.items() if name != kind for setting in settings]
@@ -191,7 +191,7 @@ class Work:
     # Making it.
 
     def train(self, trainings: Sequence[Training]) -> None:
-        """Makes the missing fine-tunings, one after the other, each on all cores."""
+        """Runs the missing fine-tunings one after the other, each on all cores."""
         for training in trainings:
             if not training.is_finished():
                 options, begun = self.options, time.monotonic()
@@ -202,7 +202,7 @@ class Work:
                 print(f"fine-tuned: {training.name}; {self.left()}", flush=True)
 
     def make(self, runs: Sequence[StudyRun]) -> Iterator[StudyRun]:
-        """Makes the missing runs, those of one server together, LANES servers at a time; yields each that is there."""
+        """Makes the missing runs, grouped by server, LANES servers at a time; yields every run once it is measured."""
         missing = [run for run in runs if not run.is_measured()]
         yield from (run for run in runs if run.is_measured())
         groups = group_runs(missing)
@@ -231,7 +231,7 @@ class Work:
         return group
 
     def left(self) -> str:
-        """How much is left, with an estimate of the time as far as one is known."""
+        """What is left to do, with an estimate of the time once there is something to estimate it from."""
         trainings = [each for each in self.all_trainings() if not each.is_finished()]
         runs = [each for each in self.all_runs() if not each.is_measured()]
         seconds = sum(each.epochs for each in trainings) * _mean(self.epoch_times)
@@ -244,7 +244,7 @@ class Work:
 
 
 def group_runs(runs: Sequence[StudyRun]) -> list[list[StudyRun]]:
-    """The runs by their servers; of at most RUNS_OF_A_SERVER runs each, so that no lane is left with a long one."""
+    """The runs grouped by server, at most RUNS_OF_A_SERVER in a group, so that no lane ends up with all the work."""
     by_server: dict[tuple, list[StudyRun]] = {}
     for run in runs:
         by_server.setdefault(run.served, []).append(run)
