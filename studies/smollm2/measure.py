@@ -1,4 +1,4 @@
-"""The counts of one checked run, per problem, in one small file beside its answers."""
+"""The counts of one checked run, per problem."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from analysis.measures.program_diversity import effective_programs, normalise
 from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
-from hindsight.files.records import read_records, write_json
+from hindsight.files.records import read_records
 from hindsight.files.verdicts import Outcome, counts_as
 from hindsight.text.program_choice import find_program, target_of
 
@@ -17,8 +17,8 @@ Model = str | Path | tuple
 Counts = dict[str, list[float | None]]
 
 
-def measure_run(folder: Path, questions: Sequence[int], output: Path, model: Model | None, every: int) -> None:
-    """Reads a checked run and writes its counts (`results.COUNTED`) in the order of the questions.
+def measure_run(folder: Path, questions: Sequence[int], model: Model | None, every: int) -> Counts:
+    """The counts of a checked run (`results.COUNTED`), in the order of the questions.
 
     `model` is the model that wrote the answers, whose next-token entropies are summed along the first answer to every
     `every`th problem; None, or 0: they are not measured. Raises UserError when a file is broken, an answer has no
@@ -36,7 +36,7 @@ def measure_run(folder: Path, questions: Sequence[int], output: Path, model: Mod
         found = _sum_entropies([answers[questions[number]][0] for number in chosen], model)
         for number, (nats, tokens) in zip(chosen, found, strict=True):
             counts["nats"][number], counts["entropy_tokens"][number] = round(nats, 2), tokens
-    write_json(output, {"questions": list(questions), "counts": counts})
+    return counts
 
 
 def _read_answers(folder: Path) -> dict[int, list[Any]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hindsight.errors import UserError
 from hindsight.files.records import read_record
 from hindsight.pipeline import ROOT, SamplingRun, ServedModel
 from hindsight.servers.vllm_process import ServeOptions, divide_threads
@@ -13,6 +14,7 @@ from studies.smollm2.results import TEMPERATURE, Setting
 START, FINETUNED = "start", "finetuned"  # names on the servers
 STYLES = {"chat": "evalplus", "shots": "few_shot"}
 MEASURED = "measured.json"
+MAY_DIFFER = ("--concurrency", "--num_samples")  # flags of step 1 on which no answer depends
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,29 @@ class StudyRun:
         options = self.options
         return (options.start, self.checkpoint, self.alpha, options.method) if self.checkpoint else options.start
 
+    @property
+    def made_by(self) -> list[str]:
+        """What the answers depend on: step 1's flags, but for those that may differ, and the server's settings."""
+        run, options = self.sampling_run(), self.options
+        skipped = {place + more for place, word in enumerate(run.flags) if word in MAY_DIFFER for more in (0, 1)}
+        kept = [word for place, word in enumerate(run.flags) if place not in skipped]
+        return [run.script, f"dtype {options.dtype}", f"method {options.method}", *kept]
+
     def is_measured(self) -> bool:
-        """Whether all wanted answers are measured; an earlier call may have measured fewer."""
-        samples = self.counts()["samples"] if (ROOT / self.measured).exists() else []
-        return samples == [self.options.samples] * self.problem_count
+        """Whether all wanted answers are measured; an earlier call may have measured fewer.
+
+        Raises UserError if they were made with other settings.
+        """
+        if not (ROOT / self.measured).exists():
+            return False
+        measured = read_record(ROOT / self.measured, ("counts", "made_by"))
+        made_by = measured["made_by"]
+        if made_by != self.made_by:
+            differing = sorted(set(made_by) ^ set(self.made_by))
+            raise UserError(
+                f"{self.folder} was made with other settings ({', '.join(differing)}): give another OUTPUT_DIR"
+            )
+        return measured["counts"]["samples"] == [self.options.samples] * self.problem_count
 
     def counts(self) -> dict[str, Any]:
         """What was measured. Raises BrokenFile when it was not."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hindsight.files.records import write_json
 from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from studies.smollm2.choose import Grid, Strength, at_default, best
@@ -222,7 +223,8 @@ class Work:
             convert_and_check(run.folder, run.log, check_flags=CHECK_FLAGS[run.split])
             every = self.entropy_every * (run.split == "test")
             questions = select_problems(str(self.options.problems(run.split))).question_ids
-            measure_run(ROOT / run.folder, list(questions), ROOT / run.measured, run.model, every)
+            counts = measure_run(ROOT / run.folder, questions, run.model, every)
+            write_json(ROOT / run.measured, {"made_by": run.made_by, "counts": counts})
             if seconds:
                 self.answer_times.append(seconds / sampled.answers)
             print(f"{run.title}: {sampled.answers} answers in {seconds:.0f} s; {self.left()}", flush=True)

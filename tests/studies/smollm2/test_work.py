@@ -28,7 +28,7 @@ def write_counts(run, correct):
     path = ROOT / run.measured
     path.parent.mkdir(parents=True)
     samples = [run.options.samples] * run.problem_count
-    path.write_text(json.dumps({"counts": {"samples": samples, "correct": correct}}))
+    path.write_text(json.dumps({"made_by": run.made_by, "counts": {"samples": samples, "correct": correct}}))
 
 
 def test_merges_are_made_of_the_strength_and_the_parents_asked_at_the_temperature_that_are_chosen_on_validation(
@@ -132,3 +132,14 @@ def test_a_long_dial_is_divided_among_servers(tmp_path):
     groups = group_runs(make_work(tmp_path).test_runs("full", 0))
     assert [len(group) for group in groups] == [2, 4, 4, 2, 1, 1]  # start model; ten alphas; switching; early
     assert all(len({run.served for run in group}) == 1 for group in groups)
+
+
+def test_answers_made_with_other_settings_are_refused_not_reused(tmp_path):
+    run = make_work(tmp_path).test_runs("full", 0)[0]
+    write_counts(run, [0, 0, 0])
+    assert run.is_measured()
+    assert make_work(tmp_path, "--concurrency", "7").test_runs("full", 0)[0].is_measured()
+    assert not make_work(tmp_path, "--samples", "20").test_runs("full", 0)[0].is_measured()
+    for flags in (["--max_tokens", "99"], ["--dtype", "float32"], ["--top_p", "0.5"]):
+        with pytest.raises(UserError, match="other settings"):
+            make_work(tmp_path, *flags).test_runs("full", 0)[0].is_measured()
