@@ -27,7 +27,6 @@ from vllm.model_executor.model_loader import register_model_loader
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 
 from hindsight.errors import require
-from hindsight.merging import cpu_norms
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import METHODS
 from hindsight.merging.checkpoints import resolve_checkpoint
@@ -35,6 +34,7 @@ from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.kinship import check_kinship
 from hindsight.merging.plan import MergePlan, TensorPair, plan_merge, require_loadable
 from hindsight.merging.safetensors_files import TensorReader
+from hindsight.servers import cpu_norms
 from hindsight.servers.alpha_dial import LOAD_FORMAT
 
 logger = init_logger(__name__)

@@ -30,7 +30,7 @@ from hindsight.servers.alpha_dial import LOAD_FORMAT
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
-# vLLM's kernel for RMS norms, which it leaves unused on CPUs: hindsight.merging.cpu_norms gives it this name.
+# vLLM's kernel for RMS norms, which it leaves unused on CPUs: hindsight.servers.cpu_norms gives it this name.
 CPU_NORMS = "hindsight_cpu"
 FUSED_NORMS = ("--ir-op-priority", json.dumps({key: [CPU_NORMS] for key in ("rms_norm", "fused_add_rms_norm")}))
 # Runs the model in the engine's own process. By default the engine waits for a worker process in a loop that keeps one
@@ -78,7 +78,7 @@ class ServeOptions:
 
     merge: "base", "alpha" and "method" of a model that is merged while it loads, and "adapter", its folder, if that
     model is a LoRA adapter; log: the file for the server's output, by default a temporary one; fused_norms: on
-    a CPU, compute RMS norms by vLLM's kernel (see `hindsight.merging.cpu_norms`); command: another command
+    a CPU, compute RMS norms by vLLM's kernel (see `hindsight.servers.cpu_norms`); command: another command
     that serves the model, in which {model}, {name} and {port} are replaced, as in "vllm serve {model}
     --served-model-name {name} --port {port}".
     """

@@ -7,7 +7,7 @@ examples      three of its prompt problems: the examples of the prompt that base
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,29 @@ TRAINING, VALIDATION, TEST = range(601, 975), range(511, 601), range(11, 511)  #
 EXAMPLES = (2, 3, 4)  # of the prompt problems, 1 to 10, those that its authors put before a problem
 
 
-def write_problems(mbpp: str, mbpp_plus: str, folder: Path, test_problems: int = 0) -> dict[str, int]:
-    """Writes the four files of problems and returns how many each has, by part.
+def choose_problems(mbpp: str, mbpp_plus: str, test_problems: int = 0) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each part.
 
     mbpp, mbpp_plus: what --problems takes, such as a file. test_problems: how many test problems to keep, evenly
-    spread; 0: all.
-    Raises UserError when a source cannot be read or is another set.
+    spread; 0: all. Raises UserError when a source cannot be read or is another set.
     """
     all_rows, plus_rows = _rows_by_id(mbpp), _rows_by_id(mbpp_plus)
     require(all("base_input" in row for row in plus_rows.values()), f"{mbpp_plus} is not EvalPlus's file of MBPP+")
     test = [plus_rows[task] for task in sorted(plus_rows) if task in TEST]
-    parts = {
+    return {
         "training": _rows(all_rows, (task for task in TRAINING if task not in plus_rows), mbpp),
         "validation": _rows(all_rows, VALIDATION, mbpp),
         "test": spread(test, test_problems),
         "examples": _rows(all_rows, EXAMPLES, mbpp),
     }
+
+
+def write_problems(parts: Mapping[str, Sequence[dict[str, Any]]], folder: Path) -> None:
+    """Writes a file for each part, one problem a line."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, rows in parts.items():
         lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
         write_bytes(folder / f"{part}.jsonl", "".join(lines).encode())
-    return {part: len(rows) for part, rows in parts.items()}
 
 
 def spread(rows: list[Any], count: int) -> list[Any]:

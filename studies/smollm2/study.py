@@ -16,12 +16,12 @@ from pathlib import Path
 
 from hindsight.pipeline import ROOT
 from hindsight.settings import Settings, run_script
-from studies.smollm2.choose import Grid
 from studies.smollm2.collect import collect
-from studies.smollm2.data import make_dataset
+from studies.smollm2.dataset import make_dataset
+from studies.smollm2.grid import Grid
 from studies.smollm2.model import write_model
 from studies.smollm2.plan import StudyOptions, StudyRun
-from studies.smollm2.problems import write_problems
+from studies.smollm2.problems import choose_problems, write_problems
 from studies.smollm2.report import write_report
 from studies.smollm2.results import write_results
 from studies.smollm2.work import Work
@@ -52,7 +52,7 @@ METHOD = "lerp"                  # lerp or slerp
 
 SAMPLES = 10                     # answers per problem
 MAX_TOKENS = 256                 # longest answer, in tokens
-TOP_P = 1.0                      # below 1, vLLM sorts the vocabulary for each token, which doubles the time on a CPU
+TOP_P = 1.0                      # below 1, vLLM sorts the vocabulary for each token, which is slow on a CPU
 DTYPE = "bfloat16"               # float32 takes 1.6 times as long on a CPU
 TEST_PROBLEMS = 0                # how many of the 224 to use, evenly spread; 0: all
 ENTROPY_EVERY = 8                # entropy along the first answer to every eighth test problem; 0: none
@@ -71,12 +71,14 @@ def main(settings: Settings) -> int:
     output = Path(settings.output_dir)
     own = output / "model"
     options, grid = settings.pick(StudyOptions, output=output, start=settings.start or str(own)), settings.pick(Grid)
-    problems = write_problems(settings.mbpp, settings.mbpp_plus, output / "problems", settings.test_problems)
+    parts = choose_problems(settings.mbpp, settings.mbpp_plus, settings.test_problems)
+    problems = {part: len(rows) for part, rows in parts.items()}
     print(", ".join(f"{count} problems for {part}" for part, count in problems.items()), flush=True)
     work = Work(options, grid, problems, settings.llamafactory, settings.entropy_every, settings.start_deadline)
     if settings.dry_run:
         print(*work.describe(), sep="\n")
         return 0
+    write_problems(parts, output / "problems")
     if not settings.start and not own.exists():
         write_model(own)
     if not grid.finetuned:

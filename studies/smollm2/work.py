@@ -9,7 +9,7 @@ from pathlib import Path
 from hindsight.files.records import write_json
 from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, sample_runs
 from hindsight.problem_sets.selection import select_problems
-from studies.smollm2.choose import Grid, Strength, at_default, best
+from studies.smollm2.grid import Grid, Strength, at_default, best
 from studies.smollm2.measure import measure_run
 from studies.smollm2.plan import (
     StudyOptions,

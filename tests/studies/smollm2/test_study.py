@@ -13,7 +13,7 @@ from scripts import EVALPLUS, ROOT, run_in_process
 
 from hindsight.problem_sets.selection import load_problems
 from studies.smollm2 import study
-from studies.smollm2.problems import write_problems
+from studies.smollm2.problems import choose_problems, write_problems
 
 MBPP = ROOT.parent / "shared" / "mbpp" / "mbpp.jsonl"
 PLUS = f"mbppplus:{EVALPLUS / 'MbppPlus.jsonl.gz'}"
@@ -25,9 +25,15 @@ needs_mbpp = pytest.mark.skipif(not MBPP.exists(), reason="../shared has no MBPP
 
 @needs_mbpp
 def test_no_problem_is_in_two_parts_and_training_has_none_of_mbpp_plus(tmp_path):
-    counts = write_problems(str(MBPP), PLUS, tmp_path)
-    assert counts == {"training": 266, "validation": 90, "test": 224, "examples": 3}
-    parts = {part: {row["question_id"] for row in load_problems(str(tmp_path / f"{part}.jsonl"))} for part in counts}
+    chosen = choose_problems(str(MBPP), PLUS)
+    write_problems(chosen, tmp_path)
+    assert {part: len(rows) for part, rows in chosen.items()} == {
+        "training": 266,
+        "validation": 90,
+        "test": 224,
+        "examples": 3,
+    }
+    parts = {part: {row["question_id"] for row in load_problems(str(tmp_path / f"{part}.jsonl"))} for part in chosen}
     assert sum(map(len, parts.values())) == len(set.union(*parts.values()))
     assert not parts["training"] & {row["question_id"] for row in load_problems(PLUS)}
 
@@ -43,6 +49,7 @@ def test_the_commands_for_a_true_pair_plan_runs_of_that_pair(tmp_path, flags):
     own = ["--mbpp", MBPP, "--mbpp_plus", PLUS, "--dry_run", "--output_dir", tmp_path]
     result = run_in_process(study, *shlex.split(flags), *own)
     assert result.returncode == 0, result.stderr
+    assert not list(tmp_path.iterdir())  # it writes nothing
     assert "0 fine-tunings" in result.stdout and "merged at 0.4 (full), seed 0: 2240 answers" in result.stdout
 
 

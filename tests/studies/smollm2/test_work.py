@@ -9,7 +9,7 @@ from scripts import ROOT
 from hindsight.errors import UserError
 from hindsight.settings import read_settings
 from studies.smollm2 import study
-from studies.smollm2.choose import Grid, Strength, best, mean_pass_at
+from studies.smollm2.grid import Grid, Strength, best, mean_pass_at
 from studies.smollm2.plan import StudyOptions, early_setting, finetuned_setting, merge_setting
 from studies.smollm2.problems import spread
 from studies.smollm2.work import Work, group_runs

@@ -15,7 +15,7 @@ def ops():
     """vLLM's operations, with the implementation."""
     from vllm import ir  # here, as vLLM takes long to import
 
-    from hindsight.merging import cpu_norms
+    from hindsight.servers import cpu_norms
 
     cpu_norms.register()
     if CPU_NORMS not in ir.ops.rms_norm.impls:
