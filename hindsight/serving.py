@@ -35,7 +35,6 @@ DTYPE = ""                     # number format: auto (the checkpoint's), float32
 START_DEADLINE = 600           # seconds the server may take to start
 KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU, in GiB; not used on a GPU
 THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS if it is set, else one per core
-FUSED_NORMS = False            # on a CPU: compute RMS norms by vLLM's own kernel, which rounds once less and is faster
 # fmt: on
 
 

@@ -23,9 +23,6 @@ START_DEADLINE = 600
 # Files whose tests use the lab's servers, which then start once
 SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
 
-# Files outside tests/hindsight/merging that import vLLM: they run with those, which do so too
-WITH_VLLM = {"test_cpu_norms.py"}
-
 # An example may take long on a busy machine, so no test has a deadline. The examples are the same in every run;
 # HINDSIGHT_EXPLORE=1 tries others.
 EXPLORE = os.environ.get("HINDSIGHT_EXPLORE") == "1"
@@ -70,13 +67,7 @@ def pytest_xdist_make_scheduler(config, log):
     class SomeTogether(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = Path(super()._split_scope(nodeid))
-            return (
-                "servers"
-                if file.name in SERVERS
-                else "merging"
-                if file.parent.name == "merging" or file.name in WITH_VLLM
-                else str(file)
-            )
+            return "servers" if file.name in SERVERS else "merging" if file.parent.name == "merging" else str(file)
 
     return SomeTogether(config, log)
 

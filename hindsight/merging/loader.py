@@ -34,7 +34,6 @@ from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.kinship import check_kinship
 from hindsight.merging.plan import MergePlan, TensorPair, plan_merge, require_loadable
 from hindsight.merging.safetensors_files import TensorReader
-from hindsight.servers import cpu_norms
 from hindsight.servers.alpha_dial import LOAD_FORMAT
 
 logger = init_logger(__name__)
@@ -119,6 +118,5 @@ def _have_room(pairs: Iterable[TensorPair]) -> bool:
 
 
 def register() -> Any:
-    """vLLM's entry point: makes the load format, and the norms on a CPU, known in this process."""
+    """vLLM's entry point: makes the load format known in this process."""
     register_model_loader(LOAD_FORMAT)(MergedModelLoader)
-    cpu_norms.register()

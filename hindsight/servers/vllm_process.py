@@ -30,9 +30,6 @@ from hindsight.servers.alpha_dial import LOAD_FORMAT
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
-# vLLM's kernel for RMS norms, which it leaves unused on CPUs: hindsight.servers.cpu_norms gives it this name.
-CPU_NORMS = "hindsight_cpu"
-FUSED_NORMS = ("--ir-op-priority", json.dumps({key: [CPU_NORMS] for key in ("rms_norm", "fused_add_rms_norm")}))
 # Runs the model in the engine's own process. By default the engine waits for a worker process in a loop that keeps one
 # core busy.
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
@@ -77,8 +74,7 @@ class ServeOptions:
     """How to start a server: the constants of `hindsight.serving` with the same names, and three more.
 
     merge: "base", "alpha" and "method" of a model that is merged while it loads, and "adapter", its folder, if that
-    model is a LoRA adapter; log: the file for the server's output, by default a temporary one; fused_norms: on
-    a CPU, compute RMS norms by vLLM's kernel (see `hindsight.servers.cpu_norms`); command: another command
+    model is a LoRA adapter; log: the file for the server's output, by default a temporary one; command: another command
     that serves the model, in which {model}, {name} and {port} are replaced, as in "vllm serve {model}
     --served-model-name {name} --port {port}".
     """
@@ -90,7 +86,6 @@ class ServeOptions:
     kv_cache_gib: int = 2
     threads: int = 0
     merge: dict[str, Any] | None = None
-    fused_norms: bool = False
     log: Path | None = None
     command: str = ""
 
@@ -146,9 +141,7 @@ def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> li
     command += ["--model", loaded, "--served-model-name", name, "--host", options.host, "--port", str(port)]
     command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
     command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
-    if _has_gpu():
-        return command
-    return [*command, *CPU_FLAGS, *(FUSED_NORMS if options.fused_norms else ())]
+    return command if _has_gpu() else [*command, *CPU_FLAGS]
 
 
 def _merge_flags(model: str, merge: dict[str, Any]) -> tuple[str, list[str]]:

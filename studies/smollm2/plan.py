@@ -117,7 +117,7 @@ class StudyRun:
         """The start model, or a server with the dial, or both for switching."""
         options = self.options
         threads = divide_threads(options.lanes * (2 if self.served[0] == "switching" else 1))
-        common = {"max_model_len": 2048, "dtype": options.dtype, "threads": threads, "fused_norms": True}
+        common = {"max_model_len": 2048, "dtype": options.dtype, "threads": threads}
         start = ServedModel(START, options.start, ServeOptions(**common))
         if self.checkpoint is None:
             return [start]
