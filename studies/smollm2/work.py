@@ -105,7 +105,7 @@ class Work:
         """The runs from which temperatures and alphas are chosen; where there is only one option, none."""
         runs, seed = [], self.grid.seeds[0]
         for name, settings in self.temperatures(kind).items():
-            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas] * (name == kind)
+            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas if name == self.grid.kinds[0]]
             settings = [*settings * (len(settings) > 1), *merges]
             runs += [self._run_of(name, "validation", each, seed) for each in settings]
         return runs
@@ -116,19 +116,22 @@ class Work:
         return {name: self.chosen.get(name) or at_default(settings) for name, settings in tried.items()}
 
     def test_runs(self, kind: str, seed: int) -> list[StudyRun]:
-        """The test runs of a fine-tuned model; with the first one, those of the start model too."""
+        """The test runs of a fine-tuned model; with the first one, the start model, switching and early checkpoints."""
         grid, runs, parents = self.grid, [], self.parents(kind)
         is_first = seed == grid.seeds[0]
-        if is_first and kind == grid.kinds[0]:
+        has_controls = is_first and kind == grid.kinds[0]
+        if has_controls:
             starts = [setting for name, setting in parents.items() if name != kind]
             runs = [
                 self._run_of("start", "test", each, seed) for each in dict.fromkeys([start_setting("chat"), *starts])
             ]
         settings = [finetuned_setting(kind), parents[kind]]
         settings += [merge_setting(kind, each) for each in grid.alphas(kind, is_first)]
-        if grid.turns and is_first and kind == grid.kinds[0]:
-            settings.append(switching_setting(kind, *grid.turns))
         runs += [self._run_of(kind, "test", each, seed) for each in dict.fromkeys(settings)]
+        if not has_controls:
+            return runs
+        if grid.turns:
+            runs.append(self._run_of(kind, "test", switching_setting(kind, *grid.turns), seed))
         strength = self.strength(kind)
         early = [each for each in grid.early if each < strength.epochs and not grid.finetuned]
         return runs + [

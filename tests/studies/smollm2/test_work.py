@@ -60,8 +60,9 @@ def test_merges_are_made_of_the_strength_and_the_parents_asked_at_the_temperatur
     merges = {run.setting.alpha for run in first if run.setting.kind == "merge"}
     assert merges == {number / 10 for number in range(1, 10)}
     assert {run.setting.alpha for run in second if run.setting.kind == "merge"} == {0.2, 0.4, 0.6, 0.8}
-    checkpoints = {run.checkpoint for run in second}
-    assert checkpoints == {tmp_path / "models" / "full_0.0001_seed_1" / f"epochs_{epochs}" for epochs in ("0.5", "1")}
+    assert {run.checkpoint for run in second} == {tmp_path / "models" / "full_0.0001_seed_1" / "epochs_1"}
+    early = [run.checkpoint for run in first if run.setting.kind == "early"]
+    assert early == [tmp_path / "models" / "full_0.0001_seed_0" / "epochs_0.5"]
     assert {run.setting.name for run in second if run.setting.kind == "finetuned"} == {"full_T0.4", "full_T1"}
 
 
