@@ -74,15 +74,17 @@ class Settings(Mapping[str, Any]):
         return len(self._values)
 
 
-def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -> None:
+def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], words: str = "") -> None:
     """Reads the settings of a script (its `globals()`) and the flags, calls `main`, ends with its exit status.
+
+    words: a constant, a list, whose values may also be given without its flag; bools then take no value.
 
     Exit status 0: all done; 1: `main` reported failed items; 2: bad usage or input, or a full disk, in one
     sentence; 130: stopped by Ctrl-C.
     """
     name = Path(script["__file__"]).name
     try:
-        sys.exit(main(read_settings(script, sys.argv[1:])))
+        sys.exit(main(read_settings(script, sys.argv[1:], words)))
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -99,16 +101,20 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any]) -
         sys.exit(130)
 
 
-def read_settings(script: dict[str, Any], arguments: list[str]) -> Settings:
+def read_settings(script: dict[str, Any], arguments: list[str], words: str = "") -> Settings:
     """Settings of a script from its globals and command line; argparse ends with exit 2 on a wrong flag or type."""
     comments = constant_comments(Path(script["__file__"]).read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(
         description=script["__doc__"], formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
+    switch: dict[str, Any] = {"action": "store_true"}  # takes no value: the next word may be one of `words`
     for constant, comment in comments.items():
         default = script[constant]
         text = f"{comment} (default: {default!r})".replace("%", "%%")
-        parser.add_argument(f"--{constant.lower()}", default=default, help=text, **_argument(default))
+        kind = switch if words and default is False else _argument(default)
+        parser.add_argument(f"--{constant.lower()}", default=default, help=text, **kind)
+        if constant == words:
+            parser.add_argument(constant.lower(), default=argparse.SUPPRESS, help=comment, **_argument(default))
     return Settings(vars(parser.parse_args(arguments)))
 
 

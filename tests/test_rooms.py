@@ -24,6 +24,7 @@ MAY_IMPORT |= {
     "hindsight.pipeline": SHARED,  # runs the steps in processes of their own
     "hindsight.serving": ("hindsight",),  # a script: it serves merges too
     "hindsight.dial": ("hindsight",),  # a script
+    "hindsight.progress": ("hindsight",),  # a script
     "SkyThought.sandbox": (),
     "SkyThought.execution": ("SkyThought.sandbox", "hindsight.errors", "hindsight.files"),
     "SkyThought.train": (),

@@ -151,7 +151,8 @@ def _entry(
     if differing:
         kept = {key: value for key, value in earlier.items() if key not in ("steps", "earlier")}
         return {**entry, "earlier": [*earlier.get("earlier", []), kept]}
-    return {**entry, "started": earlier["started"], "earlier": earlier.get("earlier", [])}
+    resumed = {"started": earlier["started"], "resumed": entry["started"]}
+    return {**entry, **resumed, "earlier": earlier.get("earlier", [])}
 
 
 def _version(entry: dict[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ left behind. On network file systems this works if they share locks between mach
 import errno
 import fcntl
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ LOCK_FILE = ".lock"
 SAMPLES = 1 << 20  # bytes reserved per problem
 LAST_BYTE = (1 << 62) - 1
 TAKEN = (errno.EACCES, errno.EAGAIN)
+FLOCK = "hhqqi"  # struct flock of fcntl(2): type, whence, start, length (0: to the end), process
 
 
 class SampleLocks:
@@ -46,6 +48,24 @@ class SampleLocks:
     def release(self, question_id: int, sample_index: int) -> None:
         """Unlocks a sample, after it was written or has failed."""
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(question_id, sample_index))
+
+
+def is_locked(folder: Path) -> bool | None:
+    """Whether a process is making a sample in the folder, as far as its disk shares locks; None: it cannot be told.
+
+    Asks without locking anything.
+    """
+    try:
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return struct.unpack(FLOCK, found)[0] != fcntl.F_UNLCK
 
 
 def _byte(question_id: int, sample_index: int) -> int:

@@ -104,3 +104,14 @@ def test_importing_a_script_does_nothing(script):
     path = {"PYTHONPATH": ":".join(sys.path)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=path)
     assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_values_of_one_constant_may_stand_without_its_flag_before_or_after_the_others(script):
+    constants = {"COUNT": 3, "RATE": 0.5, "NAME": "", "ALPHAS": ["0.7"], "FAST": False, "TABLE": {}}
+    module = {"__file__": str(script), "__doc__": "", **constants}
+    for words in (["a", "b", "--fast"], ["--fast", "a", "b"], ["--fast", "--alphas", "a", "b"]):
+        settings = read_settings(module, words, words="ALPHAS")
+        assert (settings.alphas, settings.fast) == (("a", "b"), True)
+    assert read_settings(module, ["--fast"], words="ALPHAS").alphas == ("0.7",)
+    with pytest.raises(SystemExit):
+        read_settings(module, ["a"])
