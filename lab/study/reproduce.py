@@ -42,6 +42,8 @@ LANES = 2                      # servers at once: while one starts, the other an
 CONCURRENCY = 1024             # requests in flight, per server
 # fmt: on
 
+CHECK_FLAGS = ("--timeout", "1")  # in CPU seconds; the lab's programs end in milliseconds or never
+
 
 class Progress:
     """Prints a line for each finished run, with an estimate of the time left."""
@@ -98,7 +100,7 @@ def make_group(group: Sequence[StudyRun], progress: Progress, start_deadline: fl
 
     def finish(sampled: SamplingRun, _: int, seconds: float) -> None:
         run = by_folder[sampled.folder]
-        convert_and_check(run.folder, run.log)
+        convert_and_check(run.folder, run.log, check_flags=CHECK_FLAGS)
         measure_run(run.folder, run.answering_model)
         progress.report(run, seconds)
 
