@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError
+from SkyThought.execution.container_advice import advice, engine
 from SkyThought.sandbox import messages
 from SkyThought.sandbox.layers import LAYERS
 
@@ -126,7 +127,7 @@ def _not_contained(state: dict[str, Any]) -> str:
     off = "; ".join(f"{name}: {reason}" for name, reason in state["off"].items())
     return (
         f"Programs cannot be contained here: one could {', '.join(state['possible'])} ({off}). "
-        "Use another machine, or pass --unsafe to run them anyway."
+        f"{advice(state['off'], engine())} --unsafe runs them uncontained."
     )
 
 

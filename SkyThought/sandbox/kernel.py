@@ -27,10 +27,10 @@ _syscall.restype = ctypes.c_long
 _syscall.argtypes = [ctypes.c_long] * 5
 
 
-def _done(result: int) -> int:
+def _done(result: int, what: str = "") -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, f"{what}: {os.strerror(number)}" if what else os.strerror(number))
     return result
 
 
@@ -41,13 +41,13 @@ def prctl(option: int, value: int) -> None:
 
 def unshare(flags: int) -> None:
     """unshare(2): new namespaces for this process (a pid namespace: for its next child)."""
-    _done(_libc.unshare(flags))
+    _done(_libc.unshare(flags), "unshare")
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2)."""
     arguments = [text.encode() or None for text in (source, target, kind)]
-    _done(_libc.mount(*arguments, ctypes.c_ulong(flags), data.encode() or None))
+    _done(_libc.mount(*arguments, ctypes.c_ulong(flags), data.encode() or None), f"mount {kind or source}")
 
 
 def enter_root(folder: str) -> None:
@@ -114,6 +114,7 @@ class Ruleset(_Layer):
     """Landlock rules about these rights (bit sets of linux/landlock.h)."""
 
     def __init__(self, files: int, network: int, scopes: int, version: int):
+        self._files = files
         attributes = struct.pack("<QQQ", files, network, scopes)
         size = 8 if version < 4 else 16 if version < 6 else 24
         buffer = ctypes.create_string_buffer(attributes[:size], size)
@@ -122,10 +123,10 @@ class Ruleset(_Layer):
         self.dry = False
 
     def allow(self, path: str, rights: int) -> None:
-        """Allow rights on a file, or on a folder and its content."""
+        """Allow rights on a file, or on a folder and its content; rights that the kernel does not know are left out."""
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            rule = ctypes.create_string_buffer(struct.pack("<Qi", rights, descriptor), 12)
+            rule = ctypes.create_string_buffer(struct.pack("<Qi", rights & self._files, descriptor), 12)
             address = ctypes.addressof(rule)
             _done(_syscall(_LANDLOCK_ADD, self._descriptor, _LANDLOCK_RULE_PATH_BENEATH, address, 0))
         finally:

@@ -75,16 +75,21 @@ def _enter_new_root(root: Path) -> None:
 
 def _try_in_child(work: Callable[[], None]) -> None:
     """Do work in a child. Raises its OSError."""
+    reasons, theirs = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             work()
         except OSError as error:
+            os.write(theirs, (error.strerror or str(error)).encode())
             os._exit(error.errno or 1)
         os._exit(0)
+    os.close(theirs)
+    with os.fdopen(reasons, "rb") as file:
+        reason = file.read().decode()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if status:
-        raise OSError(status, os.strerror(status))
+        raise OSError(status, reason or f"ended with status {status}")
 
 
 def _continue_in_child() -> None:

@@ -37,6 +37,31 @@ for layers in (("namespaces", "landlock", "seccomp"), ("landlock", "seccomp"), (
         print(*[judge.judge(program, tests)["reason"].split(": ")[-1] or "correct" for program in programs])
 """  # fmt: skip
 
+OLD_LANDLOCK = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from SkyThought.sandbox import kernel, layers
+from SkyThought.sandbox.attacks import successful_attacks
+parent, library, version = Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+if kernel.landlock_version() < version:
+    sys.exit("no such Landlock here")
+kernel.landlock_version = lambda: version
+layers.readable_paths = lambda: [library.parent]
+sandbox = layers.Sandbox(["landlock", "seccomp"], parent)
+sandbox.enter()
+print(*sandbox.on, successful_attacks(sandbox, os.getppid(), parent), flush=True)
+sandbox.contain_program(os.getpid())
+for path in (library, parent / "secret"):
+    for mode in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR, 3):
+        try:
+            os.open(path, mode | os.O_TRUNC)
+        except PermissionError:
+            print("refused")
+os.close(os.open(parent / "box" / "own", os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+print(library.read_text())
+"""
+
 
 def reason(judge, program, tests=SQUARE):
     return judge.judge(program, tests)["reason"]
@@ -75,6 +100,22 @@ def test_insufficient_layers_are_refused_with_what_a_program_could_do(layers, op
     with TACOTaskHandler(layers=layers, unsafe=True) as judge:
         assert f"a program could {open_to}" in judge.protection() or open_to in judge.protection()
         assert reason(judge, "print(int(input()) ** 2)") == ""
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_landlock_of_an_older_kernel_suffices_and_what_may_be_read_cannot_be_truncated(tmp_path, version):
+    """Before its version 3 Landlock lets a file that may only be read be opened with O_TRUNC, which empties it."""
+    library = tmp_path / "lib" / "module.py"
+    for folder in ("lib", "box"):
+        (tmp_path / folder).mkdir()
+    library.write_text("kept")
+    (tmp_path / "secret").write_text("secret")
+    command = [sys.executable, "-c", OLD_LANDLOCK, ROOT, tmp_path, library, str(version)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.stderr.endswith(("no such Landlock here\n", "Function not implemented\n", "Operation not supported\n")):
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.stdout.splitlines() == [f"Landlock (version {version}) seccomp []", *["refused"] * 8, "kept"], done
+    assert (tmp_path / "secret").read_text() == "secret"
 
 
 def test_an_unknown_layer_is_refused():
@@ -153,6 +194,7 @@ def test_the_numbers_of_system_calls_are_those_of_the_kernels_headers():
     every = {
         **system_calls.DENIED, **system_calls.FIRST_ARGUMENT_ZERO, **system_calls.NO_PROCESSES,
         **system_calls.NOT_FOR_PROGRAMS, **system_calls.OWN_PROCESS_ONLY,
+        "open": (2, None), "openat": (257, 56), "openat2": system_calls.OPENAT2,
     }  # fmt: skip
     names = [name for name, numbers in every.items() if numbers[0 if kernel.X86 else 1] is not None]
     text = "#include <sys/syscall.h>\n" + "\n".join(f"{name} SYS_{name}" for name in names)
