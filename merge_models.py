@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from hindsight.errors import require
 from hindsight.files.records import read_record
+from hindsight.merging.hub_push import HubOptions, check_targets, push_merges
 from hindsight.merging.kinship import check_kinship, measure_kinship
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
 from hindsight.merging.mergekit import read_mergekit
@@ -41,6 +42,10 @@ CONFIG_FROM = "finetuned"  # the model that gives config, tokenizer, dtypes and 
 MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
 WORKERS = 0                # computing threads, at most 8; 0: one fewer than cores
 DRY_RUN = False            # only check the two models, and show how far apart they are by layer
+
+PUSH_TO_HUB = ""           # repository of the Hub to upload to, such as name/model or, for one alpha, name/model@main
+HUB_LAYOUT = "revisions"   # revisions: name/model@alpha_A, a branch per alpha; repositories: name/model-alpha_A
+HUB_PRIVATE = True         # new repositories are private; those that exist stay as they are
 # fmt: on
 
 
@@ -53,9 +58,18 @@ def main(settings: Settings) -> int:
         print(f"{settings.mergekit}: {read.method} of {base} (0) and {finetuned} (1), alpha {read.rule}")
     if settings.dry_run:
         return show_distances(base, finetuned, options)
-    output_dir = Path(settings.output_dir)
-    if settings.as_adapters:
-        return write_adapters(base, finetuned, output_dir, options)
+    output_dir, hub = Path(settings.output_dir), settings.pick(HubOptions)
+    targets = hub.targets(options.rules) if hub.push_to_hub else []
+    check_targets(targets)
+    write = write_adapters if settings.as_adapters else write_merges
+    folders = write(base, finetuned, output_dir, options)
+    if targets:
+        push_merges(folders, targets, say=print)
+    return 0
+
+
+def write_merges(base: str, finetuned: str, output_dir: Path, options: MergeOptions) -> list[Path]:
+    """Writes a checkpoint per alpha, and prints how far apart the two models are."""
     with tqdm(unit="B", unit_scale=True, desc="read", disable=None) as bar:
 
         def progress(size: int, total: int) -> None:
@@ -70,15 +84,15 @@ def main(settings: Settings) -> int:
     print(f"distance between the two models: {share} the base's norm; {REPORT_FILE} lists every tensor")
     if options.method == "slerp":
         print(f"SLERP took the line for {line['tensors']} tensors, {line['parameters']:,} parameters, without an arc")
-    return 0
+    return folders
 
 
-def write_adapters(base: str, adapter: str, output_dir: Path, options: MergeOptions) -> int:
+def write_adapters(base: str, adapter: str, output_dir: Path, options: MergeOptions) -> list[Path]:
     """Writes an adapter per alpha, and prints the command that serves them all."""
     require(options.method == "lerp", "AS_ADAPTERS writes points of the line: METHOD has to be lerp")
     folders, command = scale_adapter(base, adapter, output_dir, options.rules, say=print)
     print(f"{', '.join(map(str, folders))}: LoRA adapters; one server answers for all of them:\n{command}")
-    return 0
+    return folders
 
 
 def show_distances(base: str, finetuned: str, options: MergeOptions) -> int:

@@ -14,6 +14,7 @@ import quick_scripts
 from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
 from scripts import DEMO_SIZE, ROOT, processes_of, write_converted
+from toy_hub import ToyHub, connect
 from toy_server import ToyServer
 
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
@@ -116,6 +117,14 @@ def lab_runs(lab_servers, tmp_path_factory):
 def toy():
     """A small real HTTP server that speaks the protocol and answers at once; see `toy_server`."""
     with ToyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A small real HTTP server that speaks the Hub's API, and the client of this process connected to it."""
+    with ToyHub() as server:
+        connect(server, monkeypatch, tmp_path / "hub")
         yield server
 
 

@@ -73,6 +73,7 @@ def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
     known = {name for script in scripts for name in constant_comments(script.read_text("utf-8"))}
     known |= {
         "OMP_NUM_THREADS",
+        "HF_TOKEN",
         "OPENAI_API_KEY",
         "OPENAI_BASE_URL",
         "VLLM_BATCH_INVARIANT",
