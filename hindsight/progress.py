@@ -3,6 +3,7 @@
     python -m hindsight.progress runs/taco/*                   # run folders, or folders that hold some
     python -m hindsight.progress runs --watch 30               # again every 30 seconds, until Ctrl-C
     python -m hindsight.progress runs --json                   # one JSON object per run and line, for programs
+    python -m hindsight.progress runs --report_to trackio      # also a point per run and dataset in that tracker
 
 docs/watching.md explains the columns. Exit status: 1 if a name is no run, 2 if none is one.
 """
@@ -19,26 +20,19 @@ from hindsight.errors import UserError, require
 from hindsight.files.run_progress import RunProgress, RunWatch, is_run
 from hindsight.sampling.progress import duration
 from hindsight.settings import Settings, run_script
+from hindsight.tracking import Tracker, dataset_summaries, run_summary
 
 # fmt: off
 RUNS = ["runs"]  # run folders, or folders that hold run folders
 WATCH = 0.0      # seconds between two looks; 0: look once
 JSON = False     # print one JSON object per run and line
+REPORT_TO = ""   # trackio: also write each run's and dataset's summary to that tracker; empty: no
+PROJECT = "hindsight"  # the tracker's project
 # fmt: on
 
 HEAD = (
-    "run",
-    "sampling",
-    "done",
-    "missing",
-    "failed",
-    "tokens",
-    "tokens/s",
-    "answers/s",
-    "left",
-    "converted",
-    "verdicts",
-)
+    "run", "sampling", "done", "missing", "failed", "tokens", "tokens/s", "answers/s", "left", "converted", "verdicts",
+)  # fmt: skip
 CLEAR_SCREEN = "\x1b[H\x1b[J"
 
 
@@ -126,31 +120,45 @@ def number(value: float | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) and value < 10 else f"{value:,.0f}"
 
 
-def show(watch: Watch, as_json: bool) -> None:
+def show(watch: Watch, as_json: bool) -> list[RunProgress]:
     """Looks once and prints what was seen; names that are no runs go to the standard error stream."""
-    looks = watch.look()
+    looks = list(watch.look())
     if as_json:
         for look in looks:
             print(json.dumps(dataclasses.asdict(look), ensure_ascii=False), flush=True)
     else:
-        print(table(list(looks)), flush=True)
+        print(table(looks), flush=True)
     for sentence in watch.strange:
         print(sentence, file=sys.stderr)
+    return looks
+
+
+def report(tracker: Tracker, looks: Sequence[RunProgress], names: Sequence[str]) -> None:
+    """Writes the summary of each run, and of each dataset in the named folders or in one of theirs."""
+    for look in looks:
+        tracker.report(look.run, run_summary(Path(look.run), look))
+    for name in names:
+        for folder in (Path(name), *sorted(path for path in Path(name).glob("*") if path.is_dir())):
+            for dataset, summary in dataset_summaries(folder):
+                tracker.report(dataset, summary)
 
 
 def main(settings: Settings) -> int:
     require(settings.watch >= 0, f"WATCH is a number of seconds, not {settings.watch}")
     watch = Watch(settings.runs)
+    tracker = Tracker(settings.report_to, settings.project) if settings.report_to else None
     try:
-        show(watch, settings.json)
-        while settings.watch:
+        while True:
+            looks = show(watch, settings.json)
+            if tracker:
+                report(tracker, looks, settings.runs)
+            if not settings.watch:
+                return 1 if watch.strange else 0
             time.sleep(settings.watch)
             if not settings.json:
                 print(CLEAR_SCREEN if sys.stdout.isatty() else "\n", end="")
-            show(watch, settings.json)
     except KeyboardInterrupt:
         return 130
-    return 1 if watch.strange else 0
 
 
 if __name__ == "__main__":

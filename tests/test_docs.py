@@ -83,6 +83,7 @@ def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
         "MBPP_OVERRIDE_PATH",
         "HUMANEVAL_OVERRIDE_PATH",
         "XDG_CACHE_HOME",
+        "TRACKIO_DIR",
     }
     for page in PAGES:
         named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", page.read_text("utf-8")))

@@ -25,6 +25,7 @@ MAY_IMPORT |= {
     "hindsight.serving": ("hindsight",),  # a script: it serves merges too
     "hindsight.dial": ("hindsight",),  # a script
     "hindsight.progress": ("hindsight",),  # a script
+    "hindsight.tracking": (*SHARED, "hindsight.pass_at_k"),
     "SkyThought.sandbox": (),
     "SkyThought.execution": ("SkyThought.sandbox", "hindsight.errors", "hindsight.files"),
     "SkyThought.train": (),
