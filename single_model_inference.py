@@ -47,6 +47,7 @@ BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
 SHARDS = 1        # the number of parts
+LOCKS = True      # lock each sample against other processes; false, where files have no locks: shards divide the work
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
@@ -74,7 +75,7 @@ ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other setti
 
 # Settings that may differ between two calls that write into one folder, because they do not affect the answers.
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
-MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_urls")
+MAY_DIFFER += ("locks", "server_deadline", "request_timeout", "dry_run", "base_urls")
 # The same for the settings of the model that MODEL does not name.
 OF_THE_OTHER_MODEL = {
     "base": ("instruct_model", "instruct_temperature", "instruct_top_p"),

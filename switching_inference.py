@@ -55,6 +55,7 @@ BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
 SHARDS = 1        # the number of parts
+LOCKS = True      # lock each sample against other processes; false, where files have no locks: shards divide the work
 
 NUM_SAMPLES = 10              # answers per problem; the paper: 10
 K = "10"                      # tokens of a base model's turn: "10", "5-15" uniform, "geometric 10"; the paper: 50
@@ -85,7 +86,7 @@ ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other setti
 
 # Settings that may differ between two calls that write into one folder, because they do not affect the answers.
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
-MAY_DIFFER += ("server_deadline", "request_timeout", "dry_run", "base_model_urls", "instruct_model_urls")
+MAY_DIFFER += ("locks", "server_deadline", "request_timeout", "dry_run", "base_model_urls", "instruct_model_urls")
 ROLES = ("instruct", "base")
 KEPT_PROMPTS = 1024  # problems whose token ids are kept for their next samples
 

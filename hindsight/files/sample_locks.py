@@ -2,7 +2,8 @@
 
 Each sample has one byte of the folder's file `.lock`; a process locks the bytes of the samples it is making
 (fcntl(2), "advisory record locking"). The kernel frees them when the process ends, even by a kill, so no lock is ever
-left behind. On network file systems this works if they share locks between machines, as NFS 4 does.
+left behind. docs/cluster.md says on which network file systems such locks hold between machines; where they do not,
+shards alone divide the work.
 """
 
 import errno
@@ -19,35 +20,45 @@ SAMPLES = 1 << 20  # bytes reserved per problem
 LAST_BYTE = (1 << 62) - 1
 TAKEN = (errno.EACCES, errno.EAGAIN)
 FLOCK = "hhqqi"  # struct flock of fcntl(2): type, whence, start, length (0: to the end), process
+ADVICE = "give a folder on another disk, or let shards divide the work, by --shards, --shard and --locks false"
 
 
 class SampleLocks:
-    """Locks on the samples that this process is making, by `with`. Raises UserError if files cannot be locked."""
+    """Locks on the samples that this process is making, by `with`.
 
-    def __init__(self, folder: Path):
-        self._path = folder / LOCK_FILE
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    `enabled` is false where no other process makes these samples: then each is free, and no file is made.
+    """
+
+    def __init__(self, folder: Path, enabled: bool = True):
+        self._path, self._enabled, self._file = folder / LOCK_FILE, enabled, -1
 
     def __enter__(self) -> "SampleLocks":
+        if self._enabled:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        os.close(self._file)
+        if self._enabled:
+            os.close(self._file)
 
     def acquire(self, question_id: int, sample_index: int) -> bool:
-        """Locks a sample; False if another process holds it."""
+        """Locks a sample; False if another process holds it. Raises UserError if the file system has no locks."""
+        return self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB, question_id, sample_index)
+
+    def release(self, question_id: int, sample_index: int) -> None:
+        """Unlocks a sample, after it was written or has failed. Raises UserError as `acquire` does."""
+        self._lock(fcntl.LOCK_UN, question_id, sample_index)
+
+    def _lock(self, command: int, question_id: int, sample_index: int) -> bool:
+        if not self._enabled:
+            return True
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(question_id, sample_index))
+            fcntl.lockf(self._file, command, 1, _byte(question_id, sample_index))
         except OSError as error:
             if error.errno in TAKEN:
                 return False
-            reason = f"{self._path} cannot be locked ({error.strerror})"
-            raise UserError(f"{reason}: give a folder on another disk") from None
+            raise UserError(f"{self._path} cannot be locked ({error.strerror}): {ADVICE}") from None
         return True
-
-    def release(self, question_id: int, sample_index: int) -> None:
-        """Unlocks a sample, after it was written or has failed."""
-        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _byte(question_id, sample_index))
 
 
 def is_locked(folder: Path) -> bool | None:

@@ -111,6 +111,9 @@ class MergeFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(f"another process is making {self.path}") from None
+            except OSError as error:
+                reason = f"{lock.name} cannot be locked ({error.strerror})"
+                raise UserError(f"{reason}: give an output folder on another disk, and move the checkpoint") from None
             unfinished = self.partial / UNFINISHED
             if not unfinished.exists():  # killed before it was written, or after the merge was complete
                 for path in self.partial.iterdir():

@@ -77,7 +77,7 @@ class SamplingLoop:
         if total:
             gc.collect()
             gc.freeze()  # the collector skips all objects that exist by now
-            with SampleLocks(self.missing.folder) as locks, tqdm(total=total, unit="sample", smoothing=0.05) as bar:
+            with self.missing.locks() as locks, tqdm(total=total, unit="sample", smoothing=0.05) as bar:
                 await self._write(answer, locks, bar)
             self.still_missing = self.missing.count_again() + len(self.missing.broken)
         entry.close(missing=self.still_missing, failed=self.failures.counts(), **self._counts)

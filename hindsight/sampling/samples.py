@@ -26,11 +26,13 @@ class ProblemChoice:
     shards: int
     first_day: str = ""  # of the problems' dates
     last_day: str = ""
+    locks: bool = True
 
     def __post_init__(self) -> None:
         require(self.shards > 0, f"SHARDS is at least 1, not {self.shards}")
         in_range = 0 <= self.shard < self.shards
         require(in_range, f"SHARD is at least 0 and less than SHARDS, {self.shards}, not {self.shard}")
+        require(self.locks or self.shards > 1, "without LOCKS shards must divide the work: give --shards and --shard")
 
     def select(self) -> Problems:
         """The problems of all shards that have tests. Raises UserError if none is left."""
@@ -92,6 +94,7 @@ class MissingSamples:
     def __init__(self, folder: Path, choice: ProblemChoice, wanted: SampleCount):
         problems = choice.select()
         self.folder, self.wanted, self.chosen = folder, wanted, describe(problems)
+        self._choice = choice
         self.problems: Problems = problems[choice.shard :: choice.shards]
         self._existing: dict[int, int] = {}
         self.broken: list[str] = []
@@ -109,12 +112,18 @@ class MissingSamples:
             f"; {len(self.problems.untested)} more have no tests and are left out" if self.problems.untested else ""
         )
         exist = f"{problems * samples - len(self)} exist{left_out}"
-        return f"{self.folder}: {problems} problems, {samples} samples each, {exist}"
+        shard = f"shard {self._choice.shard} of {self._choice.shards}"
+        alone = "" if self._choice.locks else f"; without locks no other process may sample {shard}"
+        return f"{self.folder}: {problems} problems, {samples} samples each, {exist}{alone}"
 
     def estimate(self, max_tokens: int, prompt_tokens: float) -> str:
         """A sentence on the size of the run; `prompt_tokens`: the mean length of a prompt."""
         new, prompts = len(self) * max_tokens, round(len(self) * prompt_tokens)
         return f"{len(self):,} samples to make: at most {new:,} new tokens, from about {prompts:,} prompt tokens"
+
+    def locks(self) -> SampleLocks:
+        """Locks against other processes in the folder, by `with`; without LOCKS they do nothing."""
+        return SampleLocks(self.folder, self._choice.locks)
 
     def take(self, locks: SampleLocks) -> Iterator[Sample]:
         """The samples one by one, problem by problem, each locked when it is taken.

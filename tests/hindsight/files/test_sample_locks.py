@@ -1,12 +1,17 @@
 """Several processes in one folder make each sample once and leave no locks; shards and later runs add up."""
 
 import collections
+import errno
+import os
 import time
+from unittest import mock
 
 import pytest
 import quick_scripts
 from quick_scripts import CONTEXT, SINGLE, SWITCHING, everything
+from scripts import run_in_process
 
+import single_model_inference
 from hindsight.files.answer_files import list_files
 from hindsight.files.runs import read_run
 from hindsight.files.sample_locks import SampleLocks
@@ -166,6 +171,26 @@ def test_a_shard_out_of_range_is_refused(flags, tmp_path):
     for shard in (3, -1):
         result = quick_scripts.run(tmp_path / "said", SINGLE, *flags, "--shards", 3, "--shard", shard)
         assert (result.returncode, "SHARD is at least 0 and less than SHARDS" in result.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_on_a_disk_without_locks_shards_alone_give_the_whole_set(flags, toy, tmp_path, number):
+    with mock.patch("fcntl.lockf", side_effect=OSError(number, os.strerror(number))):
+        refused = run_in_process(single_model_inference, *flags, "--shards", 2)
+        assert refused.returncode == 2
+        assert f".lock cannot be locked ({os.strerror(number)}): give a folder on another disk, or" in refused.stderr
+        assert "Traceback" not in refused.stderr and not there(tmp_path)
+        for shard in range(2):
+            result = run_in_process(single_model_inference, *flags, "--shards", 2, "--shard", shard, "--locks", "false")
+            assert result.returncode == 0, result.stderr
+            assert f"without locks no other process may sample shard {shard} of 2" in result.stdout
+    assert (there(tmp_path), times_asked(toy)) == (ALL, {1: len(ALL)})
+
+
+def test_without_locks_and_without_shards_nothing_is_sampled(flags, tmp_path):
+    result = run_in_process(single_model_inference, *flags, "--locks", "false")
+    assert (result.returncode, "without LOCKS shards must divide the work" in result.stderr) == (2, True)
     assert not (tmp_path / "run").exists()
 
 

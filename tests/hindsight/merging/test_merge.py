@@ -1,8 +1,10 @@
 """Whole checkpoints: merged weights, sharding, resuming, digests, the report; checkpoints that cannot be merged."""
 
+import errno
 import json
 import shutil
 import struct
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from pico import make, merge_into, pair, save, state
 from safetensors import safe_open
 
 from hindsight.errors import UserError
-from hindsight.merging import merge, streaming
+from hindsight.merging import merge, merge_folder, streaming
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.arithmetic import compare, merge_tensors
 from hindsight.merging.checkpoints import checkpoint_digest, open_checkpoint
@@ -284,6 +286,13 @@ def test_a_merge_that_another_process_makes_is_refused(tmp_path):
     folder = tmp_path / "out" / "alpha_0.5"
     folder = MergeFolder(folder, plan_merge(base, finetuned), AlphaRule(0.5), {})
     with folder.locked(), pytest.raises(UserError, match="another process is making"):
+        merge_into(base, finetuned, tmp_path / "out", [0.5])
+
+
+def test_a_merge_on_a_disk_without_locks_is_refused_in_one_sentence(tmp_path, monkeypatch):
+    base, finetuned = pair(tmp_path)
+    monkeypatch.setattr(merge_folder.fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    with pytest.raises(UserError, match=r"\.lock cannot be locked \(No locks available\): give an output folder on"):
         merge_into(base, finetuned, tmp_path / "out", [0.5])
 
 
