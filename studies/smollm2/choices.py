@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studies.smollm2.results import TEMPERATURE, TRAININGS, Results
+from studies.smollm2.results import TRAININGS, Results
 from studies.smollm2.summary import SHARES, Measure, Summary, counts_of
 
 TENTHS = tuple(number / 10 for number in range(1, 10))
@@ -79,7 +79,7 @@ def _missing_of_training(summary: Summary, training: str) -> Iterator[str]:
         yield f"The {label} training has no merge at alpha {tenths}."
     for alpha, model in ((0, "start model in chat"), (1, f"fine-tuned model ({label})")):
         if alpha not in names:
-            yield f"The {model} was not asked at temperature {TEMPERATURE:g}, so the curve lacks this end."
+            yield f"The {model} was not asked at {_temperature(summary, training)}, so the curve lacks this end."
     own = [name for name, setting in summary.settings.items() if setting.training == training]
     seeds = sorted({seed for name in own for seed in summary.seeds_of(name)})
     for seed in seeds:
@@ -90,6 +90,11 @@ def _missing_of_training(summary: Summary, training: str) -> Iterator[str]:
         left_out = [name for alpha, name in names.items() if alpha not in curve.names]
         without = f"; it leaves out {', '.join(left_out)}" if left_out else ""
         yield f"The {label} curve is the mean over {_seeds(set(curve.seeds))}{without}."
+
+
+def _temperature(summary: Summary, training: str) -> str:
+    found = summary.temperature(training)
+    return "any temperature" if found is None else f"temperature {found:g}"
 
 
 def _seeds(seeds: set[int]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hindsight.errors import require
 from hindsight.pass_at_k.estimators import pass_at_ks
-from studies.smollm2.results import TEMPERATURE, Setting
+from studies.smollm2.results import Setting
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def best(tried: Iterable[tuple[Setting, dict[str, list]]], k: int) -> Setting:
     return max(((mean_pass_at(counts, k), setting) for setting, counts in tried), key=lambda each: each[0])[1]
 
 
-def at_default(settings: Iterable[Setting]) -> Setting:
-    """The setting at TEMPERATURE if there is one, else the first."""
+def at_temperature(settings: Iterable[Setting], temperature: float) -> Setting:
+    """The setting at this temperature if there is one, else the first."""
     found = list(settings)
-    return next((each for each in found if each.temperature == TEMPERATURE), found[0])
+    return next((each for each in found if each.temperature == temperature), found[0])

@@ -1,5 +1,6 @@
 """The runs of the study: each is a setting, a training seed, a split of problems, and how they are sampled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hindsight.files.records import read_record
 from hindsight.pipeline import ROOT, SamplingRun, ServedModel
 from hindsight.servers.vllm_process import ServeOptions, divide_threads
 from studies.smollm2.measure import Model
-from studies.smollm2.results import TEMPERATURE, Setting
+from studies.smollm2.results import Setting
 
 START, FINETUNED = "start", "finetuned"  # names on the servers
 STYLES = {"chat": "evalplus", "shots": "few_shot"}
@@ -23,6 +24,7 @@ class StudyOptions:
 
     output: Path
     start: str
+    temperature: float
     samples: int
     max_tokens: int
     top_p: float
@@ -151,31 +153,32 @@ class StudyRun:
         return SamplingRun(self.folder, answers, script, tuple(flags), models, self.log, dialled)
 
 
-def start_setting(prompt: str, temperature: float = TEMPERATURE) -> Setting:
+def start_setting(prompt: str, temperature: float) -> Setting:
     """The start model, asked in chat or with examples."""
     name = f"start_{prompt}_T{temperature:g}"
     return Setting(name, "start", "", 0.0, prompt, temperature, None, None)
 
 
-def finetuned_setting(training: str, temperature: float = TEMPERATURE) -> Setting:
+def finetuned_setting(training: str, temperature: float) -> Setting:
     """The fine-tuned model."""
     name = f"{training}_T{temperature:g}"
     return Setting(name, "finetuned", training, 1.0, "chat", temperature, None, None)
 
 
-def merge_setting(training: str, alpha: float) -> Setting:
+def merge_setting(training: str, alpha: float, temperature: float) -> Setting:
     """A merge; alpha 1 is the fine-tuned model."""
     if alpha == 1:
-        return finetuned_setting(training)
-    return Setting(f"{training}_{alpha:g}", "merge", training, alpha, "chat", TEMPERATURE, None, None)
+        return finetuned_setting(training, temperature)
+    return Setting(f"{training}_{alpha:g}", "merge", training, alpha, "chat", temperature, None, None)
 
 
-def early_setting(training: str, rate: float, epochs: float, temperature: float = TEMPERATURE) -> Setting:
+def early_setting(training: str, rate: float, epochs: float, temperature: float) -> Setting:
     """A checkpoint of a fine-tuning."""
     name = f"{training}_{rate:g}_epochs_{epochs:g}_T{temperature:g}"
     return Setting(name, "early", training, 1.0, "chat", temperature, epochs, None)
 
 
-def switching_setting(training: str, k: str, p: str) -> Setting:
-    """Switching: k tokens of the start model, p of the fine-tuned one, in turn."""
-    return Setting(f"{training}_switching_{k}_{p}", "switching", training, None, "chat", TEMPERATURE, None, (k, p))
+def switching_setting(training: str, turns: Sequence[str], temperature: float) -> Setting:
+    """Switching: so many tokens of the start model, and of the fine-tuned one, in turn."""
+    k, p = turns
+    return Setting(f"{training}_switching_{k}_{p}", "switching", training, None, "chat", temperature, None, (k, p))

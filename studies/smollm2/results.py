@@ -23,7 +23,6 @@ from hindsight.files.records import write_bytes
 KINDS = ("start", "merge", "finetuned", "early", "switching")
 PROMPTS = {"chat": "in chat", "shots": "three-shot"}
 TRAININGS = {"full": "full", "lora": "LoRA"}
-TEMPERATURE = 0.4  # of merges, early checkpoints and switching: at which both parents did best on validation
 COUNTED = (
     "samples",
     "correct",  # pass base and plus tests
@@ -74,9 +73,10 @@ class Setting:
             return f"start model {PROMPTS[self.prompt]}, {asked}"
         if self.kind == "finetuned":
             return f"fine-tuned ({training}), {asked}"
-        labels = {"merge": f"merged at {self.alpha or 0:g}", "early": f"stopped after {self.short}"}
-        label = f"{labels.get(self.kind, f'switching {self.short}')} ({training})"
-        return label if self.temperature == TEMPERATURE else f"{label}, {asked}"
+        if self.kind == "early":
+            return f"stopped after {self.short} ({training}), {asked}"
+        label = f"merged at {self.alpha or 0:g}" if self.kind == "merge" else f"switching {self.short}"
+        return f"{label} ({training})"
 
     @property
     def short(self) -> str:

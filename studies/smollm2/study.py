@@ -46,6 +46,7 @@ LORA_ALPHAS = [0.4, 0.7]         # of merges with adapters
 VALIDATION_ALPHAS = [0.2, 0.4, 0.6, 0.8]                     # of the first fine-tuned model, to choose one
 START_TEMPERATURES = [0.4, 0.7, 1.0]                         # in chat and three-shot, to choose from on validation
 FINETUNED_TEMPERATURES = [0.4, 0.7, 1.0]                     # of the fine-tuned model
+TEMPERATURE = 0.4                # of merges, early checkpoints and switching: where both parents did best on validation
 SHOTS = True                     # ask the start model in the three-shot prompt, too
 TURNS = ["10", "10"]             # of switching: tokens of the start and of the fine-tuned model; empty: none
 METHOD = "lerp"                  # lerp or slerp
@@ -63,7 +64,18 @@ FORMATS = ["png"]                # pictures: png, pdf, svg
 DRY_RUN = False                  # only list what would be run
 # fmt: on
 
-RECORDED = ("start", "finetuned", "samples", "max_tokens", "top_p", "dtype", "method", "entropy_every", "turns")
+RECORDED = (
+    "start",
+    "finetuned",
+    "temperature",
+    "samples",
+    "max_tokens",
+    "top_p",
+    "dtype",
+    "method",
+    "entropy_every",
+    "turns",
+)
 
 
 def main(settings: Settings) -> int:

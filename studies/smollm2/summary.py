@@ -19,7 +19,7 @@ from hindsight.pass_at_k.estimators import (
     pass_at_ks,
     percentile_interval,
 )
-from studies.smollm2.results import TEMPERATURE, TRAININGS, Results, Run, Setting
+from studies.smollm2.results import TRAININGS, Results, Run, Setting
 
 TRIES = 10  # k of the larger pass@k, unless the runs have fewer samples
 Columns = tuple[np.ndarray, np.ndarray]  # [problems] each, whose sums are divided; NaN where unknown
@@ -157,7 +157,7 @@ class Summary:
         return [each and each.mean for each in found]
 
     def curve(self, training: str) -> AlphaCurve | None:
-        """The merges by alpha with both parents at TEMPERATURE; None where there is no merge.
+        """The merges by alpha with both parents at their temperature; None where there is no merge.
 
         Where not every alpha has every seed, the seeds and alphas with the most runs between them, so that every point
         is the mean over the same seeds.
@@ -173,13 +173,18 @@ class Summary:
                 choices.append(AlphaCurve(training, full, some))
         return max(choices, key=lambda each: (len(each.names) * len(each.seeds), len(each.seeds)))
 
+    def temperature(self, training: str) -> float | None:
+        """At which the merges of a training were asked; None where there is none."""
+        merges = (each for each in self.settings.values() if each.kind == "merge" and each.training == training)
+        return next((each.temperature for each in merges), None)
+
     def by_alpha(self, training: str) -> dict[float, str]:
-        """All merges of a training in chat at TEMPERATURE, both parents included."""
-        found: dict[float, str] = {}
+        """All merges of a training, and both parents in chat at the merges' temperature."""
+        found, temperature = {}, self.temperature(training)
         for each in self.settings.values():
             ends = {"start": 0.0, "finetuned": 1.0}
             alpha = each.alpha if each.kind == "merge" else ends.get(each.kind)
-            asked = each.prompt == "chat" and each.temperature == TEMPERATURE
+            asked = each.prompt == "chat" and temperature in (None, each.temperature)
             if alpha is not None and asked and each.training in ("", training):
                 found.setdefault(round(alpha, 6), each.name)
         return dict(sorted(found.items()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from hindsight.files.records import write_json
 from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, sample_runs
 from hindsight.problem_sets.selection import select_problems
-from studies.smollm2.grid import Grid, Strength, at_default, best
+from studies.smollm2.grid import Grid, Strength, at_temperature, best
 from studies.smollm2.measure import measure_run
 from studies.smollm2.plan import (
     StudyOptions,
@@ -105,37 +105,39 @@ class Work:
         """The runs from which temperatures and alphas are chosen; where there is only one option, none."""
         runs, seed = [], self.grid.seeds[0]
         for name, settings in self.temperatures(kind).items():
-            merges = [merge_setting(name, alpha) for alpha in self.grid.validation_alphas if name == self.grid.kinds[0]]
+            alphas = self.grid.validation_alphas if name == self.grid.kinds[0] else ()
+            merges = [merge_setting(name, alpha, self.options.temperature) for alpha in alphas]
             settings = [*settings * (len(settings) > 1), *merges]
             runs += [self._run_of(name, "validation", each, seed) for each in settings]
         return runs
 
     def parents(self, kind: str) -> dict[str, Setting]:
-        """The parents of a training at their chosen temperatures; until these are chosen, at the default one."""
-        tried = self.temperatures(kind)
-        return {name: self.chosen.get(name) or at_default(settings) for name, settings in tried.items()}
+        """The parents of a training at their chosen temperatures; until these are chosen, at that of the merges."""
+        tried, asked = self.temperatures(kind), self.options.temperature
+        return {name: self.chosen.get(name) or at_temperature(settings, asked) for name, settings in tried.items()}
 
     def test_runs(self, kind: str, seed: int) -> list[StudyRun]:
         """The test runs of a fine-tuned model; with the first one, the start model, switching and early checkpoints."""
-        grid, runs, parents = self.grid, [], self.parents(kind)
+        grid, runs, parents, asked = self.grid, [], self.parents(kind), self.options.temperature
         is_first = seed == grid.seeds[0]
         has_controls = is_first and kind == grid.kinds[0]
         if has_controls:
             starts = [setting for name, setting in parents.items() if name != kind]
             runs = [
-                self._run_of("start", "test", each, seed) for each in dict.fromkeys([start_setting("chat"), *starts])
+                self._run_of("start", "test", each, seed)
+                for each in dict.fromkeys([start_setting("chat", asked), *starts])
             ]
-        settings = [finetuned_setting(kind), parents[kind]]
-        settings += [merge_setting(kind, each) for each in grid.alphas(kind, is_first)]
+        settings = [finetuned_setting(kind, asked), parents[kind]]
+        settings += [merge_setting(kind, each, asked) for each in grid.alphas(kind, is_first)]
         runs += [self._run_of(kind, "test", each, seed) for each in dict.fromkeys(settings)]
         if not has_controls:
             return runs
         if grid.turns:
-            runs.append(self._run_of(kind, "test", switching_setting(kind, *grid.turns), seed))
+            runs.append(self._run_of(kind, "test", switching_setting(kind, grid.turns, asked), seed))
         strength = self.strength(kind)
         early = [each for each in grid.early if each < strength.epochs and not grid.finetuned]
         return runs + [
-            self._run("test", early_setting(kind, strength.rate, each), seed, self._finetuned(kind, seed, each))
+            self._run("test", early_setting(kind, strength.rate, each, asked), seed, self._finetuned(kind, seed, each))
             for each in early
         ]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from studies.smollm2.results import TEMPERATURE, Results, make_results
+from studies.smollm2.results import Results, make_results
 
 PROBLEMS = {"validation": [511, 512], "test": [14, 11, 12, 13]}
 
@@ -12,7 +12,7 @@ def run(name, kind="merge", correct=(0, 1, 2, 4), **more):
     count = len(correct)
     setting = {"split": "test", "name": name, "kind": kind, "training": "" if kind == "start" else "full"}
     setting |= {"seed": None if kind == "start" else 0, "alpha": {"start": 0, "finetuned": 1}.get(kind)}
-    setting |= {"prompt": "chat", "temperature": TEMPERATURE, "epochs": None, "turns": None}
+    setting |= {"prompt": "chat", "temperature": 0.4, "epochs": None, "turns": None}
     counts = {"samples": [4] * count, "correct": list(correct), "base_correct": list(correct), "programs": [4] * count}
     counts |= {"distinct": [2] * count, "vendi": [1.5] * count, "ended": [4] * count, "tokens": [240] * count}
     counts |= {"nats": [3.0] * count, "entropy_tokens": [12] * count}

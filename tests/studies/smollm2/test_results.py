@@ -26,7 +26,7 @@ def test_settings_are_called_by_what_they_are():
     assert labels["start_shots_T0.5"] == "start model three-shot, T 0.5"
     assert labels["full_T1"] == "fine-tuned (full), T 1"
     assert labels["lora_0.3"] == "merged at 0.3 (LoRA)"
-    assert labels["full_early_1"] == "stopped after 1 epoch (full)"
+    assert labels["full_early_1"] == "stopped after 1 epoch (full), T 0.4"
     assert labels["lora_switching"] == "switching 10/10 (LoRA)"
 
 

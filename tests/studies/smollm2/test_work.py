@@ -116,7 +116,7 @@ def test_a_bad_grid_is_one_sentence(tmp_path, flags, words):
 
 
 def test_pass_at_k_and_the_best_setting():
-    settings = [merge_setting("full", 0.2), early_setting("full", 1e-4, 1)]
+    settings = [merge_setting("full", 0.2, 0.4), early_setting("full", 1e-4, 1, 0.4)]
     counts = [{"samples": [2, 2], "correct": [1, 0]}, {"samples": [2, 2], "correct": [2, 0]}]
     assert [mean_pass_at(each, 1) for each in counts] == [0.25, 0.5]
     assert [mean_pass_at(each, 10) for each in counts] == [0.5, 0.5]  # of two samples
