@@ -18,6 +18,7 @@ from scripts import ROOT
 
 from hindsight.settings import constant_comments
 
+CONSTANT = re.compile(r"^(?:export )?([A-Z_]+)=", re.MULTILINE)  # of a shell script
 OTHER_PAGES = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")]
 OTHER_PAGES += [ROOT / room / "README.md" for room in ("SkyThought", "lab", "studies/smollm2")]
 
@@ -71,6 +72,7 @@ def test_every_file_that_a_page_names_exists():
 def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
     scripts = [*ROOT.glob("*.py"), *ROOT.glob("analysis/*.py"), ROOT / "SkyThought" / "audit_problems.py"]
     known = {name for script in scripts for name in constant_comments(script.read_text("utf-8"))}
+    known |= {name for script in ROOT.glob("jobs/**/*.sh") for name in CONSTANT.findall(script.read_text("utf-8"))}
     known |= {
         "OMP_NUM_THREADS",
         "HF_TOKEN",
