@@ -159,6 +159,9 @@ def main(settings: Settings) -> int:
                 print(CLEAR_SCREEN if sys.stdout.isatty() else "\n", end="")
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # its reader has seen enough, as in `| head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ DIFFICULTY = ""                     # EASY, MEDIUM, ...; empty: all
 END_IDX = 0                         # one past the last problem; 0: all
 NUM_SAMPLES = 10                    # answers per problem
 MAX_TOKENS = 512                    # longest answer, in tokens
+CONCURRENCY = 256                   # requests in flight
 PORT = 0                            # port of the server; 0: a free one
 SERVE = ""                          # command that serves {model} as {name} on {port}; empty: vLLM as for the lab
 START_DEADLINE = 600                # seconds the server may take to start
@@ -37,9 +38,11 @@ def main(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leaves by way of `serve_models`, which ends the server
     if settings.prompt not in ("base", "instruct"):
         raise UserError(f"PROMPT is base or instruct, not {settings.prompt!r}")
-    problems = select_problems(settings.problems, settings.split, settings.difficulty)[: settings.end_idx or None]
+    problems = select_problems(settings.problems, settings.split, settings.difficulty).tested()[
+        : settings.end_idx or None
+    ]
     flags = ["--model", settings.prompt, f"--{settings.prompt}_model", settings.name]
-    for name in ("problems", "split", "difficulty", "end_idx", "num_samples", "max_tokens"):
+    for name in ("problems", "split", "difficulty", "end_idx", "num_samples", "max_tokens", "concurrency"):
         flags += [f"--{name}", str(settings[name])]
     flags += ["--merged_from", *settings.merged_from] if settings.merged_from else []
     folder, answers = Path(settings.output_dir), len(problems) * settings.num_samples

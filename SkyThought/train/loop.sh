@@ -38,14 +38,6 @@ ALPHAS=${ALPHAS:-0.4 0.7 0.9}                 # at which the result is merged wi
 ON_TEST=(--split "$TEST_SPLIT" --end_idx "$MAX_TEST_PROBLEMS" --num_samples "$NUM_SAMPLES")
 read -ra alphas <<<"$ALPHAS"
 
-# A model answers problems: its name, which is its run's folder, its checkpoint, further flags.
-answer() {
-    part "$1 answers"
-    run_items "$PYTHON" -m lab.pipeline --name "$1" --checkpoint "$2" --output_dir "$RUNS/$1" --problems "$PROBLEMS" \
-        --difficulty "$DIFFICULTY" --max_tokens "$MAX_TOKENS" --serve "$SERVE" --port "$PORT" \
-        --start_deadline "$START_DEADLINE" "${@:3}"
-}
-
 [[ $PROBLEMS != "$RUNS/problems.jsonl" || -e $PROBLEMS ]] ||
     run "$PYTHON" -m lab.world.make_problems --train_problems "$MAX_TRAIN_PROBLEMS" --output_file "$PROBLEMS"
 

@@ -22,7 +22,7 @@ from hindsight.settings import constant_comments
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
 LOOP = ROOT / "SkyThought" / "train" / "loop.sh"
-SOURCE = LOOP.read_text().replace("\\\n", " ")
+SOURCE = (LOOP.with_name("run.sh").read_text() + LOOP.read_text()).replace("\\\n", " ")
 CLI = os.environ.get("LLAMAFACTORY_CLI")
 SMALL = {
     "MAX_TRAIN_PROBLEMS": "20",
