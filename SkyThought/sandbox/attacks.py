@@ -44,12 +44,18 @@ def attacks(judge: int, parent: Path) -> dict[str, Callable[[], object]]:
         "open a datagram socket": lambda: socket.socket(type=socket.SOCK_DGRAM).close(),
         "make datagram sockets": lambda: [end.close() for end in socket.socketpair(type=socket.SOCK_DGRAM)],
         "start a process": _fork_and_end,
-        "signal the judge": lambda: os.kill(judge, 0),
+        "signal the judge": lambda: _signal(judge),
         "signal the process above it": lambda: os.kill(os.getppid(), 0),
         "signal a group": lambda: os.kill(0, 0),
         "read another process's memory": lambda: Path(f"/proc/{os.getppid()}/mem").open("rb").close(),
         "read another process's environment": Path(f"/proc/{os.getppid()}/environ").read_bytes,
     }
+
+
+def _signal(pid: int) -> None:
+    if pid == os.getpid():
+        raise OSError("in another namespace a judge with the number of this process cannot be named")
+    os.kill(pid, 0)
 
 
 def _fork_and_end() -> None:

@@ -2,7 +2,8 @@
 
     namespaces   the warm process and its children live in their own user, mount, pid, network and IPC namespaces: the
                  file system holds Python, its packages and the machine's libraries, read-only, and one small folder in
-                 memory to write to; no other process is visible; there is no network
+                 memory to write to; no other process is visible; there is no network. In a container whose /proc has
+                 hidden parts the processes keep the container's namespace and its /proc
     landlock     each program's child may open only the same files, and signal or trace nothing outside itself
     seccomp      it may start threads but no processes, open no sockets, signal only itself (see `system_calls`)
 
@@ -40,7 +41,7 @@ class Sandbox:
         self.layers, self.parent, self.folder = layers, parent, parent / "box"
         self.on: list[str] = []
         self.off: dict[str, str] = {}
-        self.forbids_processes = False
+        self.forbids_processes = self.own_proc = False  # own_proc: /proc shows only the sandbox's processes
         self._rules: kernel.Ruleset | None = None
         self._filter: ProgramFilter | None = None
 
@@ -79,9 +80,9 @@ class Sandbox:
             layer.dry = False
 
     def _namespaces(self) -> str:
-        enter_namespaces(self.parent)
+        self.own_proc = enter_namespaces(self.parent)
         self.folder = PROGRAM_FOLDER
-        return "namespaces"
+        return "namespaces" if self.own_proc else "namespaces (except of processes)"
 
     def _landlock(self) -> str:
         version = kernel.landlock_version()  # before version 3 seccomp forbids truncating what may only be read
@@ -90,7 +91,7 @@ class Sandbox:
         rules = kernel.Ruleset((1 << bits) - 1, network, scopes, version)
         for path in readable_paths():
             rules.allow(str(path), _READ_FILE | (_READ_DIR if path.is_dir() else 0))
-        if self.folder == PROGRAM_FOLDER:
+        if self.own_proc:
             rules.allow("/proc", _READ_FILE | _READ_DIR)
         for name in DEVICES:
             rules.allow(f"/dev/{name}", _READ_FILE | _WRITE_FILE | _TRUNCATE)

@@ -31,27 +31,39 @@ def readable_paths() -> list[Path]:
     return kept + [path for path in named if path not in found and not any(other in path.parents for other in kept)]
 
 
-def enter_namespaces(parent: Path) -> None:
-    """Move this process into new namespaces; what returns is a child of it. Raises OSError and changes nothing.
+def enter_namespaces(parent: Path) -> bool:
+    """Move this process into new namespaces; whether that includes one of processes, of which a child then returns.
 
-    parent: the judge's folder, which holds an empty folder `root`.
+    A container whose /proc has hidden parts forbids mounting another one. There the processes keep the container's
+    namespace and its /proc, read-only. parent: the judge's folder, which holds an empty folder `root`. Raises OSError
+    and changes nothing.
     """
-    _try_in_child(partial(_enter_namespaces, parent))
-    _enter_namespaces(parent)
+    try:
+        _try_in_child(partial(_enter_namespaces, parent, True))
+    except OSError as reason:
+        try:
+            _try_in_child(partial(_enter_namespaces, parent, False))
+        except OSError:
+            raise reason from None
+        _enter_namespaces(parent, False)
+        return False
+    _enter_namespaces(parent, True)
+    return True
 
 
-def _enter_namespaces(parent: Path) -> None:
+def _enter_namespaces(parent: Path, with_processes: bool) -> None:
     user, group = os.getuid(), os.getgid()
-    spaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC
-    kernel.unshare(kernel.CLONE_NEWUSER | spaces)
+    spaces = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC
+    kernel.unshare(spaces | (kernel.CLONE_NEWPID if with_processes else 0))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    _continue_in_child()
-    _enter_new_root(parent / "root")
+    if with_processes:
+        _continue_in_child()
+    _enter_new_root(parent / "root", with_processes)
 
 
-def _enter_new_root(root: Path) -> None:
+def _enter_new_root(root: Path, own_proc: bool) -> None:
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", str(root), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     for path in readable_paths():
@@ -65,7 +77,10 @@ def _enter_new_root(root: Path) -> None:
     plain = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     for name in ("proc", "box"):
         (root / name).mkdir()
-    _mount_proc(str(root / "proc"), plain | kernel.MS_RDONLY)
+    if own_proc:
+        _mount_proc(str(root / "proc"), plain | kernel.MS_RDONLY)
+    else:
+        _bind(Path("/proc"), root / "proc", plain | kernel.MS_RDONLY)
     kernel.mount("tmpfs", str(root / "box"), "tmpfs", plain, f"size={FOLDER_BYTES},nr_inodes=4096")
     _hide_folders_between(root)
     kernel.enter_root(str(root))

@@ -113,7 +113,7 @@ class Supervisor:
             return messages.WALL, 0
         if count_threads(timer.pid) > MOST_THREADS:
             return messages.THREADS, 0
-        if "namespaces" not in self.sandbox.on and folder_bytes(".") > FOLDER_BYTES:
+        if "namespaces" in self.sandbox.off and folder_bytes(".") > FOLDER_BYTES:
             return messages.DISK, 0
         return messages.NO_LIMIT, max(0.001, min(cpu, wall, CHECK_SECONDS))
 
