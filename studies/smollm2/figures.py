@@ -48,7 +48,7 @@ def draw_measures(study: Study) -> Figure:
         _prepare(axes, TITLES[measure.title])
         draw_curves(axes, study, measure)
         draw_marks(axes, study, measure)
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.06 * axes.get_ylim()[1])
         axes.set_xlabel(XLABEL, fontsize=6)
     return _add_legend(figure, panels[0], 4)
 
