@@ -50,6 +50,12 @@ def existing_samples(folder: Path, kind: str) -> dict[int, int]:
     return there
 
 
+def has_samples(folder: Path) -> bool:
+    """Whether a folder has a raw answer."""
+    with os.scandir(folder) as entries:
+        return any(_PATTERNS["sample"].fullmatch(entry.name) for entry in entries)
+
+
 def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tuple[int, int]]:
     """The (question_id, sample_index) of each sample in `there` and not in `without`, in order."""
     for question_id in sorted(there):

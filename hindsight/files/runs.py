@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import BrokenFile, UserError
-from hindsight.files.answer_files import existing_samples, list_files, require_existing_samples
+from hindsight.files.answer_files import existing_samples, has_samples, list_files, require_existing_samples
 from hindsight.files.records import read_record, remove_leftovers, write_json
 from hindsight.settings import Settings
 
@@ -97,10 +97,13 @@ def converted_files(folder: Path) -> dict[tuple[int, int], Path]:
 
 
 def raw_folder(folder: Path) -> Path:
-    """The folder of a run's raw answers: the run folder, or the one that its converter read."""
+    """The folder of a run's raw answers: the run folder if it has any, else the one that its converter read.
+
+    A run folder that was moved or copied names a folder that can hold another run by now.
+    """
     step = read_run(folder)["steps"].get("format_converter.py")
     raw = Path(step["settings"]["input_dir"]) if step else folder
-    return raw if raw.is_dir() else folder
+    return raw if raw != folder and raw.is_dir() and not has_samples(folder) else folder
 
 
 def alpha_of_run(run: dict[str, Any]) -> str | None:

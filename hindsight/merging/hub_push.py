@@ -24,10 +24,12 @@ LAYOUTS = ("revisions", "repositories")
 CARD_FILE = "README.md"
 OURS = {CARD_FILE, ".gitattributes"}  # files of a revision that nobody has pushed a model to
 MADE = {MERGE_FILE, SCALED_FILE}  # one of them is in every revision that this module has pushed
-NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")  # what a repository's name cannot have
+NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")  # what names of repositories cannot have
 
+MARK = "<!-- written by merge_models.py -->"
 LIST_OF_REVISIONS = """---
 {metadata}---
+{mark}
 
 # {name}
 
@@ -63,16 +65,15 @@ class HubOptions:
     def targets(self, rules: Sequence[AlphaRule]) -> list[tuple[HubRepository, str]]:
         """The repository and the revision of each alpha. Raises UserError if two would share one."""
         name, _, revision = self.push_to_hub.partition("@")
-        names = [rule.folder_name for rule in rules]
+        names = [NO_NAME.sub("-", rule.folder_name) for rule in rules]
+        require(len(set(names)) == len(names), f"two alphas would have one name on the Hub: {', '.join(names)}")
         if revision:
             require(len(names) == 1, f"{self.push_to_hub} names one revision, and there are {len(names)} alphas")
             return [(HubRepository(name, private=self.hub_private), revision)]
         if self.hub_layout == "revisions":
             repository = HubRepository(name, private=self.hub_private)
             return [(repository, each) for each in names]
-        own = [f"{name}-{NO_NAME.sub('-', each)}" for each in names]
-        require(len(set(own)) == len(own), f"two alphas would be one repository: {', '.join(own)}")
-        return [(HubRepository(each, private=self.hub_private), MAIN) for each in own]
+        return [(HubRepository(f"{name}-{each}", private=self.hub_private), MAIN) for each in names]
 
 
 def check_targets(targets: Sequence[tuple[HubRepository, str]]) -> None:
@@ -103,7 +104,7 @@ def push_merges(
         say(f"{folder}: pushed to {address}" if changed else f"{folder}: nothing has changed in {address}")
     for repository, revision in dict(targets).items():
         if revision != MAIN and not MADE & set(repository.files() or []):
-            _push_list(repository, folders[0])
+            _push_list(repository, folders[0], say)
 
 
 def hub_card(folder: Path) -> str:
@@ -124,7 +125,7 @@ def licence_of(name: str) -> dict[str, str]:
     except (UserError, yaml.YAMLError, IndexError):
         return {}
     keys = ("license", "license_name", "license_link")
-    return {key: str(metadata[key]) for key in keys if isinstance(metadata, dict) and metadata.get(key)}
+    return {key: metadata[key] for key in keys if isinstance(metadata, dict) and isinstance(metadata.get(key), str)}
 
 
 def hub_name(name: str) -> str | None:
@@ -165,17 +166,23 @@ def _is_adapter(folder: Path) -> bool:
     return (folder / SCALED_FILE).exists()
 
 
-def _push_list(repository: HubRepository, folder: Path) -> None:
-    """The card of `main`, for a repository with a revision per alpha."""
+def _push_list(repository: HubRepository, folder: Path, say: Callable[[str], None]) -> None:
+    """The card of `main`, for a repository with a revision per alpha; a card that somebody else wrote stays."""
     revisions = [branch for branch in repository.branches() if branch.startswith("alpha_")]
     if not revisions:  # a revision that the user named
         return
+    if CARD_FILE in (repository.files() or []):
+        path = repository.download(patterns=[CARD_FILE]) / CARD_FILE
+        if MARK not in path.read_text(encoding="utf-8", errors="replace"):
+            say(f"{repository.address()} has a card that is not by this script, and keeps it")
+            return
     base, finetuned = _parents(folder)
     rows = [f"- [{branch}]({repository.address(branch)})" for branch in revisions]
-    values = {"name": repository.name, "base": base, "finetuned": finetuned, "metadata": _yaml(_metadata(folder)[0])}
+    values = {"name": repository.name, "base": base, "finetuned": finetuned, "mark": MARK}
     usage = USAGE_OF_ADAPTERS if _is_adapter(folder) else USAGE
     usage = usage.format(name=repository.name, revision=revisions[0], base=base)
-    card = LIST_OF_REVISIONS.format(**values, revisions="\n".join(rows), usage=usage)
+    values |= {"metadata": _yaml(_metadata(folder)[0]), "revisions": "\n".join(rows), "usage": usage}
+    card = LIST_OF_REVISIONS.format(**values)
     repository.push({CARD_FILE: card.encode()}, "merge_models.py: the list of revisions")
 
 

@@ -11,8 +11,9 @@ from scripts import run_in_process
 from toy_hub import Repository
 
 import merge_models
+from hindsight.files.records import write_json
 from hindsight.merging.alphas import AlphaRule
-from hindsight.merging.hub_push import HubOptions
+from hindsight.merging.hub_push import HubOptions, hub_card
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
@@ -33,10 +34,10 @@ def push(hub, parents, tmp_path):
     return run
 
 
-def on_hub(hub, name, folder, card):
-    """Puts a checkpoint on the Hub."""
+def on_hub(hub, name, card, folder=None):
+    """Puts a model on the Hub."""
     repository = hub.repositories["model", name] = Repository("public")
-    repository.branches["main"].files |= {path.name: path.read_bytes() for path in folder.iterdir()}
+    repository.branches["main"].files |= {path.name: path.read_bytes() for path in (folder.iterdir() if folder else ())}
     repository.branches["main"].files["README.md"] = card.encode()
 
 
@@ -76,6 +77,14 @@ def test_a_later_alpha_joins_the_list_of_revisions(hub, push):
     assert hub.files("me/merged")["README.md"].count(b"- [alpha_") == 2
 
 
+def test_a_card_of_the_repository_that_the_user_wrote_stays(hub, push):
+    assert push("--alphas", 0.7).returncode == 0
+    hub.files("me/merged")["README.md"] = b"# Mine\n"
+    result = push("--alphas", 0.9)
+    assert (result.returncode, hub.files("me/merged")["README.md"]) == (0, b"# Mine\n")
+    assert "has a card that is not by this script, and keeps it" in result.stdout
+
+
 def test_a_broken_upload_leaves_nothing_visible_and_the_next_call_sends_only_what_is_missing(hub, push):
     hub.drop = 2
     broken = push("--alphas", 0.7)
@@ -109,36 +118,49 @@ def test_repositories_of_their_own_and_a_named_revision(hub, push):
     assert all("merge.json" in hub.files(name) for name in names)
 
 
-def test_names_of_repositories_have_only_letters_that_the_hub_takes():
+def test_names_have_only_letters_that_the_hub_takes():
     rules = [AlphaRule.parse(alpha, ["mlp:0.9"]) for alpha in (0.7, 0.8)]
-    targets = HubOptions("me/merged", "repositories").targets(rules)
-    assert [repository.name for repository, _ in targets] == [
-        "me/merged-alpha_0.7-mlp-0.9",
-        "me/merged-alpha_0.8-mlp-0.9",
+    revisions = HubOptions("me/merged").targets(rules)
+    assert [revision for _, revision in revisions] == ["alpha_0.7-mlp-0.9", "alpha_0.8-mlp-0.9"]
+    repositories = HubOptions("me/merged", "repositories").targets(rules)
+    assert [(each.name, revision) for each, revision in repositories] == [
+        ("me/merged-alpha_0.7-mlp-0.9", "main"),
+        ("me/merged-alpha_0.8-mlp-0.9", "main"),
     ]
 
 
-@pytest.mark.parametrize(
-    ("licences", "expected", "note"),
-    [
-        (("mit", "mit"), "mit", "org/base: mit; org/instruct: mit"),
-        (("llama3.1", "mit"), None, "org/base: llama3.1; org/instruct: mit"),
-        ((None, "mit"), None, "org/base: none; org/instruct: mit"),
-        ((None, None), None, ""),
-    ],
-)
-def test_the_card_names_parents_of_the_hub_and_a_licence_that_both_have(hub, push, parents, licences, expected, note):
-    for name, folder, licence in zip(("org/base", "org/instruct"), parents, licences, strict=True):
-        on_hub(hub, name, folder, f"---\nlicense: {licence}\n---\n" if licence else "# no metadata\n")
+def test_the_card_names_parents_of_the_hub(hub, push, parents):
+    for name, folder in zip(("org/base", "org/instruct"), parents, strict=True):
+        on_hub(hub, name, "---\nlicense: mit\n---\n", folder)
     result = push("--alphas", 0.7, base="org/base", finetuned="org/instruct")
     assert result.returncode == 0, result.stderr
     card = hub.files("me/merged", revision="alpha_0.7")["README.md"]
     found = metadata(card)
     assert (found["base_model"], found["base_model_relation"]) == (["org/base", "org/instruct"], "merge")
-    assert (found.get("license"), found["tags"]) == (expected, ["hindsight-merging", "merge"])
-    assert (f"state them: {note}." in card.decode()) if note else ("Licences" not in card.decode())
+    assert (found["license"], found["tags"]) == ("mit", ["hindsight-merging", "merge"])
     assert b"| base | org/base @ " in card  # what the folder's own card says
     assert metadata(hub.files("me/merged")["README.md"]) == found
+
+
+@pytest.mark.parametrize(
+    ("base", "finetuned", "expected", "note"),
+    [
+        ("license: mit", "license: mit", "mit", "org/base: mit; org/instruct: mit"),
+        ("license: llama3.1", "license: mit", None, "org/base: llama3.1; org/instruct: mit"),
+        ("tags: []", "license: other\nlicense_name: own", None, "org/base: none; org/instruct: own"),
+        ("a: [", "tags: []", None, ""),
+    ],
+)
+def test_the_licence_is_set_if_both_parents_have_it(hub, tmp_path, base, finetuned, expected, note):
+    on_hub(hub, "org/base", f"---\n{base}\n---\n")
+    on_hub(hub, "org/instruct", f"---\n{finetuned}\n---\n")
+    write_json(tmp_path / "merge.json", {"base": {"name": "org/base"}, "finetuned": {"name": "org/instruct"}})
+    (tmp_path / "README.md").write_text("---\nbase_model: x\n---\n\n# The card\n")
+    card = hub_card(tmp_path)
+    assert metadata(card.encode()).get("license") == expected
+    assert card.partition("# The card\n")[2] == (
+        f"\nLicences, as the cards of the two models state them: {note}.\n" if note else ""
+    )
 
 
 def test_folders_are_no_base_models(hub, push):
