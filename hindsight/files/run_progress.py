@@ -190,8 +190,7 @@ def recent_rate(answers: Iterable[Sampled], start: float | None, end: float | No
 
 def is_run(folder: Path) -> bool:
     """Whether a folder is a run: it has a run.json, raw or converted answers."""
-    has_answers = any(existing_samples(folder, kind) for kind in ("sample", "converted"))
-    return (folder / RUN_FILE).exists() or has_answers
+    return (folder / RUN_FILE).exists() or any(existing_samples(folder, kind) for kind in ("sample", "converted"))
 
 
 def _count(answers: dict[Key, Sampled], run: dict[str, Any]) -> dict[str, Any]:

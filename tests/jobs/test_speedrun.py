@@ -18,7 +18,6 @@ import pytest
 from scripts import ROOT
 
 from hindsight.files.answer_files import list_files
-from hindsight.servers.vllm_process import hold_port
 from hindsight.settings import constant_comments, read_settings
 
 SPEEDRUN = ROOT / "jobs" / "speedrun.sh"
@@ -147,15 +146,8 @@ def lab(tmp_path):
     rows = [json.loads(line) for line in (ROOT / "lab" / "problems.jsonl").read_text().splitlines()]
     split = [{**row, "split": "train" if number % 2 else "test"} for number, row in enumerate(rows)]
     problems.write_text("".join(f"{json.dumps(row)}\n" for row in split))
-    with hold_port() as held:
-        own = {
-            "PYTHON": sys.executable,
-            "RUNS": str(tmp_path / "run"),
-            "PROBLEMS": str(problems),
-            "PORT": str(held.getsockname()[1]),
-        }
-        factory = str(Path(os.environ["LLAMAFACTORY_CLI"]).absolute())
-        yield {**os.environ, **LAB, **SMALL, **own, "LLAMAFACTORY": factory}
+    own = {"PYTHON": sys.executable, "RUNS": str(tmp_path / "run"), "PROBLEMS": str(problems), "PORT": "0"}
+    return {**os.environ, **LAB, **SMALL, **own, "LLAMAFACTORY": str(Path(os.environ["LLAMAFACTORY_CLI"]).absolute())}
 
 
 def wait_until(condition, seconds):
