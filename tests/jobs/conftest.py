@@ -109,15 +109,14 @@ class SlurmCluster:
 
     def wait_for(self, number: str, state: str = "COMPLETED", seconds: float = 3600) -> str:
         """Waits until the job is in the state, and returns its log. Fails with the log if it ends in another one."""
-        path = self.folder / f"job_{number}.log"
-        until, now = time.monotonic() + seconds, ""
-        while now != state:
-            now = self.job(number)["JobState"]
-            assert now in (state, "PENDING", "RUNNING", "COMPLETING") and time.monotonic() < until, (
-                f"job {number} is {now}: {path.read_text() if path.exists() else self.job(number)}"
-            )
+        until, job = time.monotonic() + seconds, self.job(number)
+        while job["JobState"] in {"PENDING", "RUNNING", "COMPLETING"} - {state} and time.monotonic() < until:
             time.sleep(0.5)
-        return path.read_text() if path.exists() else ""
+            job = self.job(number)
+        path = self.folder / f"job_{job['JobId']}.log"  # part of an array gets its own id when it starts
+        log = path.read_text() if path.exists() else ""
+        assert job["JobState"] == state, f"{job}: {log}"
+        return log
 
 
 def free_ports(number: int) -> list[int]:

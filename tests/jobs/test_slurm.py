@@ -7,10 +7,12 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from scripts import ROOT
 
 from hindsight.files.answer_files import list_files, sample_path
 from hindsight.files.records import read_record, write_json
@@ -100,6 +102,37 @@ def test_a_chain_with_a_preempted_and_a_killed_job_ends_as_one_without(slurm, tm
         one, other = ((runs / file).read_text().replace(str(runs), "") for runs in (whole, broken))
         assert one == other
     assert json.loads((whole / "data" / "hindsight.json").read_text())
+
+
+@pytest.fixture
+def toy_environment(tmp_path):
+    """A virtual environment whose `vllm serve` is the toy server."""
+    folder = tmp_path / "venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / "vllm").write_text(
+        f"""#!{sys.executable}
+import signal, sys
+sys.path[:0] = ["{ROOT}", "{ROOT}/tests/helpers"]
+from toy_server import ToyServer
+toy = ToyServer()
+toy.port = int(sys.argv[sys.argv.index("--port") + 1])
+toy.start()
+signal.pause()
+"""
+    )
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    return folder.parent
+
+
+def test_an_array_samples_each_part_of_the_problems_into_one_folder(slurm, tmp_path, toy_environment):
+    settings = {"DEVICE": "gpu", "VENV": toy_environment, "END_IDX": 5, "NUM_SAMPLES": 2}
+    job = slurm.submit("sample.sh", "--array=0-1", RUN=tmp_path / "run", **settings)
+    for part, answers in enumerate((6, 4)):
+        log = slurm.wait_for(f"{job}_{part}")
+        assert f"{answers // 2} problems, 2 samples each, 0 exist" in log and f"{answers} samples written" in log
+    assert len(list_files(tmp_path / "run" / "test", "sample")) == 10
 
 
 def test_near_its_time_limit_a_job_goes_back_into_the_queue(slurm, tmp_path):
