@@ -12,7 +12,7 @@ RUNS=${RUNS:-runs/slurm}                        # gets a folder per run, merged/
 export BASE=${BASE:-lab/models/base}            # meta-llama/Llama-3.1-8B
 export FINETUNED=${FINETUNED:-lab/models/instruct}  # deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 ALPHAS=${ALPHAS:-0.7 0.9 1}                     # 1 is the fine-tuned model itself
-TRAIN_ALPHA=${TRAIN_ALPHA:-0.7}                 # one of ALPHAS, whose answers become the dataset; empty: no dataset
+TRAIN_ALPHA=${TRAIN_ALPHA-0.7}                  # one of ALPHAS, whose answers become the dataset; empty: no dataset
 CURATING=${CURATING:-}                          # more flags of convert_to_data.py, such as --max_samples 1000
 export NUM_SAMPLES=${NUM_SAMPLES:-10}           # answers per problem, and the largest k of the curves
 SHARDS=${SHARDS:-1}                             # jobs that sample one run, each with a server
@@ -21,6 +21,7 @@ DEVICE=${DEVICE:-gpu}                           # gpu or cpu
 AFTER=${AFTER:-afterok}                         # afterany: a job starts even if those before it have failed
 source jobs/slurm/common.sh || exit 2
 require_sbatch
+[[ -z $TRAIN_ALPHA || " $ALPHAS " == *" $TRAIN_ALPHA "* ]] || fail "TRAIN_ALPHA is one of ALPHAS, $ALPHAS, not $TRAIN_ALPHA"
 mark "$RUNS"
 export PATH DEVICE
 flags=("$@") gres=()

@@ -174,6 +174,14 @@ def test_answers_that_cannot_be_converted_do_not_stop_the_judge(login):
     assert login.run("judge.sh", **JOB) == ("", 2)
 
 
+def test_the_dataset_of_a_chain_is_of_one_of_its_alphas_or_of_none(login):
+    said, status = login.run("submit_chain.sh", ALPHAS="0.7 1", TRAIN_ALPHA="0.9")
+    assert (said, status) == ("submit_chain.sh: TRAIN_ALPHA is one of ALPHAS, 0.7 1, not 0.9\n", 2)
+    assert not login.called("sbatch")
+    said, status = login.run("submit_chain.sh", ALPHAS="0.7", TRAIN_ALPHA="")
+    assert status == 0 and len(login.called("sbatch")) == 4 and "convert_to_data.py" not in login.calls.read_text()
+
+
 def test_a_chain_has_the_dependencies_of_its_steps(login):
     said, status = login.run("submit_chain.sh", "--account=me", ALPHAS="0.7 1", SHARDS=2, DEVICE="cpu")
     assert status == 0, said
