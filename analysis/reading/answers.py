@@ -8,7 +8,7 @@ from typing import Any
 from analysis.reading.run_folders import RUNS, run_folder
 from hindsight.errors import UserError
 from hindsight.files import answer_files, records
-from hindsight.files.runs import raw_folder
+from hindsight.files.runs import converted_files, raw_folder
 from hindsight.files.verdicts import Outcome, counts_as, verdict_name
 from hindsight.text.program_choice import UNKNOWN_TARGET, find_program, target_of
 from hindsight.text.uniform_format import split_uniform
@@ -83,7 +83,7 @@ def load_answers(folder: Path, run: str) -> list[Answer]:
 
     Raises UserError when there are none or a file is broken.
     """
-    converted = answer_files.require_files(folder, "converted")
+    converted = converted_files(folder)
     raw = answer_files.list_files(raw_folder(folder), "sample")
     broken: list[str] = []
     files = dict(sorted({**raw, **converted}.items()))

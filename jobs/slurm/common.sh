@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the job scripts share; each sources it after its constants. Outside a job it submits the script that sources it.
 set -euo pipefail
 
@@ -57,8 +58,9 @@ requeue() {
     exit
 }
 
-# Runs a command beside the server and returns its exit status. Requeues the job when the command is killed, or when Slurm
-# sends USR1 because the time limit is near: bash notices a signal when it waits, so the command runs in the background.
+# Runs a command beside the server and returns its exit status. Requeues the job when the command is killed, or when
+# Slurm sends USR1 because the time limit is near: bash acts on a signal when it waits, so the command runs in the
+# background.
 run() {
     local status=0
     "$@" &

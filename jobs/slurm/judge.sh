@@ -26,9 +26,12 @@ source jobs/slurm/common.sh || exit 2  # the job runs in the repository's folder
 start_ray() {
     local until=$((SECONDS + START_DEADLINE))
     export RAY_USAGE_STATS_ENABLED=0 ADDRESS=${ADDRESS%% *} PORT
+    command -v ray >/dev/null ||
+        fail "judging on several nodes needs Ray, which is not installed: pip install \"ray==2.*\""
     require_free_port "$PORT"
     address=$ADDRESS:$PORT
-    srun --ntasks-per-node=1 --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" bash -c 'if ((SLURM_PROCID)); then
+    srun --ntasks-per-node=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 bash -c '
+    if ((SLURM_PROCID)); then
         until (: <"/dev/tcp/$ADDRESS/$PORT") 2>/dev/null; do sleep 1; done
         ray start --block --num-cpus="$SLURM_CPUS_PER_TASK" --address="$ADDRESS:$PORT"
     else

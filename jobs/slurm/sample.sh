@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Step 1a in one job: starts a vLLM server, samples, ends the server. Call it in the repository's folder, on a login node:
+# Step 1a in one job: starts a vLLM server, samples, ends the server. Call it in the repository's folder:
 #
 #     bash jobs/slurm/sample.sh                  # submits itself; its flags are sbatch's, such as --time=2:00:00
 #     bash jobs/slurm/sample.sh --array=0-3      # four jobs, each with its server and a quarter of the problems
@@ -28,7 +28,7 @@ NUM_SAMPLES=${NUM_SAMPLES:-10}                  # answers per problem
 MAX_TOKENS=${MAX_TOKENS:-512}                   # longest answer, in tokens; 8192
 SAMPLING=${SAMPLING:-}                          # more flags of single_model_inference.py, such as --seed 1
 DEVICE=${DEVICE:-gpu}                           # gpu or cpu
-SERVING=${SERVING:-}                            # more flags of `vllm serve`, such as --tensor-parallel-size 2; on a CPU,
+SERVING=${SERVING:-}                            # more flags of `vllm serve`, such as --max-model-len 10240; on a CPU,
                                                 # of hindsight.serving
 START_DEADLINE=${START_DEADLINE:-1200}          # seconds the server may take to start
 PORT=${PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}  # of the server; jobs on one node need different ones
@@ -51,8 +51,8 @@ fi
 server=$!
 
 for split in $SPLITS; do
-    run python single_model_inference.py --output_dir "$RUN/$split" --instruct_model "$NAME" --merged_from $MERGED_FROM \
-        --problems "$PROBLEMS" --split "$split" --difficulty "$DIFFICULTY" --end_idx "$END_IDX" \
+    run python single_model_inference.py --output_dir "$RUN/$split" --problems "$PROBLEMS" --split "$split" \
+        --difficulty "$DIFFICULTY" --end_idx "$END_IDX" --instruct_model "$NAME" --merged_from $MERGED_FROM \
         --shard "$SHARD" --shards "$SHARDS" --num_samples "$NUM_SAMPLES" --max_tokens "$MAX_TOKENS" $SAMPLING \
         --base_urls "http://127.0.0.1:$PORT/v1" --wait_for_server "$START_DEADLINE"
 done

@@ -21,7 +21,8 @@ DEVICE=${DEVICE:-gpu}                           # gpu or cpu
 AFTER=${AFTER:-afterok}                         # afterany: a job starts even if those before it have failed
 source jobs/slurm/common.sh || exit 2
 require_sbatch
-[[ -z $TRAIN_ALPHA || " $ALPHAS " == *" $TRAIN_ALPHA "* ]] || fail "TRAIN_ALPHA is one of ALPHAS, $ALPHAS, not $TRAIN_ALPHA"
+[[ -z $TRAIN_ALPHA || " $ALPHAS " == *" $TRAIN_ALPHA "* ]] ||
+    fail "TRAIN_ALPHA is one of ALPHAS, $ALPHAS, not $TRAIN_ALPHA"
 mark "$RUNS"
 export PATH DEVICE
 flags=("$@") gres=()

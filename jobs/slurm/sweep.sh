@@ -30,6 +30,6 @@ source jobs/slurm/common.sh || exit 2  # the job runs in the repository's folder
 
 [[ $DEVICE == cpu ]] || require_gpu
 require_shared "$RUN"
-run python analysis/sweep_alphas.py --output_dir "$RUN" --base_model "$BASE" --finetuned_model "$FINETUNED" \
+run_items python analysis/sweep_alphas.py --output_dir "$RUN" --base_model "$BASE" --finetuned_model "$FINETUNED" \
     --alphas $ALPHAS --problems "$PROBLEMS" --end_idx "$END_IDX" --num_samples "$NUM_SAMPLES" \
     --max_tokens "$MAX_TOKENS" --max_model_len "$MAX_MODEL_LEN" --start_deadline "$START_DEADLINE" $SWEEPING

@@ -169,7 +169,7 @@ def test_ray_judges_on_both_nodes_what_one_node_judges(slurm, tmp_path):
 
 
 def test_a_sweep_makes_its_table_and_figure(slurm, tmp_path):
-    flags = {"ALPHAS": "0 1", "END_IDX": 2, "NUM_SAMPLES": 1, "MAX_TOKENS": 32, "SWEEPING": "--ks 1"}
+    flags = {"ALPHAS": "0 1", "END_IDX": 2, "NUM_SAMPLES": 1, "SWEEPING": "--ks 1"}
     log = slurm.wait_for(slurm.submit("sweep.sh", "--gres=none", RUN=tmp_path / "sweep", **flags))
     assert (tmp_path / "sweep" / "sweep.png").exists(), log
 

@@ -134,6 +134,14 @@ def test_several_nodes_that_do_not_share_the_folder_are_refused(login):
     assert call == f"srun --ntasks-per-node=1 test -e {login.folder}/run/.written_by_job_7"
 
 
+def test_several_nodes_without_ray_are_refused(login):
+    said, status = login.run("judge.sh", **{**JOB, "SLURM_JOB_NUM_NODES": 2}, PATH="/usr/bin:/bin")
+    assert (said.splitlines()[-1], status) == (
+        'sample: judging on several nodes needs Ray, which is not installed: pip install "ray==2.*"',
+        2,
+    )
+
+
 def test_a_server_that_ends_ends_the_job_with_the_end_of_its_log(login):
     login.stand_in("vllm", "echo no such model; exit 1")
     login.stand_in("python", "exec sleep 60 >/dev/null 2>&1")

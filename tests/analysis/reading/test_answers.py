@@ -33,6 +33,16 @@ def test_pass_at_k_equals_the_plotting_scripts_and_unconverted_answers_count_as_
     assert correctness.fewest_samples({"r": loaded}) == 2
 
 
+def test_a_run_of_which_nothing_could_be_converted_is_read_and_one_without_step_2_is_not(tmp_path):
+    raw = {"prompt": "", "generated_text": "nothing", "metadata": PROBLEM}
+    write_json(tmp_path / "question_3_sample_1.json", raw)
+    with pytest.raises(UserError, match=r"has no converted files; run format_converter\.py first"):
+        answers.load_answers(tmp_path, "r")
+    step = {"script": "format_converter.py", "settings": {"input_dir": str(tmp_path)}}
+    write_json(tmp_path / "run.json", {"script": None, "steps": {"format_converter.py": step}})
+    assert [a.verdict for a in answers.load_answers(tmp_path, "r")] == ["not converted"]
+
+
 def test_missing_unchecked_and_unembedded_runs_end_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("HINDSIGHT_RUNS", str(tmp_path))
     with pytest.raises(UserError, match="has no run 'base'; .* `make demo`"):
