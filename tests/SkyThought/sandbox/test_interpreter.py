@@ -170,7 +170,11 @@ def test_random_numbers_differ_from_run_to_run(judge):
 def test_the_judges_environment_is_not_the_programs(judge, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "swordfish")
     with TACOTaskHandler() as fresh:
-        program = "import os\nprint('SECRET_KEY' in os.environ, 'swordfish' in open('/proc/self/environ').read())"
+        program = (
+            "import os\nprint('SECRET_KEY' in os.environ)\n"
+            "try: print('swordfish' in open('/proc/self/environ').read())\n"
+            "except PermissionError: print(False)"  # in a container /proc may be closed
+        )
         assert reason(fresh, program, "", "False False") == ""
         assert reason(fresh, "import os; print(os.environ['HOME'] == os.getcwd())", "", "True") == ""
 
