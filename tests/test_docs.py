@@ -39,9 +39,8 @@ def calls():
                 continue
             for number, word in enumerate(words):
                 if script := script_of(word, words[number - 1] if number else ""):
-                    yield pytest.param(
-                        script, {w for w in words if w.startswith("--")}, id=f"{block.page}-{script.stem}"
-                    )
+                    flags = {w for w in words[number:] if w.startswith("--")}  # those before it are a container's
+                    yield pytest.param(script, flags, id=f"{block.page}-{script.stem}")
 
 
 @pytest.mark.parametrize(("script", "flags"), list(calls()))
