@@ -144,9 +144,9 @@ class HubRepository:
             return f"the token may not write to {self.name}: {_reason(error)}"
         if isinstance(error, OfflineModeIsEnabled):
             return f"{self.name} cannot be reached: HF_HUB_OFFLINE is set"
-        if isinstance(error, RuntimeError) and error.__cause__ is not None:  # by the client, about one file
-            cause = _reason(error.__cause__)
-            return f"the upload to {self.name} broke off ({_reason(error)}: {cause}); run again to resume"
+        if isinstance(error, RuntimeError | ConnectionError):  # by the client about a file, or by hf_xet
+            cause = f": {_reason(error.__cause__)}" if error.__cause__ else ""
+            return f"the connection to {self.name} broke off ({_reason(error)}{cause}); run again to resume"
         if type(error).__module__.startswith("httpx") or isinstance(error, LocalEntryNotFoundError):
             return f"{constants.ENDPOINT} cannot be reached ({_reason(error)}); run again to resume"
         return f"the Hub did not accept {self.name}: {_reason(error)}"

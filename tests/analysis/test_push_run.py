@@ -1,5 +1,6 @@
 """push_run.py and pull_run.py as a user runs them: what load_dataset reads, what comes back, a broken upload."""
 
+import hashlib
 import json
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from curating import PLAIN
 from datasets import load_dataset
-from scripts import run_in_process, write_converted
+from scripts import run_in_process, run_script, write_converted
 from toy_hub import Repository
 
 import check_converted_samples
@@ -219,11 +220,29 @@ def test_a_broken_upload_of_runs_resumes_with_what_is_missing(run, hub, tmp_path
     hub.drop = 2
     result = push(run, other, flags=["--push_to_hub", "me/runs"])
     assert (result.returncode, len(hub.uploads)) == (2, 1)
-    assert "the upload to me/runs broke off" in result.stderr.splitlines()[-1]
+    assert "the connection to me/runs broke off" in result.stderr.splitlines()[-1]
     hub.drop, before = 0, hub.puts
     assert push(run, other, flags=["--push_to_hub", "me/runs"]).returncode == 0
     assert hub.puts - before == 1
     assert {"alpha_0.7/answers.parquet", "raw/answers.parquet"} < set(hub.files("me/runs", "dataset"))
+
+
+@pytest.mark.slow  # starts the script twice
+def test_runs_go_to_the_hub_by_xet_as_it_is_installed(run, hub, tmp_path):
+    pytest.importorskip("hf_xet")
+    hub.store = tmp_path / "store"
+    environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "right", "HF_XET_CACHE": str(tmp_path / "xet")}
+    environment |= {"HF_HUB_DISABLE_XET": "0", "HF_HUB_OFFLINE": "0"}
+    flags = ["--input_dirs", run, "--to_folder", tmp_path / "data", "--push_to_hub", "me/runs"]
+    result = run_script("analysis/push_run.py", *flags, **environment)
+    assert result.returncode == 0, result.stderr
+    content = (tmp_path / "data" / "alpha_0.7" / "answers.parquet").read_bytes()
+    stored = hub.files("me/runs", "dataset")["alpha_0.7/answers.parquet"]
+    assert (stored.oid, hub.puts) == (hashlib.sha256(content).hexdigest(), 0)
+    assert list(hub.store.rglob("default.*"))  # Xet's blocks of chunks, compressed
+    before = hub.commits()
+    result = run_script("analysis/push_run.py", *flags, **environment)
+    assert (result.returncode, hub.commits()) == (0, before)
 
 
 def test_a_dataset_keeps_every_run_that_it_has(run, hub, tmp_path):

@@ -5,7 +5,7 @@
         hub.repositories["model", "me/name"].branches["main"].files["README.md"]
 
 `hub.uploads` has each LFS file that was sent whole, by its digest; `hub.drop = 2` drops the connection in the middle of
-the second. Tests set HF_HUB_DISABLE_XET, since Xet's own servers have no stand-in here.
+the second. With a folder as `hub.store`, hf_xet, where it is not disabled, puts large files there.
 """
 
 import base64
@@ -21,6 +21,12 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 LARGE = (".safetensors", ".parquet")  # files that go by Git LFS
+
+
+class Stored(bytes):
+    """A file that went by Xet: the Hub knows its digest."""
+
+    oid: str
 
 
 @dataclass
@@ -87,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
             self.validate(json.loads(body)["content"])
         elif parts == ["api", "repos", "create"]:
             self.create(json.loads(body))
+        elif parts[4:5] == ["xet-write-token"]:
+            self.reply({"casUrl": f"local://{hub.store}", "exp": int(time.time()) + 3600, "accessToken": "any"})
         elif parts[0] == "api":
             self.of_repository(parts[1].removesuffix("s"), "/".join(parts[2:4]), parts[4:], body)
         else:
@@ -138,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
         files = []
         for file in json.loads(body)["files"]:
             large, there = file["path"].endswith(LARGE), branch.files.get(file["path"])
-            oid = None if there is None else hashlib.sha256(there).hexdigest() if large else git_hash(there)
+            oid = None if there is None else digest_of(there) if large else git_hash(there)
             mode = "lfs" if large else "regular"
             files.append({"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         self.reply({"files": files})
@@ -150,11 +158,20 @@ class Handler(BaseHTTPRequestHandler):
             if line["key"] == "file":
                 branch.files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
-                branch.files[value["path"]] = self.server.hub.uploads[value["oid"]]
+                branch.files[value["path"]] = self.large(value["oid"])
             elif line["key"] == "deletedFile":
                 del branch.files[value["path"]]
         branch.commits.append(lines[0]["value"]["summary"])
         self.reply({"commitUrl": f"{self.server.hub.url}/{path}/commit/{branch.sha}", "commitOid": branch.sha})
+
+    def large(self, oid):
+        """A large file that was sent before its commit."""
+        hub = self.server.hub
+        if hub.store is None:
+            return hub.uploads[oid]
+        stored = Stored()
+        stored.oid = oid
+        return stored
 
     def of_files(self, kind, name, what, body):
         """OWNER/NAME.git/info/lfs/objects/batch, and OWNER/NAME/resolve/REVISION/FILE."""
@@ -193,6 +210,10 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def digest_of(content):
+    return content.oid if isinstance(content, Stored) else hashlib.sha256(content).hexdigest()
+
+
 def git_hash(content):
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
@@ -204,7 +225,7 @@ class ToyHub:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.hub, self.url = self, f"http://127.0.0.1:{self.server.server_port}"
         self.repositories, self.uploads, self.asked, self.puts, self.drop = {}, {}, [], 0, 0
-        self.lock = threading.Lock()
+        self.store, self.lock = None, threading.Lock()
 
     def files(self, name, kind="model", revision="main"):
         return self.repositories[kind, name].branches[revision].files

@@ -90,7 +90,7 @@ def test_a_broken_upload_leaves_nothing_visible_and_the_next_call_sends_only_wha
     broken = push("--alphas", 0.7)
     assert (broken.returncode, len(hub.uploads)) == (2, 1)
     sentence = broken.stderr.strip().splitlines()[-1]
-    assert "the upload to me/merged broke off (Error while uploading 'model-0000" in sentence
+    assert "the connection to me/merged broke off (Error while uploading 'model-0000" in sentence
     assert sentence.endswith("run again to resume")
     assert list(hub.files("me/merged", revision="alpha_0.7")) == [".gitattributes"]
     sent, before = set(hub.uploads), hub.puts
