@@ -116,6 +116,7 @@ import signal, sys
 sys.path[:0] = ["{ROOT}", "{ROOT}/tests/helpers"]
 from toy_server import ToyServer
 toy = ToyServer()
+toy.delay = 0.2
 toy.port = int(sys.argv[sys.argv.index("--port") + 1])
 toy.start()
 signal.pause()
@@ -133,6 +134,28 @@ def test_an_array_samples_each_part_of_the_problems_into_one_folder(slurm, tmp_p
         log = slurm.wait_for(f"{job}_{part}")
         assert f"{answers // 2} problems, 2 samples each, 0 exist" in log and f"{answers} samples written" in log
     assert len(list_files(tmp_path / "run" / "test", "sample")) == 10
+
+
+def test_a_job_whose_sampler_is_killed_and_which_is_killed_itself_ends_with_every_answer(
+    slurm, tmp_path, toy_environment
+):
+    settings = {"DEVICE": "gpu", "VENV": toy_environment, "END_IDX": 10, "NUM_SAMPLES": 2, "RUN": tmp_path / "run"}
+    job = slurm.submit("sample.sh", SAMPLING="--concurrency 1", **settings)
+    after = slurm.run("sbatch", "--parsable", f"--dependency=afterok:{job}", "--wrap", "true").strip()
+    run = tmp_path / "run" / "test"
+    wait_for_answers(run, 2)
+    os.kill(process_of("single_model_inference.py", run), signal.SIGKILL)
+    wait_for_answers(run, 8)
+    assert slurm.job(job)["Restarts"] == "1" and slurm.job(after)["Reason"] == "Dependency"
+
+    slurm.run("scancel", "--signal=KILL", "--batch", job)
+    log = slurm.wait_for(job, "FAILED")
+    assert "python was killed (status 137)" in log and len(list_files(run, "sample")) < 20
+    slurm.run("scontrol", "requeue", job)
+    slurm.run("scontrol", "update", f"jobid={after}", f"dependency=afterok:{job}")
+    assert "20 samples written" not in slurm.wait_for(job)
+    assert len(list_files(run, "sample")) == 20
+    slurm.wait_for(after)
 
 
 def test_near_its_time_limit_a_job_goes_back_into_the_queue(slurm, tmp_path):
