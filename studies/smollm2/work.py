@@ -1,5 +1,6 @@
 """The fine-tunings and runs of the study: what is planned, and how the missing ones are made."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -211,7 +212,7 @@ class Work:
         """Makes the missing runs, grouped by server, LANES servers at a time; yields every run once it is measured."""
         missing = [run for run in runs if not run.is_measured()]
         yield from (run for run in runs if run.is_measured())
-        groups = group_runs(missing)
+        groups = group_runs(missing, self.options.lanes)
         with ThreadPoolExecutor(self.options.lanes) as pool:
             try:
                 for future in as_completed([pool.submit(self._make_group, group) for group in groups]):
@@ -250,13 +251,19 @@ class Work:
         return f"{len(trainings)} fine-tunings and {len(runs)} runs left{estimate} ({spent:.0f} minutes so far)"
 
 
-def group_runs(runs: Sequence[StudyRun]) -> list[list[StudyRun]]:
-    """The runs grouped by server, at most RUNS_OF_A_SERVER in a group, so that no lane ends up with all the work."""
+def group_runs(runs: Sequence[StudyRun], lanes: int) -> list[list[StudyRun]]:
+    """The runs grouped by server, in groups of like size and so small that each lane gets its share.
+
+    Switching, which takes three times as long as another run, comes first, so that no lane waits for it at the end.
+    """
     by_server: dict[tuple, list[StudyRun]] = {}
     for run in runs:
         by_server.setdefault(run.served, []).append(run)
-    most = RUNS_OF_A_SERVER
-    return [group[first : first + most] for group in by_server.values() for first in range(0, len(group), most)]
+    most, groups = min(RUNS_OF_A_SERVER, math.ceil(len(runs) / lanes)), []
+    for each in by_server.values():
+        parts = math.ceil(len(each) / most)
+        groups += [each[part::parts] for part in range(parts)]
+    return sorted(groups, key=lambda group: group[0].setting.kind != "switching")
 
 
 def _mean(values: Sequence[float]) -> float:

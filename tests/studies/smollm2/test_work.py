@@ -130,9 +130,11 @@ def test_rows_are_evenly_spread():
 
 
 def test_a_long_dial_is_divided_among_servers(tmp_path):
-    groups = group_runs(make_work(tmp_path).test_runs("full", 0))
-    assert [len(group) for group in groups] == [2, 4, 4, 2, 1, 1]  # start model; ten alphas; switching; early
+    work = make_work(tmp_path)
+    groups = group_runs(work.test_runs("full", 0), lanes=2)
+    assert [len(group) for group in groups] == [1, 2, 4, 3, 3, 1]  # switching; start model; ten alphas; early
     assert all(len({run.served for run in group}) == 1 for group in groups)
+    assert [len(group) for group in group_runs(work.test_runs("full", 1), lanes=2)] == [3, 2]
 
 
 def test_answers_made_with_other_settings_are_refused_not_reused(tmp_path):
