@@ -77,16 +77,22 @@ def write_dataset(folder: Path, where: str, runs: list[RunFiles]) -> list[str]:
     return [sentence for each in facts for sentence in each.summary.broken]
 
 
+def push(repository: HubRepository, folder: Path, names: list[str]) -> None:
+    """Pushes the card and the runs, without what the runs had there before, and prints the address."""
+    files = {CARD_FILE: folder / CARD_FILE, **all_files(folder, names)}
+    stale = [path for path in repository.files() or [] if path not in files and path not in OURS]
+    changed = repository.push(files, f"push_run.py: {', '.join(names)}", stale=stale)
+    print(f"{'pushed to' if changed else 'nothing has changed in'} {repository.address()}")
+
+
 def main(settings: Settings) -> int:
     options = settings.pick(Options)
     runs = [find_files(Path(folder)) for folder in options.input_dirs]
     names = [run_name(run.folder) for run in runs]
     repository = HubRepository(options.push_to_hub, "dataset", options.hub_private) if options.push_to_hub else None
-    there: list[str] = []
     if repository:
         repository.check()
-        there = repository.files() or []
-        require_same_runs(repository.name, there, names)
+        require_same_runs(repository.name, repository.files() or [], names)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.to_folder or temporary)
         require(folder.is_dir() or not folder.exists(), f"{folder} is a file; TO_FOLDER is the folder to write")
@@ -94,14 +100,11 @@ def main(settings: Settings) -> int:
         require_same_runs(str(folder), paths, names)
         folder.mkdir(parents=True, exist_ok=True)
         broken = write_dataset(folder, options.push_to_hub or options.to_folder, runs)
+        print(*broken, sep="\n", end="\n" * bool(broken))
         if options.to_folder:
             print(f"{folder}: {len(runs)} runs; load_dataset({str(folder)!r}, {names[0]!r}) reads one")
         if repository:
-            files = {CARD_FILE: folder / CARD_FILE, **all_files(folder, names)}
-            stale = [path for path in there if path not in files and path not in OURS]
-            changed = repository.push(files, f"push_run.py: {', '.join(names)}", stale=stale)
-            print(f"{'pushed to' if changed else 'nothing has changed in'} {repository.address()}")
-    print(*broken, sep="\n", end="\n" * bool(broken))
+            push(repository, folder, names)
     return 1 if broken else 0
 
 
