@@ -149,6 +149,8 @@ class StudyRun:
             if self.checkpoint is not None:
                 dialled = self.alpha
                 flags += ["--merged_from", options.start, str(self.checkpoint), f"{dialled:g}"]
+        if self.seed:  # with the same seeds, fine-tuned models that differ little would write the same answers
+            flags += ["--seed", str(self.seed)]
         answers = self.problem_count * options.samples
         return SamplingRun(self.folder, answers, script, tuple(flags), models, self.log, dialled)
 

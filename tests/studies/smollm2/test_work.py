@@ -91,6 +91,11 @@ def test_runs_of_one_dial_share_a_server_and_record_their_parents(tmp_path):
     assert [model.name for model in switching.served_models()] == ["start", "finetuned"]
 
 
+def test_training_seeds_are_sampled_with_seeds_of_their_own(tmp_path):
+    first, second = (make_work(tmp_path).test_runs("full", seed)[-1].sampling_run().flags for seed in (0, 2))
+    assert "--seed" not in first and second[second.index("--seed") + 1] == "2"
+
+
 def test_a_pair_that_exists_is_asked_in_chat_by_its_own_template(tmp_path):
     work = make_work(tmp_path, "--finetuned", "tuned", "--seeds", "0")
     assert work.all_trainings() == [] and work.strength_runs("full") == []
