@@ -163,6 +163,13 @@ def test_the_licence_is_set_if_both_parents_have_it(hub, tmp_path, base, finetun
     )
 
 
+def test_a_revision_can_be_merged_again_by_its_name(hub, push, tmp_path):
+    assert push("--alphas", 0.7).returncode == 0
+    result = push("--alphas", 0.5, "--output_dir", tmp_path / "again", base="me/merged@alpha_0.7", to="me/again@main")
+    assert result.returncode == 0, result.stderr
+    assert metadata(hub.files("me/again")["README.md"])["base_model"] == ["me/merged"]
+
+
 def test_folders_are_no_base_models(hub, push):
     assert push("--alphas", 0.7).returncode == 0
     assert "base_model" not in metadata(hub.files("me/merged", revision="alpha_0.7")["README.md"])
