@@ -148,8 +148,8 @@ def test_a_job_whose_sampler_is_killed_and_which_is_killed_itself_ends_with_ever
     wait_for_answers(run, 8)
     assert slurm.job(job)["Restarts"] == "1" and slurm.job(after)["Reason"] == "Dependency"
 
-    slurm.run("scancel", "--signal=KILL", "--batch", job)
-    log = slurm.wait_for(job, "FAILED")
+    slurm.run("scancel", "--signal=KILL", "--full", job)
+    log = slurm.wait_for(job, "CANCELLED")
     assert "python was killed (status 137)" in log and len(list_files(run, "sample")) < 20
     slurm.run("scontrol", "requeue", job)
     slurm.run("scontrol", "update", f"jobid={after}", f"dependency=afterok:{job}")
