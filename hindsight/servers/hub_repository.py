@@ -49,15 +49,12 @@ class HubRepository:
         return f"{constants.ENDPOINT}/{'datasets/' if self.kind == 'dataset' else ''}{self.name}{folder}"
 
     def check(self) -> None:
-        """Raises UserError unless the Hub can be reached and takes the token, and the name is not of another kind."""
+        """Raises UserError unless the Hub can be reached and takes the token."""
         from huggingface_hub import HfApi, get_token
 
         require(bool(get_token()), NO_TOKEN)
         with self._refusals():
             HfApi().whoami()
-            exists = HfApi().repo_exists(self.name, repo_type=self.kind)
-            taken = not exists and HfApi().repo_exists(self.name, repo_type=self._other_kind)
-        require(not taken, f"{self.name} is a {self._other_kind} on the Hub, not a {self.kind}: give another name")
 
     def files(self, revision: str = MAIN) -> list[str] | None:
         """The names of a revision's files; None if the Hub lacks the repository or the revision."""

@@ -267,12 +267,10 @@ def test_a_dataset_keeps_every_run_that_it_has(run, hub, tmp_path):
         (["--to_folder", "docs"], "docs holds files that push_run.py did not write (choosing_alpha.md)"),
         (["--to_folder", "README.md"], "README.md is a file"),
         (["--push_to_hub", "runs"], "'runs' lacks its owner"),
-        (["--push_to_hub", "me/model"], "me/model is a model on the Hub, not a dataset: give another name"),
         (["--push_to_hub", "me/other"], "me/other holds files that push_run.py did not write (train.csv)"),
     ],
 )
 def test_bad_input_to_a_push_is_one_sentence(flags, sentence, hub, checked, tmp_path):
-    hub.repositories["model", "me/model"] = Repository(None)
     hub.repositories["dataset", "me/other"] = Repository(None)
     hub.repositories["dataset", "me/other"].branches["main"].files["train.csv"] = b"a,b"
     result = run_in_process(push_run, "--input_dirs", checked, "--to_folder", tmp_path / "data", *flags)

@@ -195,12 +195,10 @@ def test_adapters_are_pushed_as_adapters(hub, push, parents, tmp_path):
         ("me/no good", [], "'me/no good' cannot be a repository of the Hub"),
         ("me/merged@main", ["--alphas", 0.7, 0.9], "me/merged@main names one revision, and there are 2 alphas"),
         ("me/merged", ["--hub_layout", "tags"], "HUB_LAYOUT is revisions or repositories, not 'tags'"),
-        ("me/data", [], "me/data is a dataset on the Hub, not a model: give another name"),
         ("me/other", [], "me/other@alpha_0.7 holds files that merge_models.py did not push: give another name"),
     ],
 )
 def test_bad_input_is_one_sentence_before_anything_is_merged(hub, push, tmp_path, to, flags, sentence):
-    hub.repositories["dataset", "me/data"] = Repository(None)
     other = hub.repositories["model", "me/other"] = Repository(None)
     other.branches["main"].files["model.safetensors"] = b"somebody else's"
     result = push(*flags, to=to)
