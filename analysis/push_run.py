@@ -1,7 +1,7 @@
-"""Publishes run folders as one dataset of the Hub: answers, verdicts and settings, with a card.
+"""Publishes run folders as one dataset on the Hub: answers, verdicts and settings, with a card.
 
 Reads run folders, judged or not. Writes a Parquet file per run with a row per answer, which `load_dataset` reads, a
-configuration per run; what else a run has stays beside it. `pull_run.py` makes the run folders again, byte for byte.
+configuration per run; what else a run has stays beside it. `pull_run.py` restores the run folders, byte for byte.
 TO_FOLDER writes the same into a folder, without any network.
 
     python analysis/push_run.py --input_dirs runs/lab/instruct runs/lab/alpha_0.7 --to_folder runs/lab/dataset

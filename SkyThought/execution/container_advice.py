@@ -31,7 +31,7 @@ def engine() -> str:
 def advice(off: dict[str, str], engine: str) -> str:
     """A sentence on what lets the layers contain programs here.
 
-    off: the layers that are off with their reasons; engine: as the function of this name returns it.
+    off: the layers that are off, with their reasons; engine: one of the names that `engine()` returns.
     """
     if "switched off" in off.values():
         return "Leave no layer of --sandbox out."

@@ -1,4 +1,4 @@
-"""How far a run folder is: answers, tokens, rate, verdicts; read from its files while other processes write them.
+"""The progress of a run: answers, tokens, rate, verdicts, read from its files while other processes write them.
 
 The sampling scripts write an answer's file once, so its time of change is the time of the answer. The rate is that of
 the last `RECENT` answers, except those before the last start of the sampling script: a resumed run has pauses. While

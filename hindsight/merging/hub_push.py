@@ -1,7 +1,7 @@
 """Merges on the Hugging Face Hub: a revision (branch) per alpha in one repository, or a repository per alpha.
 
 Each gets everything of its folder. Its card is that of the folder (`report.write_card`), with metadata that the Hub
-takes: the parents as far as they are models of the Hub, and their licence if both have the same.
+accepts: the parents as far as they are models of the Hub, and their licence if both have the same.
 """
 
 import re
@@ -24,7 +24,7 @@ LAYOUTS = ("revisions", "repositories")
 CARD_FILE = "README.md"
 OURS = {CARD_FILE, ".gitattributes"}  # files of a revision that nobody has pushed a model to
 MADE = {MERGE_FILE, SCALED_FILE}  # one of them is in every revision that this module has pushed
-NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")  # what names of repositories cannot have
+NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")  # characters that a repository's name cannot have
 
 MARK = "<!-- written by merge_models.py -->"
 LIST_OF_REVISIONS = """---
@@ -108,7 +108,7 @@ def push_merges(
 
 
 def hub_card(folder: Path) -> str:
-    """The card of a merge's folder, as the Hub takes it."""
+    """The card of a merge's folder, in the form that the Hub accepts."""
     card = (folder / CARD_FILE).read_text(encoding="utf-8").split("---\n", 2)[-1]
     metadata, licences = _metadata(folder)
     stated = [f"{parent}: {licence}" for parent, licence in licences.items()]
@@ -129,7 +129,7 @@ def licence_of(name: str) -> dict[str, str]:
 
 
 def hub_name(name: str) -> str | None:
-    """The Hub's name of a model; of a folder, if it is a snapshot in the Hub's cache, else None."""
+    """A model's name on the Hub; for a folder, only if it is a snapshot in the Hub's cache, else None."""
     if not Path(name).is_dir():
         return name.partition("@")[0] if name.count("/") == 1 else None
     folder = Path(name).resolve()

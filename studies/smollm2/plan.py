@@ -15,7 +15,7 @@ from studies.smollm2.results import Setting
 START, FINETUNED = "start", "finetuned"  # names on the servers
 STYLES = {"chat": "evalplus", "shots": "few_shot"}
 MEASURED = "measured.json"
-MAY_DIFFER = ("--concurrency", "--num_samples")  # flags of step 1 on which no answer depends
+MAY_DIFFER = ("--concurrency", "--num_samples")  # flags of step 1 that change no answer
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class StudyRun:
 
     @property
     def made_by(self) -> list[str]:
-        """What the answers depend on: step 1's flags, but for those that may differ, and the server's settings."""
+        """What the answers depend on: the server's settings, and step 1's flags without those of MAY_DIFFER."""
         run, options = self.sampling_run(), self.options
         skipped = {place + more for place, word in enumerate(run.flags) if word in MAY_DIFFER for more in (0, 1)}
         kept = [word for place, word in enumerate(run.flags) if place not in skipped]
@@ -181,6 +181,6 @@ def early_setting(training: str, rate: float, epochs: float, temperature: float)
 
 
 def switching_setting(training: str, turns: Sequence[str], temperature: float) -> Setting:
-    """Switching: so many tokens of the start model, and of the fine-tuned one, in turn."""
+    """Switching. turns: how many tokens the start model and the fine-tuned model write before the other one goes on."""
     k, p = turns
     return Setting(f"{training}_switching_{k}_{p}", "switching", training, None, "chat", temperature, None, (k, p))

@@ -1,7 +1,7 @@
 """The study's problems: MBPP's (Austin et al. 2021, "Program Synthesis with Large Language Models"), in its own parts.
 
-training      MBPP's training problems without those of MBPP+: on which models are fine-tuned
-validation    its validation problems, judged by MBPP's own asserts: on which everything is chosen
+training      MBPP's training problems without those of MBPP+, for fine-tuning
+validation    its validation problems, judged by MBPP's own asserts, for every choice
 test          those of its test problems that MBPP+ has, judged by EvalPlus's base and plus tests: measured once
 examples      three of its prompt problems: the examples of the prompt that base models are usually given
 """

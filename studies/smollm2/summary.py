@@ -157,7 +157,7 @@ class Summary:
         return [each and each.mean for each in found]
 
     def curve(self, training: str) -> AlphaCurve | None:
-        """The merges by alpha with both parents at their temperature; None where there is no merge.
+        """The merges by alpha with both parents at the merges' temperature; None where there is no merge.
 
         Where not every alpha has every seed, the seeds and alphas with the most runs between them, so that every point
         is the mean over the same seeds.
@@ -174,7 +174,7 @@ class Summary:
         return max(choices, key=lambda each: (len(each.names) * len(each.seeds), len(each.seeds)))
 
     def temperature(self, training: str) -> float | None:
-        """At which the merges of a training were asked; None where there is none."""
+        """The temperature of a training's merges; None if it has no merge."""
         merges = (each for each in self.settings.values() if each.kind == "merge" and each.training == training)
         return next((each.temperature for each in merges), None)
 

@@ -252,7 +252,7 @@ class Work:
 
 
 def group_runs(runs: Sequence[StudyRun], lanes: int) -> list[list[StudyRun]]:
-    """The runs grouped by server, in groups of like size and so small that each lane gets its share.
+    """The runs grouped by server, in groups of similar size, small enough to occupy every lane.
 
     Switching, which takes three times as long as another run, comes first, so that no lane waits for it at the end.
     """

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
@@ -30,6 +31,14 @@ def run_script(script, *flags, cwd=ROOT, **environment):
         capture_output=True,
         text=True,
     )
+
+
+def wait_until(condition, seconds=30.0):
+    """Returns once the condition holds. Fails when it does not in this time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.002)
 
 
 def run_in_process(module, *flags):

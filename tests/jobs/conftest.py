@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from scripts import ROOT
+from scripts import ROOT, wait_until
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 CONFIGURATION = """
@@ -126,13 +126,6 @@ def free_ports(number: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-def wait_until(condition, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from scripts import ROOT
+from scripts import ROOT, wait_until
 
 from hindsight.files.answer_files import list_files
 from hindsight.settings import constant_comments, read_settings
@@ -148,13 +147,6 @@ def lab(tmp_path):
     problems.write_text("".join(f"{json.dumps(row)}\n" for row in split))
     own = {"PYTHON": sys.executable, "RUNS": str(tmp_path / "run"), "PROBLEMS": str(problems), "PORT": "0"}
     return {**os.environ, **LAB, **SMALL, **own, "LLAMAFACTORY": str(Path(os.environ["LLAMAFACTORY_CLI"]).absolute())}
-
-
-def wait_until(condition, seconds):
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert condition()
 
 
 @pytest.mark.server

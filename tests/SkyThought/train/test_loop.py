@@ -9,11 +9,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from scripts import ROOT
+from scripts import ROOT, wait_until
 
 from hindsight.files.answer_files import list_files
 from hindsight.servers.vllm_process import hold_port
@@ -150,13 +149,6 @@ def processes_of(settings):
         if "--port" in words and settings["PORT"] in words:
             found.append(words)
     return found
-
-
-def wait_until(condition, seconds):
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.2)
-    assert condition()
 
 
 @pytest.mark.server

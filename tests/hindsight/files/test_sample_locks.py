@@ -3,13 +3,12 @@
 import collections
 import errno
 import os
-import time
 from unittest import mock
 
 import pytest
 import quick_scripts
 from quick_scripts import CONTEXT, SINGLE, SWITCHING, everything
-from scripts import run_in_process
+from scripts import run_in_process, wait_until
 
 import single_model_inference
 from hindsight.files.answer_files import list_files
@@ -35,13 +34,6 @@ def there(tmp_path):
 def times_asked(toy):
     """How often each seed was sent, by how many seeds."""
     return collections.Counter(collections.Counter(request["seed"] for request in toy.requests).values())
-
-
-def wait_until(condition, seconds=30.0):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.002)
 
 
 def hold(folder, samples, line):
