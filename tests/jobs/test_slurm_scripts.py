@@ -8,10 +8,9 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
-from scripts import ROOT
+from scripts import ROOT, wait_until
 
 from hindsight.settings import constant_comments
 
@@ -165,9 +164,7 @@ def test_a_step_that_fails_fails_the_job_and_one_that_is_killed_is_requeued(logi
 def test_the_signal_before_the_time_limit_requeues_the_job(login):
     login.stand_in("python", "exec sleep 60 >/dev/null 2>&1")
     with login.start("sample.sh", **JOB, SLURM_GPUS_ON_NODE=1) as job:
-        until = time.monotonic() + 30
-        while not login.called("python") and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_until(lambda: login.called("python"))
         job.send_signal(signal.SIGUSR1)
         said = job.communicate()[0]
     assert (said, job.returncode) == ("sample: the time limit is near; job 7 goes back into the queue\n", 0)
