@@ -1,4 +1,4 @@
-"""The Slurm job scripts on a real Slurm of two nodes, with real vLLM servers: on demand, about ten minutes.
+"""The Slurm job scripts on a real Slurm of two nodes, with real vLLM servers: on demand, five minutes.
 
 HINDSIGHT_SLURM=1 python -m pytest tests/jobs/test_slurm.py
 """
