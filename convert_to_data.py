@@ -20,7 +20,7 @@ from hindsight.curation.candidates import Candidates, find_candidates
 from hindsight.curation.dataset_files import DatasetOptions, counts_by_folder, require_same_data, write_dataset
 from hindsight.curation.dataset_readme import write_readme
 from hindsight.curation.filters import FilterOptions
-from hindsight.curation.hub_upload import push_to_hub
+from hindsight.curation.hub_upload import hub_dataset, push_to_hub
 from hindsight.curation.selection import SelectionOptions, select_rows, split_rows
 from hindsight.curation.training_rows import RowOptions
 from hindsight.errors import UserError, require
@@ -112,6 +112,7 @@ def main(settings: Settings) -> int:
     selection = settings.pick(SelectionOptions, shares=read_shares(settings.shares, len(folders)))
     dataset = settings.pick(DatasetOptions, settings=dict(settings))
     require_same_data(dataset)
+    on_hub = hub_dataset(settings.push_to_hub) if settings.push_to_hub else None
 
     candidates = find_candidates(folders, read_mask(settings.mask), filters, rows, settings.workers)
     print_broken(candidates)
@@ -132,8 +133,8 @@ def main(settings: Settings) -> int:
         print(candidates.note)
     card = dataset.path(".card.md")
     print(f"what it is made of: {card}")
-    if settings.push_to_hub:
-        print(push_to_hub(settings.push_to_hub, paths, card))
+    if on_hub:
+        print(push_to_hub(on_hub, paths, card))
     return 1 if candidates.broken else 0
 
 

@@ -39,9 +39,16 @@ def test_what_is_pushed_loads_as_a_data_set_with_its_splits(form, push, hub, tmp
     assert set(loaded) == {"train", "validation"} and sum(map(len, loaded.values())) == len(PROBLEMS)
 
 
-def test_a_hub_that_refuses_ends_in_one_sentence_and_the_dataset_is_there(push, hub, monkeypatch, tmp_path):
+def test_a_hub_that_refuses_the_token_ends_in_one_sentence_before_any_work(push, hub, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "wrong")
     result = push()
+    assert result.returncode == 2 and "the Hub refuses the token" in result.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_when_the_upload_breaks_off_the_dataset_is_there(push, hub, tmp_path):
+    hub.drop = 1
+    result = push("--format", "parquet")
     assert result.returncode == 2
-    assert "the dataset is written, but not on the Hub: the Hub refuses the token" in result.stderr
-    assert (tmp_path / "data" / "hindsight.json").exists()
+    assert "the dataset is written, but not on the Hub: " in result.stderr
+    assert list((tmp_path / "data").glob("**/*.parquet"))
