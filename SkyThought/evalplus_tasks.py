@@ -68,30 +68,8 @@ def _first(convert: Callable) -> Callable[[list], list]:
 
 
 _SHAPES: dict[Callable[[list], Any], tuple[int, ...]] = {
-    _all(_tuple): (
-        2,
-        116,
-        132,
-        143,
-        222,
-        261,
-        273,
-        394,
-        399,
-        421,
-        424,
-        429,
-        470,
-        560,
-        579,
-        596,
-        616,
-        630,
-        726,
-        740,
-        744,
-        809,
-    ),
+    _all(_tuple): (2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630,
+                   726, 740, 744, 809),
     _all(_tuples): (63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780),
     _first(_tuples): (75, 413, 444, 753),
     lambda arguments: [arguments[0], tuple(arguments[1])]: (106, 750),
@@ -103,7 +81,7 @@ _SHAPES: dict[Callable[[list], Any], tuple[int, ...]] = {
     _first(lambda argument: {key: tuple(value) for key, value in argument.items()}): (722,),
     lambda arguments: [complex(arguments[0])]: (252,),
     _deep_tuple: (580, 615, 791),
-}
+}  # fmt: skip
 _BY_TASK = {number: shape for shape, numbers in _SHAPES.items() for number in numbers}
 
 

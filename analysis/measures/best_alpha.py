@@ -19,17 +19,8 @@ from itertools import product
 import numpy as np
 from scipy.special import stdtrit  # quantiles of Student's t
 
-LENGTHS = (
-    0.02,
-    0.05,
-    0.1,
-    0.14,
-    0.2,
-    0.28,
-    0.4,
-    0.56,
-    0.8,
-)  # in alpha over which a measure changes; 0.02: no smoothing
+# in alpha over which a measure changes; 0.02: no smoothing
+LENGTHS = (0.02, 0.05, 0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8)
 SIZES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32)  # of its changes, in units of its largest value or 1
 JITTER = 1e-8
 

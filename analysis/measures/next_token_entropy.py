@@ -198,8 +198,16 @@ def _read_batch(model: "transformers.PreTrainedModel", pairs: list[TokenPair]) -
     return [row[chosen].cpu().numpy() for row, chosen in zip(values, before_answer, strict=True)]
 
 
+def sum_entropies(answers: Sequence[Any], source: Source) -> list[tuple[float, int]]:
+    """For each answer, the sum of its next-token entropies in nats, and its number of tokens; on one thread."""
+    torch.set_num_threads(1)  # other processes compute at the same time
+    model, tokenizer = load_checkpoint(source)
+    found = answer_entropies(model, [context_and_answer(answer, tokenizer) for answer in answers])
+    return [(float(values.sum()), len(values)) for values in found]
+
+
 def entropies_along(
-    record: dict[str, Any], checkpoints: Mapping[str, Source], device: str = "cpu"
+    record: dict[str, Any], checkpoints: Mapping[str, Source]
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """The tokens of one answer as text, and for each checkpoint's label the entropy before each token.
 
@@ -210,7 +218,7 @@ def entropies_along(
     texts: list[str] = []
     found = {}
     for label, source in checkpoints.items():
-        model, tokenizer = load_checkpoint(source, device)
+        model, tokenizer = load_checkpoint(source)
         pair = context_and_answer(record, tokenizer)
         if found and pair[1] != tokens:
             raise UserError(f"{label} splits the answer into other tokens than {next(iter(found))}")

@@ -64,18 +64,8 @@ FORMATS = ["png"]                # pictures: png, pdf, svg
 DRY_RUN = False                  # only list what would be run
 # fmt: on
 
-RECORDED = (
-    "start",
-    "finetuned",
-    "temperature",
-    "samples",
-    "max_tokens",
-    "top_p",
-    "dtype",
-    "method",
-    "entropy_every",
-    "turns",
-)
+RECORDED = ("start", "finetuned", "temperature", "samples", "max_tokens", "top_p", "dtype", "method")
+RECORDED += ("entropy_every", "turns")
 
 
 def main(settings: Settings) -> int:
