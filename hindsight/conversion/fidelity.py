@@ -17,7 +17,7 @@ from hindsight.conversion.sections import Sections, begins_section
 from hindsight.conversion.well_formed import is_unambiguous
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks
 from hindsight.text.program_choice import UNKNOWN_TARGET, ProgramTarget, choose_program
-from hindsight.text.programs import last_line_that_acts, syntax_text, syntax_tree
+from hindsight.text.programs import does_nothing, syntax_text, syntax_tree
 from hindsight.text.unfenced_code import blocks_within_lines, is_words
 from hindsight.text.uniform_format import TAG, find_tags
 
@@ -163,11 +163,6 @@ def _outside(answer: str, blocks: Sequence[CodeBlock]) -> str:
     return answer
 
 
-def _is_word(line: str) -> bool:
-    """Whether a line can be parsed as Python but does nothing, as `Done` or `[PYTHON]`."""
-    return syntax_tree(line) is not None and last_line_that_acts(line) == 0
-
-
 def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
     """Whether the lines occur in a row in the text, or at its start, and are not part of a longer program there."""
     wanted, stripped = [line.strip() for line in lines], [line.strip() for line in text]
@@ -175,5 +170,5 @@ def _is_whole(lines: list[str], text: list[str], anywhere: bool) -> bool:
     for start in range(len(text) - size + 1) if anywhere else [0] * (size <= len(text)):
         if size and stripped[start : start + size] == wanted:
             neighbours = [*text[max(start - 1, 0) : start], *text[start + size : start + size + 1]]
-            return all(line == _BLOCK or _is_word(line) or is_words(line) for line in neighbours)
+            return all(line == _BLOCK or does_nothing(line) or is_words(line) for line in neighbours)
     return False

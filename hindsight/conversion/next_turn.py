@@ -29,6 +29,7 @@ _CHAT = re.compile(
     rf"{_HEADING}(?:User|USER|Human|HUMAN)(?:\*\*)?:[^\n]*\n(?:.*\n)*?{_HEADING}(?:Assistant|ASSISTANT)(?:\*\*)?:"
 )
 _AMID_WORDS = re.compile(rf"[ \t](?:{SPECIAL_TOKEN.pattern})[ \t]+[A-Za-z]")
+_IN_ANSWER = re.compile(r"<\|/?(?:\w*(?:think|thought|reason)\w*|python_tag|tool\w*)\|>")  # tokens that end no turn
 _WORD = re.compile("User|USER|user\n|Human|HUMAN|Instruction|Problem|Question|Task|Exercise|Q")  # in each of the two
 
 
@@ -58,7 +59,10 @@ def end_before_turn_marker(text: str) -> int | None:
 
 
 def _ends_turn(text: str, token: re.Match) -> bool:
-    """Whether a special token is not quoted, mentioned amid words, or HTML's for struck-out words: `<s>so</s>`."""
+    """Whether a special token is not quoted, mentioned amid words, or HTML's for struck-out words: `<s>so</s>`; nor one
+    of those within an answer."""
+    if _IN_ANSWER.fullmatch(token[0]):
+        return False
     mentioned = token[0] != "[INST]" and _AMID_WORDS.match(text, max(token.start() - 1, 0))
     struck = token[0] == "<s>" or (token[0] == "</s>" and "<s>" in text[: token.start()].rpartition("\n")[2])
     return not struck and not mentioned and not between_quotes(text, token.start(), token.end())

@@ -30,10 +30,12 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
     if not all(block.closed for block in choice.blocks) and not (finished and syntax_tree(choice.program)):
         raise Undecided("its code block is not closed, and what it holds is not Python", lost=not finished)
     start = min(block.start for block in choice.blocks)
+    if choice.introduced:  # without the line before it another one may be the program
+        start = text[:start].rstrip().rfind("\n") + 1
     rule = "one program" if len(programs) < 2 else "the program that fits"
-    if find_code_blocks(text):
-        rule = rule.replace("program", "code block")
-    return Sections(text[:start].strip(), text[start:].strip(), rule)
+    if not find_code_blocks(text):  # its first line may be indented as the others are
+        return Sections(text[:start].strip(), text[start:].strip("\r\n").rstrip(), rule)
+    return Sections(text[:start].strip(), text[start:].strip(), rule.replace("program", "code block"))
 
 
 def require_lines_of_code(text: str) -> None:

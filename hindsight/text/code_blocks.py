@@ -20,6 +20,11 @@ _PYTHON = re.compile(r"(?:i?python|py|pypy|sage)\d*(?:\.\d+)*")
 _FENCE = re.compile(r"(([`~])\2{2,})([^\n]*)")
 _MARGIN = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?")
 _TOKENS_AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern}|{TAG.pattern}|\s)+\Z")
+_TURN_AFTER = re.compile(rf"[ \t]*(?:{SPECIAL_TOKEN.pattern})")  # another turn on the line of a closing fence
+_OF_WORDS = ("markdown", "md", "text", "txt", "plaintext", "plain", "")  # languages of a block of words
+_WRAPPER = re.compile(
+    rf"(?:`{{3,}}|~{{3,}})[ \t]*(?:{'|'.join(filter(None, _OF_WORDS))})\b|`{{4}}|~{{4}}", re.IGNORECASE
+)
 _CODE = re.compile(r"[=(\[{]|^[ \t]*(?:import|from|def|class|for|while|if|return|print)\b", re.MULTILINE)
 _FIRST_LINE = re.compile(
     r"^(?:(?:import|from|def|async def|class) |@|#|\"\"\"|'''|[A-Za-z_][\w, ]*=|print\(|try:"
@@ -138,6 +143,32 @@ def block_readings(text: str) -> tuple[tuple[CodeBlock, ...], ...]:
     return (headless, usual) if odd else (usual, headless)
 
 
+def without_wrapper(text: str) -> str:
+    """The text without the fences around words that have code blocks in them, unless there is a program outside."""
+    blocks = find_code_blocks(text) if _WRAPPER.search(text) else ()
+    wrapper = next((each for each in blocks if each.language in _OF_WORDS and not is_program(each.code)), None)
+    if wrapper is None:
+        return text
+    opening, *marks = [mark for mark in _marks(text) if mark.place >= wrapper.start]
+    closing, inner = _closing_of_wrapper(opening, marks)
+    before, after = text[: opening.place].rstrip(" \t"), text[closing.end :] if closing else ""
+    if not inner or any(is_program(each.code) for part in (before, after) for each in find_code_blocks(part)):
+        return text
+    return before + text[opening.end : closing.end_of_code if closing else len(text)].strip("\n") + after
+
+
+def _closing_of_wrapper(opening: _Mark, marks: Sequence[_Mark]) -> tuple[_Mark | None, bool]:
+    """The fence that closes a block of words, and whether there are code blocks in it."""
+    depth, inner = 0, False
+    for mark in marks:
+        if mark.bare and mark.may_close(opening) and (depth == 0 or len(mark.fence) > len(opening.fence)):
+            return mark, inner
+        if mark.opens:
+            depth = depth - 1 if mark.bare and depth else depth + 1
+            inner = True
+    return None, inner
+
+
 def _marks(text: str) -> list[_Mark]:
     marks = []
     for match in _FENCE.finditer(text):
@@ -147,6 +178,7 @@ def _marks(text: str) -> list[_Mark]:
         if before[-1:] in (">", "]") and (tags := find_tags(before)) and tags[-1].end == len(before):
             start, before = match.start(), ""  # a tag is as good as the beginning of a line
         rest = _TOKENS_AT_END.sub("", info) if info.rstrip()[-1:] in (">", "]") else info.rstrip()
+        rest = "" if _TURN_AFTER.match(rest) else rest
         margin = _MARGIN.fullmatch(before) is not None
         if (fence[0] == "`" and "`" in rest) or (not margin and (fence[0] == "~" or "`" in before)):
             continue  # code within a line

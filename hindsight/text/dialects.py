@@ -3,14 +3,15 @@
     <|channel|>analysis<|message|>Add.<|end|><|start|>assistant<|channel|>final<|message|>So: ...<|return|>
     analysisAdd.assistantfinalSo: ...
 
-Both become a thought and a solution between uniform tags. A marker in a program's code block is text, and so is
-"assistantfinal" in an answer with tags.
+Both become a thought and a solution between uniform tags. Fences around a whole answer are dropped, and a tag before
+the closing fence of a program is put after it. A marker in a program's code block is text, and so is "assistantfinal"
+in an answer with tags.
 """
 
 import re
 
-from hindsight.text.code_blocks import find_code_blocks
-from hindsight.text.programs import syntax_tree
+from hindsight.text.code_blocks import find_code_blocks, without_wrapper
+from hindsight.text.programs import is_program, syntax_tree
 from hindsight.text.special_tokens import without_special_tokens
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, find_tags
 
@@ -18,6 +19,7 @@ _HARMONY = re.compile(
     r"(?:<\|start\|>)?(?:assistant)?\s*<\|channel\|>\s*(?P<channel>analysis|commentary|final)\b[^<\n]*"
     r"(?:<\|constrain\|>\w+)?<\|message\|>|<\|(?P<end>end|return|call)\|>(?:<\|start\|>assistant(?!\s*<\|channel))?"
 )
+_FENCE = re.compile(r"\s*\n[ \t]*(`{3,}|~{3,})[ \t]*(?=\n|\Z)")
 _BARE_ANALYSIS = re.compile(r"\Aanalysis(?=[A-Z\"'`(\[])")
 
 
@@ -30,7 +32,19 @@ def plain_dialect(text: str) -> tuple[str, int]:
         text = _with_tag_at_final(text)
     else:
         text = _BARE_ANALYSIS.sub(f"{BEGIN_THOUGHT}\n\n", text)
-    return without_special_tokens(text)
+    return without_special_tokens(_with_tags_after_blocks(without_wrapper(text)))
+
+
+def _with_tags_after_blocks(text: str) -> str:
+    """The text with the tag that ends its solution after the closing fence, if the fence comes later."""
+    tag = next((tag for tag in reversed(find_tags(text)) if tag.closes("solution")), None)
+    fence = _FENCE.match(text, tag.end) if tag else None
+    if tag is None or fence is None:
+        return text
+    block = next((each for each in find_code_blocks(text) if each.start < tag.start < each.end), None)
+    if block is None or syntax_tree(block.code) or not is_program(text[block.code_start : tag.start]):
+        return text
+    return text[: tag.start].rstrip() + f"\n{fence[1]}\n{text[tag.start : tag.end]}" + text[fence.end() :]
 
 
 def _outside_of_programs(marker: re.Pattern, text: str) -> list[re.Match]:

@@ -10,12 +10,15 @@ program amid words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
 - for a function, the last one that defines it, with more than a `pass` if any does;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
-  later one has every line of the other; if none does both, the last one that reads, else the last one.
+  later one has every line of the other; if none does both, the last one that reads, else the last one;
+- none that the line before it calls original or wrong, if others do as well; of several, the one that this line calls
+  final, if one is, or the last one, called corrected.
 
 A candidate that uses names which only other candidates define is completed by these: by earlier ones, or by later ones
 that do nothing but define.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,13 +27,18 @@ from typing import Any
 
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
-from hindsight.text.programs import ProgramFacts, is_program, program_facts, syntax_text, syntax_tree
+from hindsight.text.programs import ProgramFacts, has_words_at_ends, is_program, program_facts, syntax_text, syntax_tree
 from hindsight.text.unfenced_code import unfenced_blocks
 from hindsight.text.uniform_format import CACHED, find_tags
 
 TWO_PROGRAMS = "it has two programs that both read input and print"
 TWO_UNFENCED = "it defines the function twice, and has no code blocks"
 TWO_READINGS = "its code fences can be read in two ways"
+_FINAL = re.compile(r"\bfinal\b", re.IGNORECASE)
+_REJECTED = re.compile(r"\b(?:original|incorrect|wrong|buggy)\b", re.IGNORECASE)
+_CORRECTED = re.compile(r"\b(?:corrected|fixed|revised)\b", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.!?]\s+")
+_INTRODUCTION = re.compile(r"\s*(?:#{1,6}\s.*|\*\*.*\*\*:?|.*:)\s*")  # a heading, or words with a colon
 _DATA = ("text", "txt", "plaintext", "plain", "output", "input", "console", "json", "csv", "markdown", "md", "diff")
 
 
@@ -50,14 +58,16 @@ class ProgramChoice:
     """The program of a solution.
 
     program: None if there is none; blocks: those it is made of, in order, none if the solution itself is the program;
-    reading: every code block of the solution; fits: whether it parses and does what the problem asks for; undecided:
-    why another text may be the program just as well, "" if none can.
+    reading: every code block of the solution; fits: whether it parses and does what the problem asks for; introduced:
+    whether the line before it made it the choice; undecided: why another text may be the program just as well, "" if
+    none can.
     """
 
     program: str | None
     blocks: tuple[CodeBlock, ...] = ()
     reading: tuple[CodeBlock, ...] = ()
     fits: bool = False
+    introduced: bool = False
     undecided: str = ""
 
     @property
@@ -109,7 +119,7 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     readings = block_readings(solution)
     clean = [blocks for blocks in readings if len(readings) > 1 and not any(map(_is_broken, blocks))]
-    found = [replace(_choose(blocks, target), reading=blocks) for blocks in clean or readings]
+    found = [replace(_choose(blocks, target, solution), reading=blocks) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
     if not fitting and (unfenced := _choose_unfenced(solution, find_code_blocks(solution), target)):
         return unfenced
@@ -122,6 +132,8 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
 def _is_bare_program(solution: str, target: ProgramTarget) -> bool:
     if names_python(solution.lstrip().partition("\n")[0].strip()):
         return False  # the name of the language, without its fence
+    if has_words_at_ends(solution):
+        return False
     return is_program(solution) or bool(target.function and _defines(solution, target.function))
 
 
@@ -130,7 +142,9 @@ def _choose_unfenced(solution: str, fenced: Sequence[CodeBlock], target: Program
     for block in fenced:
         solution = solution[: block.start] + " " * (block.end - block.start) + solution[block.end :]
     blocks = unfenced_blocks(solution)
-    choice = replace(_choose(blocks, target), reading=tuple(sorted((*fenced, *blocks), key=lambda block: block.start)))
+    choice = replace(
+        _choose(blocks, target, solution), reading=tuple(sorted((*fenced, *blocks), key=lambda block: block.start))
+    )
     if not choice.fits:
         return None
     if target.function and sum(_defines(block.code, target.function) for block in blocks) > 1:
@@ -152,24 +166,41 @@ class _Candidate:
         return self.facts.reads and self.facts.prints
 
 
-def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice:
-    """The choice among the blocks of one reading."""
+def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -> ProgramChoice:
+    """The choice among the blocks of one reading of a solution."""
     candidates = _candidates(blocks, target)
     if not candidates:
         return _broken(blocks, target)
     if target.function:
         defining = [each for each in candidates if target.function in _own(each).functions]
         written = [each for each in defining if target.function not in _own(each).stubs]
-        return _chosen((written or defining or candidates)[-1], fits=bool(defining))
+        last = (written or defining or candidates)[-1]
+        choice = _chosen((_by_introduction(written, solution) or [last])[-1], fits=bool(defining))
+        return replace(choice, introduced=choice.blocks != last.blocks)
     complete = _complete(candidates)
-    if len(complete) > 1:
-        return replace(_chosen(complete[-1], fits=True), undecided=TWO_PROGRAMS)
     if complete:
-        return _chosen(complete[0], fits=True)
+        left = _by_introduction(complete, solution)
+        undecided = TWO_PROGRAMS if len(left) > 1 else ""
+        return replace(_chosen(left[-1], fits=True), introduced=left != complete, undecided=undecided)
     reading = [each for each in candidates if each.facts.mentions_input]
     if not reading and not target.reads_input:
         reading = [each for each in candidates if each.facts.functions and len(each.blocks) == 1]
     return _chosen((reading or candidates)[-1], fits=bool(reading))
+
+
+def _by_introduction(candidates: list[_Candidate], solution: str) -> list[_Candidate]:
+    """The candidates that the lines before them leave, of those that fit; see the module."""
+    corrected = [each for each in candidates if _is_introduced(each, solution, _CORRECTED)]
+    left = [each for each in candidates if each in corrected or not _is_introduced(each, solution, _REJECTED)]
+    final = [each for each in left if _is_introduced(each, solution, _FINAL)]
+    final = final or [each for each in left[-1:] if each in corrected]
+    return final if len(final) == 1 else left or candidates
+
+
+def _is_introduced(candidate: _Candidate, solution: str, word: re.Pattern) -> bool:
+    """Whether the line before a candidate's block is a heading or ends in a colon, with a word in its last sentence."""
+    line = solution[: candidate.blocks[-1].start].rstrip().rpartition("\n")[2]
+    return _INTRODUCTION.fullmatch(line) is not None and word.search(_SENTENCE.split(line)[-1]) is not None
 
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:

@@ -38,6 +38,19 @@ def last_line_that_acts(code: str) -> int:
     return (statements[-1].end_lineno or 0) if statements else 0
 
 
+def does_nothing(line: str) -> bool:
+    """Whether a line can be parsed as Python but does nothing, as `Done` or `[PYTHON]`."""
+    return syntax_tree(line) is not None and last_line_that_acts(line) == 0
+
+
+def has_words_at_ends(code: str) -> bool:
+    """Whether the first or the last statement of Python code is a word that happens to be Python: it names nothing."""
+    facts, tree = program_facts(code), syntax_tree(code)
+    ends = [node for node in (tree.body[:1] + tree.body[-1:] if tree else []) if _is_idle(node)]
+    named = {each.id for node in ends for each in ast.walk(node) if isinstance(each, ast.Name)}
+    return bool(named) and facts is not None and not named.isdisjoint(facts.names[1])
+
+
 def _is_idle(node: ast.stmt) -> bool:
     if isinstance(node, ast.AnnAssign):
         return node.value is None
@@ -57,7 +70,7 @@ def _parse(code: str) -> ast.Module | tuple[str, int]:
         warnings.simplefilter("ignore")  # unknown escapes in strings
         while True:
             try:
-                return ast.parse(code)
+                return ast.parse(code.removeprefix("\ufeff"))  # as an interpreter reads a file
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 return str(error), getattr(error, "lineno", None) or 1
             except SystemError:  # Python 3.11's parser counts the depth of all threads together (cpython#106905)
@@ -98,7 +111,7 @@ class ProgramFacts:
 
     @cached_property
     def stubs(self) -> frozenset[str]:
-        """The functions that it declares without a body: with no more than `pass`, `...` or a docstring."""
+        """The functions that it declares without a body: with no more than a stub has (see `_is_stub`)."""
         return frozenset(
             node.name for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef) and _is_stub(node)
         )
@@ -157,9 +170,11 @@ def _functions(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_stub(function: ast.FunctionDef) -> bool:
-    """Whether a function has no more than `pass`, `...` or a docstring."""
+    """Whether a function has no more than `pass`, `...`, a docstring or `raise NotImplementedError`."""
     return all(
-        isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        isinstance(each, ast.Pass)
+        or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        or (isinstance(each, ast.Raise) and each.exc is not None and "NotImplementedError" in ast.dump(each.exc))
         for each in function.body
     )
 
@@ -172,7 +187,7 @@ def _may_call(value: ast.expr) -> bool:
 def _names(code: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     """The names that a program's module defines, and those that it uses without defining them."""
     try:
-        tables = [symtable.symtable(code, "program", "exec")]
+        tables = [symtable.symtable(code.removeprefix("\ufeff"), "program", "exec")]
     except (SyntaxError, ValueError, RecursionError):
         return frozenset(), frozenset()
     for table in tables:

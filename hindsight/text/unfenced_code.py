@@ -14,7 +14,7 @@ from keyword import iskeyword
 from textwrap import dedent
 
 from hindsight.text.code_blocks import CodeBlock
-from hindsight.text.programs import is_program, last_line_that_acts, syntax_error_line, syntax_tree
+from hindsight.text.programs import does_nothing, is_program, last_line_that_acts, syntax_error_line, syntax_tree
 
 _WITHIN_LINE = re.compile(r"(`{3,})[ \t]*(?:py(?:thon)?\d*[ \t]+)?([^`\n]+?)[ \t]*\1")
 _FIRST_LINE = re.compile(
@@ -72,7 +72,7 @@ def _lines_of_program(lines: Sequence[str]) -> int:
         code = dedent("".join(lines[:size]))
         if (error := syntax_error_line(code)) is None:
             size = last_line_that_acts(code) if is_program(code) else 0
-            following = next((line for line in lines[size:] if line.strip() and line.lstrip()[0] != "#"), "")
+            following = next((line for line in lines[size:] if not does_nothing(line)), "")
             return size if not following or is_words(following) else 0
         size = min(size, error) - 1
     return 0

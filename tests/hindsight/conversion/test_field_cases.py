@@ -145,3 +145,56 @@ def test_an_answer_without_a_program_is_none_and_two_programs_are_undecided():
     assert converted(
         f"<think>\nHm.\n</think>\n\n{BLOCK}\n\nOr:\n\n```python\nprint(sum(map(int, input().split())))\n```"
     )[0] == ("undecided")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```markdown\nThe program:\n\n{BLOCK}\n\nIt adds.\n```\nDone.",
+        f"<think>\nHm.\n</think>\n\n````md\n## Program\n{BLOCK}\n````",
+        f"````\nThe program:\n{BLOCK}\n````",
+        f"```markdown\n{BLOCK}\nRun it:\n```bash\npython add.py\n```\n```",
+    ],
+)
+def test_fences_around_words_with_code_blocks_are_no_block(text):
+    assert converted(text)[0] == SUM
+
+
+def test_a_block_of_words_beside_the_program_stays():
+    answer = f"{BLOCK}\n\n```markdown\n# Add\n```python\nprint(input(), input())\n```\n```"
+    assert converted(answer)[0] == SUM
+
+
+@pytest.mark.parametrize(
+    "next_turn", ["</s>[INST] Next [/INST] ", " [INST] Next [/INST] ", "<｜User｜>Next<｜Assistant｜>"]
+)
+def test_the_first_answer_counts_also_if_the_next_turn_is_on_the_line_of_its_closing_fence(next_turn):
+    assert converted(f"{BLOCK}{next_turn}```python\nprint(input() * 2)\n```</s>")[0] == SUM
+
+
+@pytest.mark.parametrize("token", ["<|thinking|>Hm.<|/thinking|>", "So: <|python_tag|>", "<|tool_call|>"])
+def test_a_special_token_within_an_answer_does_not_end_it(token):
+    assert converted(f"Hm.\n{token}\n{BLOCK}<|eot_id|>")[0] == SUM
+
+
+@pytest.mark.parametrize("words", ["[BEGIN]\n{}\n[DONE]", "{}\n\nDone", "[PYTHON]\n{}\n[/PYTHON]"])
+def test_words_that_are_python_by_chance_are_no_part_of_a_program_without_fences(words):
+    assert converted(words.format(SUM))[0] == SUM
+
+
+def test_a_solution_that_ends_before_its_closing_fence_is_read():
+    thought = "<begin_of_slow_thought>\nHm.\n<end_of_slow_thought>\n<begin_of_solution>\n"
+    assert converted(f"{thought}```python\n{SUM}\n<end_of_solution>\n```")[0] == SUM
+    assert converted(f"{thought}```python\n{SUM}\n</answer>\n```\n")[0] == SUM
+
+
+def test_a_program_in_lines_that_are_all_indented_is_read():
+    assert converted("So:\n\n    a, b = map(int, input().split())\n    print(a + b)\n\nThat is all.")[0] == SUM
+
+
+def test_of_two_programs_the_one_that_is_called_final_is_the_program_and_stays_with_these_words():
+    other = "```python\nprint(sum(map(int, input().split())))\n```"
+    assert converted(f"First:\n\n{other}\n\n## Final Solution\n\n{BLOCK}")[0] == SUM
+    assert converted(f"**Final program:**\n\n{BLOCK}\n\nAlternatively:\n\n{other}")[0] == SUM
+    assert converted(f"It prints the final sum.\n\n{other}\n\nOr\n\n{BLOCK}")[0] == "undecided"
+    assert converted(f"Final:\n\n{other}\n\nFinal:\n\n{BLOCK}")[0] == "undecided"

@@ -72,6 +72,26 @@ def test_a_definition_without_a_body_is_the_program_only_if_there_is_no_other():
     stub = 'def add(a, b):\n    """Adds."""\n    ...\n'
     assert chosen(f"{block(DEFINES)}\nThe form was:\n{block(stub)}", ADD) == DEFINES
     assert chosen(f"{block(stub)}\n{block('print(add(1, 2))')}", ADD) == stub
+    raises = "def add(a, b):\n    raise NotImplementedError('yet')\n"
+    assert chosen(f"{block(DEFINES)}\nThe form was:\n{block(raises)}", ADD) == DEFINES
+
+
+def test_the_line_before_a_block_may_say_that_it_is_or_is_not_the_program():
+    other = "def add(*each):\n    return sum(each)\n"
+    for words in ("## Final Solution", "**Final code**", "So here is the final version:"):
+        assert chosen(f"{words}\n\n{block(DEFINES)}\nAlternative:\n{block(other)}", ADD) == DEFINES
+    assert chosen(f"{block(DEFINES)}\nThe original code was:\n{block(other)}", ADD) == DEFINES
+    assert chosen(f"{block(other)}\nBetter:\n{block(DEFINES)}\nThe original:\n{block(other)}", ADD) == DEFINES
+    assert chosen(f"Wrong:\n{block(DEFINES)}", ADD) == DEFINES
+    assert chosen(f"The code:\n{block(other)}\nis wrong. Fixed:\n{block(DEFINES)}", ADD) == DEFINES
+    assert chosen(f"Final:\n{block(other)}\nFinal:\n{block(DEFINES)}", ADD) == DEFINES
+    assert chosen(f"Wrong:\n{block(READS)}\nCorrected:\n{block('print(float(input()) + 1)')}", STDIN).startswith(
+        "print"
+    )
+
+
+def test_a_byte_order_mark_is_no_part_of_a_program():
+    assert choose_program(f"\ufeff{DEFINES}", ADD).fits and choose_program(block(f"\ufeff{DEFINES}"), ADD).fits
 
 
 def test_a_program_before_or_between_blocks_that_do_not_fit_is_found():
