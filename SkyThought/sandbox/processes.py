@@ -1,31 +1,52 @@
 """What the kernel tells about a child: its time, its threads, its own children."""
 
+import fcntl
 import os
 import signal
+import struct
+import termios
 import time
 
 
 class ChildTimer:
-    """Measures a child, or its present call, against the limits in CPU and wall seconds."""
+    """Measures a child, or its present call, against the limits in CPU and wall seconds.
 
-    def __init__(self, pid: int, cpu_limit: float, wall_limit: float):
-        self.pid, self.cpu_limit, self.wall_limit = pid, cpu_limit, wall_limit
-        self.started, self.cpu_before, self.waited_before = time.monotonic(), 0.0, 0.0
+    pipe: what the judge reads from the child. While something in it is unread, the judge is behind: the child may wait
+    for it, or be in a later call than the one whose limits the judge has set last.
+    """
+
+    def __init__(self, pid: int, cpu_limit: float, wall_limit: float, pipe: int):
+        self.pid, self.cpu_limit, self.wall_limit, self.pipe = pid, cpu_limit, wall_limit, pipe
+        self.cpu_before = self.waited_before = self.unread = 0.0
+        self.started = self.checked = time.monotonic()
 
     def restart(self, cpu_limit: float, wall_limit: float) -> float:
         """A new call begins with its own limits; returns the CPU seconds since the last restart."""
         self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
         cpu = cpu_seconds(self.pid)
         used, self.cpu_before = cpu - self.cpu_before, cpu
-        self.started, self.waited_before = time.monotonic(), seconds_waited(self.pid)
+        self.started = self.checked = time.monotonic()
+        self.waited_before, self.unread = seconds_waited(self.pid), 0.0
         return max(0.0, used)
 
+    def judge_is_behind(self) -> bool:
+        """Whether something in the pipe is unread; if so, the time since the last look is not the child's."""
+        before, self.checked = self.checked, time.monotonic()
+        is_behind = unread_bytes(self.pipe) > 0
+        self.unread += (self.checked - before) * is_behind
+        return is_behind
+
     def seconds_left(self) -> tuple[float, float]:
-        """CPU and wall seconds left. Time spent waiting for a core does not count."""
-        wall = time.monotonic() - self.started
+        """CPU and wall seconds left. Time spent waiting for a core or for the judge does not count as wall time."""
+        wall = time.monotonic() - self.started - self.unread
         if wall > self.wall_limit:
             wall -= seconds_waited(self.pid) - self.waited_before
         return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
+
+
+def unread_bytes(pipe: int) -> int:
+    """How much of what was written into a pipe nobody has read yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
 def cpu_seconds(pid: int) -> float:

@@ -43,13 +43,14 @@ class Supervisor:
                 pid = os.fork()
                 if pid == 0:
                     self.interpreter.run(source, files[0])
-                self._finish(pid, messages.LIMITS.unpack(message[1:start]), source, files[0])
+                self._finish(pid, messages.LIMITS.unpack(message[1:start]), files[0], source)
+                os.close(files[0])
             elif kind == messages.CALLS:
                 pid = os.fork()
                 if pid == 0:
                     name = message[start + 1 :].decode("utf-8", "surrogatepass")
                     self.interpreter.serve_calls(files[0], message[start : start + 1], name)
-                self._finish(pid, messages.LIMITS.unpack(message[1:start]), files[0])
+                self._finish(pid, messages.LIMITS.unpack(message[1:start]), REPORT_FD, files[0])
             elif kind == messages.PROGRAM:
                 self._take_program(*files)
             elif not message:
@@ -60,11 +61,13 @@ class Supervisor:
         os.close(reports)
         self.interpreter.program.take(source)
 
-    def _finish(self, pid: int, limits: tuple[float, float], *files: int) -> None:
-        """Wait for a child's end, prepare the folder for the next test, and report the ending."""
-        for file in files:
-            os.close(file)
-        ending = self._wait_briefly(pid) or self._watch(ChildTimer(pid, *limits))
+    def _finish(self, pid: int, limits: tuple[float, float], pipe: int, file: int) -> None:
+        """Close the child's file, wait for its end, prepare the folder for the next test, and report the ending.
+
+        pipe: what the judge reads from the child.
+        """
+        os.close(file)
+        ending = self._wait_briefly(pid) or self._watch(ChildTimer(pid, *limits, pipe))
         if not self.interpreter.program.is_laid_out():
             self.interpreter.program.lay_out()
         messages.send(self.control, messages.ENDED + ending.pack())
@@ -106,9 +109,12 @@ class Supervisor:
 
     def _check(self, timer: ChildTimer) -> tuple[bytes, float]:
         """The limit that a running child has met, and seconds until the next check."""
+        is_behind = timer.judge_is_behind()
         cpu, wall = timer.seconds_left()
         if cpu <= 0:
-            return messages.CPU, 0
+            if not (is_behind and timer.pipe == REPORT_FD):
+                return messages.CPU, 0
+            cpu = CHECK_SECONDS
         if wall <= 0:
             return messages.WALL, 0
         if count_threads(timer.pid) > MOST_THREADS:

@@ -16,6 +16,7 @@ import pytest
 from hostile_programs import descendants
 from judging import judged, reason, running
 
+from SkyThought.execution.program import OutputPipe
 from SkyThought.taco import TACOTaskHandler
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -62,6 +63,37 @@ def test_a_program_that_sleeps_is_ended_by_the_wall_clock():
         result = judged(quick, "import time; time.sleep(60)", "", "1")
         assert result["reason"] == "time limit"
         assert result["tests"][0]["seconds"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("program", "inputs", "outputs", "function"),
+    [
+        ("def f(n): return 'x' * n", [[1_000_000]], ["x" * 1_000_000], "f"),
+        ("print('x' * int(input()))", "1000000\n", "x" * 1_000_000, None),
+        (
+            """
+            import time
+            def f(n):
+                until = time.process_time() + 0.1
+                while time.process_time() < until: pass
+                return n
+            """,
+            [[n] for n in range(8)], list(range(8)), "f",
+        ),
+    ],
+    ids=["a large value", "a large output", "many calls"],
+)  # fmt: skip
+def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(monkeypatch, program, inputs, outputs, function):
+    """As on a busy machine. The child waits for a full pipe, or is several calls ahead of the judge."""
+
+    def read(pipe):
+        time.sleep(0.08 if len(outputs) == 1 or function is None else 0.6)
+        return read_all(pipe)
+
+    read_all = OutputPipe.read
+    monkeypatch.setattr(OutputPipe, "read", read)
+    with TACOTaskHandler(timeout=0.2) as judge:
+        assert reason(judge, textwrap.dedent(program), inputs, outputs, function) == ""
 
 
 def test_a_busy_machine_takes_no_wall_time_from_a_program():
