@@ -83,7 +83,7 @@ class Problems:
         return self._problem
 
     def special_judge_digest(self, record: Record) -> str | None:
-        """The digest of the special judge that must give the answer's verdict; None for no special judge."""
+        """The digest of the special judge that has to judge the answer; None for no special judge."""
         return self._special_judges.digest(record["question_id"])
 
 
@@ -109,7 +109,7 @@ def programs_to_judge(
 
 
 def require_types(record: Record) -> None:
-    """Raises BrokenFile when a value that is needed here has another type than expected."""
+    """Raises BrokenFile when a value that is needed here does not have the expected type."""
     for key, kind in {**KEYS, "question_id": int}.items():
         if not isinstance(record[key], kind):
             raise BrokenFile(f"its {key} is of type {type(record[key]).__name__}, expected {kind.__name__}")

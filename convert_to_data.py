@@ -1,6 +1,6 @@
 """Step 4: correct answers become a fine-tuning dataset for LLaMA-Factory, TRL or `datasets`.
 
-Reads the checked converted_question_*_sample_*.json of one or more run folders. Writes to OUTPUT_DIR, for NAME
+Reads the checked converted_question_*_sample_*.json of one or more run folders. Writes to OUTPUT_DIR:
 
     NAME.json (.jsonl, .parquet)    the rows; those of the validation problems are in NAME_validation.json
     NAME.card.md                    what the dataset is made of: runs, counts per filter, settings, digests
@@ -34,15 +34,15 @@ OUTPUT_DIR = "runs/lab/data"  # LLaMA-Factory's dataset_dir
 NAME = "hindsight"            # the dataset's name there
 FORMAT = "sharegpt"           # sharegpt (LLaMA-Factory's); jsonl or parquet: messages, for TRL too
 BASE = False                  # true: rows are a base model's transcripts, not chats
-THINK_TAGS = False            # true: <think> marks the thought, as Qwen3, R1 and reasoning templates want it
-PROMPT_STYLE = ""             # evalplus: rows have EvalPlus's prompts and code alone, the same as in sampling
+THINK_TAGS = False            # true: <think> marks the thought, as Qwen3, R1 and reasoning templates expect
+PROMPT_STYLE = ""             # evalplus, evalplus_openai: rows of code alone, the same as in sampling
 PROMPT_FILE = ""              # Jinja file of your prompts, the same as in sampling; empty: the default prompts
 SYSTEM_PROMPT = True          # false: rows have no system message, the same as in sampling
-OTHER_PROMPTS = False         # true: keep answers that were sampled with other prompts; rows have these
+OTHER_PROMPTS = False         # true: keep answers that were sampled with other prompts than those of the rows
 VALIDATION = 0.1              # share of the problems whose rows are for validation; 0: none
 # which answers
 CORRECT_ONLY = True            # false: wrong and unjudged answers too
-MASK = ""                      # file by SkyThought/audit_problems.py: problems to leave out; empty: none
+MASK = ""                      # mask made by SkyThought/audit_problems.py: problems to leave out; empty: none
 DROP_CUT_OFF = True            # leave out answers that MAX_TOKENS cut off
 DROP_EMPTY_THOUGHT = True      # leave out answers without a thought
 CUTOFF_LEN = 1024              # longest row, in tokens: LLaMA-Factory's cutoff_len; 0: any length
@@ -50,7 +50,7 @@ TOKENIZER = "lab/models/base"  # counts the tokens: the folder or Hub name of th
 CHAT_TEMPLATE = ""             # Jinja file of the chat template used in training; empty: the tokenizer's own
 EXACT_DUPLICATES = True        # leave out answers equal to an earlier one, ignoring blank space
 NEAR_DUPLICATES = 0.8          # leave out answers at least this similar (Jaccard) to an earlier one; 0: none
-CONTAMINATION = 0.5            # leave out problems with this share of n-grams of a test problem; 0: none
+CONTAMINATION = 0.5            # leave out problems that share this part of their n-grams with a test problem; 0: none
 NGRAM = 13                     # words of an n-gram
 TEST_PROBLEMS = "lab"          # problems that models are tested on: a set by name, a file or a Hub name; empty: none
 TEST_SPLIT = "test"            # their split
@@ -86,7 +86,7 @@ def print_broken(candidates: Candidates) -> None:
 
 
 def require_some(candidates: Candidates) -> None:
-    """Raises UserError, with the counts of all filters, if no answer has passed them."""
+    """Raises UserError, with the counts of all filters, if no answer has passed."""
     counts = counts_by_folder(candidates.counts, len(candidates.folders))
     found = ", ".join(f"{sum(numbers)} {name}" for name, numbers in counts.items())
     folders = ", ".join(map(str, candidates.folders))

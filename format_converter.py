@@ -1,12 +1,12 @@
 """Step 2: converts raw answers to the uniform format (see hindsight/text/), without changing a word of them.
 
 Reads question_*_sample_*.json; writes converted_question_*_sample_*.json with `converted_text` and `conversion`, which
-records how. Rules read an answer in any dialect, also if its tags are flawed (hindsight/conversion/reader.py). What the
+records how. Rules read an answer in any dialect, even if its tags are flawed (hindsight/conversion/reader.py). What the
 rules cannot decide goes to a reformatting LLM on any OpenAI-compatible server: it quotes where to cut, or rewrites both
 sections (hindsight/conversion/replies.py). Its reply is accepted only if nothing changed (hindsight/conversion/
-fidelity.py), and is never paid for twice. Without an LLM the block of the program begins the solution if it is clear
-which that is. An answer that cannot be converted gets no file, is counted, and is tried again by the next run; one that
-holds no program, or was cut off in its thought, is no answer (no_answers.json).
+fidelity.py), and is never paid for twice. Without an LLM the solution begins at the program's code block if it is
+clear which block that is. An answer that cannot be converted gets no file, is counted, and is tried again by the next
+run; one that has no program, or was cut off in its thought, counts as no answer (no_answers.json).
 
     python format_converter.py --input_dir runs/lab/instruct
     python format_converter.py --input_dir runs/taco/base --llm_url http://localhost:8000/v1
@@ -55,8 +55,8 @@ LLM_URL = ""                # its server, such as http://localhost:8000/v1; empt
 LLM_MODE = "cut"            # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
 LLM_TEMPERATURE = 0.7       # the paper: 0.7
 LLM_MAX_TOKENS = 16384      # longest reply, in tokens; the paper: 16384
-EXTRA_BODY = ""             # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
-STRUCTURED_OUTPUT = True    # ask for JSON by a schema if the server can; false: for tagged text
+EXTRA_BODY = ""             # further keys of each request, JSON: '{"chat_template_kwargs": {"enable_thinking": true}}'
+STRUCTURED_OUTPUT = True    # ask for JSON by a schema if the server supports it; false: ask for tagged text
 RETRIES = 2                 # further attempts after a rejected reply, each with the reason
 CACHE = "runs/reformatted"  # folder of the accepted replies of all runs; empty: no cache
 
@@ -69,11 +69,11 @@ BATCH = False            # use the batch endpoint of the OpenAI API: half the pr
 DRY_RUN = False          # stop after the rules and the estimate of what the LLM would cost
 
 CONCURRENCY = 64              # requests in flight
-SERVER_DEADLINE = 600         # seconds that the server may stay away before the run gives it up
+SERVER_DEADLINE = 600         # seconds that the server may stay away before the run gives up
 ALLOW_OTHER_SETTINGS = False  # resume in a folder that was converted with other settings
 # fmt: on
 
-# Settings that may change between two calls that write into one folder: they do not change what a conversion is.
+# Settings that may differ between two calls that write into one folder, because they do not affect the conversions.
 MAY_DIFFER = ("input_dir", "output_dir", "workers", "llm_url", "structured_output", "retries", "cache", "max_rpm")
 MAY_DIFFER += ("max_tpm", "price_prompt", "price_completion", "budget", "batch", "dry_run", "concurrency")
 MAY_DIFFER += ("server_deadline",)
@@ -109,7 +109,7 @@ class CostOptions:
 
 
 def find_model(choice: ModelChoice) -> tuple[str, str]:
-    """The name and address of the reformatting model; empty if none is named or wanted.
+    """The name and address of the reformatting model; empty if none is named or RULES asks for none.
 
     Raises UserError if the settings contradict each other, or the server does not answer or lacks the model.
     """

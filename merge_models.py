@@ -30,7 +30,7 @@ from hindsight.settings import Settings, run_script
 BASE_MODEL = "lab/models/base"           # folder or Hub name; the paper: meta-llama/Llama-3.1-8B
 FINETUNED_MODEL = "lab/models/instruct"  # also a LoRA adapter; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 ALPHAS = [0.7]                           # 0: the base, 1: the fine-tuned model; the paper: 0.7 and 0.9
-ALPHA_OF = []                            # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
+ALPHA_OF = []                            # other alphas for parts, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False                      # allow alphas beyond [0, 1]
 ALLOW_UNRELATED = False                  # merge even a base that the fine-tuned model cannot come from
 METHOD = "lerp"                          # lerp or slerp; the paper: lerp, earlier slerp
@@ -41,7 +41,7 @@ AS_ADAPTERS = False        # write a LoRA adapter per alpha instead of a checkpo
 CONFIG_FROM = "finetuned"  # the model that gives config, tokenizer, dtypes and vocabulary: finetuned or base
 MAX_SHARD_GB = 5.0         # largest file of weights, in 10^9 bytes
 WORKERS = 0                # computing threads, at most 8; 0: one fewer than cores
-DRY_RUN = False            # only check the two models, and show how far apart they are by layer
+DRY_RUN = False            # only check the two models and show how far apart they are by layer
 
 PUSH_TO_HUB = ""           # repository of the Hub to upload to, such as name/model or, for one alpha, name/model@main
 HUB_LAYOUT = "revisions"   # revisions: name/model@alpha_A, a branch per alpha; repositories: name/model-alpha_A

@@ -2,12 +2,12 @@
 
 Reads the verdicts in converted_question_*_sample_*.json. A sampled answer that could not be converted counts as wrong;
 answers that step 3 could not judge and problems that the mask names are left out. Writes the picture, and the numbers
-as JSON and CSV; prints each curve and the paired difference of every two of them.
+as JSON and CSV; prints each curve and the paired difference of every two curves.
 
     python pass_at_k_plot.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
     python pass_at_k_plot.py --input_dirs "results/*.eval_results.json" --status base
-    python pass_at_k_plot.py --beyond 100             # dashed: what the samples say of more samples than there are
-    python pass_at_k_plot.py --paper mbppplus --output runs/mbppplus/paper    # the paper's own curves, with no run
+    python pass_at_k_plot.py --beyond 100             # dashed: estimates for more samples than there are
+    python pass_at_k_plot.py --paper mbppplus --output runs/mbppplus/paper    # the paper's own curves, without a run
 """
 
 import csv
@@ -34,18 +34,18 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 INPUT_DIRS = []                       # run folders, evalplus's result files or folders, patterns; empty: the lab's runs
-LABELS = []                           # names, "alpha 0.7" in that alpha's colour; empty: by run.json or file name
+LABELS = []                           # names; "alpha 0.7" has that alpha's colour; empty: by run.json or file name
 PANELS = []                           # a panel for each of INPUT_DIRS, such as Vicuna Vicuna Llama; empty: one panel
 KS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]  # the values of k
-BEYOND = 0                            # estimate pass@k up to this k, at most 10 times the number of samples; 0: do not
+BEYOND = 0                            # estimate pass@k up to this k, at most 10 times the number of samples; 0: off
 OUTPUT = "runs/lab/pass_at_k"         # path of the files to write, without .pdf, .png, .json and .csv
 FORMATS = ["pdf", "png"]              # formats of the picture: pdf, png, svg
 BANDS = True                          # draw the 95 % intervals
 LEAVE_OUT_FEW = False                 # leave out problems with fewer samples than the largest k; false: refuse them
 STATUS = "plus"                       # which tests of evalplus's sets count: plus (base and plus) or base
-EVALPLUS_STATUS = ""                  # plus: the plus tests alone count, as in the paper; empty: by STATUS
-PAPER = ""                            # mbppplus: the paper's curves below the runs, which PANELS puts into its panels
-MASK = ""                             # problems to leave out: a file of SkyThought/audit_problems.py; empty: none
+EVALPLUS_STATUS = ""                  # plus: only the plus tests count, as in the paper; empty: by STATUS
+PAPER = ""                            # mbppplus: also draw the paper's curves; PANELS then names its panels; empty: off
+MASK = ""                             # mask made by SkyThought/audit_problems.py: problems to leave out; empty: none
 LATEX = False                         # also print the table as LaTeX
 TITLE = ""                            # title above the curves
 WORKERS = 0                           # processes that read answers; 0: one per core
@@ -99,7 +99,7 @@ def choose_reading(status: str, evalplus_status: str) -> str:
 
 
 def label_run(path: Path, label: str, panel: str) -> RunLabel:
-    """The given label of a run folder or of a result file of evalplus, or its own one."""
+    """The given label of a run folder or of a result file of evalplus, else its own."""
     own, alpha = (label_of(path), None) if path.is_file() else describe_run(path)
     return RunLabel(label or own, panel, alpha_in(label or own) if alpha is None else alpha)
 
@@ -142,7 +142,7 @@ def describe_beyond(curve: Curve) -> list[str]:
 
 
 def remarks(curve: Curve) -> list[str]:
-    """Sentences on the answers of a curve that were not judged right or wrong by running them, and on left-out ones."""
+    """Sentences on the answers of a curve that were left out, or counted as wrong without running a program."""
     counts, name = curve.counts, curve.run.name
     answers = counts.samples.sum() + counts.of(Outcome.NOT_JUDGED).sum()
     lines = [
@@ -250,7 +250,7 @@ def write_numbers(
     paper: PaperFigure | None,
     output: Path,
 ) -> None:
-    """The numbers as JSON and CSV; the paper's in the JSON alone."""
+    """The numbers as JSON and CSV; the paper's only as JSON."""
     numbers = {
         "ks": list(ks),
         "curves": [as_json(curve, path) for curve, path in zip(curves, paths, strict=True)],

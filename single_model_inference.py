@@ -34,20 +34,20 @@ from hindsight.text.uniform_format import ends_in_thought
 MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
 BASE_MODEL = "lab-base"                   # its name on the server; the paper: meta-llama/Llama-3.1-8B
 INSTRUCT_MODEL = "lab-instruct"           # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
-MERGED_FROM = []                          # base, fine-tuned model, alpha and ALPHA_OF of a merged model, to record them
+MERGED_FROM = []                          # base, fine-tuned model, alpha and ALPHA_OF of a merged model, for the record
 BASE_URLS = ["http://localhost:8000/v1"]  # the model's servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
 
 PROBLEMS = "lab"  # lab, a set by name (mbppplus, ...: docs/problem_sets.md), a file or a Hub name; the paper: BAAI/TACO
-SPLIT = "test"    # part of the problem set, empty: all; the paper: train
+SPLIT = "test"    # part of the problem set; empty: all of a file or the lab, a named set's first part; the paper: train
 DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
-FROM = ""         # first day of the problems' dates, as 2024-08-01; empty: all
-UNTIL = ""        # last day
+FROM = ""         # first date of the problems, such as 2024-08-01; empty: all
+UNTIL = ""        # last date; empty: all
 BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
 SHARDS = 1        # the number of parts
-LOCKS = True      # lock each sample against other processes; false, where files have no locks: shards divide the work
+LOCKS = True      # lock each sample against other processes; false, for disks without locks: shards divide the work
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
@@ -63,7 +63,7 @@ PROMPT_STYLE = ""     # empty: thought and solution; code alone: evalplus, evalp
 EXAMPLES = ""         # with few_shot: a file of problems with programs, all of which the prompt shows
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
-EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
+EXTRA_BODY = ""       # further keys of each request, JSON: '{"chat_template_kwargs": {"enable_thinking": true}}'
 
 CONCURRENCY = 256             # requests in flight per server
 WAIT_FOR_SERVER = 0           # seconds a server may take to start
@@ -118,7 +118,7 @@ class Sampling:
             raise UserError(f"MERGED_FROM is a base, a fine-tuned model and an alpha, not {given}") from None
 
     def require_alpha(self, servers: Sequence[ModelServer]) -> None:
-        """Raises UserError if a server that merges has another alpha than MERGED_FROM says."""
+        """Raises UserError if the alpha of a server that merges is not that of MERGED_FROM."""
         alpha = header_of(self.parents()["merged_from"]["alpha"]) if self.merged_from else None
         for server in servers:
             if server.dial and server.dial.header != alpha:
@@ -173,7 +173,7 @@ async def answer_with_instruct(
 
 
 def facts(answer: Completion, sent: dict[str, Any], sampling: Sampling) -> dict[str, Any]:
-    """What a record holds besides prompt and text: what was sent, how the answer ended, and its tokens."""
+    """What a record has besides prompt and text: what was sent, how the answer ended, and its tokens."""
     return {
         "generation_config": sent,
         "finish_reason": answer.finish_reason,

@@ -47,15 +47,15 @@ INSTRUCT_MODEL_URLS = ["http://localhost:8001/v1"]  # the instruct model's serve
 OUTPUT_DIR = "runs/lab/switching"  # the run's folder
 
 PROBLEMS = "lab"  # lab, a set by name (mbppplus, ...: docs/problem_sets.md), a file or a Hub name; the paper: BAAI/TACO
-SPLIT = "test"    # part of the problem set, empty: all; the paper: train
+SPLIT = "test"    # part of the problem set; empty: all of a file or the lab, a named set's first part; the paper: train
 DIFFICULTY = ""   # EASY, MEDIUM, ... as the set names them, empty: all; the paper: MEDIUM
-FROM = ""         # first day of the problems' dates, as 2024-08-01; empty: all
-UNTIL = ""        # last day
+FROM = ""         # first date of the problems, such as 2024-08-01; empty: all
+UNTIL = ""        # last date; empty: all
 BEGIN_IDX = 0     # first problem, counted within the split and difficulty
 END_IDX = 0       # one past the last problem; 0: all
 SHARD = 0         # the part of these problems that this process samples, counted from 0
 SHARDS = 1        # the number of parts
-LOCKS = True      # lock each sample against other processes; false, where files have no locks: shards divide the work
+LOCKS = True      # lock each sample against other processes; false, for disks without locks: shards divide the work
 
 NUM_SAMPLES = 10              # answers per problem; the paper: 10
 K = "10"                      # tokens of a base model's turn: "10", "5-15" uniform, "geometric 10"; the paper: 50
@@ -70,11 +70,11 @@ STOP = ["<end_of_solution>"]  # strings that end an answer; kept in it
 SEED = 0                      # the run's seed; each sample's and turn's seed is derived from it
 LOGPROBS = 0                  # 1: record each token's id and log-probability under the model that wrote it
 
-BASE_IN_CHAT = False  # true: the base model is asked in chat too, as a base that is itself a chat model
+BASE_IN_CHAT = False  # true: the base model is asked in chat too, for a base that is itself a chat model
 PROMPT_STYLE = ""     # empty: thought and solution; evalplus: code alone, as EvalPlus asks
 PROMPT_FILE = ""      # a Jinja file with your own prompts (see hindsight/text/prompts.py); empty: ours
 SYSTEM_PROMPT = True  # false: no system message, and no instruction to use the uniform format
-EXTRA_BODY = ""       # what else a request has: JSON, as '{"chat_template_kwargs": {"enable_thinking": true}}'
+EXTRA_BODY = ""       # further keys of each request, JSON: '{"chat_template_kwargs": {"enable_thinking": true}}'
 
 CONCURRENCY = 256             # answers in flight per pair of servers
 WAIT_FOR_SERVER = 0           # seconds a server may take to start
@@ -102,8 +102,8 @@ class RoleOptions:
 
 
 class Switching:
-    """Answers by both models in turns. Both prompts end with an open thought, and every answer starts with it, or, in
-    a prompt style, with a begun code block or a docstring, which code follows.
+    """Answers by both models in turns. Both prompts end with an open thought, with which every answer starts; in a
+    prompt style they end with a begun code block, or with a docstring, and the answer is the code that follows.
 
     `first` is the setting FIRST, `extra_body` EXTRA_BODY with what the prompts add to it; `vocabulary` is None if the
     two tokenizers differ, and turns are then joined as text.
@@ -127,7 +127,7 @@ class Switching:
         self._prompts: OrderedDict[int, asyncio.Future[dict[str, Any]]] = OrderedDict()
 
     async def find_vocabulary(self, instruct: ModelServer, base: ModelServer, problem: Problem) -> str:
-        """Finds out whether turns can be joined as tokens; a sentence that reports it."""
+        """Finds out whether turns can be joined as tokens; returns a sentence that reports it."""
         texts = [self.prompts.transcript(problem), str(problem["question"])]
         try:
             self.vocabulary = await find_shared_vocabulary(("instruct", instruct), ("base", base), texts)
@@ -181,14 +181,14 @@ class Switching:
         return self.prompts.transcript(problem)
 
     def limits_of(self, problem: Problem) -> AnswerLimits:
-        """What ends an answer: in a prompt style the stop words of both prompts, the first ones of each first."""
+        """What ends an answer: in a prompt style the stop words of both prompts, taken from each in turn."""
         asked = ("instruct",) if self.base_in_chat else ROLES
         words = zip_longest(*(self.prompts.stop_words(role, problem) for role in asked))
         stop = tuple(dict.fromkeys(word for pair in words for word in pair if word))
         return replace(self.limits, stop=stop) if stop else self.limits
 
     def marks(self, problem: Problem) -> dict[str, Any]:
-        """What a record says of how the models were asked, for step 2: the chat's marks, with all stop words."""
+        """What a record says about how the models were asked, for step 2: the chat's marks, with all stop words."""
         marks = self.prompts.marks("instruct", problem)
         return {**marks, "stop_words": list(self.limits_of(problem).stop)} if marks else {}
 

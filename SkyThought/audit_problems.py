@@ -1,4 +1,4 @@
-"""Audits a problem set: judges its own solutions and writes a mask of the problems that teach nothing.
+"""Audits a problem set: judges its own solutions and writes a mask of its faulty problems.
 
 Reads problems in TACO's schema; writes a mask (see hindsight/files/masks.py), which steps 3, 4 and 5 take as --mask. A
 problem is masked when none of its solutions passes its tests, when many of them give a wrong answer although others
@@ -38,13 +38,13 @@ from SkyThought.taco_special_judges import SEVERAL, is_listed, with_listed_rule
 
 # fmt: off
 PROBLEMS = "lab"               # lab, a set by name (mbppplus, apps, ...), a file, or a Hub name (BAAI/TACO)
-SPLIT = ""                     # part of it: train, test; empty: all of it, of a Hub name its training split
+SPLIT = ""                     # part of it: train, test, ...; empty: all of a file or the lab, a named set's first part
 DIFFICULTY = ""                # EASY, MEDIUM, ... as the set names them; empty: all
-FROM = ""                      # the first day of the problems' dates, as 2024-08-01; empty: all
-UNTIL = ""                     # the last day
+FROM = ""                      # first date of the problems, such as 2024-08-01; empty: all
+UNTIL = ""                     # last date; empty: all
 OUTPUT = "runs/lab/mask.json"  # the mask
 MAX_SOLUTIONS = 20             # solutions per problem, chosen at random; 0: all
-WRONG_SHARE = 0.2              # share of wrong answers among a problem's solutions from which it is masked
+WRONG_SHARE = 0.2              # mask a problem if at least this share of its solutions' answers are wrong
 CHECKERS = ""                  # folder of special judges, question_17.py for question 17; empty: none
 TIMEOUT = 4.0                  # CPU seconds a program may take for one test; TACO's: 4
 MEMORY_MB = 4096               # memory of a program, in MiB
@@ -62,7 +62,7 @@ Entry = dict[str, Any]
 
 
 class Journal:
-    """The entries of the problems audited already, by question id, from an earlier mask and the file beside it.
+    """The entries of the problems already audited, by question id, from an earlier mask and the file beside it.
 
     The file beside the mask receives a line of JSON per audited problem; its first line holds the problem set and the
     settings. Raises UserError when these differ from before.
@@ -105,9 +105,9 @@ class Journal:
 
 
 def solutions(problem: Problem, most: int, seed: int) -> list[str]:
-    """Up to `most` different solutions of a problem's own (0: all), always the same ones for the same seed.
+    """Up to `most` different solutions of a problem (0: all), always the same ones for the same seed.
 
-    Raises BrokenFile when they are not a list or its JSON.
+    Raises BrokenFile when they are neither a list nor the JSON of one.
     """
     given = problem.get("solutions") or []
     try:

@@ -4,7 +4,7 @@ Standard input. Both texts are split at white space and compared token by token,
 the expected token is a number with a point or an exponent and the other token is a number, they may differ by 1e-6,
 absolute or relative. An expected integer must be answered by the same token: `3` is not `3.0`, except in a problem of
 real numbers, where a number with a point or an exponent may differ from it by 1e-6. A number is what Python, C or a
-person prints as such: `0e1234` and `12e5` are words.
+person would print as a number: `0e1234` and `12e5` are words.
 
 Calls. A returned value arrives in the tagged form of `sandbox.report`, which is JSON with the types kept:
 
@@ -60,7 +60,7 @@ def _tokens(text: bytes) -> Iterator[bytes]:
 def _same_number(expected: bytes, output: bytes, real: bool) -> bool:
     if not (_NUMBER.fullmatch(expected) and _NUMBER.fullmatch(output)):
         return False
-    if _INTEGER.fullmatch(expected):  # exactly: the next integer is no answer, also where a float cannot tell it apart
+    if _INTEGER.fullmatch(expected):  # exactly: the next integer is wrong, even if a float cannot tell the two apart
         if not real or _INTEGER.fullmatch(output):
             return False
         return abs(Decimal(expected.decode()) - Decimal(output.decode())) <= TOLERANCE
@@ -134,7 +134,7 @@ def format_value(tagged: Any) -> str:
 
 
 class _OtherObject:
-    """Stands for an object of another than a built-in type."""
+    """Stands for an object whose type is not built in."""
 
     def __init__(self, type_name: Any):
         self.type_name = type_name

@@ -1,8 +1,8 @@
-"""Judges programs as EvalPlus 0.3.1 does (Liu et al. 2023): base and plus tests apart, against a reference solution.
+"""Judges programs as EvalPlus 0.3.1 does (Liu et al. 2023): by base and by plus tests, against a reference solution.
 
-Where each rule was read, in EvalPlus's files:
+The source of each rule, in EvalPlus's files:
 
-- `evaluate.py`, `check_correctness`: base and plus are two runs, each in a process of its own; a sample counts for
+- `evaluate.py`, `check_correctness`: base and plus are two runs, each in a separate process; a sample counts for
   "plus" when both pass.
 - `evaluate.py`, `get_groundtruth`: an expected value is what the problem's own solution returns; for three problems of
   MBPP only whether it is None (`eval/_special_oracle.py`).
@@ -10,9 +10,9 @@ Where each rule was read, in EvalPlus's files:
   tolerance, or an expected value so far was a float or a list of floats (1e-6), they must be of one type and close by
   `numpy.allclose` with rtol 1e-7. Eight problems of MBPP compare sets, four more accept another reading of the problem,
   and HumanEval/32 (`find_zero`) checks that what is returned is a root.
-- `config.py`: an input may take four times as long as the reference solution, and a second at least. Here these are
+- `config.py`: an input may take four times as long as the reference solution, but at least one second. Here these are
   seconds of CPU time, so that a busy machine changes no verdict.
-- The program is imported, not run as a script, nothing is imported for it, and its function is the global of that name.
+- The program is imported, not run as a script; nothing is imported for it; its function is the global of that name.
 """
 
 import marshal
@@ -64,7 +64,7 @@ def status(results: list[TestResult]) -> str:
 
 
 def _ending(results: list[TestResult]) -> tuple[str, float]:
-    """The reason of the last call, and the largest share of its limit that a call took."""
+    """The reason of the last call, and the largest share of its time limit that any call took."""
     return results[-1]["reason"], max(each.get("share", 0.0) for each in results)
 
 
@@ -114,7 +114,7 @@ def _judge_loading(warm: WarmProcess, source: str, task: EvalplusTask, scale: fl
 
 
 class Comparison:
-    """Of what a program returns with a group's expected values, input by input.
+    """Compares what a program returns with a group's expected values, input by input.
 
     known: the reports that are right without a closer look.
     """
@@ -129,10 +129,10 @@ class Comparison:
         self.atol = task.atol
 
     def accepts(self, index: int, arguments: list, tagged: Any) -> bool:
-        """Whether the value in tagged form is right for this input. What cannot be compared is wrong."""
+        """Whether the value in tagged form is right for this input. A value that cannot be compared is wrong."""
         try:
             return self._accepts(index, arguments, untag_exactly(tagged))
-        except Exception:  # as in EvalPlus, where whatever a comparison raises is a failure of the program
+        except Exception:  # as in EvalPlus, where any exception in a comparison is a failure of the program
             return False
 
     def _accepts(self, index: int, arguments: list, output: Any) -> bool:
@@ -175,7 +175,7 @@ def polynomial(coefficients: list, x: float) -> float:
 
 
 def pyramid_surface(base_edge: float, height: float) -> int:
-    """Of a square pyramid, with the height from the base to the apex, not that of a side."""
+    """The surface of a square pyramid, given the height from base to apex, not that of a side."""
     return round(base_edge**2 + 2 * base_edge * math.sqrt((base_edge / 2) ** 2 + height**2))
 
 

@@ -31,7 +31,7 @@ class EvalplusTask:
 
 
 def make_task(tests: dict[str, Any]) -> EvalplusTask:
-    """A task from a problem's `input_output`. Raises ValueError when an input is not as its task wants it."""
+    """A task from a problem's `input_output`. Raises ValueError when an input lacks the form that its task expects."""
     task_id, family = tests["task_id"], tests["set"]
     convert = _mbpp_arguments(task_id) if family == "mbpp" else list
     inputs = {
@@ -44,7 +44,7 @@ def make_task(tests: dict[str, Any]) -> EvalplusTask:
     )
 
 
-# What JSON made lists or texts of in MBPP+ (EvalPlus's `data/mbpp.py`), by task: how each list of arguments was.
+# Arguments that JSON turned into lists or texts in MBPP+ (EvalPlus's `data/mbpp.py`), by task: how to restore them.
 
 
 def _tuple(value: list) -> tuple:

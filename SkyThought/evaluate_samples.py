@@ -1,4 +1,4 @@
-"""Judges evalplus's sample files, and writes the result file that `evalplus.evaluate` writes, in its place.
+"""Judges evalplus's sample files, and writes the result file that `evalplus.evaluate` would write.
 
 Reads a JSONL file of samples, {"task_id": "HumanEval/0", "solution": "def ..."} or with a `completion` of the prompt,
 or a folder HumanEval_0/0.py, ...; writes samples_eval_results.json beside it (in a folder: eval_results.json), with
@@ -37,7 +37,7 @@ from SkyThought.problem_tests import read_tests
 
 # fmt: off
 PROBLEMS = "humanevalplus"  # humanevalplus, mbppplus, or humaneval, mbpp for the base tests only
-PROBLEMS_FILE = ""          # a local file of the set, as evalplus's releases have it; empty: where PROBLEMS lies
+PROBLEMS_FILE = ""          # a local file of the set, as evalplus's releases have it; empty: found by PROBLEMS
 SAMPLES = "samples.jsonl"   # a JSONL file, plain or gzipped, or a folder
 LEAVE_OUT = False           # leave out samples of unknown tasks and tasks without samples, instead of refusing them
 MEMORY_MB = 4096            # memory of a program, in MiB
@@ -63,7 +63,7 @@ class Sample:
 def read_samples(path: Path, prompts: dict[str, str]) -> list[Sample]:
     """The samples of a file or folder, task by task. `prompts`: of the known tasks, which completions continue.
 
-    Raises UserError for what is no sample.
+    Raises UserError for anything that is not a sample.
     """
     rows = _rows_of_folder(path) if path.is_dir() else _rows_of_file(path)
     samples, counts = [], Counter()
@@ -100,7 +100,7 @@ def _rows_of_folder(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_complete(samples: list[Sample], tasks: Iterable[str], leave_out: bool) -> list[Sample]:
-    """The samples of known tasks. Raises UserError for others and tasks without one, unless they may be left out."""
+    """The samples of known tasks. Raises UserError for other tasks and tasks without a sample, unless LEAVE_OUT."""
     known, given = set(tasks), {sample.task_id for sample in samples}
     unknown, without = sorted(given - known), sorted(known - given)
     for what, names in (("samples are of tasks that the set has not", unknown), ("tasks have no sample", without)):
@@ -114,7 +114,7 @@ def check_complete(samples: list[Sample], tasks: Iterable[str], leave_out: bool)
 
 
 class KeptVerdicts:
-    """The verdicts so far, in a file beside the samples, so that a killed run resumes; a line each."""
+    """The verdicts so far, in a file beside the samples, one per line, so that a killed run resumes."""
 
     def __init__(self, path: Path):
         self.path, self.verdicts = path, {}

@@ -9,7 +9,7 @@ from SkyThought.problem_tests import ProblemTests
 from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler, Verdict
 
-AHEAD = 2  # programs sent ahead per judge: one runs, one waits; each may hold its problem's tests in memory
+AHEAD = 2  # programs sent to a judge at a time: one runs, one waits; each may hold its problem's tests in memory
 WAKE_SECONDS = 1.0  # longest wait without looking for signals
 HELD = 64  # answers held back per judge while another answer's identical program is judged
 
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """The rules, limits and containment that every judge applies; the settings of these names."""
+    """The rules, limits and containment that every judge applies: the settings with these names."""
 
     timeout: float
     memory_mb: int

@@ -53,7 +53,7 @@ class LocalJudges:
                 future, problem, source = work
                 try:
                     future.set_result(handler.judge(source, problem.tests, problem.special_judge))
-                except BaseException as error:  # raised again where the result is asked for
+                except BaseException as error:  # raised again when the result is read
                     future.set_exception(error)
 
 

@@ -1,7 +1,7 @@
 """One lock for all judges of a user on a machine: their programs run side by side, or one of them alone.
 
 Whoever runs a program holds the `running` file shared. A judge that wants exclusive use first locks the `gate` file,
-which keeps others from starting their next test, then waits until the running tests end. The files lie in the machine's
+which keeps others from starting their next test, then waits until the running tests end. The files are in the machine's
 temporary folder, one pair per user, so two scripts share them.
 
 A suspended process (Ctrl-Z, SIGSTOP, a debugger) keeps its locks, so nobody waits for it: a judge proceeds without a
@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 
-BUSY_LOAD = 1.5  # processes that want a core, averaged over a minute: above this the machine is busy
+BUSY_LOAD = 1.5  # processes that need a core, averaged over a minute: above this the machine is busy
 LOOK_SECONDS = 0.01  # between two attempts to take a lock
-LOOKS = 100  # in a row at which the holders are suspended; strace suspends a process too, but only for moments
+LOOKS = 100  # consecutive looks that find the holders suspended; strace also suspends a process, but only briefly
 
 PROC = Path("/proc")
 _passed: set[int] = set()  # suspended processes that this process no longer waits for
@@ -63,7 +63,7 @@ class MachineLock:
         """Inside `shared`: hold while no other program of this user's judges runs."""
         fcntl.flock(self._running, fcntl.LOCK_UN)
         with _locked(self._gate, fcntl.LOCK_EX) as gate_is_closed:
-            if gate_is_closed:  # otherwise new programs start all the time, and this judge might wait for ever
+            if gate_is_closed:  # otherwise new programs keep starting, and this judge might wait forever
                 _take(self._running, fcntl.LOCK_EX)
             yield
             _take(self._running, fcntl.LOCK_SH)
@@ -83,7 +83,7 @@ class MachineLock:
 
 @contextmanager
 def _locked(file: int, kind: int) -> Iterator[bool]:
-    """Hold a lock; False if it is not held, because its holders are suspended."""
+    """Hold a lock; yields False if it could not be taken, because its holders are suspended."""
     try:
         yield _take(file, kind)
     finally:
@@ -99,7 +99,7 @@ def _try(file: int, kind: int) -> bool:
 
 
 def _take(file: int, kind: int) -> bool:
-    """Wait for a lock and take it; False without it, because its holders are suspended."""
+    """Wait for a lock and take it; False if its holders are suspended."""
     looks = 0
     while not _try(file, kind):
         holders = _suspended_holders(file)

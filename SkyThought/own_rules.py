@@ -35,7 +35,7 @@ class TestResult(TypedDict):
     expected: NotRequired[str]
     output: NotRequired[str]
     group: NotRequired[str]  # of EvalPlus's tests: base or plus
-    share: NotRequired[float]  # of its time limit, if tests have their own
+    share: NotRequired[float]  # the share of its time limit that it took, if tests have separate limits
     special_judge: NotRequired[str]  # how the special judge failed
     node: NotRequired[str]  # how the Ray node failed
 
@@ -54,7 +54,7 @@ def make_result(index: int, reason: str, seconds: float) -> TestResult:
 
 
 def _judge_test_program(program: Program, tests: ProblemTests, limit: float) -> TestResult:
-    """A program passes when the test program comes to its end. A special judge has nothing to look at."""
+    """A program passes when the test program runs to its end. A special judge has nothing to compare here."""
     test = tests.test_program.encode("utf-8", "surrogatepass")
     with closing(program.calls(tests.function or "", test, [limit], TEST_PROGRAM)) as calls:
         (call,) = calls
@@ -101,9 +101,9 @@ def _same_output(tests: ProblemTests, expected: bytes, output: bytes) -> bool:
 def _judge_function(
     program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None
 ) -> Iterator[TestResult]:
-    """The results by the first reading of dictionaries' keys by which it passes.
+    """The results by the first reading of dictionary keys with which it passes.
 
-    If it passes by none, those by which it comes furthest, or else gives an answer.
+    If it passes with none, the results of the reading that gets furthest, or else gives an answer.
     """
     found = []
     for keys in tests.key_readings:
@@ -120,7 +120,7 @@ def _ending_of_calls(results: list[TestResult]) -> tuple[str, float]:
 def _judge_calls(
     program: Program, tests: ProblemTests, check: Check | None, keys: bytes, limit: float
 ) -> list[TestResult]:
-    """If expected values may be wrapped, a function passes all tests by the wrapped values or all by the unwrapped."""
+    """If expected values may be wrapped, a function must pass all tests with wrapped or all with unwrapped ones."""
     results = []
     readings = [False, True] if tests.wrapped else [False]
     arguments, limits = json.dumps(tests.inputs).encode(), [limit] * len(tests.inputs)
@@ -144,13 +144,13 @@ def _judge_calls(
 
 
 def _ask(check: Check, test_input: Any, expected: Any, read_output: Callable[[], Any]) -> tuple[str, str | None]:
-    """The reason by a special judge, and how it failed if it did: its failure is not the program's."""
+    """The reason from a special judge, and how the judge failed if it did: its failure is not the program's."""
     try:
         accepted = check(test_input, expected, read_output())
         if isinstance(accepted, bool):
             return ("" if accepted else WRONG_ANSWER), None
         failure = f"check returned {accepted!r}, not True or False"
-    except (Exception, SystemExit) as error:  # the user's code: whatever it raises, the program is not judged
+    except (Exception, SystemExit) as error:  # the user's code: if it raises anything, the program is not judged
         failure = f"{type(error).__name__}: {error}"
     return f"{NOT_JUDGED}: its special judge failed ({one_line(failure)})", failure
 

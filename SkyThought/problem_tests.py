@@ -16,10 +16,10 @@ class ProblemTests:
 
     `fault`: why nothing can be judged by them, "" for sound tests. `wrapped`: every expected value is a list of one
     element, perhaps TACO's wrapping of the value. `key_readings`: the ways to read the keys of dictionaries in the
-    arguments (see `sandbox.calls`); a function passes by any of them. `real`: the problem's numbers are real numbers
-    (see `comparison`). `any_case`: upper and lower case are the same. `task`: in place of `inputs` and `outputs`, those
-    of EvalPlus, whose expected values are what the task's own solution returns. `test_program`: in their place, one
-    that is run after the judged program, and must come to its end.
+    arguments (see `sandbox.calls`); a function may pass with any of them. `real`: the problem's numbers are real
+    numbers (see `comparison`). `any_case`: upper and lower case are the same. `task`: instead of `inputs` and
+    `outputs`, those of EvalPlus, whose expected values are what the task's own solution returns. `test_program`:
+    instead of them, one that is run after the judged program, and must run to its end.
     """
 
     function: str | None = None
@@ -95,7 +95,7 @@ def _evalplus_tests(tests: dict[str, Any]) -> ProblemTests:
 
 
 def _fault(inputs: Any, outputs: Any, function: Any) -> str:
-    """What is wrong with the form of tests; "" if nothing is."""
+    """What is wrong with the form of tests; "" if nothing."""
     if not (isinstance(inputs, list) and isinstance(outputs, list)):
         return "no list of inputs or of outputs"
     if not inputs or len(inputs) != len(outputs):

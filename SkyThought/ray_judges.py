@@ -1,7 +1,7 @@
 """Judges on the nodes of a Ray cluster, for `check_converted_samples.py --ray_address`.
 
 The script reads and writes all files. Nodes receive this code, the programs and each problem's tests over the network.
-On every CPU one Ray worker judges, with its own warm processes. If a node dies, another one judges its program; an
+On every CPU one Ray worker judges, with its own warm processes. If a node dies, another one judges its programs; an
 answer stays unjudged only when `RETRIES` further attempts fail.
 """
 

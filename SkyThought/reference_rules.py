@@ -1,6 +1,6 @@
 """The rules of the paper's own checker, its bugs included, to compare with the paper's figures.
 
-The paper judges with SkyThought's TACO handler. These rules were read in its source and written independently
+The paper judges with SkyThought's TACO handler. These rules were taken from its source and written independently
 (github.com/NovaSky-AI/SkyThought: skythought/tools/tasks/taco/taco_handler.py and taco_util.py, and
 skythought/tools/util/common.py; docstrings below name the original functions).
 
@@ -11,7 +11,7 @@ The outcome of a test, or of a program's trial:
     None     an error. It ends the tests and, because its code is a negative number, which is true in Python,
              COUNTS AS PASSED: programs that do not compile, run out of time, or (called) raise are "correct"
 
-Tests run in order, up to the first outcome that is not True: a failure after an error goes unseen.
+Tests run in order, up to the first outcome that is not True: a failure after an error goes unnoticed.
 
 Not reproduced: the 301 seconds after which a whole problem is given up as incorrect, time limits by the clock,
 functions that catch the alarm themselves, objects with their own `__eq__`, a bare function in a text whose
@@ -48,7 +48,7 @@ from math import sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2
 from typing import List, Tuple
 from heapq import *"""
 _STREAMS = "stdin = sys.stdin\nstdout = sys.stdout\n"
-# Endings of a call that are no `Exception` there: they end the checker's own process, so the verdict is "incorrect".
+# Endings of a call that are not an `Exception`: they end the checker's own process, so the verdict is "incorrect".
 _DEADLY = re.compile(
     r"runtime error(?:: (?:SystemExit|KeyboardInterrupt|GeneratorExit|SIG[A-Z0-9]+|signal \d+|exit status .*))?"
 )
@@ -59,7 +59,7 @@ Outcome = tuple[str, float, bool | None]  # the reason, CPU seconds, and the out
 
 
 def judge_tests(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> Iterator[TestResult]:
-    """The result of each test, up to the first that is no plain success; an error counts as passed."""
+    """The result of each test, up to the first that is not a plain success; an error counts as passed."""
     find_outcomes = _outcomes_of_runs if tests.function is None else _outcomes_of_calls
     for index, (reason, seconds, outcome) in enumerate(find_outcomes(warm, source, tests, limit)):
         result = make_result(index, reason or _REASONS[outcome], seconds)
@@ -111,7 +111,7 @@ def trial(source: str) -> str:
 
     The program's first import lines, and the rest as the body of a function that is never called: this shows whether
     the program compiles as a function and its first imports succeed. Lines with `import *` move out of the function,
-    also out of blocks. `judge_trial` takes how it ended.
+    even out of blocks. `judge_trial` judges how it ended.
     """
     lines = source.split("\n")
     start = _first_statement(lines)
@@ -127,7 +127,7 @@ def program_of(source: str, function: str | None = None) -> str:
     """The program that then runs on the tests or has its `function` called (`synthesize_std_code`,
     `synthesize_cb_code`).
 
-    For standard input the checker's prelude follows the program's first imports and may hide them: `import time`
+    For standard input the checker's prelude follows the program's first imports and may override them: `import time`
     undoes `from time import time`. For a function it precedes the first line. Names that only our own prelude has are
     removed.
     """
@@ -181,7 +181,7 @@ def _integer_keys(dictionary: dict[str, Any]) -> dict[int, Any] | None:
 
 
 def judge_trial(reason: str) -> bool | None:
-    """The outcome of running `trial`; reason: how it ended, "" if well (`compile_and_get_func`, `run_test`)."""
+    """The outcome of running `trial`; reason: how it ended, "" if normally (`compile_and_get_func`, `run_test`)."""
     if not reason:
         return True
     return False if _DEADLY.fullmatch(reason) else None
@@ -190,7 +190,7 @@ def judge_trial(reason: str) -> bool | None:
 def judge_text(expected: str | list[str] | bytes, reason: str, output: bytes) -> bool | None:
     """The outcome of a test on standard input (`execute_std_code`).
 
-    reason: how the program ended, "" if well; only running out of time counts. After any other end, with any exit
+    reason: how the program ended, "" if normally; only running out of time counts. After any other end, with any exit
     status, its output is compared. The checker has no output limit: a program that exceeds ours counts as one that
     would have run out of time. Output that is not UTF-8 is an error.
     """
@@ -219,12 +219,12 @@ def judge_call(expected: Any, reason: str, tagged: Any = None) -> bool | None:
 def passes_text(expected: str | list[str] | bytes, output: str) -> bool:
     """Whether an output is right (`compare_std_results`). Lists of lines are joined.
 
-    Both are compared exactly, except for white space at their two ends: a blank at the end of an inner line counts.
+    Both are compared exactly, except for white space at their two ends: a space at the end of an inner line counts.
     The checker's further attempts were written for lists and do something else with text:
 
     - Each character of the output is a digit and equals, as a number, a line of the expected text: "12" is "1\\n2".
     - The set of the output's words, each as the set of its characters, equals the set of the expected lines, each as
-      the set of its words. If all expected words have one character, order and number therefore do not count:
+      the set of its words. If all expected words have one character, order and repetition therefore do not count:
       "2 1 1" is "1\\n2", and "11" is "1". The same again with both as numbers to 3 places: "5" is "5.0".
     """
     if isinstance(expected, bytes):
@@ -288,7 +288,7 @@ def _equal(wanted: Any, got: Any) -> bool:
     if got == wanted or (first and got == first[0]):
         return True
     if first and isinstance(got, list) and got and isinstance(got[0], tuple):
-        with suppress(TypeError):  # an element is no sequence
+        with suppress(TypeError):  # an element is not a sequence
             return [list(item) for item in got] == first[0]
     return False
 

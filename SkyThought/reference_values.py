@@ -19,9 +19,9 @@ from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.sandbox.exact_values import untag_exactly
 
-FORMAT = 2  # of the cache: a new one where the same digest could mean other values
+FORMAT = 2  # of the cache: a new number when the same digest could mean other values
 SECONDS = 60.0  # of CPU time that the solution may take for an input
-UNLIKE_ITSELF = ("NaN", '["object"', '["array"')  # a value with these in it does not equal one with the same report
+UNLIKE_ITSELF = ("NaN", '["object"', '["array"')  # values with these in their report may not equal each other
 
 
 class ReferenceFailure(Exception):
@@ -46,7 +46,7 @@ class ReferenceValues:
 
     @cached_property
     def known(self) -> list[bytes]:
-        """How lines of the report pipe begin that are right; empty where the same report may be another value."""
+        """The beginnings of right lines of the report pipe; empty if the same report may mean another value."""
         unlike = [report is None or any(word in report for word in UNLIKE_ITSELF) for report in self.reports]
         lines = (b'{"value": ' + str(report).encode() for report in self.reports)
         return [b"" if odd else line for odd, line in zip(unlike, lines, strict=True)]
@@ -76,7 +76,7 @@ def cache_folder() -> Path:
 
 
 def _run(warm: WarmProcess, task: EvalplusTask, group: str, reading: bytes) -> ReferenceValues:
-    """Runs the solution on every input; after one on which it fails, in a new child on those that follow."""
+    """Runs the solution on every input; after an input on which it fails, a new child runs it on the following ones."""
     inputs, reports, seconds, reason = task.inputs[group], [], [], ""
     with Program(warm, task.solution) as program:
         while len(reports) < len(inputs):
@@ -86,7 +86,7 @@ def _run(warm: WarmProcess, task: EvalplusTask, group: str, reading: bytes) -> R
                     reason = call.reason or reason
                     reports.append(None if call.reason else json.dumps(call.value))
                     seconds.append(call.seconds)
-            if reports == [None]:  # it does not compile, say, or has no function of that name
+            if reports == [None]:  # for example, it does not compile, or has no function of that name
                 raise ReferenceFailure(f"its own solution fails on its first {group} input ({reason})")
     floats = [report is not None and is_floats(untag_exactly(json.loads(report))) for report in reports]
     return ReferenceValues(reports, seconds, floats)

@@ -8,7 +8,7 @@ One file per problem in a folder, named by its question id, with one function:
         return len(words) == 1 and words[0].isdecimal() and 1 < int(words[0]) < number and number % int(words[0]) == 0
 
 For a problem that reads standard input the three arguments are texts; for a call-based one `input` is the list of
-arguments, `expected` and `output` are values. `check` is asked only about programs that ended well. It is the user's
+arguments, `expected` and `output` are values. `check` is called only for programs that ended normally. It is the user's
 own code and runs inside the judge without limits. It must return False for any wrong output: if it raises, or returns
 something other than True or False, the answer is not judged.
 """
@@ -61,7 +61,7 @@ class SpecialJudges:
         return self._judges[question_id]
 
     def digest(self, question_id: int) -> str | None:
-        """The digest of a problem's special judge, None if it has none: a verdict by another one is out of date."""
+        """The digest of a problem's special judge, None if it has none: verdicts by any other are outdated."""
         judge = self.of(question_id)
         return judge.digest if judge else None
 

@@ -118,8 +118,8 @@ class TACOTaskHandler:
 
         check: a special judge, which is called with a test's input, expected output and output in place of the
         comparison: texts for standard input, a list of arguments and two values for a function. The program is not
-        judged if `check` fails or the machine failed three times. Raises UserError when a warm process does not start
-        or cannot contain programs.
+        judged if `check` fails, or if the machine fails three times. Raises UserError when a warm process does not
+        start or cannot contain programs.
         """
         if tests.fault:
             return {"correctness": None, "reason": f"{NOT_JUDGED}: {tests.fault}", "tests": []}
@@ -176,7 +176,7 @@ class TACOTaskHandler:
                     yield from own_rules.judge_tests(program, tests, limit, check)
 
     def _start(self, kind: str) -> tuple[WarmProcess, TimeLimit]:
-        """The warm process with this prelude, and the time limit; new ones after a fork."""
+        """The warm process with this prelude, and the time limit; after a fork, new ones."""
         if self._owner != os.getpid():
             self._warm, self._limit, self._owner = {}, None, os.getpid()
         if self._limit is None:

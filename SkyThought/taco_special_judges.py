@@ -25,7 +25,7 @@ def _rows() -> dict[str, frozenset[int]]:
 
 
 def is_listed(origin: Any, name: str) -> bool:
-    """Whether a problem is in a class of the list, by its `origin`: data set, split and row."""
+    """Whether the list has a problem in a class, by its `origin`: data set, split and row."""
     if not isinstance(origin, dict) or (origin.get("dataset"), origin.get("split")) != (DATASET, SPLIT):
         return False
     row = origin.get("row")

@@ -26,9 +26,9 @@ class TimeLimit:
     lock: MachineLock
 
     def enforce(self, run: Callable[[float], Result], ending: Callable[[Result], tuple[str, float]]) -> Result:
-        """The result of `run(limit in seconds)`; run again alone where the machine may be to blame for how it ended.
+        """The result of `run(limit in seconds)`; run again alone if the machine may be to blame for how it ended.
 
-        ending: the reason ("" when it ended well) and the CPU seconds of a result.
+        ending: the reason ("" if it ended normally) and the CPU seconds of a result.
         """
         self.lock.give_way()
         limit = BUSY_FACTOR * self.seconds if self.lock.machine_is_busy() else self.seconds
@@ -42,7 +42,7 @@ class TimeLimit:
         return result
 
     def _machine_may_be_to_blame(self, reason: str, seconds: float, limit: float) -> bool:
-        """Whether the program was killed, or took more time than it may have needed on an idle machine."""
+        """Whether the program was killed, or might have kept its limit on an idle machine."""
         if reason == TIME_LIMIT:
             return limit == self.seconds and self.lock.machine_is_busy()
         return reason == KILLED or seconds > self.seconds

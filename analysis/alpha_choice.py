@@ -21,7 +21,7 @@ from hindsight.pipeline import ROOT, serve_models
 from hindsight.sampling.samples import ProblemChoice
 
 ROUNDS = "rounds.json"
-Round = dict[int, int]  # answers per problem that an alpha, by its number, shall have
+Round = dict[int, int]  # answers per problem that each alpha is to have, by its number
 
 
 @dataclass(eq=False)
@@ -80,7 +80,7 @@ class SampledAlphas:
     def problems(self) -> list[list[list[Answer]]]:
         """The judged answers, [alphas][problems][...], to the problems that have some at every alpha.
 
-        Raises UserError where two alphas have other problems, or fewer than two in common.
+        Raises UserError if two alphas have different problems with one id, or the alphas share fewer than two problems.
         """
         require_same_problems({f"alpha {self.runs.alphas[number]:g}": each for number, each in self.found.items()})
         judged = [judged_problems(self.found[number]) for number in range(len(self.runs.alphas))]
@@ -107,7 +107,7 @@ class SampledAlphas:
         return load_answers(ROOT / self.runs.folder(alpha), f"alpha {alpha:g}")
 
     def _read_rounds(self) -> list[Round]:
-        """The rounds of an earlier call. Raises UserError for another file or other alphas."""
+        """The rounds of an earlier call. Raises UserError for a different kind of file, or other alphas."""
         path = ROOT / self.runs.output / ROUNDS
         if not path.exists():
             return []

@@ -1,4 +1,4 @@
-"""Runs of one model at several alphas, on one server whose dial is turned or that has a model for each alpha."""
+"""Runs of one model at several alphas, on one server with a dial or with a model for each alpha."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from hindsight.servers.vllm_process import ServeOptions
 from hindsight.serving import check_merge
 
 STEP = "single_model_inference.py"
-SAME = ("problems", "split", "difficulty", "end_idx", "max_tokens")  # settings with the names of step 1a's
+SAME = ("problems", "split", "difficulty", "end_idx", "max_tokens")  # settings with the same names in step 1a
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class AlphaRuns:
         return dial.base, dial.finetuned
 
     def models(self, first: float) -> list[ServedModel]:
-        """The server's models; one that is started has the dial at alpha `first`.
+        """The server's models; a server that is started has its dial at alpha `first`.
 
         Raises UserError if it could not merge.
         """
@@ -76,7 +76,7 @@ class AlphaRuns:
 
 
 def wait_for_dial(url: str, seconds: float) -> Dial | None:
-    """The dial of a server that may take these seconds to start; None if it has none. Raises as `read_dial` does."""
+    """The dial of a server that may take this long to start; None if it has none. Raises what `read_dial` raises."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -88,7 +88,7 @@ def wait_for_dial(url: str, seconds: float) -> Dial | None:
 
 
 def plan_runs(options: AlphaRuns, choice: ProblemChoice, flags: Sequence[str]) -> list[SamplingRun]:
-    """Each alpha's run, with flags of step 1a. The parents are asked of the server only if a run is incomplete."""
+    """Each alpha's run, with flags of step 1a. The server is asked for the parents only if a run is incomplete."""
     answers = len(choice.select()) * options.num_samples
     names = options.served_names or (options.served_name,) * len(options.alphas)
     runs = []
@@ -144,6 +144,6 @@ def step_flags(problems: Mapping[str, Any], sampling: Sequence[str]) -> list[str
 
 
 def repository_path(name: str) -> Path:
-    """A folder as the steps, which run in the repository, understand it."""
+    """A folder in the form that the steps, which run in the repository, understand."""
     path = Path(name).absolute()
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path

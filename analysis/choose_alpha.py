@@ -1,9 +1,9 @@
-"""Which alpha? Finds the best one with a fraction of a sweep's answers, and says how sure that is.
+"""Finds the best alpha with a fraction of a sweep's answers, and reports how sure it is.
 
-Samples in rounds, on one vLLM server whose dial is turned or on BASE_URL, as analysis/sweep_alphas.py does: first a
-few answers per problem at every alpha, then more at the best and at its strongest rival. Ends when no alpha exceeds the
-best by more than TOLERANCE at CONFIDENCE, when the tokens are spent, or at MOST_SAMPLES. The run folders are those of
-a sweep: answers that exist are used. Writes choice.md and choice.json; run it again after a stop.
+Samples in rounds, on one vLLM server with a dial or on BASE_URL, as analysis/sweep_alphas.py does: first a few answers
+per problem at every alpha, then more at the best and at its strongest rival. Ends when no alpha exceeds the best by
+more than TOLERANCE at CONFIDENCE, when the tokens are spent, or at MOST_SAMPLES. The run folders are those of a sweep,
+whose existing answers are used. Writes choice.md and choice.json; run it again after a stop.
 
     python analysis/choose_alpha.py --end_idx 60 --max_tokens 160 --max_model_len 512
     python analysis/choose_alpha.py --plan 0.02       # how many answers an interval of plus or minus .02 needs
@@ -30,7 +30,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # alpha 0: a folder or a Hub name; BASE_URL's dial knows its own
-FINETUNED_MODEL = "lab/models/instruct"  # alpha 1; the same holds
+FINETUNED_MODEL = "lab/models/instruct"  # alpha 1, likewise
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # to choose from
 METHOD = "lerp"                          # lerp or slerp; BASE_URL's dial knows its own
 BASE_URL = ""                            # a server with a dial or with a model for each alpha; empty: start one
@@ -43,18 +43,18 @@ DIFFICULTY = ""                          # EASY, MEDIUM, ...; empty: all
 END_IDX = 0                              # one past the last problem; 0: all
 MAX_TOKENS = 512                         # longest answer, in tokens
 SAMPLING = []                            # other settings of single_model_inference.py: instruct_top_p=1 seed=1
-OBJECTIVE = "pass@k"                     # pass@k; programs: different correct ones in K answers; pass@1: see LEVEL
+OBJECTIVE = "pass@k"                     # pass@k; programs: distinct correct programs in K answers; pass@1: see LEVEL
 K = 10                                   # answers per problem that the objective is about
-LEVEL = 0.0                              # of pass@K, which an alpha must reach where OBJECTIVE is pass@1
-TOLERANCE = 0.02                         # an alpha may be worse than the best by this
-CONFIDENCE = 0.95                        # that it is not worse by more
+LEVEL = 0.0                              # with OBJECTIVE pass@1: the pass@K that an alpha must reach
+TOLERANCE = 0.02                         # the chosen alpha may be worse than the best by this
+CONFIDENCE = 0.95                        # of its not being worse by more
 FIRST_SAMPLES = 2                        # answers per problem at every alpha, in the first round
 ROUND_SAMPLES = 2                        # further answers per problem at two alphas, in each later round
-MOST_SAMPLES = 20                        # answers per problem at one alpha at most
-TOKEN_BUDGET = 0                         # tokens of all answers, at most; 0: no limit
-PLAN = 0.0                               # half the width of an interval: sample nothing, say what it needs; 0: choose
+MOST_SAMPLES = 20                        # most answers per problem at one alpha
+TOKEN_BUDGET = 0                         # most tokens of all answers together; 0: no limit
+PLAN = 0.0                               # half an interval's width: only report what that needs; 0: choose
 MAX_MODEL_LEN = 0                        # context of a started server in tokens; 0: as the model's config says
-START_DEADLINE = 600                     # seconds that it may take to start
+START_DEADLINE = 600                     # seconds that a started server may take
 WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL may take to start
 # fmt: on
 

@@ -3,10 +3,10 @@
 Reads converted_question_*_sample_*.json; writes converted_question_*_sample_*_with_embeddings.json beside each, with
 `generated_embedding`, `converted_embedding`, `code_embedding` (lists of floats; null for an answer without a program),
 `embedding_model` and `embedding_cut` (see analysis/embeddings/files.py). Nothing is embedded twice: a killed run
-resumes where it stopped, another WHAT is added to existing files, and equal texts are embedded once.
+resumes where it stopped, a different WHAT is added to the existing files, and equal texts are embedded once.
 
 The model is a sentence-transformers model, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
-or any model of the server EMBEDDING_URL.
+or any model of the server at EMBEDDING_URL.
 
     python analysis/embed.py --input_dir runs/lab/instruct
     python analysis/embed.py --input_dir runs/lab/instruct --what code
@@ -41,7 +41,7 @@ from hindsight.settings import Settings, run_script
 INPUT_DIR = "runs/lab/instruct"    # run folder with the converted answers
 WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
 EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else local MiniLM
-EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else none
+EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else local
 BATCH_SIZE = 64                    # texts per batch and request
 
 PRICE = 0.0      # dollars per million tokens; 0: OpenAI's price for its models, nothing for others
@@ -53,7 +53,7 @@ SERVER_DEADLINE = 600         # seconds a server may be away during the run befo
 ALLOW_OTHER_SETTINGS = False  # embed again in a folder that another model embedded
 # fmt: on
 
-# Settings that may differ between two calls on one folder: they change no embedding
+# Settings that may differ between two calls on one folder, because they do not affect the embeddings
 MAY_DIFFER = ("input_dir", "what", "embedding_url", "batch_size", "price", "budget", "dry_run", "concurrency")
 MAY_DIFFER += ("server_deadline",)
 OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
@@ -151,7 +151,7 @@ class Embedder:
                 async with asyncio.TaskGroup() as group:
                     for _ in range(workers):
                         group.create_task(work())
-            except ExceptionGroup as group:  # the first error ended the other tasks, as a full disk does
+            except ExceptionGroup as group:  # the first error, such as a full disk, ended the other tasks
                 raise group.exceptions[0] from None
 
     async def embed_answers(self, keys: list[Key]) -> None:
@@ -200,7 +200,7 @@ class Embedder:
 
 
 async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options, failures: Failures) -> int:
-    """Embeds the answers to do and returns how many were written."""
+    """Embeds the remaining answers and returns how many were written."""
     async with model:
         embedder = Embedder(run, model, failures)
         await embedder.embed_all(options.batch_size, options.concurrency if isinstance(model, ApiModel) else 1)
@@ -208,7 +208,7 @@ async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options
 
 
 def remarks_on(model: LocalModel | ApiModel, run: EmbeddedRun) -> list[str]:
-    """Sentences for the end about the server, what it cost, and the texts that were cut."""
+    """Final sentences about the server, the cost, and the texts that were cut."""
     remarks = []
     if isinstance(model, ApiModel):
         remarks += [f"the server stopped answering: {model.gone}; run again to resume"] if model.gone else []

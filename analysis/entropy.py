@@ -40,8 +40,8 @@ BASE_MODEL = "lab/models/base"           # folder or Hub name: alpha 0
 FINETUNED_MODEL = "lab/models/instruct"  # folder or Hub name: alpha 1, and the tokenizer and chat template of all
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # merged in memory, one after another; may be empty
 METHOD = "lerp"                          # lerp or slerp
-CHECKPOINTS = []                         # others, folders or Hub names; merges are placed by their alpha
-BASE_CHECKPOINTS = []                    # others that read the base models' transcript instead of a chat
+CHECKPOINTS = []                         # other checkpoints, folders or Hub names; merges are plotted by their alpha
+BASE_CHECKPOINTS = []                    # other checkpoints that read base models' transcripts instead of chats
 
 INPUT_DIR = "runs/lab/instruct"  # run folder, or .jsonl: {"prompt": text or messages, "generated_text": text}
 OUTPUT = "runs/lab/entropy"      # the path without .json, .pdf and .png
@@ -151,7 +151,7 @@ def alpha_of(name: str) -> float | None:
 
 
 def identity(reader: Reader, answers: Sequence[Record], reading: Reading) -> Record:
-    """What must be equal for a reading to be reused: texts, checkpoints (sizes and times of their files), settings."""
+    """The facts that must be equal to reuse a reading: texts, checkpoints (file sizes and times), settings."""
     from hindsight.merging.checkpoints import resolve_checkpoint
 
     names = [reader.source] if isinstance(reader.source, str) else reader.source[:2]

@@ -1,8 +1,8 @@
 """Measures how diverse the answers of runs are, by the measures of analysis/measures/diversity.py, with intervals.
 
-Reads the raw and converted answers of the runs and the embeddings that analysis/embed.py made; without embeddings,
-their measures are left out. Compares only problems that every run answers, on equal numbers of answers. Prints each
-measure of each run and the paired difference of every two runs, and writes them as JSON and as a picture.
+Reads the raw and converted answers of the runs and the embeddings that analysis/embed.py made; without embeddings, the
+measures that need them are left out. Compares only problems that every run answers, on equal numbers of answers. Prints
+each measure of each run and the paired difference of every two runs, and writes them as JSON and as a picture.
 
     python analysis/measure_diversity.py --input_dirs runs/lab/base runs/lab/instruct --labels base instruct
 """
@@ -75,7 +75,7 @@ class LabelledRun:
 
 
 def read_runs(options: Options) -> list[LabelledRun]:
-    """The runs in INPUT_DIRS; equal labels are told apart. Raises UserError when a run is missing or broken."""
+    """The runs in INPUT_DIRS; equal labels are made distinct. Raises UserError when a run is missing or broken."""
     folders = list(map(Path, options.input_dirs))
     described = [RunLabel(label=label, alpha=alpha) for label, alpha in map(describe_run, folders)]
     if options.labels:

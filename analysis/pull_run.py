@@ -1,7 +1,7 @@
 """Restores run folders from a dataset of push_run.py: the same files, byte for byte, for steps 2 to 5.
 
-Reads a dataset of the Hub, or a folder that it was written to. Writes OUTPUT_DIR/RUN for each run; a folder
-that already holds the same files stays as it is.
+Reads a dataset from the Hub or from a folder. Writes OUTPUT_DIR/RUN for each run; a folder that already holds the same
+files stays as it is.
 
     python analysis/pull_run.py --dataset me/lab-runs --output_dir runs/pulled
 """

@@ -1,7 +1,7 @@
 """Publishes run folders as one dataset on the Hub: answers, verdicts and settings, with a card.
 
-Reads run folders, judged or not. Writes a Parquet file per run with a row per answer, which `load_dataset` reads, a
-configuration per run; what else a run has stays beside it. `pull_run.py` restores the run folders, byte for byte.
+Reads run folders, judged or not. Writes a Parquet file per run with a row per answer, which `load_dataset` reads as one
+configuration per run; a run's other files lie beside it. `pull_run.py` restores the run folders, byte for byte.
 TO_FOLDER writes the same into a folder, without any network.
 
     python analysis/push_run.py --input_dirs runs/lab/instruct runs/lab/alpha_0.7 --to_folder runs/lab/dataset
@@ -27,8 +27,8 @@ from hindsight.settings import Settings, run_script
 # fmt: off
 INPUT_DIRS = ["runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct"]  # run folders
 PUSH_TO_HUB = ""    # dataset of the Hub to upload to, such as name/dataset
-TO_FOLDER = ""      # folder to write the dataset to; with PUSH_TO_HUB, empty: none that stays
-HUB_PRIVATE = True  # a new dataset is private; one that exists stays as it is
+TO_FOLDER = ""      # folder to write the dataset to; with PUSH_TO_HUB, empty: a temporary one
+HUB_PRIVATE = True  # a new dataset is private; an existing one stays as it is
 # fmt: on
 
 OURS = {CARD_FILE, ".gitattributes"}  # files that a dataset may have beside its runs
@@ -52,7 +52,7 @@ class Options:
 
 
 def require_same_runs(where: str, paths: Iterable[str], names: list[str]) -> None:
-    """Raises UserError if a dataset has files of somebody else, or a run that is not among `names`."""
+    """Raises UserError if a dataset has somebody else's files, or a run that is not among `names`."""
     others = [path for path in paths if path not in OURS and not path.endswith(f"/{PARTIAL}")]
     there = sorted({path.split("/")[0] for path in others if path.endswith(f"/{ANSWERS}")})
     foreign = [path for path in others if path.split("/")[0] not in there]
@@ -64,7 +64,7 @@ def require_same_runs(where: str, paths: Iterable[str], names: list[str]) -> Non
 
 
 def write_dataset(folder: Path, where: str, runs: list[RunFiles]) -> list[str]:
-    """Writes the runs and the card, prints what each is; the sentences about broken files."""
+    """Writes the runs and the card, and prints a line about each; returns the sentences about broken files."""
     facts = []
     for run in runs:
         summary = write_run(run, folder / run_name(run.folder))
@@ -78,7 +78,7 @@ def write_dataset(folder: Path, where: str, runs: list[RunFiles]) -> list[str]:
 
 
 def push(repository: HubRepository, folder: Path, names: list[str]) -> None:
-    """Pushes the card and the runs, without what the runs had there before, and prints the address."""
+    """Pushes the card and the runs, deletes the earlier files of these runs, and prints the address."""
     files = {CARD_FILE: folder / CARD_FILE, **all_files(folder, names)}
     stale = [path for path in repository.files() or [] if path not in files and path not in OURS]
     changed = repository.push(files, f"push_run.py: {', '.join(names)}", stale=stale)

@@ -1,8 +1,8 @@
 """How far to merge back? Samples, converts and checks a model at each of several alphas, and shows what changes.
 
-One vLLM server answers all alphas: its dial (docs/sweep.md) is set to one after the other. Or BASE_URL has a model for
-each alpha, such as a LoRA adapter. Writes a run folder per alpha, alpha_0.4 and so on, as steps 1 to 3 do, and at the
-end sweep.md, sweep.json and a picture: pass@k, the diversity of programs, the length of thoughts and answers, the
+One vLLM server answers for all alphas: its dial (docs/sweep.md) is set to one after the other. Or BASE_URL has a model
+for each alpha, such as a LoRA adapter. Writes a run folder per alpha, alpha_0.4 and so on, as steps 1 to 3 do, and at
+the end sweep.md, sweep.json and a picture: pass@k, the diversity of programs, the length of thoughts and answers, the
 shares cut off and in the format, each with its 95 % interval and paired differences to both parents. Run it again after
 a stop: it resumes with whatever is missing.
 
@@ -31,7 +31,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # alpha 0: a folder or a Hub name; BASE_URL's dial knows its own
-FINETUNED_MODEL = "lab/models/instruct"  # alpha 1; the same holds
+FINETUNED_MODEL = "lab/models/instruct"  # alpha 1, likewise
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # in the order in which they are sampled
 METHOD = "lerp"                          # lerp or slerp; BASE_URL's dial knows its own
 BASE_URL = ""                            # a server with a dial or with a model for each alpha; empty: start one
@@ -48,7 +48,7 @@ SAMPLING = []                            # other settings of single_model_infere
 KS = [1, 10]                             # the values of k of pass@k
 FORMATS = ["png"]                        # pictures: png, pdf, svg
 MAX_MODEL_LEN = 0                        # context of a started server in tokens; 0: as the model's config says
-START_DEADLINE = 600                     # seconds that it may take to start
+START_DEADLINE = 600                     # seconds that a started server may take
 WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL may take to start
 # fmt: on
 

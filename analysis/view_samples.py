@@ -1,11 +1,11 @@
-"""Writes one HTML file of the answers of runs, to read in a browser: by problem, verdict and run, or by searching.
+"""Writes the answers of runs to one HTML file, to read in a browser: by problem, verdict, run or text.
 
 Reads the raw and the converted answers of run folders, including those that were not converted; shows runs side by
 side. OUTPUT holds everything it needs: it opens from the disk, without a server or a network.
 
     python analysis/view_samples.py --input_dirs runs/lab/alpha_0.7 runs/lab/instruct --output runs/lab/answers.html
 
-What a model wrote is data in the file: packed (zlib, base64), unpacked a few answers at a time, and shown as text. The
+The models' texts are data in the file: packed (zlib, base64), unpacked a few answers at a time, and shown as text. The
 same answers give the same bytes.
 """
 

@@ -1,1 +1,1 @@
-"""What `make bench` runs: each module measures one thing against the best other way to do it, and prints the ratio."""
+"""Benchmarks: each module measures one thing, most against the best alternative; `make bench` runs nearly all."""

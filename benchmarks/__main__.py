@@ -1,4 +1,4 @@
-"""Runs every benchmark: `make bench`."""
+"""Runs every benchmark except `finding_programs`, which is a test of quality: `make bench`."""
 
 from benchmarks import (
     choosing,

@@ -31,7 +31,7 @@ class Replay:
 
     def __init__(self, correct: np.ndarray, samples: int, chance: np.random.Generator):
         flags = np.arange(samples) < correct[..., None]
-        self.found = np.cumsum(chance.permuted(flags, axis=-1), axis=-1)  # among the first so many answers
+        self.found = np.cumsum(chance.permuted(flags, axis=-1), axis=-1)  # among the first 1, 2, ... answers
         self.answers = [0] * len(correct)
         self.values = np.zeros(correct.shape)
 

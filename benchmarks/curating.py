@@ -1,8 +1,8 @@
-"""How many checked answers a second become a dataset, and in how much memory: every filter on.
+"""How many checked answers per second become a dataset, and in how much memory, with every filter on.
 
-The answers are made here, ten to a problem, of 4 kB: a sixth are wrong, a tenth are others again, a tenth differ from
-others in a few words, some are cut off, some problems are those of the test. The script runs as a user
-runs it; its time is its whole run.
+The answers are generated, ten per problem, of 4 kB each: a sixth are wrong, a tenth are exact duplicates, a tenth
+differ from others in a few words, some are cut off, and some problems are test problems. The script runs as a user runs
+it; its time is that of the whole run.
 
     python -m benchmarks.curating [FILES]     # 100,000, as by default, take a few minutes and 1 GB of disk
 """

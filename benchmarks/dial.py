@@ -1,4 +1,4 @@
-"""Eleven alphas on one server with a dial against eleven servers: the seconds that are not sampling.
+"""Eleven alphas on one server with a dial against eleven servers: the seconds that are not spent sampling.
 
 Both ways answer the same request at each alpha, greedily, and the answers are compared.
 

@@ -1,13 +1,13 @@
-"""Judges the same samples as evalplus 0.3.1, two programs at a time each: samples a second, and differing statuses.
+"""Judges the same samples as evalplus 0.3.1, both with two programs at a time: samples per second, differing statuses.
 
 The samples are the programs of `shared/evalplus`, which must lie beside the repository. Both have computed the expected
-values before. evalplus runs in an environment of its own, `.venv-evalplus`, which is made when it is missing.
+values beforehand. evalplus runs in a separate environment, `.venv-evalplus`, which is made when it is missing.
 
     python -m benchmarks.evalplus [ROUNDS]     # 1: ten minutes
 
 Much of the time is the programs' own, in any judge: the reference solution of Mbpp/599 alone computes for 43 s, and a
 program that never ends takes a second for base and one for plus. So the samples of the quick tasks, whose own solution
-needs less than QUICK_SECONDS for all inputs, are measured apart too.
+needs less than QUICK_SECONDS for all inputs, are also measured separately.
 """
 
 import gzip
@@ -37,7 +37,7 @@ QUICK_SECONDS = 0.1
 
 
 def evalplus_python() -> Path:
-    """The interpreter of an environment with evalplus and all that it needs."""
+    """The interpreter of an environment with evalplus and its dependencies."""
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
@@ -90,7 +90,7 @@ def quick_tasks(kind: str, data: Path) -> set[str]:
 
 
 def count_differences(known: dict[tuple[str, str], set], results: dict[str, list[dict[str, Any]]]) -> int:
-    """How many samples have other statuses than those that evalplus gave on a quiet machine."""
+    """How many samples have statuses other than those that evalplus gave on a quiet machine."""
     found = [(each, (each["base_status"], each["plus_status"])) for samples in results.values() for each in samples]
     plain = [(each, tuple("fail" if status == "timeout" else status for status in both)) for each, both in found]
     return sum(both not in known[each["task_id"], each["solution"]] for each, both in plain)

@@ -24,7 +24,7 @@ PUBLISHED = ROOT.parent / "shared" / "evalplus" / "programs.jsonl.gz"
 LAB = {"lab, alpha 0": "base_chat_T0.7", "lab, alpha 0.4": "lerp_0.4", "lab, alpha 1": "instruct_T0.7"}
 MULTIPLES = (0.5, 1, 2, 5, 10)  # of the number of answers: the ks
 
-World = Callable[[np.random.Generator, int], np.ndarray]  # chances of so many problems
+World = Callable[[np.random.Generator, int], np.ndarray]  # success probabilities of this many problems
 
 
 def beta(a: float, b: float) -> World:

@@ -1,11 +1,11 @@
-"""How many right answers steps 2 and 3 find, of those that evalplus's sanitizer and base tests find.
+"""How many correct answers steps 2 and 3 find, of those that evalplus's sanitizer and base tests find.
 
 Reads `shared/field_cases` (779 answers of SmolLM2-135M-Instruct to MBPP problems) and `shared/evalplus` (2,068
 programs, each written in every style of FENCES) where they lie beside the repository. Each answer is converted by
 rules, without a language model; its program runs on the problem's base tests. evalplus's outcomes are recorded in the
 files, so evalplus is not needed.
 
-    python -m benchmarks.finding_programs [--list]      # list: name each answer that only one of the two finds right
+    python -m benchmarks.finding_programs [--list]      # list: name each answer that is correct by only one of the two
 """
 
 import gzip
@@ -125,7 +125,7 @@ def measure_answers(named: bool) -> None:
 
 
 def measure_programs(named: bool) -> None:
-    """Counts how each of evalplus's programs comes out of an answer, in each style."""
+    """Counts what steps 2 and 3 make of each of evalplus's programs, in each style."""
     names = {
         row["task_id"]: row["entry_point"]
         for name in ("MbppPlus", "HumanEvalPlus")

@@ -1,10 +1,10 @@
-"""The judge's wall time a test against a new interpreter a test, two at a time; how it scales; its memory.
+"""The judge's wall time per test against a new interpreter per test, two at a time; how it scales; its memory.
 
 Programs are the real ones of `shared/taco_real` where that lies beside the repository, otherwise the lab's reference
 solutions; those that run into the time limit are left out. A new interpreter imports and defines what the judge's own
 prelude does, then runs the program on one test. Both run the same tests (up to a program's first failing one), in
-turns, batch by batch; the ratio is that of the sums. Programs that compute for long themselves are timed apart: they
-take their time in any judge, and three of them would be most of the sum.
+turns, batch by batch; the ratio is that of the sums. Programs that compute for long are timed separately: they take as
+long in any judge, and three of them would make up most of the sum.
 
     python -m benchmarks.judging [--quick]      # quick: fewer programs, and not how it scales
 """
@@ -32,8 +32,8 @@ from SkyThought.sandbox import prelude
 from SkyThought.taco import TACOTaskHandler
 
 TACO_REAL = Path(__file__).resolve().parents[2] / "shared" / "taco_real"
-EVERY = 3  # of the real programs, every how many are timed
-LONG_SECONDS = 0.1  # CPU time of a test, from which on a program is timed apart
+EVERY = 3  # every third of the real programs is timed
+LONG_SECONDS = 0.1  # CPU time of a test from which on a program is timed separately
 BATCHES = 6
 WORKERS = 2
 ROUNDS = 5  # of each measurement of how the judge scales
@@ -89,7 +89,7 @@ def prelude_text() -> str:
 
 
 def run_in_new_interpreters(item: Item, count: int, folder: Path) -> None:
-    """A program's first `count` tests, each in an interpreter of its own."""
+    """A program's first `count` tests, each in a separate interpreter."""
     source, tests = item
     path = folder / f"{threading.get_ident()}.py"
     if tests.function is not None:
@@ -110,7 +110,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def compare(every: int = EVERY) -> None:
-    """Prints the wall time a test of both ways, and the ratio: of programs that are quick themselves, and of all."""
+    """Prints the wall time per test of both ways, and the ratio: for quick programs, and for all."""
     real = TACO_REAL.is_dir()
     items = (real_items() if real else lab_items())[::every]
     judges = [TACOTaskHandler() for _ in range(WORKERS)]
@@ -147,7 +147,7 @@ def _time_both(pairs: list[tuple[Item, list[dict]]], judges: list[TACOTaskHandle
 
 
 def scale() -> None:
-    """Prints the wall time a test by the number of workers and of tests, and the memory of eight workers."""
+    """Prints the wall time per test by the number of workers and of tests, and the memory of eight workers."""
     print(f"judging: one program, wall time a test, median of {ROUNDS}")
     for workers in (1, 2, 4):
         judges = [TACOTaskHandler() for _ in range(workers)]
@@ -179,7 +179,7 @@ def below(pid: int) -> list[int]:
 
 
 def proportional_memory(pid: int) -> int:
-    """A process's memory in bytes, what it shares with others divided by their number; 0 if it cannot be seen."""
+    """A process's memory in bytes, with shared parts divided by the number of sharers; 0 if it cannot be read."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""Changes the alpha of a server that merges while it loads, while it runs; without ALPHA, says what it is.
+"""Changes the alpha of a running server that merges while it loads; without ALPHA, prints its current one.
 
     python -m hindsight.dial --url http://localhost:8000 --alpha 0.4
 
-The server is one of `hindsight.serving --merge_base` (docs/merging.md has the flags for `vllm serve`). Requests in
-flight end before, those that arrive meanwhile wait; every answer is made with one alpha.
+Start the server with `hindsight.serving --merge_base` (docs/merging.md has the flags for `vllm serve`). Requests in
+flight end before the change, and those that arrive meanwhile wait; every answer is made with one alpha.
 """
 
 import time
@@ -15,9 +15,9 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 URL = "http://localhost:8000"  # the server, with or without /v1
-ALPHA = ""                     # weight of the fine-tuned model; 0: the base, 1: the fine-tuned model; empty: only ask
-ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
-DEADLINE = 7200                # seconds that the change may take, with the requests in flight before it
+ALPHA = ""                     # weight of the fine-tuned model; 0: the base, 1: the fine-tuned model; empty: print it
+ALPHA_OF = []                  # other alphas for parts, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
+DEADLINE = 7200                # seconds that the change may take, including the requests in flight before it
 # fmt: on
 
 
@@ -37,14 +37,14 @@ def main(settings: Settings) -> int:
 
 
 def described(dial: Dial) -> str:
-    """What a server merges, in a line."""
+    """What a server merges, in one line."""
     return (
         f"alpha {dial.header}, {dial.method} of {dial.base} (0) and {dial.finetuned} (1); {dial.changes} changes so far"
     )
 
 
 def number(text: str) -> float:
-    """ALPHA as a number. Raises UserError if it is none."""
+    """ALPHA as a number. Raises UserError if it is not a number."""
     try:
         return float(text)
     except ValueError:

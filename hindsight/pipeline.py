@@ -44,8 +44,8 @@ class SamplingRun:
     """A run to sample: its folder, how many answers make it complete, the script and its flags.
 
     `models` names the model behind each flag that takes a server's address, as in {"--base_urls": "lab-base"}. The
-    script's output goes to the file `log`; None: to the terminal. alpha: to which the dial of each model's server is
-    set before; None: it is not touched.
+    script's output goes to the file `log`; None: to the terminal. alpha: set on the dial of each model's server before
+    sampling; None: the dial is not touched.
     """
 
     folder: Path
@@ -91,8 +91,8 @@ def run_command(
 ) -> int:
     """Runs a command in the repository's folder and returns its exit status. Prints it, or appends output to `log`.
 
-    `environment` is added to this process's. The command ends when this process ends, even by SIGKILL: it would go on
-    in a folder that the next call resumes. Raises UserError when it fails, as `run_step` does.
+    `environment` is added to this process's. The command ends when this process ends, even by SIGKILL: otherwise it
+    would keep working in a folder that the next call resumes. Raises UserError when it fails, as `run_step` does.
     """
     words = ["python" if word == sys.executable else word for word in command]
     name = next(word for word in words if word not in ("python", "bash"))
@@ -144,8 +144,8 @@ def sample_runs(
 ) -> None:
     """Serves the models and samples the incomplete runs; starts no server when all runs are complete.
 
-    `then` is called with each run as soon as it is sampled, the exit status as of `run_step`, and the seconds that it
-    took: first with those that were complete, which took none.
+    `then` is called with each run as soon as it is sampled, its exit status as of `run_step`, and the seconds that it
+    took; first with the runs that were already complete, which took none.
     """
     missing = [run for run in runs if not run.is_complete()]
     for run in runs:

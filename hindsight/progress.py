@@ -1,11 +1,11 @@
-"""How far runs are, from any shell: a line for each, read from the files of its folder while the scripts write them.
+"""The progress of runs, from any shell: one line each, read from the run's files while the scripts write them.
 
-    python -m hindsight.progress runs/taco/*                   # run folders, or folders that hold some
+    python -m hindsight.progress runs/taco/*                   # run folders, or folders that contain some
     python -m hindsight.progress runs --watch 30               # again every 30 seconds, until Ctrl-C
     python -m hindsight.progress runs --json                   # one JSON object per run and line, for programs
     python -m hindsight.progress runs --report_to trackio      # also a point per run and dataset in that tracker
 
-docs/watching.md explains the columns. Exit status: 1 if a name is no run, 2 if none is one.
+docs/watching.md explains the columns. Exit status: 1 if a name is not a run, 2 if none is.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from hindsight.settings import Settings, run_script
 from hindsight.tracking import Tracker, dataset_summaries, run_summary
 
 # fmt: off
-RUNS = ["runs"]  # run folders, or folders that hold run folders
+RUNS = ["runs"]  # run folders, or folders that contain run folders
 WATCH = 0.0      # seconds between two looks; 0: look once
 JSON = False     # print one JSON object per run and line
 REPORT_TO = ""   # trackio: also write each run's and dataset's summary to that tracker; empty: no
@@ -37,14 +37,14 @@ CLEAR_SCREEN = "\x1b[H\x1b[J"
 
 
 class Watch:
-    """The runs below some folders, looked at again and again; `strange`: names that are no runs, and broken runs."""
+    """The runs below some folders, looked at again and again; `strange`: names that are not runs, and broken runs."""
 
     def __init__(self, names: Sequence[str]):
         self._names, self._watches = names, {}
         self.strange: list[str] = []
 
     def look(self) -> Iterator[RunProgress]:
-        """A look at each run. Raises UserError if no name is a run or holds one."""
+        """A look at each run. Raises UserError if no name is a run or contains one."""
         found = {name: list(find_runs(Path(name))) for name in self._names}
         folders = list(dict.fromkeys(folder for folders in found.values() for folder in folders))
         no_runs = [name for name, folders in found.items() if not folders]
@@ -72,7 +72,7 @@ def find_runs(folder: Path) -> Iterator[Path]:
 
 
 def no_run(names: Sequence[str]) -> str:
-    """A sentence with the names that are no runs."""
+    """A sentence with the names that are not runs."""
     return f"{names[0]} is no run" if len(names) == 1 else f"{len(names)} names are no runs ({', '.join(names)})"
 
 
@@ -121,7 +121,7 @@ def number(value: float | None) -> str:
 
 
 def show(watch: Watch, as_json: bool) -> list[RunProgress]:
-    """Looks once and prints what was seen; names that are no runs go to the standard error stream."""
+    """Looks once and prints what was seen; names that are not runs go to the standard error stream."""
     looks = list(watch.look())
     if as_json:
         for look in looks:
@@ -134,7 +134,7 @@ def show(watch: Watch, as_json: bool) -> list[RunProgress]:
 
 
 def report(tracker: Tracker, looks: Sequence[RunProgress], names: Sequence[str]) -> None:
-    """Writes the summary of each run, and of each dataset in the named folders or in one of theirs."""
+    """Writes the summary of each run, and of each dataset in the named folders or their subfolders."""
     for look in looks:
         tracker.report(look.run, run_summary(Path(look.run), look))
     for name in names:

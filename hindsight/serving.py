@@ -1,4 +1,4 @@
-"""Serves a checkpoint with vLLM until Ctrl-C, on a GPU or a CPU; or a merge of two, which is made while vLLM loads it.
+"""Serves a checkpoint with vLLM until Ctrl-C, on a GPU or a CPU; or a merge of two, made while vLLM loads.
 
     python -m hindsight.serving --model lab/models/instruct --name lab-instruct --port 8001
     python -m hindsight.serving --model lab/models/instruct --name lab-0.7 --merge_base lab/models/base --alpha 0.7
@@ -22,11 +22,11 @@ from hindsight.settings import Settings, run_script
 MODEL = "lab/models/instruct"  # checkpoint folder or Hub name; in a merge, a LoRA adapter too
 MERGE_BASE = ""                # checkpoint towards which MODEL is merged while it loads; empty: no merge
 ALPHA = 0.7                    # weight of MODEL in that merge; 0: the base, 1: MODEL
-ALPHA_OF = []                  # parts with other alphas, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
+ALPHA_OF = []                  # other alphas for parts, such as layers.0-7:0.3 mlp:0.9; see docs/merging.md
 EXTRAPOLATE = False            # allow alphas beyond [0, 1]
 ALLOW_UNRELATED = False        # merge MODEL even with a MERGE_BASE that it cannot come from
 METHOD = "lerp"                # method of that merge: lerp or slerp
-PARENTS = "disk"               # disk: both are read again for each alpha of a dial; memory: each worker keeps them
+PARENTS = "disk"               # disk: each change of alpha reads both models again; memory: each worker keeps them
 NAME = ""                      # the model's name in requests; empty: lab-base or lab-instruct for the lab's, else MODEL
 HOST = "127.0.0.1"             # address to listen on; 0.0.0.0: reachable from other machines
 PORT = 8000                    # port to listen on; 0: a free one
@@ -41,7 +41,7 @@ THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS 
 def check_merge(
     base: str, finetuned: str, rule: AlphaRule, method: str, allow_unrelated: bool = False
 ) -> dict[str, Any]:
-    """What the loader is told. Raises UserError, before vLLM starts, if the two cannot be merged like this."""
+    """The loader's extra config. Raises UserError, before vLLM starts, if the two cannot be merged like this."""
     rule.require_method(method)
     plan = plan_merge(base, finetuned)
     require_loadable(plan)

@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from hindsight.errors import UserError
 
-# A script cannot write there: the disk is full, or it lacks the permission or the folder.
+# Errors when a script cannot write: the disk is full, or the permission or the folder is missing.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 

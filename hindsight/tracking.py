@@ -1,7 +1,7 @@
-"""Writes what the steps have done to an experiment tracker, from the files that they left: no step knows of trackers.
+"""Writes what the steps have done to an experiment tracker, from their files: the steps know nothing about trackers.
 
 A run folder is a run of trackio's project, a dataset of step 4 another; each report adds one point. Trackio keeps them
-in an SQLite file on this machine and needs no server; it is no requirement of this repository.
+in an SQLite file on this machine and needs no server; this repository does not require it.
 """
 
 import contextlib

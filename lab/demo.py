@@ -89,7 +89,7 @@ def main(settings: Settings) -> int:
     runs = Path(settings.runs_dir).absolute()
     runs = runs.relative_to(ROOT) if runs.is_relative_to(ROOT) else runs
     folders = [runs / name for name in ("base", "switching", options.merged, "instruct")]
-    training = runs / f"{options.merged}_train"  # of these answers the dataset is made
+    training = runs / f"{options.merged}_train"  # the dataset is made from these answers
     problems = options.count_problems("test")
     print(f"The lab: {problems} problems, {options.num_samples} answers each by four models, into {runs}", flush=True)
     sample_parents(runs, options)

@@ -1,7 +1,7 @@
-"""What to change where programs cannot be contained: the flags of the container, or the machine's settings.
+"""What to change if programs cannot be contained: the flags of the container, or the machine's settings.
 
-In a container without privileges Landlock and seccomp contain the programs and need no flag. Advice is for the rest:
-the kernel has no Landlock, or the container's own seccomp filter forbids it.
+In a container without privileges Landlock and seccomp contain the programs and need no flag. The advice is for other
+cases: the kernel has no Landlock, or the container's own seccomp filter forbids it.
 """
 
 import errno
@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 NO_FILTER = "--security-opt seccomp=unconfined"
-# What else keeps the layer `namespaces` out of a container: a /proc with hidden parts, which forbids mounting another,
-# and AppArmor, which forbids mounting anything.
+# Two more things disable the layer `namespaces` in a container: a /proc with hidden parts, which forbids mounting
+# another one, and AppArmor, which forbids mounting anything.
 MOUNTS = {
     "Docker": "--security-opt systempaths=unconfined --security-opt apparmor=unconfined",
     "podman": "--security-opt unmask=ALL",
@@ -29,7 +29,7 @@ def engine() -> str:
 
 
 def advice(off: dict[str, str], engine: str) -> str:
-    """A sentence on what lets the layers contain programs here.
+    """A sentence on what to change so that the layers contain programs here.
 
     off: the layers that are off, with their reasons; engine: one of the names that `engine()` returns.
     """

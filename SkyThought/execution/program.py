@@ -15,21 +15,21 @@ from SkyThought.sandbox import kernel, messages
 from SkyThought.sandbox.messages import Ending
 
 WALL_FACTOR = 3  # wall seconds per CPU second of the limit: a program that sleeps or waits ends too
-GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; after that the warm process hangs
+GRACE_SECONDS = 120  # beyond the wall limit, for a busy machine; after that the warm process counts as hung
 QUICK_MILLISECONDS = 5  # at first the judge waits only for the child's end
 OUTPUT_BYTES = 64 << 20  # most that a program may print, or its function return, in a test
 LARGE_BYTES = 1 << 20  # the memory of larger outputs is given back to the machine at once
 CPU_TIME = b', "cpu": '
 _CPU_TIME = re.compile(CPU_TIME + rb"(\d{1,6}\.\d{1,6}(?:e-\d+)?)}$")
-SAME = object()  # a value that is the known one
+SAME = object()  # stands for a value equal to the known one
 MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text, and a hundred bytes of memory
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a program ended on one input: `reason` is "" if it ended well; `seconds` of CPU time.
+    """How a program ended on one input: `reason` is "" if it ended normally; `seconds` of CPU time.
 
-    `thread_reason`: why a thread of it died, "" if none did. The program may have ended well all the same.
+    `thread_reason`: why one of its threads died, "" if none did. The program may still have ended normally.
     """
 
     reason: str
@@ -48,9 +48,9 @@ class Call:
 
 
 class OutputPipe:
-    """A child's output or report, read from a descriptor up to OUTPUT_BYTES; beyond that only the beginning is kept.
+    """A child's output or report, read from a descriptor; of more than OUTPUT_BYTES only the beginning is kept.
 
-    The content is one piece of memory, because many small pieces would not all go back to the machine afterwards.
+    The content is one block of memory, because many small ones would not all be returned to the system afterwards.
     """
 
     def __init__(self, descriptor: int):
@@ -58,7 +58,7 @@ class OutputPipe:
         self.too_much = self.was_large = self.has_line = False
 
     def read(self) -> bool:
-        """Read what has arrived, at most a little too much; whether more may come."""
+        """Read what has arrived, at most slightly more than the limit; returns whether more may come."""
         while not self.too_much:
             try:
                 data = os.read(self.descriptor, 1 << 16)
@@ -134,8 +134,8 @@ class Program:
 
         All calls happen in one child, so the program's state carries over, as in TACO's own checker. arguments: the
         lists, as JSON or by `marshal`; limits: CPU seconds for each call, loading the program counts to the first;
-        reading: how to read the arguments, see `sandbox.calls`; known: how report lines begin whose value need not be
-        parsed: it is SAME. Close the generator to end the child earlier.
+        reading: how to read the arguments, see `sandbox.calls`; known: beginnings of report lines whose value is SAME,
+        so that it need not be parsed. Close the generator to end the child earlier.
         """
         head = messages.CALLS + _pack(limits[0]) + reading
         self.warm.send(head + function.encode("utf-8", "surrogatepass"), messages.memory_file(arguments))
@@ -163,7 +163,7 @@ class Program:
                 self._wait(pipe, max(limits))
 
     def _wait(self, pipe: OutputPipe, timeout: float) -> Ending:
-        """Wait for the end of the child, and read its output meanwhile."""
+        """Wait for the end of the child while reading its output."""
         if not self.warm.poller.poll(QUICK_MILLISECONDS):
             self._read_while_it_runs(pipe, timeout, until_line=False)
         while True:
@@ -215,9 +215,9 @@ class Program:
 
 
 def _shares(lines: list[bytes]) -> list[float]:
-    """Which part of their CPU time each call took that returned together, by what the child says of itself.
+    """How calls that returned together share their CPU time, according to the child.
 
-    A program that forges this spreads its time among its calls, no more.
+    A program that forges this only redistributes time among its calls.
     """
     found = [_CPU_TIME.search(line, max(0, len(line) - 40)) for line in lines]
     times = [float(match[1]) if match else 0.0 for match in found]

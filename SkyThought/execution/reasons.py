@@ -1,4 +1,4 @@
-"""Why a program failed, as far as running it tells: from its child's ending and report to the reason of a verdict."""
+"""Why a program failed when it ran: from its child's ending and report to the reason of a verdict."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def read_report(text: bytes) -> dict[str, Any]:
 
 
 class _IntegerReader:
-    """Reads integers for a quarter of a second in total; later ones stay text, which equals no integer."""
+    """Reads integers for at most a quarter of a second in total; later ones stay text, which equals no integer."""
 
     def __init__(self) -> None:
         self.left = LONG_INTEGER**2
@@ -81,7 +81,7 @@ class _IntegerReader:
 
 
 def _printable(text: str) -> str:
-    """With characters that no terminal or file should receive escaped as Python escapes them."""
+    """The text with characters that no terminal or file should receive escaped as in Python."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

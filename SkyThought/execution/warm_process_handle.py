@@ -1,4 +1,4 @@
-"""The judge's handle of a warm process: starts it, exchanges `messages` with it and ends it. Linux only."""
+"""The judge's handle to a warm process: starts it, exchanges `messages` with it and ends it. Linux only."""
 
 import fcntl
 import json
@@ -115,7 +115,7 @@ class WarmProcess:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The programs' environment: of the judge's own only what they need."""
+    """The programs' environment: only what they need of the judge's own."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     one_thread = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     # LD_BIND_NOW: symbols bound at the start need not be looked up in every child.

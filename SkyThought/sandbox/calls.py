@@ -1,18 +1,18 @@
 """In a child: loads a program and calls its function with each test's arguments.
 
-JSON makes text of every key of a dictionary, so {"1": 2} may stand for {1: 2}. The judge asks for one reading of all
-arguments, and for another in a new child where the program fails:
+JSON turns every key of a dictionary into text, so {"1": 2} may stand for {1: 2}. The judge asks for one reading of all
+arguments, and for another one in a new child if the program fails:
 
     NATIVE    as in Python before JSON wrote them: integers, floats, True, False and None, at any depth
     TEXT      as they are
-    TACO      TACO's own rule: at the top level, integers if all keys of a dictionary read as such
+    TACO      TACO's own rule: at the top level, integers if all keys of a dictionary are integers as text
     PAPER     the same, with two rules of the paper's checker: one instance for all calls, and no end by `sys.exit(0)`
 
-Two more are for arguments that JSON cannot write, as EvalPlus has them: they come by `marshal`, the function is the
-global of that name, and values are reported with their types (see `exact_values`).
+Two more readings are for EvalPlus's arguments, which JSON cannot write: they come by `marshal`, the function is the
+global with that name, and values are reported with their types (see `exact_values`).
 
     EXACT     as they are
-    SET       the same for functions whose values are compared as sets: of an iterator, its items are reported
+    SET       the same for functions whose values are compared as sets: an iterator is reported as its items
 
 A test program is run in place of calls, after the program and with its names.
 """
@@ -74,10 +74,10 @@ def serve_calls(
 
 
 def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report: Report) -> NoReturn:
-    """Run the program in `names`, then the test program with its names, report that it came to its end, and end.
+    """Run the program in `names`, then the test program with its names, report that it ran to its end, and end.
 
-    test: a file with the test program, which is read only then: the program cannot see it while it loads. What the
-    program made of the builtin functions is undone before.
+    test: a file with the test program, which is read only then, so that the program cannot see it while it loads. The
+    program's changes to builtin functions are undone first.
     """
     exit, before = report.exit, dict(builtins.__dict__)
     try:
@@ -94,7 +94,7 @@ def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report:
 
 
 def _find_function(names: dict[str, Any], name: str) -> Callable[[], Callable] | None:
-    """What gives the method of this name, of a new instance of the program's `Solution`, or else its bare function."""
+    """A function that returns this method of a new instance of the program's `Solution`, or else its bare function."""
     solution = names.get("Solution")
     if isinstance(solution, type) and callable(getattr(solution, name, None)):
         return lambda: getattr(solution(), name)
@@ -107,7 +107,7 @@ def _find_global(names: dict[str, Any], name: str) -> Callable[[], Callable] | N
 
 
 def _tag_of_set(value: Any) -> Any:
-    """The value itself where it can be told, else the set of what it yields: of a generator, say."""
+    """The value in tagged form if it can be tagged, else the set of what it yields, for example of a generator."""
     return tag_exactly(value if isinstance(value, list | tuple | set | frozenset | dict | str) else {*value})
 
 
@@ -125,7 +125,7 @@ def _read_arguments(file: int, reading: bytes) -> list[list]:
 
 
 def native_keys(value: Any) -> Any:
-    """A value with every key of its dictionaries that JSON may have made of a number, a bool or None as it was."""
+    """A value whose dictionary keys are numbers, bools or None again where JSON may have turned them into text."""
     if isinstance(value, list):
         return [native_keys(item) for item in value]
     if not isinstance(value, dict):
@@ -135,7 +135,7 @@ def native_keys(value: Any) -> Any:
 
 
 def native_key(key: str) -> int | float | bool | str | None:
-    """The number, bool or None that JSON writes as this key; the key itself where it writes none so."""
+    """The number, bool or None that JSON writes as this key; the key itself if there is none."""
     with suppress(ValueError):
         value = json.loads(key)
         if not isinstance(value, str | list | dict) and json.dumps(value) == key:
@@ -144,7 +144,7 @@ def native_key(key: str) -> int | float | bool | str | None:
 
 
 def integer_keys(arguments: list) -> list:
-    """One call's arguments, each dictionary with integer keys if all of its keys read as such."""
+    """One call's arguments, each dictionary with integer keys if all of its keys are integers as text."""
     return [_with_integer_keys(argument) if isinstance(argument, dict) else argument for argument in arguments]
 
 

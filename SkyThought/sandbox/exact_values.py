@@ -15,7 +15,7 @@ from builtins import TypeError, dict, frozenset, issubclass, list, type  # noqa:
 from functools import lru_cache
 from typing import Any
 
-LONG_INTEGER = 4096  # bits, from which on hexadecimal digits are written: decimal ones take time by the square
+LONG_INTEGER = 4096  # bits, from which on hexadecimal digits are written: decimal ones take quadratic time
 _PLAIN = (int, float, str, bool, type(None))
 _GROUPS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _VIEWS = (type({}.keys()), type({}.items()))
@@ -75,7 +75,7 @@ def _tag_of_subclass(kind: type, value: Any) -> list | None:
 
 
 class OtherObject:
-    """Stands for an object that cannot be told in tagged form: it equals nothing."""
+    """Stands for an object that has no tagged form: it equals nothing."""
 
     __hash__ = None  # type: ignore[assignment]  # as the object in a set or a key is not known to equal another
 
@@ -90,7 +90,7 @@ class OtherObject:
 
 
 def untag_exactly(tagged: Any) -> Any:
-    """The Python value of a tagged form; numpy's arrays and scalars too, OtherObject for what cannot be told.
+    """The Python value of a tagged form, including numpy's arrays and scalars; OtherObject if it has no tagged form.
 
     Raises ValueError or TypeError if it is not in tagged form, RecursionError if it is nested too deeply.
     """
@@ -108,7 +108,7 @@ def untag_exactly(tagged: Any) -> Any:
     if kind == "bytes":
         return bytes.fromhex(content)
     if kind in ("array", "scalar"):
-        import numpy  # slow to import, and seldom needed
+        import numpy  # slow to import, and rarely needed
 
         array = numpy.array(untag_exactly(content[1]), dtype=numpy.dtype(content[0]))
         return array if kind == "array" else array[()]
@@ -122,7 +122,7 @@ def untag_exactly(tagged: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _subclass(name: str, base: type) -> type:
-    """A class of this name: two values of one class in a program are of one class here."""
+    """A class with this name: two values of the same class in a program have the same class here."""
     if base is bool:
         raise TypeError("bool has no subclasses")
     return type(name, (base,), {})

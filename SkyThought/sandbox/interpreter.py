@@ -47,7 +47,7 @@ class Interpreter:
         sys.modules["__main__"] = main
         sys.argv, sys.path = [program.path], [str(sandbox.folder), *sys.path]
         self.stdout = _make_streams()
-        self.opens_files = self.finalizes = False  # by words in the program's text: looking takes time
+        self.opens_files = self.finalizes = False  # by words in the program's text, since checking costs time
         self.report = report = Report()
         self.numpy = sys.modules.get("numpy")
         self.threading: Any = sys.modules.get("threading")
@@ -156,18 +156,18 @@ class Interpreter:
         return status
 
     def _delete_objects(self) -> None:
-        """Delete the program's objects, as an interpreter's end does: `__del__` or a pending `finally` may print."""
+        """Delete the program's objects, as at an interpreter's end: `__del__` or a pending `finally` may print."""
         gc.unfreeze()
         del sys.modules["__main__"], self.main
         gc.collect()
 
     def _flush_open_files(self) -> None:
-        """Flush files left open, for example `open(1, "w")`, as an interpreter's end does: text before binary."""
+        """Flush files left open, for example `open(1, "w")`, as at an interpreter's end: text before binary."""
         files = [item for item in gc.get_objects() if isinstance(item, _FILE)] if self.opens_files else []
         for file in sorted([self.stdout, *files], key=lambda file: not isinstance(file, _TEXT)):
             try:
                 file.flush()
-            except Exception:  # an interpreter's end ignores any error of a program's own file class
+            except Exception:  # at its end an interpreter ignores any error of a program's own file class
                 continue
 
 

@@ -1,7 +1,7 @@
 """The few Linux calls that contain a program and that Python's library lacks, through `ctypes`.
 
-Each raises OSError with the kernel's reason. The numbers are those of x86_64 and aarch64, which agree for calls younger
-than 2019. No package does all of this on an ordinary account.
+Each raises OSError with the kernel's reason. The numbers are those of x86_64 and aarch64, which agree for calls added
+since 2019. No package does all of this for an ordinary account.
 """
 
 import ctypes
@@ -60,7 +60,7 @@ def enter_root(folder: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, also root's."""
+    """Give up every capability, including root's."""
     header, none = ctypes.create_string_buffer(struct.pack("<Ii", 0x20080522, 0)), ctypes.create_string_buffer(24)
     _done(_syscall(_CAPSET, ctypes.addressof(header), ctypes.addressof(none), 0, 0))
 
@@ -74,7 +74,7 @@ _NOTHING = tuple(ctypes.c_long(number) for number in (157 if X86 else 167, PR_SE
 
 
 class _Layer:
-    """Put into force by one system call; while `dry`, by a call that changes nothing."""
+    """A layer that one system call enforces; while `dry`, the call changes nothing."""
 
     _arguments: tuple[ctypes.c_long, ...]
 
@@ -87,7 +87,7 @@ class _Layer:
         self._in_force = _NOTHING if dry else self._arguments
 
     def install(self) -> None:
-        """Put it into force for this process and every child. Requires no_new_privs. Raises OSError."""
+        """Enforce it for this process and every child. Requires no_new_privs. Raises OSError."""
         if _direct(*self._in_force):
             raise OSError("the kernel refused a layer that contains a program")
 

@@ -1,9 +1,9 @@
-"""Contains a program in layers, each used where the kernel allows it to an ordinary account.
+"""Contains a program in layers, each used if the kernel allows it to an ordinary account.
 
     namespaces   the warm process and its children live in their own user, mount, pid, network and IPC namespaces: the
                  file system holds Python, its packages and the machine's libraries, read-only, and one small folder in
                  memory to write to; no other process is visible; there is no network. In a container whose /proc has
-                 hidden parts the processes keep the container's namespace and its /proc
+                 hidden parts, the processes keep the container's pid namespace and its /proc
     landlock     each program's child may open only the same files, and signal or trace nothing outside itself
     seccomp      it may start threads but no processes, open no sockets, signal only itself (see `system_calls`)
 
@@ -85,7 +85,7 @@ class Sandbox:
         return "namespaces" if self.own_proc else "namespaces (except of processes)"
 
     def _landlock(self) -> str:
-        version = kernel.landlock_version()  # before version 3 seccomp forbids truncating what may only be read
+        version = kernel.landlock_version()  # before version 3, seccomp forbids truncating files that may only be read
         bits = _RIGHTS_BY_VERSION[min(version, len(_RIGHTS_BY_VERSION) - 1)]
         network, scopes = (_NETWORK if version >= 4 else 0), (_SCOPES if version >= 6 else 0)
         rules = kernel.Ruleset((1 << bits) - 1, network, scopes, version)

@@ -1,7 +1,7 @@
 """Messages between the judge and a warm process, over a socket that keeps them apart and carries files too.
 
-A program's output and values take another way: pipes from the children straight to the judge. The process from which
-later programs are forked therefore never holds them.
+A program's output and values go through pipes from the children directly to the judge, so the process from which later
+programs are forked never holds them.
 """
 
 import os
@@ -38,12 +38,12 @@ class Ending(NamedTuple):
     limit: bytes
 
     def pack(self) -> bytes:
-        """As bytes of a message."""
+        """This ending as the bytes of a message."""
         return _ENDING.pack(*self)
 
     @classmethod
     def unpack(cls, data: bytes) -> "Ending":
-        """From the bytes of a message."""
+        """An ending from the bytes of a message."""
         return cls(*_ENDING.unpack(data))
 
 

@@ -32,7 +32,8 @@ def readable_paths() -> list[Path]:
 
 
 def enter_namespaces(parent: Path) -> bool:
-    """Move this process into new namespaces; whether that includes one of processes, of which a child then returns.
+    """Move this process into new namespaces; returns whether these include a pid namespace, in which case a child
+    returns.
 
     A container whose /proc has hidden parts forbids mounting another one. There the processes keep the container's
     namespace and its /proc, read-only. parent: the judge's folder, which holds an empty folder `root`. Raises OSError
@@ -120,7 +121,7 @@ def _continue_in_child() -> None:
 
 
 def _mount_proc(target: str, flags: int) -> None:
-    """Mount /proc, with only the processes in it where the kernel can leave out the rest."""
+    """Mount /proc, with only the process entries if the kernel can leave out the rest."""
     try:
         kernel.mount("proc", target, "proc", flags, "subset=pid")
     except OSError:
@@ -128,7 +129,7 @@ def _mount_proc(target: str, flags: int) -> None:
 
 
 def _hide_folders_between(root: Path) -> None:
-    """Make folders that only lead to bound paths passable but not listable: their names tell about the machine."""
+    """Make folders that only lead to bound paths passable but not listable, since their contents reveal the machine."""
     bound = {root / path.relative_to("/") for path in (*readable_paths(), Path("/proc"), Path("/box"), Path("/dev"))}
     between = {parent for path in bound for parent in path.parents if parent == root or root in parent.parents}
     for folder in sorted(between - bound, reverse=True):

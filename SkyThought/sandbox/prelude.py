@@ -1,7 +1,8 @@
 """Names that competitive programmers leave unimported, available to programs that do not define them.
 
-They go into `builtins`, so a program's own names and imports take precedence, as do Python's: a program that has its
-own keeps its text, line numbers and globals. (LeetCode and most other call-based judges import such names too.)
+They go into `builtins`, so a program's own names and imports take precedence, as do Python's builtins, and the
+program's text, line numbers and globals stay unchanged. (LeetCode and most other call-based judges also import such
+names.)
 
 The most common modules are imported beforehand, in two sizes. The small prelude leaves out what would cost every child
 time: numpy's pages, and the work that `random` and `threading` do after a fork. A program whose text names any of these
@@ -73,14 +74,14 @@ REHEARSAL_INPUT = b"3 4\nabcab\n1 2 3\n4 5 6\n"
 
 
 def wants_more(source: str) -> bool:
-    """Whether a program may name something of the large prelude."""
+    """Whether a program may use a name of the large prelude."""
     return _WANTS_MORE.search(source) is not None
 
 
 def install(large: bool, plain: bool = False) -> None:
     """Import the modules, and put the names into `builtins` where it has none of that name.
 
-    plain: no names, and programs can import the standard library and numpy only, whatever else is installed.
+    plain: no names, and programs can import only the standard library and numpy, even if more is installed.
     """
     modules = {name: importlib.import_module(name) for name in (MODULES + large * f" {MORE_MODULES}").split()}
     for name in (OFTEN_IMPORTED + large * f" {MORE_OFTEN_IMPORTED}").split():
@@ -92,13 +93,13 @@ def install(large: bool, plain: bool = False) -> None:
         modules["np"] = modules["numpy"]
     members = NAMES | MORE_NAMES if large else NAMES
     names = {name: getattr(modules[module], name) for module, text in members.items() for name in text.split()}
-    for name, value in (modules | names).items():  # a name of both kinds means the module's member
+    for name, value in (modules | names).items():  # a name in both means the module's member
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
 
 
 class OnlyStandardModules:
-    """An importer that finds nothing, and refuses what is neither of the standard library nor numpy's."""
+    """An importer that finds nothing, and refuses everything outside the standard library and numpy."""
 
     allowed = sys.stdlib_module_names | {"numpy"}
 

@@ -21,7 +21,7 @@ class ChildTimer:
         self.started = self.checked = time.monotonic()
 
     def restart(self, cpu_limit: float, wall_limit: float) -> float:
-        """A new call begins with its own limits; returns the CPU seconds since the last restart."""
+        """Start a new call with its own limits; returns the CPU seconds since the last restart."""
         self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
         cpu = cpu_seconds(self.pid)
         used, self.cpu_before = cpu - self.cpu_before, cpu
@@ -76,7 +76,7 @@ def count_threads(pid: int) -> int:
 
 
 def kill_children() -> None:
-    """Kill and reap every child; as their subreaper this process then receives the children of those."""
+    """Kill and reap every child; as a subreaper this process then receives their children too."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)

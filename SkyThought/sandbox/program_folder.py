@@ -11,7 +11,7 @@ FOLDER_BYTES = 64 << 20  # most a program may write, in all its files
 
 
 class ProgramFolder:
-    """The folder of the present program, which holds its text as `program.py`, and two files in memory.
+    """The folder of the current program, which holds its text as `program.py`, and two files in memory.
 
     The text goes from file to file, so the warm process never holds it. A child reads the text, compiles it and keeps
     the code for later children.
@@ -61,7 +61,7 @@ class ProgramFolder:
 
 
 def empty_folder(folder: Path) -> None:
-    """Remove everything in a folder, even if it was made unreadable or lies deeper than a path can reach.
+    """Remove everything in a folder, even if it was made unreadable or is nested deeper than a path can reach.
 
     A folder in it is emptied by moving its own folders up.
     """

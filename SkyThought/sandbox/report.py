@@ -1,4 +1,4 @@
-"""A child's report to the judge, besides the program's own output: lines of JSON through a pipe.
+"""A child's report to the judge, separate from the program's own output: lines of JSON through a pipe.
 
 {"error": "syntax error"}, {"error": "missing function"}, {"error": "exception", "name": "ValueError"},
 {"value": tagged, "cpu": seconds} for each call (see `tag` and `comparison`), {"thread": "ValueError"}: ended well,
@@ -11,7 +11,7 @@ import sys
 from builtins import BaseException, bool, isinstance, issubclass, type  # noqa: UP029  # may be replaced by the program
 from typing import Any
 
-REPORT_FD = 100  # above the numbers of a program's own files
+REPORT_FD = 100  # above the descriptors of a program's own files
 
 class_name = type.__dict__["__name__"].__get__  # of a class, regardless of its metaclass
 _SCALARS = (bool, int, float, str)
@@ -63,8 +63,8 @@ def tag(value: Any) -> Any:
     """A returned value in tagged form.
 
     Of a subclass (Counter, namedtuple, IntEnum) the content of the built-in type counts, not the class's own methods;
-    numpy's scalars become the Python numbers they stand for. Any other object, also a set or an array, is only named:
-    no JSON value equals it.
+    numpy's scalars become the Python numbers they stand for. Of any other object, including sets and arrays, only the
+    type's name is reported: no JSON value equals it.
     """
     kind = type(value)
     if value is None or kind is int or kind is str or kind is float or kind is bool:

@@ -1,4 +1,4 @@
-"""The warm process at work: forks a child for each test of a program, watches it and reports how it ended.
+"""The warm process's main loop: forks a child for each test of a program, watches it and reports how it ended.
 
 `messages` has what it exchanges with the judge. It never sees an expected output, nor a program's output or values. A
 program is read and compiled in the child of its first test; the children of later tests find the code in a file in

@@ -1,8 +1,8 @@
 """The system calls that a program may make: two seccomp filters, made from the lists below.
 
 The warm process installs the first once, and its children inherit it. The second costs a program's child 50
-microseconds and forbids what the processes above it need themselves: new processes, signals (except to itself) and
-memory files. Calls not listed are allowed, except those younger than the lists, which fail as on an older kernel
+microseconds and forbids what the parent processes need themselves: new processes, signals (except to itself) and
+memory files. Calls that are not listed are allowed, except those newer than the lists, which fail as on an older kernel
 (ENOSYS); C libraries then fall back to older calls.
 
 The numbers are those of x86_64 and aarch64, None if the architecture lacks the call.
@@ -13,7 +13,7 @@ import errno
 from SkyThought.sandbox.kernel import X86, Filter
 
 AUDIT_ARCH = 0xC000003E if X86 else 0xC00000B7
-YOUNGEST = 451  # cachestat; later calls (fchmodat2, setxattrat, ...) are not listed here
+NEWEST = 451  # cachestat; later calls (fchmodat2, setxattrat, ...) are not listed here
 CLONE_THREAD = 0x10000
 
 DENIED = {  # to the warm process and its children; EPERM
@@ -58,8 +58,8 @@ FORBIDDEN_COMMANDS = {
     (72, 25): (8, 10, 15),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
     (16, 29): (0x8901, 0x8902, 0x5410, 0x5412),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSPGRP, TIOCSTI
 }
-# Truncating by O_TRUNC what is opened without the right to write: Landlock forbids it only since version 3. `openat2`
-# has its flags in memory, where a filter cannot look.
+# O_TRUNC without the right to write: Landlock forbids it only since version 3. `openat2` has its flags in memory, which
+# a filter cannot read.
 OPEN_FLAGS = {(2, None): 1, (257, 56): 2}  # open, openat: which argument the flags are
 OPENAT2 = (437, 437)
 O_TRUNC, O_ACCMODE = 0o1000, 3  # access modes: 0 reads, 1 writes, 2 both, 3 neither
@@ -105,7 +105,7 @@ def inherited_filter() -> Filter:
     allow = (_RETURN, 0, 0, _ALLOW)
     rules = [
         (_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 1, 0, AUDIT_ARCH), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER),
-        (_AT_LEAST, 0, 1, YOUNGEST + 1), _fail(errno.ENOSYS),
+        (_AT_LEAST, 0, 1, NEWEST + 1), _fail(errno.ENOSYS),
     ]  # fmt: skip
     for numbers in FIRST_ARGUMENT_ZERO.values():
         rules += _rule(numbers, 0, [(_EQUAL, 0, 1, 0), allow, _fail(errno.EPERM)])

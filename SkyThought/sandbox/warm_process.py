@@ -37,7 +37,7 @@ def main() -> None:
     with suppress(OSError):  # if memory runs out, the kernel should kill this process
         Path("/proc/self/oom_score_adj").write_text("1000")
     sandbox.enter()
-    sys.set_int_max_str_digits(0)  # older problems have longer integers than this young limit allows
+    sys.set_int_max_str_digits(0)  # older problems have longer integers than this recent limit allows
     size, _, plain = sys.argv[5].partition("-")
     prelude.install(size == "large", bool(plain))
     _thread.stack_size(THREAD_STACK_BYTES)

@@ -1,4 +1,4 @@
-"""Checks that LLaMA-Factory will read a dataset in training as step 4 meant it.
+"""Checks that in training LLaMA-Factory will read a dataset as step 4 intended.
 
 It uses LLaMA-Factory's own argument parser, loader, template and tokenizer, so it runs in LLaMA-Factory's environment;
 it needs no GPU and loads no weights. The arguments are those of `llamafactory-cli train`:
@@ -6,7 +6,7 @@ it needs no GPU and loads no weights. The arguments are those of `llamafactory-c
     .venv-train/bin/python SkyThought/train/check_dataset.py SkyThought/train/lab_cpu.yaml [key=value ...]
 
 All rows of `dataset` and `eval_dataset` must be read, and none cut off by `cutoff_len`. In EXAMPLES rows of each, the
-tokens must be the chat of the row's system message, question and answer in the template, and the learnt part (the
+tokens must be the chat of the row's system message, question and answer in the template, and the trained part (the
 labels that are not masked) must be the whole answer with the end of its turn, and nothing of the prompt.
 
 This script also reads the rows from the files, in the two forms that step 4 writes, without dataset_info.json:
@@ -14,7 +14,8 @@ This script also reads the rows from the files, in the two forms that step 4 wri
     {"system": "...", "conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}
     {"messages": [{"role": "system", "content": "..."}, {"role": "user", ...}, {"role": "assistant", ...}]}
 
-Exit status: 0 all rows are read as meant; 1 a row is not (the check names it and the difference); 2 bad usage or input.
+Exit status: 0 all rows are read as intended; 1 a row is not (the check names the row and the difference); 2 bad usage
+or input.
 """
 
 import contextlib
@@ -28,12 +29,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 EXAMPLES = 100  # rows of a dataset that are decoded and compared, evenly spread
-SHOWN = 3  # most sentences about single rows to print; the others are counted
+SHOWN = 3  # sentences about single rows to print at most; the others are counted
 
 DATASETS = {"dataset": "train_dataset", "eval_dataset": "eval_dataset"}  # settings, and LLaMA-Factory's names
 ANSWER = "ANSWER"  # stands for an answer, to find what a template puts around it
 UNCUT = 10**9  # a cutoff_len that no row reaches
-MASKED = -100  # label of a token that is not learnt
+MASKED = -100  # label of a token that is not trained on
 ADVICE = {
     "dataset": "run convert_to_data.py",
     "eval_dataset": "give convert_to_data.py --validation 0.1, or take eval_dataset and eval_strategy out",
@@ -194,7 +195,7 @@ def read_chat(row: dict[str, Any]) -> Chat:
 
 
 def check(name: str, reading: Reading, tokenizer: Any, template: Any, cutoff: int) -> list[str]:
-    """A sentence for each difference from what was meant; prints the number of rows and their lengths."""
+    """A sentence for each difference from what was intended; prints the number of rows and their lengths."""
     lengths = [len(tokens) for tokens in reading.uncut["input_ids"]]
     longest = max(range(len(lengths)), key=lengths.__getitem__)
     print(
@@ -250,7 +251,7 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
 
 
 def compare_thoughts(read: tuple[str, str], meant: tuple[str, str], empty: str) -> str:
-    """What a reasoning template does to a row's prompt and answer, "" when nothing: `empty` is its empty thought."""
+    """What a reasoning template does to a row's prompt and answer, "" if nothing: `empty` is its empty thought."""
     if read in ((meant[0], empty + meant[1]), (meant[0] + empty, meant[1])):
         return (
             f"the template is for models that think and puts an empty thought, {empty!r}, before the answer: give "
@@ -262,7 +263,7 @@ def compare_thoughts(read: tuple[str, str], meant: tuple[str, str], empty: str) 
 
 
 def show_first(reading: Reading, tokenizer: Any) -> None:
-    """Prints the first example and its learnt part as text, and a note if a server's prompt will differ."""
+    """Prints the first example and its trained part as text, and a note if a server's prompt will differ."""
     row, chat = reading.rows[0], reading.chats[0]
     begin = sum(label == MASKED for label in row["labels"])
     prompt, learnt = decode(tokenizer, row["input_ids"][:begin]), decode(tokenizer, row["input_ids"][begin:])

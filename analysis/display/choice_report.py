@@ -1,4 +1,4 @@
-"""What a search for the best alpha found, as text and as numbers, and what an interval of pass@k needs."""
+"""The report of a search for the best alpha, as text and as numbers, and what an interval of pass@k needs."""
 
 from dataclasses import asdict
 from typing import Any
@@ -37,7 +37,7 @@ def report_text(sampled: SampledAlphas, objective: Objective, search: Search, fi
 
 
 def rows_of(sampled: SampledAlphas, finding: Finding) -> list[dict[str, str]]:
-    """The table's rows: each alpha by itself, beside the best one, and as its neighbours have it."""
+    """The table's rows: each alpha by its own answers, its difference to the best, and smoothed with its neighbours."""
     rows, decision = [], finding.decision
     for number, alpha in enumerate(sampled.runs.alphas):
         own, difference = estimates(finding, number)
@@ -57,7 +57,7 @@ def rows_of(sampled: SampledAlphas, finding: Finding) -> list[dict[str, str]]:
 
 
 def how_sure(search: Search, finding: Finding, alphas: tuple[float, ...]) -> str:
-    """One sentence on what ended the search and what is known then."""
+    """One sentence on what ended the search and what is then known."""
     level, decision = f"at {100 * search.confidence:g} % confidence", finding.decision
     if finding.why == "known":
         return f"no other exceeds it by more than {max(decision.gap, 0.0):.3f} {level}"
@@ -100,7 +100,7 @@ def choice_as_json(sampled: SampledAlphas, finding: Finding) -> dict[str, Any]:
 
 
 def plan_text(sampled: SampledAlphas, k: int, half_width: float) -> str:
-    """How exact pass@k is at each alpha, and what plus or minus `half_width` needs, by the answers that there are."""
+    """How exact pass@k is at each alpha, and what plus or minus `half_width` needs, judging by the existing answers."""
     require(half_width > 0, f"PLAN is half the width of an interval, above 0, not {half_width:g}")
     sampled.read_all()
     lines = []

@@ -41,7 +41,7 @@ def _cell(name: str, estimate: Estimate | None, sign: str) -> str:
 def draw_sweep(measured: MeasuredSweep) -> Figure:
     """A panel per measure: its means by alpha with their 95 % band, and each parent's level as a dashed line.
 
-    Filled points differ from the parents: the intervals of the paired differences leave out zero.
+    Filled points differ from the parents: the intervals of the paired differences exclude zero.
     """
     names = measured.names
     lines = -(-len(names) // COLUMNS)

@@ -55,8 +55,8 @@ class EmbeddedRun:
 
     After `scan`: `todo` has the answers that lack an embedding, `other_models` the answers embedded by other models,
     by model, and `tokens` an estimate of the tokens to embed. `places` has the answer and the kind of each
-    stored embedding by its text's digest. `embedded` and `cut` count the texts by kind in all files, also of kinds that
-    were not requested; `without_program` counts answers whose code embedding is null.
+    stored embedding by its text's digest. `embedded` and `cut` count the texts by kind in all files, including kinds
+    that were not requested; `without_program` counts answers whose code embedding is null.
     """
 
     def __init__(self, folder: Path, what: tuple[str, ...], model: str):
@@ -95,7 +95,7 @@ class EmbeddedRun:
             new.update(texts)
 
     def read(self, key: Key) -> AnswerEmbeddings:
-        """A converted answer with what its file of embeddings has and lacks. Raises BrokenFile."""
+        """A converted answer, with the embeddings that its file has and lacks. Raises BrokenFile."""
         path = answer_files.converted_path(self.folder, *key)
         sources = {SOURCES[kind]: None for kind in self.what}
         record = records.read_record(path, tuple(sources))
@@ -178,7 +178,7 @@ def text_of(record: dict[str, Any], kind: str) -> str | None:
 
 
 def same_text(kind: str, before: dict[str, Any], record: dict[str, Any]) -> bool:
-    """Whether a stored embedding is of the record's present text."""
+    """Whether a stored embedding is of the record's current text."""
     return SOURCES[kind] in record and before.get(SOURCES[kind]) == record[SOURCES[kind]]
 
 

@@ -20,8 +20,8 @@ NAMES = ("pass@k", "programs", "pass@1")
 class Objective:
     """name: one of NAMES.
 
-    "pass@k": pass@k. "programs": how many different correct programs k answers to a problem hold. "pass@1": pass@1,
-    where pass@k is at least `level`.
+    "pass@k": pass@k. "programs": how many different correct programs k answers to a problem contain. "pass@1": pass@1,
+    provided that pass@k is at least `level`.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Objective:
         return pass_at_k_values(*_count(problems), self.k if self.name == "pass@k" else 1)
 
     def needed(self, problems: Sequence[Sequence[Answer]]) -> np.ndarray | None:
-        """pass@k of each problem, [problems], where it must reach a level."""
+        """pass@k of each problem, [problems], if it must reach a level."""
         return pass_at_k_values(*_count(problems), self.k) if self.name == "pass@1" else None
 
 

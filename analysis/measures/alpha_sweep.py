@@ -19,7 +19,7 @@ Values = dict[int, float]  # by question id
 
 @dataclass(frozen=True)
 class Measure:
-    """What a measure is, and the digits that a table shows of it."""
+    """The description of a measure, and the number of digits that a table shows."""
 
     description: str
     digits: int = 3
@@ -72,12 +72,12 @@ class MeasuredSweep:
         return estimate_mean(self.values[alpha][name])
 
     def difference(self, one: float, other: float, name: str) -> Estimate | None:
-        """A measure at one alpha minus that at another, paired by problem; None where they share no problem."""
+        """A measure at one alpha minus that at another, paired by problem; None if they share no problem."""
         ours, theirs = self.values[one][name], self.values[other][name]
         return estimate_difference(ours, theirs) if ours.keys() & theirs.keys() else None
 
     def differs_from_parents(self, alpha: float, name: str) -> bool:
-        """Whether the 95 % intervals of the differences to both parents, where they were sampled, leave out zero."""
+        """Whether the 95 % intervals of the differences to both parents, if these were sampled, exclude zero."""
         found = [self.difference(alpha, parent, name) for parent in self.parents if parent != alpha]
         return bool(found) and all(each is not None and (each.low > 0 or each.high < 0) for each in found)
 
@@ -86,8 +86,8 @@ def measure_sweep(runs: dict[float, list[Answer]], ks: Sequence[int]) -> Measure
     """The measures of runs by alpha.
 
     pass@k leaves out a problem with fewer than k judged answers. The diversity of programs is measured on equal numbers
-    of programs, since it depends on their number: on each problem the first ones of every run, as many as the run with
-    the fewest has, at least two. Raises UserError when step 3 has not checked an answer.
+    of programs, since it depends on their number: on each problem the first programs of every run, as many as the run
+    with the fewest has, but at least two. Raises UserError when step 3 has not checked an answer.
     """
     values: dict[float, dict[str, Values]] = {alpha: {} for alpha in runs}
     left_out = []

@@ -1,12 +1,12 @@
 """Which alpha is best, and where to sample next: best-arm identification over alphas.
 
-Each round asks at the alpha that looks best and at its strongest rival, the likeliest to exceed it by more than the
-tolerance, until none does at the wanted confidence: EB-TC-epsilon, a top-two method (Jourdan, Degenne and Kaufmann
-2023, "An epsilon-Best-Arm Identification Algorithm for Fixed-Confidence and Beyond"), here in rounds of both at once.
-What is believed of the alphas comes from a Gaussian process along alpha, as in BayesGap (Hoffman, Shahriari and de
-Freitas 2014, "On correlation and budget constraints in model-based bandit optimization"), so neighbours inform each
-other. Its noise is the covariance over problems: all alphas answer the same problems, and what makes a problem hard
-for all cancels out.
+Each round samples at the alpha that looks best and at its strongest rival, the one most likely to exceed it by more
+than the tolerance, until none does at the given confidence: EB-TC-epsilon, a top-two method (Jourdan, Degenne and
+Kaufmann 2023, "An epsilon-Best-Arm Identification Algorithm for Fixed-Confidence and Beyond"), here with both in each
+round. The beliefs about the alphas are the posterior of a Gaussian process along alpha, as in BayesGap (Hoffman,
+Shahriari and de Freitas 2014, "On correlation and budget constraints in model-based bandit optimization"), so
+neighbours inform each other. Its noise is the covariance over problems: all alphas answer the same problems, so what
+makes a problem hard for all of them cancels out.
 
 With a second measure that must reach a level, the best alpha is sought among those that may reach it ("top feasible arm
 identification", Katz-Samuels and Scott 2019).
@@ -44,8 +44,8 @@ def believe(alphas: Sequence[float], values: np.ndarray) -> Beliefs:
     """From each problem's value at each alpha, [alphas, problems], by Gaussian processes of a grid of scales.
 
     A squared exponential kernel and an unknown mean (Rasmussen and Williams 2006, "Gaussian Processes for Machine
-    Learning", 2.2, 2.7 and 5.2). The processes are averaged by their likelihoods: the likeliest alone would make of few
-    problems that all alphas are alike. Raises ValueError for fewer than two problems.
+    Learning", 2.2, 2.7 and 5.2). The processes are averaged by their likelihoods: with few problems, the likeliest one
+    alone would conclude that all alphas are alike. Raises ValueError for fewer than two problems.
     """
     if values.shape[1] < 2:
         raise ValueError("the spread over problems needs at least two of them")
@@ -80,8 +80,8 @@ class Decision:
     """What is known after a round, by numbers of alphas.
 
     lead: the best so far; rivals: those that may exceed it by more than the tolerance, the strongest first; worse:
-    those that are worse than it or miss the level; gap: by how much another may at most exceed it; short: by how much
-    it may miss the level that a second measure must reach.
+    those that are worse than it or miss the level; gap: the most by which another may exceed it; short: by how much it
+    may miss the level that a second measure must reach.
     """
 
     lead: int
@@ -93,7 +93,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Search:
-    """first: answers per problem in the first round; batch: further ones in each later round; most: at an alpha at all.
+    """first: answers per problem in the first round; batch: further ones in each later round; most: the most at an
+    alpha.
 
     The best alpha counts as known when, at `confidence`, none exceeds it by more than `tolerance`.
     """
@@ -127,7 +128,7 @@ class Search:
         )
 
     def next_round(self, decision: Decision, answers: Sequence[int]) -> dict[int, int]:
-        """How many answers per problem the lead and its strongest rival shall have, by number; nothing when it is over.
+        """How many answers per problem the lead and its strongest rival are to have, by number; empty when it is over.
 
         answers: how many each alpha has. An alpha that has `most` gets no more, and the next rival takes its place.
         """

@@ -76,7 +76,7 @@ def compare_with_parents(
 ) -> list[dict[str, Any]]:
     """The share of correct samples of a merged model and of its two parents, for each problem of all three runs.
 
-    `rank` is 1 where the merged model is above both parents, -1 where it is below both, else 0. The rows are sorted
+    `rank` is 1 if the merged model is above both parents, -1 if it is below both, else 0. The rows are sorted
     from the largest win over the better parent to the largest loss to the worse one.
     """
     counts = [count_correct(answers) for answers in (merged, one, other)]

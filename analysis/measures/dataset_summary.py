@@ -1,4 +1,4 @@
-"""What a curated dataset holds: its rows counted by run and by problem."""
+"""The contents of a curated dataset: its rows counted by run and by problem."""
 
 from collections import Counter
 from collections.abc import Iterable

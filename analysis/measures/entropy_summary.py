@@ -29,7 +29,7 @@ def by_problem(problems: Sequence[Any], values: Sequence[float]) -> np.ndarray:
 
 
 def mean_by_position(entropies: Sequence[np.ndarray], problems: Sequence[Any], size: int) -> list[dict[str, float]]:
-    """Means over each `size` positions, as far as the answers to FEWEST problems reach (to all problems, if fewer)."""
+    """Means over each `size` positions, up to where FEWEST problems (or all, if fewer) still have tokens."""
     points = []
     for start in range(0, max(map(len, entropies)), size):
         parts = [values[start : start + size] for values in entropies]

@@ -1,4 +1,4 @@
-"""Verdicts by the rules of the paper's checker compared with ours: which faults of the checker change which figures."""
+"""Verdicts by the rules of the paper's checker compared with ours: which of its faults change which figures."""
 
 import os
 from collections import Counter

@@ -53,7 +53,7 @@ class Page:
             self._close_chunk()
 
     def render(self) -> bytes:
-        """The HTML file. Its policy allows no script except the page's own and loads nothing."""
+        """The HTML file. Its content policy allows only the page's own script and loads nothing."""
         self._close_chunk()
         index = {
             "missing": self.missing,

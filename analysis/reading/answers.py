@@ -18,7 +18,7 @@ from hindsight.text.uniform_format import split_uniform
 class Answer:
     """One answer.
 
-    outcome: what it counts as; verdict: the same in words, with the reason of a wrong answer ("runtime error").
+    outcome: what it counts as; verdict: the same in words, with the reason for a wrong answer ("runtime error").
     code: its program, None without one; tokens: its length, None where the server did not report it. segments: the
     turns of a switching answer. thought: as step 2 converted it, None for an answer without a conversion.
     """

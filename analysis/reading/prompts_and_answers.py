@@ -1,4 +1,4 @@
-"""Prompts with the answers to them, of a run folder or a .jsonl file, for a model to read."""
+"""Prompts and their answers, from a run folder or a .jsonl file, for a model to read."""
 
 import json
 import random

@@ -1,7 +1,7 @@
 """Where the runs and checkpoints of the notebooks are.
 
 `make demo` leaves its runs in runs/lab, `make loop` in runs/loop. The environment variables HINDSIGHT_RUNS and
-HINDSIGHT_LOOP name other folders that hold the same runs; HINDSIGHT_MODELS names another folder of checkpoints than
+HINDSIGHT_LOOP name other folders that hold the same runs; HINDSIGHT_MODELS names a folder of checkpoints other than
 lab/models.
 """
 

@@ -34,7 +34,7 @@ OUTCOMES = """Outcomes: `not converted` and `no code` count as wrong; `not judge
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the card says about a run: the summary, what run.json has, and pass@k with intervals or why there is none.
+    """The card's facts about a run: the summary, what run.json has, and pass@k with intervals or why it is missing.
 
     `few`: the smallest number of samples that a problem has; 0 where they were not counted.
     """
@@ -115,7 +115,7 @@ def _verdicts(runs: Sequence[RunFacts]) -> str:
 
 
 def _not_whole(runs: Sequence[RunFacts]) -> list[str]:
-    """The runs with broken files, or with samples that the sampling script could not get an answer to."""
+    """The runs with broken files, or with samples for which the sampling script got no answer."""
     lines = []
     for run in runs:
         name, broken, missing = run.summary.name, len(run.summary.broken), run.run.get("missing")

@@ -1,9 +1,9 @@
 """A run folder as a folder of a dataset, and back.
 
     alpha_0.7/answers.parquet       a row per answer, see `rows`
-    alpha_0.7/run.json              and what else the run folder has beside its answers, as it is:
+    alpha_0.7/run.json              and the run folder's other files beside its answers, unchanged:
     alpha_0.7/no_answers.json       step 2's list of the raw files without an answer
-    alpha_0.7/question_3_sample_1.json   a broken file, which is no answer
+    alpha_0.7/question_3_sample_1.json   a broken file, which is not an answer
 
 The Parquet file's metadata has the digest of the run: the SHA-256 of the sorted lines `name SHA-256`, one per file.
 """
@@ -27,11 +27,11 @@ from hindsight.files import answer_files
 from hindsight.files.runs import RUN_FILE, alpha_of_run, raw_folder, read_run
 
 ANSWERS, PARTIAL = "answers.parquet", "answers.parquet.part"
-BESIDE = (RUN_FILE, answer_files.NO_ANSWERS)  # files of a run folder that are no answers
+BESIDE = (RUN_FILE, answer_files.NO_ANSWERS)  # files of a run folder that are not answers
 REBUILT = ("verdicts.json",)  # step 5 makes it again
 VERSION = 1  # of this form
 MARK = b"hindsight_run"  # the key of our part of the Parquet file's metadata
-GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # of a group of rows: what is in memory at once
+GROUP_ROWS, GROUP_BYTES = 1000, 64_000_000  # of a group of rows, which is in memory at once
 PATHS = {"sample": answer_files.sample_path, "converted": answer_files.converted_path}
 PATHS |= {"embedded": answer_files.embedded_path}
 
@@ -40,7 +40,7 @@ PATHS |= {"embedded": answer_files.embedded_path}
 class RunFiles:
     """The files of a run folder: those of each answer by kind and (question_id, sample_index), and those beside them.
 
-    `left_out`: the names of files that are no part of a run.
+    `left_out`: the names of files that are not part of a run.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ def find_files(folder: Path) -> RunFiles:
 
 
 def write_run(files: RunFiles, output: Path) -> RunSummary:
-    """Writes a run folder as a folder of a dataset; the same run gives the same bytes. Removes what it had before.
+    """Writes a run folder as a folder of a dataset; the same run gives the same bytes. Removes its earlier content.
 
     Raises UserError if no answer can be read.
     """
@@ -155,7 +155,7 @@ def read_back(source: Path, output: Path) -> int:
     """Writes the run folder that `write_run` was given; returns the number of its files.
 
     A folder that already holds the same is kept. Raises UserError if the output holds something else, or if the
-    dataset's files are not those that were written.
+    dataset's files were changed after they were written.
     """
     made = _made(source)
     require(made.get("version") == VERSION, f"{source} was written by another version of push_run.py")

@@ -5,7 +5,8 @@ A file is kept whole, except that its long texts, which have columns of their ow
     {"generated_text": "The sum of ..."}   ->   {"generated_text": \\0generated_text:text\\0}
 
 A mark names the column, and how the text was written in JSON: `text`, or `ascii` with escapes. JSON has no raw zero
-bytes, so a mark cannot be mistaken for anything else. A file that has one anyhow is no answer, and is kept beside.
+bytes, so a mark cannot be mistaken for anything else. A file that does have one is not an answer, and is kept beside
+the rows.
 """
 
 import json
@@ -85,7 +86,7 @@ def cut(content: bytes, values: Mapping[str, Any]) -> bytes:
 
 
 def restore(content: bytes, values: Mapping[str, Any]) -> bytes:
-    """The file that `cut` was given."""
+    """The original of a file that `cut` returned."""
     return _MARK.sub(lambda mark: _ENCODERS[mark[2].decode()](values[mark[1].decode()]).encode(), content)
 
 
@@ -101,7 +102,7 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
 
 
 def _columns(record: dict[str, Any]) -> dict[str, Any]:
-    """The columns of a record, None where it lacks one or has another type there; its file keeps what it has."""
+    """The columns of a record, None for one that is missing or has another type; its file keeps the original."""
     metadata, usage = (_of_type(record.get(key), dict) or {} for key in ("metadata", "usage"))
     prompt, results = record.get("prompt"), record.get("test_results")
     return {

@@ -4,7 +4,7 @@ Each batch has three files:
 
     0001.requests.jsonl      one request per line, named by its key; written before it is sent
     0001.json                the batch's id and status at the server, "collected" once its replies are used
-    0001.replies.jsonl       what came back
+    0001.replies.jsonl       the server's replies
 """
 
 import json
@@ -32,7 +32,7 @@ class BatchFiles:
         return sorted(int(path.name.split(".")[0]) for path in self.folder.glob("*.requests.jsonl"))
 
     def uncollected(self) -> list[int]:
-        """The numbers of the batches whose replies are still to be used."""
+        """The numbers of the batches whose replies have not been used yet."""
         return [number for number in self.numbers() if not self.state(number).get("collected")]
 
     def add(self, bodies: Iterable[RequestBody]) -> None:

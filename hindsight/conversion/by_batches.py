@@ -1,6 +1,6 @@
 """Converts answers by a reformatting model through the batch endpoint: half the price, within a day.
 
-A rejected reply goes into a batch of the next round, with what was wrong with it.
+A rejected reply goes into a batch of the next round, together with what was wrong with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator

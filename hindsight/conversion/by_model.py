@@ -1,7 +1,7 @@
 """Converts answers by a reformatting model, many requests at once, and keeps only faithful conversions.
 
 A rejected reply is answered with what was wrong with it, and the model tries again in the same conversation. An
-accepted reply is never asked for twice, a failed one not again in the same run.
+accepted reply is never requested twice, a failed one not again in the same run.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from hindsight.servers.job_queue import Failures, JobQueue
 from hindsight.servers.replies import Completion
 from hindsight.servers.requests import ask_model
 
-NO_SCHEMA = ("response_format", "json_schema", "structured", "guided")  # words of a server that refuses schemas
+NO_SCHEMA = ("response_format", "json_schema", "structured", "guided")  # words in a server's refusal of schemas
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ async def convert_by_model(
 ) -> str:
     """Converts the answers and writes them; those that fail are added to `failures`.
 
-    Returns why answers are left if the server stayed away, else an empty text.
+    Returns why answers are missing if the server stayed away, else an empty text.
     """
 
     async def convert(key: Key, model_server: ModelServer) -> tuple[RawAnswer, Conversion]:

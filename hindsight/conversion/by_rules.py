@@ -23,14 +23,14 @@ from hindsight.files.worker_processes import in_processes
 from hindsight.text.uniform_format import without_cut_tag
 
 CHUNK = 64  # answers that a process gets at once
-FEW = 256  # up to so many answers are converted in this process
+FEW = 256  # up to this many answers are converted in this process
 
 
 @dataclass(frozen=True)
 class RuleOptions:
-    """How rules convert. `rules`: "never" leaves every answer to the reformatting model, which `has_model` announces.
+    """How rules convert. `rules`: "never" leaves every answer to the reformatting model; `has_model`: there is one.
 
-    Without a model, an undecided answer is split at its last code block.
+    Without a model, an undecided answer is split at its program's code block, if that is clear.
     """
 
     rules: str
@@ -40,7 +40,7 @@ class RuleOptions:
 
 @dataclass
 class RuleCounts:
-    """What rules made of answers: conversions per rule, reasons of the others, keys left to a model, and failures.
+    """What the rules did: conversions per rule, reasons for the other answers, keys left to a model, and failures.
 
     no_answer: the files that hold no answer, each with the reason: no program, or cut off before it by length. They
     count as wrong, and no model is asked. special_tokens: answers with leftover tokens at their ends.
@@ -117,7 +117,7 @@ def convert_chunk(keys: list[Key], files: AnswerFiles, options: RuleOptions) -> 
 
 
 def _require_end_of_thought(answer: RawAnswer) -> None:
-    """Raises Undecided if the token limit cut an answer off in its thought: a model would make a draft its solution."""
+    """Raises Undecided if the token limit cut an answer off in its thought: a model would accept a draft."""
     try:
         read(answer.text, answer.finished, thought_open=answer.thought_open, target=answer.target)
     except Undecided as error:

@@ -7,14 +7,14 @@ A record says what its answer continues:
     {"prompt_style": "evalplus_openai", "continues": "", "generated_text": "Here it is:\\n```python\\ndef add ...", ...}
     {"prompt_style": "few_shot", "continues": "[BEGIN]\\n", "generated_text": "def add(a, b):\\n    return ...", ...}
 
-The program of the first is the prompt and the completion, up to the first stop word. That of the second is the code
-block which the prompt began; a server that began an answer of its own instead has a block of its own. That of the last
-is the answer up to [DONE], or a code block in it. Of the program is kept, to the same effect as EvalPlus's sanitizer
-(`sanitize.py`), which made the programs of published figures:
+In the first record the program is the prompt and the completion, up to the first stop word. In the second it is the
+code block that the prompt began, or, if the server started a new answer, that answer's own block. In the last it is the
+answer up to [DONE], or a code block in it. Like EvalPlus's sanitizer (`sanitize.py`), which made the programs of
+published figures, this module keeps only
 
-- the lines up to where it stops making sense, if they define the function: an end that was cut off spoils nothing;
-- the imports, and what the function needs: no tests and calls that follow it, and of a function that is defined twice
-  the first definition that returns something.
+- the lines up to where the text stops being code, if they define the function, so that a truncated end does no harm;
+- the imports, and what the function needs: no tests or calls after it, and of a function that is defined twice the
+  first definition that returns something.
 """
 
 import ast
@@ -30,7 +30,7 @@ from hindsight.text.program_choice import choose_program
 from hindsight.text.programs import program_facts, syntax_error_line, syntax_tree
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-TAB = "    "  # what EvalPlus makes of a tab in every answer; here only where the program cannot be parsed otherwise
+TAB = "    "  # EvalPlus replaces every tab with it; here only if the program cannot be parsed otherwise
 
 
 def convert_code_alone(answer: RawAnswer) -> Conversion:
@@ -104,7 +104,7 @@ def parsed_beginning(code: str) -> str:
 
 
 def needed_lines(program: str, function: str | None) -> str:
-    """A program without the statements that its function does not need; as it is if it needs all, or lacks it."""
+    """A program without the statements that its function does not need; unchanged if it lacks the function."""
     tree = syntax_tree(program)
     definitions = _chosen_definitions(tree) if tree else {}
     if tree is None or function is None or function not in definitions:
@@ -134,7 +134,7 @@ def _returns(node: ast.stmt) -> bool:
 
 
 def _needed(tree: ast.Module, definitions: dict[str, ast.stmt], function: str) -> Iterator[ast.stmt]:
-    """The statements that the function needs, in order: imports, and what defines a name that it uses, or those use."""
+    """The statements that the function needs, in order: imports, and definitions of names used, directly or not."""
     names, todo = {function}, [definitions[function]]
     others = [node for node in tree.body if not isinstance(node, (*DEFINITIONS, ast.Import, ast.ImportFrom))]
     used: set[ast.stmt] = set()
@@ -173,7 +173,7 @@ def _changed(node: ast.stmt) -> set[str]:
 
 
 def _is_text(node: ast.stmt) -> bool:
-    """Whether a statement is a text, as a docstring."""
+    """Whether a statement is only a text, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

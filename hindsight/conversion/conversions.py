@@ -22,9 +22,9 @@ class RawAnswer:
     """A raw answer.
 
     text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends; finished:
-    before the token limit; thought_open: it continues a thought that the prompt had opened; target: what its problem
-    asks for; code_alone: it was asked for by a prompt of another style, whose end it `continues`, up to a word of
-    `stop`.
+    it ended before the token limit; thought_open: it continues a thought that the prompt opened; target: what its
+    problem asks for; code_alone: the prompt asked for code alone; the answer `continues` the end of that prompt, up to
+    a word of `stop`.
     """
 
     key: Key
@@ -49,7 +49,7 @@ def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     continues, words = record.get("continues"), stop_words_of(record)
     if not isinstance(continues, str):
         raise BrokenFile(f"question {key[0]} sample {key[1]}: its prompt_style needs `continues`, a text")
-    finished = finished or any(word in text for word in words)  # it went on after its end
+    finished = finished or any(word in text for word in words)  # it continued after its end
     return RawAnswer(key, record, text, finished, dropped, thought_open, target, True, continues, words)
 
 

@@ -61,7 +61,7 @@ def check_fidelity(
 def compare_words(answer: str, sections: Sections) -> tuple[float, int]:
     """The share of the answer's words that the sections keep in order, and the number of other words in the sections.
 
-    The sections are compared in both orders, as an answer may begin with its solution.
+    The sections are compared in both orders, since an answer may begin with its solution.
     """
     whole, thought, solution = map(words_without_markup, (answer, sections.thought, sections.solution))
     if whole == thought + solution:
@@ -111,7 +111,7 @@ def compare_code(answer: str, solution: str, target: ProgramTarget = UNKNOWN_TAR
 
 
 def _place_in_section(program: str, answer: str) -> str | None:
-    """As `_place_of`, in what follows a thought, in which a code block may be left open."""
+    """As `_place_of`, in the text after a thought, which may have left a code block open."""
     starts = [tag.end for tag in find_tags(answer) if begins_section(answer, tag)]
     return next((place for start in starts if (place := _place_of(program, answer[start:]))), None)
 

@@ -6,7 +6,7 @@ Recursive descent over the structure tags:
     thought  := BEGIN+ (text | thought | solution)* END+      a missing END is where a solution begins
     solution := BEGIN+ text END+                              a missing END is where a thought begins, or the text ends
 
-An END without a BEGIN makes the text before it a section. Only tags are dropped: text outside of the sections joins the
+An END without a BEGIN makes the text before it a section. Only tags are dropped: text outside the sections joins the
 thought if it comes before the thought's end, else the solution.
 """
 

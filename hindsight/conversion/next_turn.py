@@ -40,7 +40,7 @@ def end_before_next_turn(text: str) -> int | None:
 
 
 def end_before_turn_marker(text: str) -> int | None:
-    """The offset of the first special token, which ends the turn, or of the first line that begins another one: after
+    """The offset of the first special token, which ends the turn, or of the first line that begins another turn: after
     a program, or after any words if both sides of a chat speak; None: nowhere.
 
     A marker in a closed code block, between quotes, or within a section that ends later, is text.
@@ -59,8 +59,8 @@ def end_before_turn_marker(text: str) -> int | None:
 
 
 def _ends_turn(text: str, token: re.Match) -> bool:
-    """Whether a special token is not quoted, mentioned amid words, or HTML's for struck-out words: `<s>so</s>`; nor one
-    of those within an answer."""
+    """Whether a special token is neither quoted, nor between words, nor HTML's strike-through (`<s>so</s>`), nor one that
+    belongs within an answer."""
     if _IN_ANSWER.fullmatch(token[0]):
         return False
     mentioned = token[0] != "[INST]" and _AMID_WORDS.match(text, max(token.start() - 1, 0))
@@ -69,7 +69,7 @@ def _ends_turn(text: str, token: re.Match) -> bool:
 
 
 def _lines_with_word(text: str) -> set[int]:
-    """Where the lines begin that may begin another turn."""
+    """The offsets of the lines that may begin another turn."""
     return {text.rfind("\n", 0, match.start()) + 1 for match in _WORD.finditer(text)}
 
 

@@ -8,8 +8,8 @@ Three readings are tried in this order:
 
 Two sections written in any dialect are read back as the same two texts or refused. The two sections hold the
 characters of the answer except tags and headings, the special tokens at its ends, and the `left_out` end of it. The
-solution's program is the one that `hindsight.text.program_choice` finds; fences that Markdown would not see are written
-as it would.
+solution's program is the one that `hindsight.text.program_choice` finds; fences that a Markdown reader would miss are
+rewritten as plain ones.
 """
 
 from dataclasses import replace
@@ -25,16 +25,16 @@ from hindsight.text.program_choice import TWO_READINGS, UNKNOWN_TARGET, ProgramC
 from hindsight.text.programs import syntax_tree
 from hindsight.text.uniform_format import TAG, find_tags, without_cut_tag
 
-MOST_TAGS = 64  # an answer with more tags has lost its way and is not read
+MOST_TAGS = 64  # an answer with more tags is degenerate and is not read
 
 
 def read(
     text: str, finished: bool = True, *, thought_open: bool = False, target: ProgramTarget = UNKNOWN_TARGET
 ) -> Sections:
-    """The sections of an answer. Raises Undecided if no rule can split it, or its program cannot be told.
+    """The sections of an answer. Raises Undecided if no rule can split it, or it is unclear which text is the program.
 
-    `finished` is False if the token limit cut the answer off; `thought_open`: the prompt had opened a thought, which
-    the answer continues; `target`: what the problem asks for.
+    `finished` is False if the token limit cut the answer off; `thought_open`: the answer continues a thought that the
+    prompt opened; `target`: what the problem asks for.
     """
     text, _ = plain_dialect(text)
     if thought_open and not begins_with_thought_tag(text):

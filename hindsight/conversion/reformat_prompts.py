@@ -1,4 +1,4 @@
-"""What a reformatting model is asked: two prompts with one worked example, and the JSON schemas of its replies."""
+"""The prompts of a reformatting model: two, with one worked example, and the JSON schemas of its replies."""
 
 import json
 from typing import Any
@@ -49,8 +49,8 @@ CUT_FORM = "\n".join(f"<{name}>the quote</{name}>" for name in CUT_EXAMPLE)
 def reformat_messages(answer: str, mode: str, structured: bool) -> list[dict[str, str]]:
     """The messages that ask about a raw answer: instructions, a worked example, the answer.
 
-    Mode "rewrite" asks for both sections, "cut" for quotes from the places where they end and begin. The reply is to
-    be a JSON object if `structured`, else tagged text.
+    Mode "rewrite" asks for both sections, "cut" for quotes from the places where they end and begin. With
+    `structured` they ask for a JSON object, else for tagged text.
     """
     prompt, form, example = {
         "rewrite": (REWRITE_PROMPT, REWRITE_FORM, REWRITE_EXAMPLE),

@@ -1,4 +1,4 @@
-"""One raw answer as a reformatting model is asked about it, and what its reply makes of the answer."""
+"""The request to a reformatting model about one raw answer, and the conversion that its reply gives."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +100,7 @@ class ReformatRequest:
         return Conversion(sections, {"how": "llm", **asked, "max_completion_tokens": self.limit, **cost, **figures})
 
     def from_cache(self, cache: ReplyCache) -> Conversion | None:
-        """The answer's conversion by a cached reply, None if there is none or it is not accepted any more."""
+        """The answer's conversion by a cached reply, None if there is none or it is no longer accepted."""
         reply = cache.get(self.key)
         try:
             return self.conversion(reply, known=True) if reply else None
@@ -109,5 +109,5 @@ class ReformatRequest:
 
 
 def prompt_tokens(messages: Messages) -> int:
-    """About how many tokens messages have."""
+    """The approximate number of tokens in messages."""
     return estimate_tokens("".join(message["content"] for message in messages))

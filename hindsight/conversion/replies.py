@@ -138,7 +138,7 @@ def _blocks_hidden(answer: str) -> str:
 
 
 def _lines_between(text: str, quotes: Quotes) -> tuple[int, int] | None:
-    """The offsets where the first `code_begin` line begins and the last `code_end` line ends; None: not both found."""
+    """The offsets where the first `code_begin` line begins and the last `code_end` line ends; None without both."""
     begin, end = None, None
     place = 0
     for line in text.splitlines(keepends=True):

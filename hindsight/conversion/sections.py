@@ -1,6 +1,6 @@
 """Sections: the two parts of an answer, and which of its tags separate them.
 
-A tag is *quoted* if it stands in a closed code block or has other text on both sides in its line. Every other tag is a
+A tag is *quoted* if it is in a closed code block or has other text on both sides in its line. Every other tag is a
 *structure tag*. A section is a text without structure tags.
 """
 
@@ -30,7 +30,7 @@ class Sections:
 
 
 class Undecided(Exception):
-    """No rule can split the answer; the message says why. `lost`: no end or no program, so no model can either."""
+    """No rule can split the answer; the message says why. `lost`: no model can either: it has no end or no program."""
 
     def __init__(self, reason: str, lost: bool = False):
         super().__init__(reason)
@@ -59,12 +59,12 @@ def at_edge_of_line(text: str, tag: Tag) -> bool:
 
 
 def between_quotes(text: str, start: int, end: int) -> bool:
-    """Whether a part of a text stands directly between quotation marks."""
+    """Whether a part of a text is directly between quotation marks."""
     return text[max(start - 1, 0) : start] in _QUOTES and text[end : end + 1] in _QUOTES
 
 
 def begins_section(text: str, tag: Tag) -> bool:
-    """Whether a solution may begin after a tag, so that no code block left open before it lasts there."""
+    """Whether a solution may begin after a tag, so that a code block left open before it does not reach there."""
     return (tag.closes("thought") or tag.opens("solution")) and not between_quotes(text, tag.start, tag.end)
 
 

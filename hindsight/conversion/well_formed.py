@@ -59,7 +59,7 @@ def is_unambiguous(sections: Sections) -> bool:
 
 
 def has_heading(section: str) -> bool:
-    """Whether a text has a thought or solution heading outside of code, so that it is no section of a headed answer."""
+    """Whether a text has a thought or solution heading outside code, so that it is not a section of a headed answer."""
     blocks = closed_blocks(section)
     matches = [*_THOUGHT_HEADING.finditer(section), *_SOLUTION_HEADING.finditer(section)]
     return any(not in_a_block(blocks, match.start()) for match in matches)
@@ -88,7 +88,7 @@ def _tagged_readings(text: str) -> list[Sections]:
 
 
 def _without_boxes(solution: str) -> str:
-    """A solution between tags without the boxes around parts of it; a box amid words or in a code block is text."""
+    """A solution between tags without the boxes around parts of it; a box between words or in a code block is text."""
     for tag in reversed(structure_tags(solution) if "_of_box" in solution else []):
         if "_of_box" in solution[tag.start : tag.end]:
             solution = solution[: tag.start] + solution[tag.end :]
@@ -114,7 +114,7 @@ def begins_with_thought_tag(text: str) -> bool:
 
 
 def _ends_amid_words(section: str) -> bool:
-    """Whether the end tag of a thought stands amid words, without quotation marks: it may have been meant to end it."""
+    """Whether the end tag of a thought is between words, without quotation marks: it may have been meant to end it."""
     blocks = closed_blocks(section)
     return any(
         tag.closes("thought") and not in_a_block(blocks, tag.start) and not between_quotes(section, tag.start, tag.end)

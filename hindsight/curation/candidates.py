@@ -64,10 +64,10 @@ class FilteredChunk:
 class Candidates:
     """The answers that may become rows, [n] of CANDIDATE in order of folder, question and sample; and the others.
 
-    counts: answers by (folder, filter); answers: of each folder; unit: what lengths are counted in; compared_with: the
-    number of test problems; contaminated: problems by name, each with the share of n-grams that it has in common with a
-    test problem, and that one's name; broken: a sentence per broken file, for the first SHOWN; note: a sentence on the
-    chat template, or "".
+    counts: answers by (folder, filter); answers: of each folder; unit: the unit of lengths; compared_with: the number
+    of test problems; contaminated: problems by name, each with the share of n-grams that it has in common with a
+    test problem, and that one's name; broken: a sentence for each of the first SHOWN broken files; note: a sentence on
+    the chat template, or "".
     """
 
     folders: list[Path]

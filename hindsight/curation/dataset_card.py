@@ -12,7 +12,7 @@ from hindsight.curation.dataset_readme import config_lines, data_files
 from hindsight.files.runs import RUN_FILE, alpha_of_run, read_run
 from hindsight.problem_sets.local_files import file_digest
 
-LISTS = ("count", "question_ids", "without_tests")  # what an entry of run.json says of single problems
+LISTS = ("count", "question_ids", "without_tests")  # what an entry of run.json says about single problems
 JUDGED_BY_REFERENCE = "by the rules of the paper's checker, which count a program that times out as correct"
 
 

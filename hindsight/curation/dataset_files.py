@@ -27,7 +27,7 @@ from hindsight.problem_sets.local_files import file_digest
 
 MAY_DIFFER = ("output_dir", "workers", "overwrite", "push_to_hub")  # settings that do not change the data
 NOT_IN_NAMES = "<>:/\\|?*,"  # `datasets` refuses these letters in names, and LLaMA-Factory splits lists at commas
-EARLIER = {"system_prompt": True}  # what a setting was before it existed; others were off
+EARLIER = {"system_prompt": True}  # the behaviour before this setting existed; the other new ones were off
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def write_dataset(
 def _write_data_files(
     candidates: Candidates, splits: dict[str, list[int]], options: DatasetOptions, row_options: RowOptions
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Writes the files of rows and the one of sources: what the report says about each split's file, and all paths."""
+    """Writes the files of rows and of sources; returns what the report says about each split's file, and all paths."""
     sources = options.path(".sources.jsonl")
     by_split = {split: sources.with_name(_split_name(options, split) + SUFFIXES[options.format]) for split in splits}
     paths, files = [*by_split.values(), sources], {}
@@ -148,7 +148,7 @@ def _write_rows(
 
 
 def counts_by_folder(counts: Counter[tuple[int, str]], folders: int) -> dict[str, list[int]]:
-    """How many answers of each folder every filter left out, and how many became rows; the sum is all answers."""
+    """How many answers of each folder each filter left out, and how many became rows; together all answers."""
     names = (*FILTERS, OTHER_PROBLEM, OTHER_ROWS, ROW)
     table = {name: [counts[folder, name] for folder in range(folders)] for name in names}
     return {name: numbers for name, numbers in table.items() if any(numbers) or name == ROW}

@@ -1,7 +1,7 @@
-"""README.md of a folder of datasets, by which `datasets.load_dataset(folder)` finds their rows.
+"""The README.md of a folder of datasets, by which `datasets.load_dataset(folder)` finds their rows.
 
 Without it, `load_dataset` guesses from the names of all files. It opens all configurations of a folder in the format of
-the first one, so the file lists the datasets of one format: that of the dataset which was written last.
+the first one, so the file lists the datasets of one format: that of the dataset that was written last.
 """
 
 import json
@@ -30,7 +30,7 @@ def config_lines(name: str, files: dict[str, str]) -> list[str]:
 def write_readme(folder: Path, report: dict[str, Any]) -> bool:
     """Writes README.md for the datasets whose reports are in a folder, `report` being that of the newest.
 
-    Returns False if the folder has a README.md of somebody else, which stays.
+    Returns False if somebody else wrote the folder's README.md, which then stays.
     """
     path = folder / "README.md"
     if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):

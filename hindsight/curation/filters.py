@@ -66,12 +66,12 @@ class FilterOptions:
 
 
 class Passed(NamedTuple):
-    """What is kept of an answer that passes every filter, and its MinHash signature if near duplicates are left out."""
+    """What is kept of an answer that passes every filter; its MinHash signature if near duplicates are left out."""
 
     problem: int  # a hash of the problem's text: a problem of two sources is one problem
-    text: int  # a hash of the answer's text, whose blank space does not matter
+    text: int  # a hash of the answer's text without its blank space
     length: int  # of the row in tokens, or of the answer in characters if CUTOFF_LEN is 0
-    other_prompts: bool  # whether the answer was sampled with other prompts than those of its row
+    other_prompts: bool  # whether the answer was sampled with prompts other than those of its row
     signature: np.ndarray | None
 
 
@@ -150,7 +150,7 @@ class AnswerFilter:
         other_prompts = has_other_prompts(record, self.prompts)
         if other_prompts and not self.options.other_prompts:
             refuse_other_prompts(path.parent, self.rows)
-        if self.rows.prompt_style:  # what all answers have in common would make short programs alike
+        if self.rows.prompt_style:  # the text that all answers share would make short programs look alike
             answer = find_program(answer, target_of(problem)) or ""
         text = xxhash.xxh3_64_intdigest(" ".join(answer.split()).encode())
         minhash = signature(answer) if self.options.near_duplicates else None

@@ -17,7 +17,7 @@ from hindsight.curation.ngrams import ngram_hashes
 
 SHINGLE = 5  # words
 PERMUTATIONS = 128  # values of a signature
-MISSED = 1e-3  # at most this share of the pairs at the threshold is never compared
+MISSED = 1e-3  # at most this share of the pairs at the threshold may be missed
 BY_CHANCE = 2**-8  # probability that two different values have the same 8 bits
 _WORD = re.compile(r"\w+|[^\w\s]")
 _EMPTY = MinHash(PERMUTATIONS, seed=1, hashfunc=int)

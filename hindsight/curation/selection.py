@@ -125,7 +125,7 @@ def choose(
     `queues` contains, per problem and source, the answers in the order in which they are taken. In each round every
     problem that has an answer left gets one, in random order, until `most` are chosen, so no problem has two rows
     before all have one. `shares` (one per source, of any sum) divides the rows: a problem's next answer comes from the
-    source that lacks the largest part of its share, and there are as many rows as all sources can give in these shares,
+    source that lacks the largest part of its share. There are as many rows as the sources can give in these shares,
     rounded down. Raises UserError if a source with a share has no answer.
     """
     parts = np.array(shares, dtype=float) / sum(shares)
@@ -145,7 +145,7 @@ def choose(
 def _fill(
     queues: Sequence[Sequence[Sequence[int]]], quotas: list[int], most_per_problem: int, chance: random.Random
 ) -> tuple[list[int], list[int]]:
-    """Goes round the problems: the chosen answers, and how many answers each source lacks to fill its quota."""
+    """Goes round the problems; returns the chosen answers, and how many each source lacks to fill its quota."""
     lacking, chosen = list(quotas), []
     places = [[0] * len(sources) for sources in queues]
     order = list(range(len(queues)))
@@ -184,8 +184,8 @@ def farthest_first(distances: Callable[[int], np.ndarray], count: int, most: int
 def answer_distances(paths: list[Path]) -> tuple[str, Callable[[int], np.ndarray]]:
     """The name of the measure, and a function that returns the distances of answer i to all, [n], from 0 to 2.
 
-    By embedding, if `embed.py` has written one of the same length for each answer: 1 less the cosine. Otherwise by code
-    tokens: the Jaccard distance of the programs' sets of 3-grams of tokens.
+    By embedding, if `embed.py` has written one of the same length for each answer: 1 minus the cosine. Otherwise by
+    code tokens: the Jaccard distance of the programs' sets of 3-grams of tokens.
     """
     embeddings = _read_embeddings(paths)
     if embeddings is not None:

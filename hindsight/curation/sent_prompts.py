@@ -1,7 +1,7 @@
 """Whether an answer was sampled with the prompts that its row would have.
 
 A record contains the prompt that was sent: a transcript (text), a chat (messages), or, in switching, both by role. It
-is compared with what this step's PROMPT_FILE makes of the same problem, so an edited prompt file is noticed too.
+is compared with the prompt that this step's PROMPT_FILE gives for the same problem, so an edited file is noticed too.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from hindsight.text.prompts import Prompts
 
 
 def has_other_prompts(record: Mapping[str, Any], prompts: Prompts) -> bool:
-    """Whether an answer was sampled with other prompts than `prompts`; False if its record does not contain any."""
+    """Whether an answer was sampled with prompts other than `prompts`; False if its record does not contain any."""
     sent, problem = record.get("prompt"), record["metadata"]
     by_role = sent if isinstance(sent, dict) else {"": sent}
     for prompt in by_role.values():
@@ -28,7 +28,7 @@ def has_other_prompts(record: Mapping[str, Any], prompts: Prompts) -> bool:
 
 
 def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
-    """Raises UserError for a run folder whose answers were sampled with other prompts than those of the rows.
+    """Raises UserError for a run folder whose answers were sampled with prompts other than those of the rows.
 
     Does nothing if no sampling script of this repository made the folder, as with the paper's own files: no setting
     here reproduces their prompts.

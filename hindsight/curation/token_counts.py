@@ -15,8 +15,8 @@ _EMPTY_THOUGHT = re.compile(rf"{BEGIN_THINK}\s*(?:{END_THINK}\s*)?$")  # put bef
 class TokenCounter:
     """Counts the tokens of a row: of its chat in the chat template or, with `base`, of its transcript.
 
-    The whole answer is counted, because it is trained on: also what the template would drop from an answer of an
-    earlier turn, as DeepSeek-R1's does with all that comes before </think>. `tokenizer` is a folder or a Hub name,
+    The whole answer is counted, because it is trained on, including what the template drops from answers of earlier
+    turns, as DeepSeek-R1's does with everything before </think>. `tokenizer` is a folder or a Hub name,
     `chat_template` a Jinja file, "" for the tokenizer's own template. Raises UserError if the tokenizer cannot be read,
     or if a chat needs a template and there is none.
     """
@@ -51,7 +51,7 @@ class TokenCounter:
         return self._count(text, add_special_tokens=False)
 
     def drops_thought(self) -> bool:
-        """Whether the template leaves out what an answer has before </think>."""
+        """Whether the template leaves out the part of an answer before </think>."""
         row = TrainingRow("", "question", f"{BEGIN_THINK}\n{ANSWER}\n{END_THINK}\n\nsolution")
         return not self.base and ANSWER not in self._render(row.messages())
 
@@ -75,5 +75,5 @@ class TokenCounter:
         return before + row.answer + after
 
     def _count(self, text: str, add_special_tokens: bool) -> int:
-        """As many tokens as the tokenizer itself finds; faster, because no offsets are computed."""
+        """The number of tokens that the tokenizer itself finds; faster, because no offsets are computed."""
         return len(self._fast.encode_batch_fast([text], add_special_tokens=add_special_tokens)[0])

@@ -26,7 +26,7 @@ _SOLUTION_LINES = re.compile(rf"^{BEGIN_SOLUTION}\n+|\n+{END_SOLUTION}$", re.MUL
 class RowOptions:
     """How an answer becomes a row: as a chat or, with `base`, as a transcript; with which prompts and tags.
 
-    Raises UserError for think tags in a style without thoughts, and for a style that is for sampling alone.
+    Raises UserError for think tags in a style without thoughts, and for a style that is only for sampling.
     """
 
     base: bool
@@ -72,7 +72,7 @@ class TrainingRow:
 def make_row(record: Mapping[str, Any], prompts: Prompts, base: bool, think_tags: bool = False) -> TrainingRow:
     """The row of a converted answer. With `base`, prompt and answer together are the base model's transcript.
 
-    In a prompt style the answer includes what the prompt has begun of it; it is empty if it does not fit the prompt.
+    In a prompt style the answer includes the part that the prompt begins; it is empty if it does not fit the prompt.
     Raises UserError as `with_think_tags` does.
     """
     problem = record["metadata"]
@@ -103,7 +103,7 @@ def with_think_tags(row: TrainingRow) -> TrainingRow:
 
 
 def uniform_answer(answer: str) -> str:
-    """The answer of a row in the uniform format, also if it has think tags."""
+    """The answer of a row in the uniform format, even if it has think tags."""
     if not (text := answer.strip()).startswith(BEGIN_THINK):
         return answer
     thought, _, solution = text.removeprefix(BEGIN_THINK).partition(END_THINK)

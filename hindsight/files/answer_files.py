@@ -3,7 +3,7 @@
 runs/lab/instruct/
     run.json                                      script, settings, models, problem set, versions, start and end
     question_12_sample_0.json                     steps 1a, 1b: the raw answer
-    converted_question_12_sample_0.json           step 2: and its `converted_text`; step 3 adds the verdict
+    converted_question_12_sample_0.json           step 2: the same with `converted_text`; step 3 adds the verdict
     no_answers.json                               step 2: the raw files that hold no answer, each with the reason
     converted_question_12_sample_0_with_embeddings.json
 """
@@ -36,7 +36,7 @@ sample_path, converted_path, embedded_path = (partial(_path, kind) for kind in _
 
 
 def list_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
-    """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in order of these."""
+    """The files of a kind ("sample", "converted", "embedded") by (question_id, sample_index), in this order."""
     return {key: _path(kind, folder, *key) for key in sample_keys(existing_samples(folder, kind), without={})}
 
 

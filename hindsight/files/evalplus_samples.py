@@ -4,7 +4,7 @@
     {"task_id": "Mbpp/2", "solution": ""}
 
 One line per sampled answer, by question and sample: an answer without a program has an empty solution, so that a task
-has as many samples there as here.
+has as many samples in EvalPlus as here.
 """
 
 import json
@@ -19,7 +19,7 @@ from hindsight.text.program_choice import find_program, target_of
 
 
 def export_evalplus(folder: Path, output: Path) -> str:
-    """Writes the answers of a converted run folder to a JSONL file; a sentence that says how many.
+    """Writes the answers of a converted run folder to a JSONL file; returns a sentence that says how many.
 
     Raises UserError for an answer that names no task of EvalPlus, or whose file is broken.
     """

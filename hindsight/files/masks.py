@@ -23,7 +23,7 @@ from hindsight.problem_sets.sources import local_file
 AGREE = "solutions agree"  # the problem is sound and kept
 NO_PASS = "no solution passes"  # the tests or the statement must be wrong
 DISAGREE = "solutions disagree"  # several answers are right, so the problem needs a special judge
-SEVERAL = "several answers"  # by the list of TACO's authors, and it has no special judge
+SEVERAL = "several answers"  # by the list of TACO's authors, and the problem has no special judge
 MALFORMED = "tests malformed"  # or there are no tests
 NO_SOLUTIONS = "no solutions"  # the problem cannot be audited and is kept
 MASKED = (NO_PASS, DISAGREE, SEVERAL, MALFORMED)
@@ -93,7 +93,7 @@ def read_mask(path: str) -> Mask:
 
 
 def _origin(folder: Path, problems: str) -> dict[str, Any]:
-    """The problem set whose tests judge a run folder's answers, as far as it is recorded."""
+    """The problem set whose tests judge a run folder's answers, if it is recorded."""
     run = read_run(folder)
     judged = run["steps"].get("check_converted_samples.py") or {}
     problems = problems or judged.get("settings", {}).get("problems")

@@ -35,14 +35,14 @@ class AnswerRecord(TypedDict, total=False):
     # steps 1a and 1b
     prompt: Any  # chat messages, a transcript, or with switching both, by role
     generated_text: str
-    metadata: dict[str, Any]  # the problem without its tests, and its `origin`: where they are found again
+    metadata: dict[str, Any]  # the problem without its tests, and its `origin`: where to find them
     question_id: Required[int]
     sample_index: Required[int]
     generation_config: dict[str, Any]  # what was sent to the server
     thought_open: bool  # whether the prompt, as the model received it, ended inside a thought; missing: no
-    prompt_style: str  # of a run with another PROMPT_STYLE than the uniform format
-    continues: str  # with it, the end of the prompt that the answer continues: the code before it, or an opened block
-    stop_words: list[str]  # with it, what ends the answer: the first four were sent, step 2 cuts at all
+    prompt_style: str  # the run's PROMPT_STYLE, if it is not the uniform format
+    continues: str  # with it, the end of the prompt that the answer continues: code, or an opened code block
+    stop_words: list[str]  # with it, what ends the answer: the first four were sent, step 2 cuts at all of them
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
@@ -91,7 +91,7 @@ def read_answer(path: Path, keys: tuple[str, ...] = ()) -> AnswerRecord:
 def read_records(
     files: dict[tuple[int, int], Path], keys: tuple[str, ...], broken: list[str]
 ) -> Iterator[tuple[Path, AnswerRecord]]:
-    """Every whole record of the files, one at a time; what is wrong with the others is added to `broken`.
+    """Every whole record of the files, one at a time; a sentence about each broken one is added to `broken`.
 
     `question_id` and `sample_index` are set from the file's name where the record lacks them.
     """
@@ -116,7 +116,7 @@ def write_json(path: Path, record: Any) -> None:
 
 
 def _layout(value: Any, indent: str, encode: Callable[[Any], str]) -> str:
-    """JSON with a line for each key and item, but short or flat ones in one line: to be read by people too."""
+    """JSON with a line for each key and item, but short or flat ones in one line, so that people can read it too."""
     if not value or not isinstance(value, dict | list | tuple):
         return encode(value)
     items = value.values() if isinstance(value, dict) else value

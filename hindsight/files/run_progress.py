@@ -1,7 +1,7 @@
 """The progress of a run: answers, tokens, rate, verdicts, read from its files while other processes write them.
 
-The sampling scripts write an answer's file once, so its time of change is the time of the answer. The rate is that of
-the last `RECENT` answers, except those before the last start of the sampling script: a resumed run has pauses. While
+The sampling scripts write an answer's file once, so its modification time is the time of the answer. The rate is that
+of the last `RECENT` answers, except those before the last start of the sampling script: a resumed run has pauses. While
 the run is not complete the window reaches until now, so the rate of a run that hangs falls from look to look.
 """
 
@@ -23,7 +23,7 @@ from hindsight.files.runs import RUN_FILE, alpha_of_run, raw_folder, read_run
 from hindsight.files.sample_locks import is_locked
 from hindsight.files.verdicts import Outcome, verdict_name
 
-RECENT = 1000  # answers that the rate is of, at most
+RECENT = 1000  # the rate covers at most this many answers
 SILENT = 60.0  # seconds without an answer after which a run whose locks are free counts as stopped
 COMPLETE, RUNNING, STOPPED, UNKNOWN = "complete", "running", "stopped", "unknown"
 
@@ -32,7 +32,7 @@ Key = tuple[int, int]  # question_id, sample_index
 
 @dataclass(frozen=True)
 class RunProgress:
-    """One look at a run. None: unknown; nothing that is unknown is zero."""
+    """One look at a run. None: unknown; an unknown number is never zero."""
 
     run: str  # the folder
     time: str  # of the look
@@ -66,7 +66,7 @@ class Sampled(NamedTuple):
 
 
 class Converted(NamedTuple):
-    """A converted answer's file. state: its time of change and size; verdict: as `verdicts.verdict_name`."""
+    """A converted answer's file. state: its modification time and size; verdict: as `verdicts.verdict_name`."""
 
     state: tuple[int, int]
     tokens: int | None
@@ -223,7 +223,7 @@ def _speed(rate: Rate | None, missing: int | None, sampling: str) -> dict[str, A
 
 
 def _activity(folder: Path, last: float | None, now: float) -> str:
-    """Whether somebody samples in a folder, by its locks; where these say nothing, by the age of the last answer."""
+    """Whether somebody samples in a folder, by its locks; if these do not tell, by the age of the last answer."""
     locked = is_locked(folder)
     if locked:
         return RUNNING

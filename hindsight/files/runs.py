@@ -46,8 +46,8 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
 
     `may_differ` names the settings that may differ between two calls that write into one folder, because they do not
     affect the answers; `facts` (models, problems) are recorded too. Raises UserError if the folder holds a run of
-    another script, or of this script with another value of any other setting. If the setting `allow_other_settings` is
-    true, other values are accepted, and the old entry is kept under `earlier`.
+    another script, or of this one with another value of a setting that may not differ. If the setting
+    `allow_other_settings` is true, other values are accepted, and the old entry is kept under `earlier`.
     """
     content = _open_folder(folder)
     if content["script"] not in (None, script):

@@ -1,9 +1,9 @@
 """Locks on samples, so that two processes in one folder never make the same sample twice.
 
-Each sample has one byte of the folder's file `.lock`; a process locks the bytes of the samples it is making
-(fcntl(2), "advisory record locking"). The kernel frees them when the process ends, even by a kill, so no lock is ever
-left behind. docs/cluster.md says on which network file systems such locks hold between machines; where they do not,
-shards alone divide the work.
+Each sample has one byte of the folder's file `.lock`; a process locks the bytes of the samples it is making (fcntl(2),
+"advisory record locking"). The kernel frees them when the process ends, even by a kill, so no lock is ever left behind.
+docs/cluster.md lists the network file systems on which these locks hold between machines; elsewhere, shards alone
+divide the work.
 """
 
 import errno
@@ -26,7 +26,7 @@ ADVICE = "give a folder on another disk, or let shards divide the work, by --sha
 class SampleLocks:
     """Locks on the samples that this process is making, by `with`.
 
-    `enabled` is false where no other process makes these samples: then each is free, and no file is made.
+    `enabled` is false if no other process makes these samples: then each is free, and no file is made.
     """
 
     def __init__(self, folder: Path, enabled: bool = True):
@@ -62,7 +62,7 @@ class SampleLocks:
 
 
 def is_locked(folder: Path) -> bool | None:
-    """Whether a process is making a sample in the folder, as far as its disk shares locks; None: it cannot be told.
+    """Whether a process is making a sample in the folder, as far as its disk shares locks; None: unknown.
 
     Asks without locking anything.
     """

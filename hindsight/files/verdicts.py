@@ -20,7 +20,7 @@ TIME_LIMIT = "time limit"
 MEMORY_LIMIT = "memory limit"
 OUTPUT_LIMIT = "output limit"
 NOT_JUDGED = "not judged"
-# Every `correctness_reason`. Two are prefixes and what happened follows: "runtime error: ValueError", "runtime error:
+# Every `correctness_reason`. Two are prefixes, followed by what happened: "runtime error: ValueError", "runtime error:
 # SIGSEGV", "runtime error: exit status 3"; "not judged: its problem has no tests".
 REASONS = (NO_CODE, SYNTAX_ERROR, WRONG_ANSWER, RUNTIME_ERROR, MISSING_FUNCTION)
 REASONS += (TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT, NOT_JUDGED)

@@ -1,4 +1,4 @@
-"""Work on many files in several processes, a chunk of them at a time."""
+"""Work on many files in several processes, a chunk of files at a time."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def in_processes(work: Callable[[Any], Any], chunks: Iterable[Any], workers: int) -> Iterator[Any]:
-    """The result of `work` on each chunk, in order; one worker means this process. Few chunks are in work at once.
+    """The result of `work` on each chunk, in order; one worker means this process. Few chunks are in progress at once.
 
     The processes are forked, so they have what this one has loaded; only chunks and results are sent.
     """

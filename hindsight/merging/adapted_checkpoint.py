@@ -1,4 +1,4 @@
-"""What a LoRA adapter makes of its base: which tensor changes, how, and what that does to a tied head."""
+"""What a LoRA adapter does to its base: which tensor changes, how, and what this means for a tied head."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ def _prepare_head(base: Checkpoint, adapter: Adapter, keys: AdapterKeys, tensors
 
 
 def _base_notes(base: Checkpoint, adapter: Adapter) -> list[str]:
-    """Another base in the config is no reason to refuse: folders move, and QLoRA names a quantised copy."""
+    """Notes on a config that names another base: not refused, since folders move and QLoRA names a quantised copy."""
     named = adapter.setting("base_model_name_or_path", "")
     cached = f"models--{named.replace('/', '--')}"
     if not named or named == base.name or Path(named).resolve() == base.folder.resolve():
@@ -164,7 +164,7 @@ class Changes:
         return {"file": file, "dtype": exact, "shape": origin.shape, "offset": 0, "origin": origin}
 
     def _find(self, name: str) -> str | None:
-        """The base's tensor of a name: old checkpoints leave out the name of the body, which peft knows."""
+        """The base's tensor with this name: old checkpoints leave out the name of the body, which peft adds."""
         for body in ("", *BODIES):
             if name.startswith(body) and name.removeprefix(body) in self.tensors:
                 return name.removeprefix(body)

@@ -1,8 +1,8 @@
-"""Tensors of a model with an adapter, computed while they are read: nothing of the adapted model is ever stored.
+"""Tensors of a model with an adapter, computed while they are read: the adapted model is never stored.
 
 The rounding is that of peft's `merge_and_unload`: B A is one matrix product in float32 (float64 for a base in float64),
-then multiplied by the scale, then added to the base. peft next rounds the sum to the base's dtype. Here it stays in
-float32, so that a merge in bfloat16 rounds once, at its end, whatever alpha is.
+then multiplied by the scale, then added to the base. peft then rounds the sum to the base's dtype. Here it stays in
+float32, so that a merge in bfloat16 rounds once, at its end, at any alpha.
 """
 
 from collections.abc import Sequence
@@ -32,13 +32,13 @@ class LoraTensor(ComputedTensor):
 
     @property
     def block_rows(self) -> int:
-        """Equal blocks, since a processor's matrix product gives other bits for a block of a few rows."""
+        """Equal blocks, since a processor's matrix product gives different bits for a block of a few rows."""
         blocks = -(-self.elements // BLOCK_ELEMENTS)
         return -(-self.shape[0] // blocks)
 
     def block(self, reader: TensorReader, first: int) -> torch.Tensor:
         origin, rows = reader.read_rows(self.origin, first, self.block_rows), slice(first, first + self.block_rows)
-        if self.transposed:  # blocks of columns have other bits than the whole product
+        if self.transposed:  # blocks of columns would have different bits from the whole product
             delta, share = reader.keep(self, lambda: self._whole_delta(reader))
             total = delta.T[rows] + origin
             return total if share is None else share.view(1, -1) * total

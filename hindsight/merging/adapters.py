@@ -27,7 +27,7 @@ from hindsight.merging.safetensors_files import StoredTensor, read_header
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 ROWS = "token_adapter.trainable_tokens_delta"
-# The types whose change depends on the prompt or goes beside the weights: there is nothing to merge.
+# The types whose change depends on the prompt or is not a change of weights: there is nothing to merge.
 UNMERGEABLE = {
     "PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "ADAPTION_PROMPT", "CPT", "XLORA", "POLY",
     "CARTRIDGE",
@@ -132,7 +132,7 @@ def _given(config: Mapping[str, Any], key: str, default: Any) -> Any:
 
 
 def _require_numbers(path: Path, config: Mapping[str, Any]) -> None:
-    """Raises UserError, with the key, if a rank or scale is no number, or a pattern cannot be read."""
+    """Raises UserError, with the key, if a rank or scale is not a number, or a pattern cannot be read."""
     ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}
     for key, pattern in (("rank_pattern", ranks), ("alpha_pattern", alphas)):
         require(isinstance(pattern, dict), f"{key} in {path} is {pattern!r}, not a table")
@@ -159,7 +159,7 @@ def _no_weights(name: str, folder: Path) -> str:
 
 @dataclass
 class AdapterKeys:
-    """An adapter's tensors by what they are: parts of a module's change, whole tensors, unknown names.
+    """An adapter's tensors by kind: parts of a module's change, whole tensors, unknown names.
 
     `modules`: module, then part (lora_A, lora_B, lora_B.bias, ...); `whole`: the base's name of the tensor; `repeated`:
     those of `whole` to which a change is added, as peft stores embeddings with LoRA.
@@ -171,7 +171,7 @@ class AdapterKeys:
     unknown: list[str] = field(default_factory=list)
 
     def trains_rows(self, name: str) -> bool:
-        """Whether the only change of this tensor is rows of its own."""
+        """Whether the only change of this tensor is trained rows."""
         parts = self.modules.get(name.removesuffix(".weight"), {})
         return name not in self.whole and parts.keys() == {ROWS}
 
@@ -182,7 +182,7 @@ class AdapterKeys:
 
 
 def read_keys(adapter: Adapter) -> AdapterKeys:
-    """The names in an adapter's file, understood."""
+    """The names in an adapter's file, parsed."""
     keys = AdapterKeys()
     for key, tensor in adapter.tensors.items():
         name = key.removeprefix(PREFIX)

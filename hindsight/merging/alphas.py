@@ -4,7 +4,7 @@
     rule.alpha_of("model.layers.0.mlp.up_proj.weight")  # 0.2
 
 A part is `WHERE:ALPHA`. WHERE is one of the words of `WORDS`; layers (`layers.3`, `layers.0-7`); both
-(`layers.0-7.mlp`); or a piece of a tensor's name, cut at dots (`q_proj`, `mlp.up_proj`), where `*` stands for anything.
+(`layers.0-7.mlp`); or a piece of a tensor's name between dots (`q_proj`, `mlp.up_proj`), where `*` stands for anything.
 ALPHA is a number or, with a range of layers, a gradient `FIRST-...-LAST`: its numbers are spread evenly from the first
 layer of the range to the last, and the layers between two of them lie on the line between them.
 
@@ -138,7 +138,8 @@ class AlphaRule:
 
     @classmethod
     def parse(cls, alpha: float, parts: Iterable[str] = (), extrapolate: bool = False) -> "AlphaRule":
-        """A rule from the flags. Raises UserError for parts that cannot be read, and numbers that no alpha can be.
+        """A rule from the flags. Raises UserError for parts that cannot be read, and for numbers that cannot be an
+        alpha.
 
         Alphas lie in [0, 1], or are any numbers if `extrapolate`.
         """
@@ -183,13 +184,13 @@ class AlphaRule:
         return not all(0 <= number <= 1 for number in self.alphas)
 
     def require_method(self, method: str) -> None:
-        """Raises UserError for SLERP beyond its ends: past pi, the arc runs back to where it came from."""
+        """Raises UserError for SLERP beyond its ends: past pi, the arc runs back to its start."""
         beyond = f"SLERP is the arc between the two models and alpha {self} lies beyond its ends; use METHOD lerp"
         require(not (self.extrapolates and method == "slerp"), beyond)
 
     @property
     def folder_name(self) -> str:
-        """`alpha_0.7`, or `alpha_0.7+mlp=0.9`; a digest of the parts where these are long or no file name."""
+        """`alpha_0.7`, or `alpha_0.7+mlp=0.9`; a digest of the parts if they are too long or invalid in a file name."""
         name = f"alpha_{self.alpha:.12g}"
         spelled = "".join(f"+{part}" for part in self.parts).replace(":", "=")
         if len(spelled) <= LONGEST_NAME and "*" not in spelled:
@@ -201,7 +202,7 @@ class AlphaRule:
         return next((part.alpha_of(tensor) for part in self.parts if part.matches(tensor)), self.alpha)
 
     def require_used(self, tensors: Iterable[str]) -> None:
-        """Raises UserError, with the part, if a part decides about none of a checkpoint's tensors, or lacks a layer."""
+        """Raises UserError, with the part, if it decides none of a checkpoint's tensors, or names a missing layer."""
         tensors = list(tensors)
         left = set(tensors)
         for part in self.parts:

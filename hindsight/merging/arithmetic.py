@@ -4,7 +4,7 @@ LERP is the line `merged = (1 - alpha) * base + alpha * finetuned` (Veselovsky e
 SLERP is the arc between the two, with each tensor taken as one long vector (Shoemake 1985, "Animating Rotation with
 Quaternion Curves"). Both are weighted sums `w0 * base + w1 * finetuned`, computed in float32 (float64 if an input is
 float64). Each product and the sum are rounded to nearest even, never fused, and the result is rounded to the output's
-dtype. LERP therefore gives the same bits on every machine, and both methods do with any threads and any sharding.
+dtype. LERP therefore gives the same bits on every machine, and both methods give the same with any threads and shards.
 (mergekit's `linear` fuses on processors that can: in bfloat16 about 5 numbers in 100,000 differ in the last bit.)
 Tensors are processed in blocks whose float32 copies fit in the processor's cache.
 """
@@ -169,7 +169,7 @@ def weighted_sums(
                 output[block].copy_(base[block] if w0 else finetuned[block])
                 continue
             torch.mul(one, w0, out=merged).add_(torch.mul(other, w1, out=product))
-            if output.dtype == exact and w0 + w1 == 1:  # a narrower dtype rounds the last bit of the sum away
+            if output.dtype == exact and w0 + w1 == 1:  # in a narrower dtype, rounding hides the last bit
                 merged = torch.where(one == other, one, merged)
             output[block].copy_(merged)
 

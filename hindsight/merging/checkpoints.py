@@ -1,4 +1,4 @@
-"""Checkpoint folders: their tensors, config and vocabulary, where to find them, and the digest of their weights."""
+"""Checkpoint folders: where they are, their tensors, config and vocabulary, and the digest of their weights."""
 
 import hashlib
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ OF_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state",
 class Checkpoint:
     """A checkpoint folder: the name that the user gave, its config, and its tensors in the order of its files.
 
-    `old_index`: the folder has an index of files that do not exist any more, beside the single file that was read.
+    `old_index`: the folder has an index of files that no longer exist, beside the single file that was read.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Checkpoint:
     @cached_property
     def full_config(self) -> dict[str, Any]:
         """The config with transformers' defaults, in today's form; as it is if transformers rejects it."""
-        from transformers import AutoConfig  # slow to import, and seldom needed
+        from transformers import AutoConfig  # slow to import, and rarely needed
 
         try:
             return AutoConfig.for_model(**deepcopy(self.config)).to_dict()  # it changes dictionaries that it gets
@@ -50,9 +50,9 @@ class Checkpoint:
             return self.config
 
     def missing_in_transformers(self) -> list[str]:
-        """The tensors that transformers' model has and does not find here, by their names; none if it has no model.
+        """The names of the tensors that transformers' model has and does not find here; none if it has no such model.
 
-        transformers itself reads the names, with tensors that have no content.
+        transformers itself matches the names, on tensors without content.
         """
         import torch
         import transformers
@@ -74,7 +74,7 @@ class Checkpoint:
 
     @property
     def ties_head(self) -> bool | None:
-        """Whether its embedding is its head: by its config, else by default; None for a model transformers lacks."""
+        """Whether its head is its embedding: by its config, else by default; None for a model transformers lacks."""
         tied = self.setting("tie_word_embeddings")
         return _setting(self.full_config, "tie_word_embeddings") if tied is None else tied
 
@@ -93,7 +93,7 @@ class Checkpoint:
         return self.folder
 
     def digested_settings(self) -> list[str]:
-        """Lines of its digest about settings without which its tensors do not have their meaning."""
+        """Lines of its digest for the settings that give its tensors their meaning."""
         return []
 
     def other_files(self) -> list[Path]:
@@ -146,7 +146,7 @@ def open_checkpoint(name: str | Path, cache: str | None = None) -> Checkpoint:
 
 
 def _weight_map(name: str, folder: Path) -> tuple[dict[str, Path], bool]:
-    """The file of each tensor by the folder's index, empty for a single file; and whether the index is an old one.
+    """The file of each tensor by the folder's index, empty for a single file; and whether the index is outdated.
 
     An index is left beside a newer single file when transformers saves a smaller model into a folder. transformers
     then reads the single file (modeling_utils.py, `_get_resolved_checkpoint_files`), vLLM the files of the index.

@@ -19,9 +19,10 @@ NOT_REPORTED = {
     "vocab_size",
     "architectures",
 }
-# Settings that give each row and column of a weight its meaning and leave its shape alone: the division into heads, the
-# part of each head that is rotated, where a layer's input goes. The mean of two such weights means nothing. Other
-# settings (rope_theta, its scaling, norm eps, windows, soft caps, experts per token) may change in fine-tuning.
+# Settings that give each row and column of a weight its meaning without changing its shape: the division into heads,
+# the part of each head that is rotated, where a layer's input goes. If they differ, a mean of the weights is
+# meaningless. Other settings (rope_theta, its scaling, norm eps, windows, soft caps, experts per token) may change in
+# fine-tuning.
 LAYOUT = (
     "num_attention_heads", "num_key_value_heads", "head_dim", "n_head", "n_heads", "num_heads", "num_kv_heads",
     "multi_query", "partial_rotary_factor", "rotary_pct", "rotary_dim", "rope_interleave", "position_embedding_type",
@@ -36,7 +37,7 @@ def compare_configs(base: Checkpoint, finetuned: Checkpoint) -> list[str]:
     one, other = base.config, finetuned.config
     differing = {key for key in (one.keys() | other.keys()) - NOT_REPORTED if one.get(key) != other.get(key)}
     if any(key.startswith(ROPE) for key in differing) or _layout(one) != _layout(other):
-        full = base.full_config, finetuned.full_config  # seldom, since importing transformers takes two seconds
+        full = base.full_config, finetuned.full_config  # only if needed: importing transformers takes two seconds
         _require_same_layout(base.name, finetuned.name, *map(_layout, full))
         differing = {key for key in differing if _value(key, full[0], one) != _value(key, full[1], other)}
     shown = [f"{key} {one.get(key)!r} and {other.get(key)!r}" for key in sorted(differing)]
@@ -53,7 +54,7 @@ def _require_same_layout(base: str, finetuned: str, one: dict[str, Any], other: 
 
 
 def _value(key: str, full: dict[str, Any], config: dict[str, Any]) -> Any:
-    """A setting of a full config, where `rope_parameters` has taken in the older ways to write it, or of the config."""
+    """A setting of a full config, whose `rope_parameters` includes its older spellings, else of the config."""
     rope = full.get("rope_parameters") if key.startswith(ROPE) else None
     if rope and "rope_type" in rope:
         rope = {name: value for name, value in rope.items() if name != "type"}  # its older name

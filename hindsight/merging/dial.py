@@ -1,14 +1,14 @@
-"""The alpha dial, inside a vLLM server that merges while it loads: another alpha without another start.
+"""The alpha dial, inside a vLLM server that merges while it loads: changes the alpha without a restart.
 
     vllm serve FINETUNED --load-format hindsight --model-loader-extra-config '{"base": "BASE", "alpha": 0.7}' \\
         --worker-extension-cls hindsight.merging.dial.WorkerDial      # with VLLM_PLUGINS=hindsight
 
-`GET /v1/alpha` says what is merged, and `POST /v1/alpha` with {"alpha": 0.4} changes it; `hindsight.dial` is the
-client. vLLM has two doors for this: an endpoint plug-in, which adds the route, and a worker extension, by which each
-worker loads the weights again through the same loader as at the start. So the weights after any path of changes have
-the bits of a fresh start.
+`GET /v1/alpha` reports what is merged, and `POST /v1/alpha` with {"alpha": 0.4} changes it; `hindsight.dial` is the
+client. It uses two of vLLM's interfaces: an endpoint plug-in, which adds the route, and a worker extension, by which
+each worker loads the weights again through the same loader as at the start. After any sequence of changes the weights
+therefore equal those of a fresh start, bit for bit.
 
-No answer is made with two alphas, and each names its own in a header: a change waits for the requests in flight, and
+No answer is made with two alphas, and each names its alpha in a header: a change waits for the requests in flight and
 holds back those that arrive. A request that names another alpha is refused.
 """
 
@@ -29,7 +29,7 @@ from hindsight.errors import UserError, require
 from hindsight.merging.alphas import AlphaRule
 from hindsight.servers.alpha_dial import HEADER, LOAD_FORMAT, PATH, header_of
 
-if TYPE_CHECKING:  # vLLM takes long to import
+if TYPE_CHECKING:  # vLLM is slow to import
     from vllm.engine.protocol import EngineClient
 
 ROUTE = f"/v1{PATH}"
@@ -50,8 +50,8 @@ class WorkerDial:
         return dict(self.vllm_config.load_config.model_loader_extra_config)
 
     def hindsight_reason_against(self, alpha: str) -> str:
-        """Why this alpha (JSON) cannot be merged, found out from the headers of the files; empty if it can."""
-        from hindsight.merging.loader import MergedModelLoader  # as vLLM takes long to import
+        """Why this alpha (JSON) cannot be merged, by the headers of the files; empty if it can."""
+        from hindsight.merging.loader import MergedModelLoader  # vLLM is slow to import
 
         config = copy.copy(self.vllm_config.load_config)
         config.model_loader_extra_config = {**self.hindsight_merge(), "alpha": json.loads(alpha)}
@@ -80,7 +80,7 @@ class WorkerDial:
         On a CPU a head computes with a packed copy of its weights. vLLM 0.32 does not renew it for a head that is tied
         to the embedding, because no weight of its own is loaded.
         """
-        from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead  # as vLLM takes long to import
+        from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead  # vLLM is slow to import
 
         for module in self.model_runner.get_model().modules():
             if isinstance(module, ParallelLMHead):
@@ -142,7 +142,7 @@ class AlphaEndpoint:
         self.missing = "the server has no engine"
 
     def attach_router(self, app: FastAPI) -> None:
-        """Adds the route, and a layer around all others."""
+        """Adds the route, and a middleware around all routes."""
         app.add_api_route(ROUTE, self.get, methods=["GET"])
         app.add_api_route(ROUTE, self.post, methods=["POST"])
         app.add_middleware(AlphaLayer, endpoint=self)
@@ -162,7 +162,7 @@ class AlphaEndpoint:
 
     @property
     def alpha(self) -> str | None:
-        """The alpha as replies name it; None while the weights are of none."""
+        """The alpha as replies name it; None while the weights may be of two alphas."""
         alpha = self.merge.get("alpha")
         return None if alpha is None else header_of(alpha)
 
@@ -173,7 +173,7 @@ class AlphaEndpoint:
         return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, BROKEN) if self.alpha is None else self._described()
 
     async def post(self, request: Request) -> JSONResponse:
-        """Changes the alpha, and says what is merged then."""
+        """Changes the alpha, and reports what is merged afterwards."""
         if self.missing:
             return _refusal(HTTPStatus.NOT_FOUND, self.missing)
         try:
@@ -190,7 +190,7 @@ class AlphaEndpoint:
             return _refusal(HTTPStatus.CONFLICT, BUSY)
         try:
             await self._change(json.dumps(alpha))
-        except Exception as error:  # whatever a worker raised
+        except Exception as error:  # anything that a worker raised
             self.merge["alpha"] = None
             return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}; {BROKEN}")
         finally:
@@ -198,7 +198,7 @@ class AlphaEndpoint:
         return self._described()
 
     async def _reason_against(self, alpha: str) -> str:
-        """What the first worker that cannot merge at this alpha says; empty if all can."""
+        """The reason of the first worker that cannot merge at this alpha; empty if all can."""
         assert self.engine is not None  # else `missing` says why
         reasons = await self.engine.collective_rpc("hindsight_reason_against", args=(alpha,))
         return next(filter(None, reasons), "")
@@ -215,7 +215,7 @@ class AlphaEndpoint:
         self.changes += 1
 
     def _take(self, merges: list[dict[str, Any]]) -> None:
-        """Keeps what the workers say. Raises RuntimeError if they do not say the same."""
+        """Keeps what the workers report. Raises RuntimeError if their reports differ."""
         if any(each != merges[0] for each in merges):
             raise RuntimeError(f"the workers have different merges: {merges}")
         self.merge = merges[0]
@@ -226,7 +226,7 @@ class AlphaEndpoint:
 
 
 class AlphaLayer:
-    """Around vLLM's own routes: holds requests back during a change, refuses those for another alpha, names it."""
+    """Around vLLM's routes: holds requests back during a change, refuses other alphas, names the alpha in replies."""
 
     def __init__(self, app: ASGIApp, endpoint: AlphaEndpoint):
         self.app, self.endpoint = app, endpoint

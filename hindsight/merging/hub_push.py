@@ -1,7 +1,7 @@
 """Merges on the Hugging Face Hub: a revision (branch) per alpha in one repository, or a repository per alpha.
 
-Each gets everything of its folder. Its card is that of the folder (`report.write_card`), with metadata that the Hub
-accepts: the parents as far as they are models of the Hub, and their licence if both have the same.
+Each gets all files of its folder. Its card is that of the folder (`report.write_card`), with metadata that the Hub
+accepts: those parents that are models of the Hub, and their licence if both have the same.
 """
 
 import re
@@ -22,7 +22,7 @@ from hindsight.servers.hub_repository import MAIN, HubRepository
 
 LAYOUTS = ("revisions", "repositories")
 CARD_FILE = "README.md"
-OURS = {CARD_FILE, ".gitattributes"}  # files of a revision that nobody has pushed a model to
+OURS = {CARD_FILE, ".gitattributes"}  # files of a revision to which no model has been pushed
 MADE = {MERGE_FILE, SCALED_FILE}  # one of them is in every revision that this module has pushed
 NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")  # characters that a repository's name cannot have
 
@@ -51,8 +51,8 @@ USAGE_OF_ADAPTERS = (
 class HubOptions:
     """Where to push merges: `push_to_hub` is OWNER/NAME, or OWNER/NAME@REVISION for one alpha; empty: nowhere.
 
-    `hub_layout` is one of LAYOUTS; `hub_private`: whether new repositories are private. Raises UserError for a name or
-    a layout that cannot be.
+    `hub_layout` is one of LAYOUTS; `hub_private`: whether new repositories are private. Raises UserError for an invalid
+    name or layout.
     """
 
     push_to_hub: str = ""
@@ -90,7 +90,7 @@ def push_merges(
 ) -> None:
     """Pushes folders of `merge_checkpoints` or `scale_adapter`; `say` gets a sentence for each.
 
-    What is unchanged there is not sent again. Raises UserError if the Hub refuses; the next call resumes.
+    Unchanged files are not sent again. Raises UserError if the Hub refuses; the next call resumes.
     """
     for folder, (repository, revision) in zip(folders, targets, strict=True):
         files: dict[str, Path | bytes] = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
@@ -117,7 +117,7 @@ def hub_card(folder: Path) -> str:
 
 
 def licence_of(name: str) -> dict[str, str]:
-    """`license`, `license_name` and `license_link` of a model's card, as far as it states them; empty without one."""
+    """`license`, `license_name` and `license_link` of a model's card, those that it states; empty without a card."""
     try:
         path = resolve_checkpoint(name) / CARD_FILE
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -19,7 +19,7 @@ PairMerge = Callable[[TensorPair, torch.Tensor, torch.Tensor], torch.Tensor]
 
 @contextlib.contextmanager
 def pair_merging(rule: AlphaRule, method: str = "lerp") -> Iterator[PairMerge]:
-    """Yields a function that merges pairs at the alphas of a rule, by several threads.
+    """Yields a function that merges pairs at the alphas of a rule, with several threads.
 
     The function takes a pair, its leading tensor (the fine-tuned model's, or the base's if that has an adapter) on any
     device, and the other one; it returns the merged tensor on the CPU, or raises UserError if they cannot be merged.

@@ -1,10 +1,10 @@
-"""Whether a checkpoint can come from a base at all: the cosine of their weights, from a sample that is quick to read.
+"""Whether a checkpoint can come from a base: the cosine of their weights, from a sample that is quick to read.
 
 Fine-tuning moves weights a little; long further training moves them more, but their direction remains (Zeng et al.,
 "HuRef", NeurIPS 2024, section 3.1). Two models from different random starts have no direction in common: the cosine of
-two independent vectors of n elements is 0, give or take 1 / sqrt(n). docs/merging.md has what is measured.
+two independent vectors of n elements is 0, give or take 1 / sqrt(n). docs/merging.md has the measurements.
 
-Norms, embeddings and heads do not count: weights around 1, and those of rare tokens, are alike in unrelated models.
+Norms, embeddings and heads are ignored: weights around 1, and those of rare tokens, are alike in unrelated models.
 """
 
 import statistics
@@ -20,9 +20,9 @@ from hindsight.merging.report import combine, relative_distance
 from hindsight.merging.safetensors_files import TensorReader
 
 SAMPLED_MATRICES = 64  # of a checkpoint, spread over its layers
-SAMPLED_ELEMENTS = 1 << 18  # of a matrix, from its middle: at most 2 * 64 MB are read in all, of 16-bit models half
-FEWEST_ELEMENTS = 1 << 12  # in all; fewer say nothing
-UNRELATED = 0.1  # median cosine over the layers, below which no fine-tune is known to be
+SAMPLED_ELEMENTS = 1 << 18  # of a matrix, from its middle: at most 2 * 64 MB are read in all, half in 16 bits
+FEWEST_ELEMENTS = 1 << 12  # in all; fewer are not conclusive
+UNRELATED = 0.1  # median cosine over the layers; all known fine-tunes are above
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Kinship:
 
     @property
     def cosine(self) -> float | None:
-        """The median over the layers; None if the sample is too small, or has a NaN or zeros only."""
+        """The median over the layers; None if the sample is too small, or has a NaN or only zeros."""
         cosines = [comparison.cosine for comparison in self.by_layer.values() if not comparison.broken]
         known = [cosine for cosine in cosines if cosine == cosine]
         return statistics.median(known) if known and self.elements >= FEWEST_ELEMENTS else None
 
     @property
     def distance(self) -> float:
-        """The median over the layers of |finetuned - base| / |base|; of unrelated models about the square root of 2."""
+        """The median over the layers of |finetuned - base| / |base|; about sqrt(2) for unrelated models."""
         return statistics.median(map(relative_distance, self.by_layer.values()))
 
     @property
@@ -81,7 +81,7 @@ def choose_sample(pairs: Sequence[TensorPair]) -> list[TensorPair]:
 def check_kinship(plan: MergePlan, allow_unrelated: bool = False) -> list[str]:
     """A sentence, if two models are farther apart than any fine-tune. Raises UserError with it unless allowed."""
     if isinstance(plan.finetuned, AdaptedCheckpoint):
-        return []  # the base with a change: near by the way it is made
+        return []  # an adapter is its base with a change, so it is near
     kinship = measure_kinship(plan.pairs)
     if not kinship.is_unrelated:
         return []

@@ -109,7 +109,7 @@ def _name(model_config: ModelConfig) -> str:
 
 
 def _have_room(pairs: Iterable[TensorPair]) -> bool:
-    """Whether this machine's free memory holds both parents. If not, says so: they are read again for each alpha."""
+    """Whether both parents fit into this machine's free memory; logs a warning if not."""
     needed = sum(pair.base.size + pair.finetuned.size for pair in pairs)
     free = psutil.virtual_memory().available
     if needed > free:

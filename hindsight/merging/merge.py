@@ -28,12 +28,12 @@ from hindsight.merging.streaming import CannotMerge, PairMerger, TensorReport
 
 @dataclass(frozen=True)
 class MergeOptions:
-    """What to make of two checkpoints. Raises UserError for values that no merge can have.
+    """How to merge two checkpoints. Raises UserError for values that no merge can have.
 
     `alphas` lie in [0, 1], 0 is the base; `method` is "lerp" or "slerp"; `config_from`, "finetuned" or "base", is the
     model that gives config, tokenizer, dtypes and vocabulary; `max_shard_gb` is the largest file in 10^9 bytes;
-    `workers` is the number of computing threads, 0 for one per core except the one that reads. `alpha_of` are parts
-    with alphas of their own in all these merges (see `alphas`); `extrapolate` allows alphas beyond [0, 1], on the line;
+    `workers` is the number of computing threads, 0 for one per core except the one that reads. `alpha_of` gives
+    parts other alphas, in all of these merges (see `alphas`); `extrapolate` allows LERP's alphas beyond [0, 1];
     `allow_unrelated` merges two models that are farther apart than any fine-tune (see `kinship`).
     """
 

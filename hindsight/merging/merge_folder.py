@@ -73,7 +73,7 @@ class MergeFolder:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The inputs, as they were found at first, and the settings: they decide every byte of the merge."""
+        """The inputs, as they were found at the start, and the settings: they determine every byte of the merge."""
         parents = {"base": _describe(self.plan.base), "finetuned": _describe(self.plan.finetuned)}
         return {**parents, "alpha": self.rule.to_json(), **self.settings}
 
@@ -138,7 +138,7 @@ class MergeFolder:
         write_json(self.partial / shard.reports_file, {"tensors": [asdict(report) for report in reports]})
 
     def finish(self, shards: Sequence[Shard]) -> None:
-        """Adds everything except the weights, and renames the folder."""
+        """Adds the files other than weights, and renames the folder."""
         rows = [row for shard in shards for row in _read(self.partial / shard.reports_file)["tensors"]]
         self._write_index(shards)
         self._copy_other_files()

@@ -8,7 +8,7 @@
 
 As in mergekit (config.py, `evaluate_setting`; plan.py, `plan_slice`), a filter is any piece of a tensor's name, the
 first that matches decides, and a list runs over the layers from the first to the last; outside the layers its first
-number counts. Whatever else a file says is refused by name, so that no merge is another than the file describes.
+number counts. Anything else in a file is refused by name, so that no merge differs from what the file describes.
 """
 
 import re
@@ -40,7 +40,7 @@ class MergekitMerge:
 
 
 def read_mergekit(path: Path, extrapolate: bool = False) -> MergekitMerge:
-    """Reads a file, and the headers of its base. Raises UserError for whatever cannot be merged here as it says."""
+    """Reads a file, and the headers of its base. Raises UserError for anything that cannot be merged as it says."""
     try:
         return _read(_load(path), extrapolate)
     except UserError as error:
@@ -117,7 +117,7 @@ def _model(name: Any) -> str:
 
 
 def _require_dtype(dtype: Any, checkpoint: Checkpoint) -> None:
-    """Raises UserError unless merged tensors have this dtype, which are stored in those of the parents here."""
+    """Raises UserError unless merged tensors, which keep the parents' dtypes, have this dtype."""
     found = sorted({tensor.dtype_name for tensor in checkpoint.tensors.values() if tensor.dtype.is_floating_point})
     fits = dtype is None or [dtype] == found
     require(fits, f"dtype {dtype} is not that of {checkpoint.name} ({', '.join(found)}), and merging here keeps dtypes")
@@ -205,7 +205,7 @@ def _parts(setting: Setting, layers: int, tensors: Sequence[str]) -> tuple[list[
 
 
 def _only(mapping: Any, *keys: str) -> None:
-    """Raises UserError for the first other key."""
+    """Raises UserError for the first key that is not expected."""
     require(isinstance(mapping, dict), f"{mapping!r} stands where a mapping belongs")
     other = next((str(key) for key in mapping if key not in keys), None)
     expected = f" ({', '.join(keys)} are)" if keys else ""

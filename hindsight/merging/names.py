@@ -55,7 +55,7 @@ def require_same_names(base: Checkpoint, finetuned: Checkpoint) -> None:
 def require_known_names(*checkpoints: Checkpoint) -> None:
     """Raises UserError, with what to do, if transformers does not know the names, which all these checkpoints share.
 
-    It would draw those weights at random. Importing it takes seconds, so it is asked about unusual names only.
+    It would draw those weights at random. Importing it takes seconds, so only unusual names are checked.
     """
     first = checkpoints[0]
     embedding = next((name for name in first.tensors if name.endswith(EMBEDDINGS)), "")
@@ -115,7 +115,7 @@ def _wrapper_advice(*checkpoints: Checkpoint) -> str:
 
 
 def _prefixes(one: Checkpoint, other: Checkpoint) -> tuple[str, str]:
-    """The prefix in the first and in the second of most tensors that have different names; the same if none has."""
+    """The two prefixes in which most tensors with different names differ; equal if no names differ."""
     ends: dict[str, list[str]] = {}
     for name in other.tensors.keys() - one.tensors.keys():
         for prefix, end in _cuts(name):

@@ -1,8 +1,8 @@
 """Which tensors of two checkpoints are merged with each other, and which checkpoints cannot be merged.
 
 The merged model gets config, tokenizer, dtypes and vocabulary length of the *leading* model, by default the fine-tuned
-one. Differences that are common between a model and its fine-tune are resolved here, each reported by a sentence in
-`notes`. All other differences raise UserError, which names the tensor.
+one. Differences that are common between a model and its fine-tune are resolved here, and each is reported by a sentence
+in `notes`. All other differences raise UserError, which names the tensor.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class TensorPair:
 
     @property
     def other(self) -> StoredTensor:
-        """The parent's tensor that is not the leading one."""
+        """The tensor of the parent that does not lead."""
         return self.base if self.leading is self.finetuned else self.finetuned
 
     @property
@@ -170,7 +170,7 @@ def _require_copy(checkpoint: Checkpoint, head: str) -> None:
 
 
 def _drop_buffers(base: Checkpoint, finetuned: Checkpoint) -> tuple[Sides, list[str]]:
-    """Leaves out what old checkpoints store although every library computes it from the config."""
+    """Leaves out buffers that old checkpoints store although every library computes them from the config."""
     found = {name for side in (base, finetuned) for name, tensor in side.tensors.items() if _is_buffer(name, tensor)}
     if not found:
         return (base, finetuned), []
@@ -190,7 +190,7 @@ def _is_buffer(name: str, tensor: StoredTensor) -> bool:
 
 
 def _is_mask(tensor: StoredTensor) -> bool:
-    """Whether it has the shape (1, 1, n, n), as in GPT-2, or holds no real numbers in the shape (n, n) or (1, n, n)."""
+    """Whether it is (1, 1, n, n), as in GPT-2, or is (n, n) or (1, n, n) and not floating point."""
     *ones, rows, columns = tensor.shape if len(tensor.shape) > 1 else (0, 1)
     square = rows == columns and set(ones) <= {1}
     return square and (len(ones) == 2 or not tensor.dtype.is_floating_point)

@@ -234,5 +234,5 @@ def _number(figure: float) -> float | None:
 
 
 def _kind(made: dict[str, Any]) -> tuple[Any, ...]:
-    """The same for two merges that differ only in alpha."""
+    """A key that is the same for two merges that differ only in alpha."""
     return made["base"]["digest"], made["finetuned"]["digest"], made["method"], made["config_from"]

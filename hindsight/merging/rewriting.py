@@ -44,5 +44,5 @@ def rewrite_command(
 
 
 def new_prefix(old: str, new: str) -> dict[str, str]:
-    """What `rewrite_command` replaces for tensors that have the one prefix and should have the other."""
+    """The renames of `rewrite_command` for tensors that have one prefix and should have the other."""
     return {f"^{re.escape(old)}": new} if old != new else {}

@@ -176,7 +176,7 @@ class TensorReader:
         return self._computed[2]
 
     def keep(self, tensor: ComputedTensor, compute: Callable[[], Any]) -> Any:
-        """What all blocks of a tensor need, computed once and kept until another tensor is read in blocks."""
+        """A value that all blocks of a tensor need, computed once and kept until another tensor is read in blocks."""
         if self._kept is None or self._kept[0] is not tensor:
             self._kept = None
             self._kept = tensor, compute()

@@ -1,9 +1,10 @@
-"""A LoRA adapter at several alphas: one adapter per alpha, so that one vLLM server answers them all at once.
+"""A LoRA adapter at several alphas: one adapter per alpha, so that one vLLM server answers for all of them.
 
     base + alpha * scale * B A = base + B' A,  with B' = alpha * scale * B
 
-The number goes into B, in float32, and the new scale is 1, whatever ranks and scales the modules have: every reader of
-adapters then computes the same. A folder is as large as the adapter, megabytes instead of a checkpoint's gigabytes.
+The factor goes into B, in float32, and the new scale is 1, whatever the modules' ranks and scales are, so that every
+reader of adapters computes the same. A folder is as large as the adapter: megabytes instead of a checkpoint's
+gigabytes.
 """
 
 import contextlib
@@ -49,8 +50,8 @@ def scale_adapter(
 ) -> tuple[list[Path], str]:
     """Writes an adapter at each alpha into `output_dir/alpha_A`; returns the folders, and how vLLM serves them all.
 
-    Folders that already hold the same are kept. Raises UserError for a fine-tuned model that is no LoRA adapter of the
-    base, or one that vLLM does not take, and for a folder that holds something else.
+    Folders that already hold the same are kept. Raises UserError for a fine-tuned model that is not a LoRA adapter of
+    the base, or one that vLLM does not accept, and for a folder that holds something else.
     """
     plan = plan_merge(base, finetuned)
     adapted = plan.finetuned
@@ -134,7 +135,7 @@ def _write(folder: Path, adapted: AdaptedCheckpoint, keys: AdapterKeys, rule: Al
 
 
 def _write_weights(path: Path, adapted: AdaptedCheckpoint, keys: AdapterKeys, rule: AlphaRule) -> None:
-    scales = {}  # of each second factor, by its place in the adapter's file
+    scales = {}  # of each B, by its place in the adapter's file
     for module, parts in keys.modules.items():
         scale = rule.alpha_of(f"{module}.weight") * adapted.adapter.scale_of(module)
         scales |= {id(parts[name]): scale for name in SECOND_FACTORS if name in parts}

@@ -37,7 +37,7 @@ Buffers = tuple[bytearray, bytearray]
 
 
 class CannotMerge(UserError):
-    """These two tensors cannot be merged with these settings, at any time."""
+    """These two tensors cannot be merged with these settings."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TensorReport:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Elements of both tensors of a pair, starting at element `begin`, in buffers that are used again later."""
+    """Elements of both tensors of a pair, starting at element `begin`, in buffers that are reused later."""
 
     begin: int
     base: torch.Tensor
@@ -124,7 +124,7 @@ class ChunkWorkers:
         return self._pool.submit(run)
 
     def finish(self, failure: BaseException | None) -> None:
-        """Returns when all work has ended, or with a failure, when running work has."""
+        """Returns when all work has ended; after a failure, when the work in progress has."""
         self._failure = self._failure or failure
         self._pool.shutdown(cancel_futures=failure is not None)
 
@@ -132,8 +132,8 @@ class ChunkWorkers:
 class PairMerger:
     """Merges pairs into files, one file per alpha; use it in a `with` statement.
 
-    If merging fails, call `stop` before the files are closed: a thread that still ran could otherwise write to another
-    file that got the same descriptor.
+    If merging fails, call `stop` before the files are closed: otherwise a thread that still runs could write to another
+    file with the same descriptor.
     """
 
     def __init__(self, workers: int, method: str, progress: Callable[[int], None] = lambda size: None):
@@ -203,7 +203,7 @@ class PairMerger:
         return sums
 
     def _merge_chunk(self, merge: PairMerge, comparison: Comparison, chunk: Chunk) -> list[BlockSums]:
-        """Writes a chunk's weighted sums, and adds nothing to the comparison, which is the chunk's or the tensor's."""
+        """Writes a chunk's weighted sums. `comparison`, of the chunk or the tensor, may show that none can overflow."""
         dtype, scratch = merge.pair.leading.dtype, self._thread_scratch(len(merge.writers))
         fits = comparison.fits(merge.weights, dtype)
         for start in range(0, len(chunk.base), WRITTEN):

@@ -10,7 +10,7 @@ import numpy as np
 
 EXACT = 2e-4  # of the maximum, in its own unit
 GROWTH = (
-    4.0  # of the sharpness from one problem to the next; with 10 Newton's method stops at the constraint, too early
+    4.0  # of the sharpness from one problem to the next; with 10, Newton's method stops too early, at the constraint
 )
 CENTERED = 1e-3  # Newton's decrement at which a problem counts as solved
 STEPS = 500  # the most of Newton's steps, which converge in 5 to 50
@@ -18,7 +18,7 @@ STEPS = 500  # the most of Newton's steps, which converge in 5 to 50
 
 @dataclass(frozen=True)
 class Likeliest:
-    """The log likelihood of cells that `problems` problems have; chances: [cells, grid], of each cell.
+    """The log likelihood of counts; problems: of each cell, [cells]; chances: of each cell's count, [cells, grid].
 
     value: the function at weights, [grid], under which the cells have the chances `mixed`, [cells], times `sharpness`.
     slopes: its gradient, [grid], and rows R, [any, grid], of which R'R is minus its second derivative.

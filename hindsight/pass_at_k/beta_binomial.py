@@ -1,8 +1,8 @@
-"""The beta-binomial model of counts of correct answers: chances of success have a beta distribution over problems.
+"""The beta-binomial model of counts of correct answers: success probabilities follow a beta distribution.
 
-Kazdan et al. 2025, "Efficient Prediction of Pass@k Scaling in Large Language Models", predict pass@k by it. Here some
-problems may also be out of reach (chance 0) or always solved (chance 1), where the counts ask for it by the Bayesian
-information criterion (Schwarz 1978).
+Kazdan et al. 2025, "Efficient Prediction of Pass@k Scaling in Large Language Models", predict pass@k with it. Here some
+problems may also be out of reach (chance 0) or always solved (chance 1), if the Bayesian information criterion (Schwarz
+1978) prefers that.
 """
 
 from collections.abc import Callable
@@ -89,7 +89,8 @@ class BetaFit:
 def fit_beta_binomial(counts: AnswerCounts) -> BetaFit:
     """The model that fits the counts best: with shares at chances 0 and 1, with one of them, or with neither.
 
-    As many parameters as there are different counts would fit anything.
+    A model with as many parameters as there are different counts would fit anything; it is tried only if it is the only
+    one.
     """
     some = (counts.correct == 0).any(), (counts.correct == counts.samples).any()
     asked = [shares for shares in SHARES if all(np.less_equal(shares, some)) and sum(shares) + 2 < len(counts.problems)]

@@ -38,8 +38,8 @@ class Curve:
 class Difference:
     """pass@k of one curve minus that of another, [ks], on the problems of both, with its 95 % interval.
 
-    unlike: how many problems of the two have the same id but another text, as ids of two problem sets do; they are not
-    compared. Where that leaves no problem, mean, low and high are None.
+    unlike: how many problems of the two have the same id but different texts, as those of two problem sets do; they are
+    not compared. If no problem is left, mean, low and high are None.
     """
 
     one: str
@@ -73,7 +73,7 @@ def make_curve(counts: VerdictCounts, run: RunLabel, ks: Sequence[int], leave_ou
 def go_beyond(curve: Curve, last: int, source: str) -> Curve:
     """The curve with estimates of pass@k from its largest k to `last`, evenly spaced in log k.
 
-    Raises UserError, naming the `source`, when `last` is not above the largest k or too far above the samples' number.
+    Raises UserError, naming the `source`, when `last` is not above the largest k, or too far above the sample count.
     """
     kept = [question in curve.values for question in curve.counts.questions]
     samples, correct = curve.counts.samples[kept], curve.counts.correct[kept]

@@ -68,7 +68,7 @@ def draw_curves(
 
 
 def make_figure(curves: Sequence[Curve], title: str, bands: bool, paper: Sequence[PaperCurve] = ()) -> Any:
-    """The figure of `draw_curves`. Where all panels show the same many curves, one legend stands below them."""
+    """The figure of `draw_curves`. If all panels show the same many curves, they share one legend below."""
     from matplotlib.figure import Figure
 
     shown = [(curve.run.panel, f"paper: {curve.run.label}") for curve in paper]
@@ -90,7 +90,7 @@ def make_figure(curves: Sequence[Curve], title: str, bands: bool, paper: Sequenc
         elif not below:
             axes.legend(**legend)
     figure.axes[0].set_ylabel("pass@k")
-    if not paper:  # whose panels have scales of their own, as their curves are far apart
+    if not paper:  # the paper's panels have separate scales, as their curves are far apart
         figure.axes[0].set_ylim(0, None)  # after drawing, as it stops the axis from fitting itself to the curves
     if below:
         entries = figure.axes[0].get_legend_handles_labels()
@@ -108,7 +108,7 @@ def save_figure(figure: Any, output: Path, suffixes: Sequence[str]) -> None:
 
 
 def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool, published: Sequence[PaperCurve]) -> None:
-    """The curves of one panel. A run that is called as a published curve has its colour, line and marker."""
+    """The curves of one panel. A run with a published curve's label has its colour, line and marker."""
     drawn: Counter[float | None] = Counter()
     styles: dict[str, dict[str, Any]] = {}
     for curve in published:
@@ -133,7 +133,7 @@ def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool, published: Sequ
 
 
 def _draw_beyond(axes: Any, beyond: Extrapolation, color: Any, bands: bool) -> None:
-    """Estimates beyond the samples, dashed and without markers; their band is the lighter, as it is of another kind."""
+    """Estimates beyond the samples, dashed and without markers; their band, of another kind, is lighter."""
     if bands:
         axes.fill_between(beyond.ks, beyond.low, beyond.high, color=color, alpha=0.06, linewidth=0)
     axes.plot(beyond.ks, beyond.mean, color=color, linestyle=(0, (5, 3)), linewidth=0.9)

@@ -2,7 +2,7 @@
 and means over problems with their 95 % intervals.
 
 Values are given by question id and sorted before anything is added up or resampled, so the order in which files were
-read changes no digit.
+read does not change a digit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +56,7 @@ def pass_at_ks(samples: np.ndarray, correct: np.ndarray, ks: Sequence[int]) -> n
 
 
 def in_order(questions: Iterable[QuestionId]) -> list[QuestionId]:
-    """Question ids in the one order of every estimate: numbers by size, also where they are text, then other texts."""
+    """Question ids in the one order of every estimate: numbers by size, even if they are text, then other texts."""
 
     def key(question: QuestionId) -> tuple[bool, int, str]:
         text = str(question)
@@ -111,7 +111,7 @@ def bootstrap_ratio_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ends, [columns] each, of the 95 % intervals of `sums.sum(0) / counts.sum(0)`, by the same bootstrap.
 
-    This is a mean over items of which problems have unequal numbers, as answers or tokens: each resampled problem
+    This is a mean over items, such as answers or tokens, of which problems have unequal numbers: each resampled problem
     brings its sum and its count. `sums` is [problems, columns], `counts`, above 0, is that or [problems, 1]; or both
     are [problems]. Rows are expected in a fixed order, as for `bootstrap_interval`.
     """

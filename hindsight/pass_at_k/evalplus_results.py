@@ -49,7 +49,7 @@ class Results(msgspec.Struct):
 
 
 def result_files(folder: Path) -> list[Path]:
-    """The result files in a folder, else in its folders (one per data set or model), in order; none in a run folder."""
+    """The result files in a folder, else in its subfolders (one per set or model), in order; none in a run folder."""
     if not folder.is_dir() or (folder / RUN_FILE).exists():
         return []
     paths = sorted(folder.iterdir())

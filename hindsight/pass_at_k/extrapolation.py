@@ -2,11 +2,11 @@
 
     found = extrapolate(samples, correct, ks=(10, 20, 50, 100))   # of 10 answers to each problem
     found.mean, found.low, found.high                             # [ks]
-    found.open_from                                               # 50: from there the counts leave pass@k open
+    found.open_from                                               # 50: from here on the counts leave pass@k open
 
-The estimate supposes as much as the counts let it that chances of success have a beta distribution over problems. The
-interval supposes nothing of them: it reaches as far as distributions go that the counts do not refuse, so the estimate
-lies within it. Both are of other problems like these.
+The estimate assumes, as far as the counts allow, that success probabilities follow a beta distribution over problems.
+The interval assumes nothing about them: it covers all distributions that the counts do not reject, so the estimate
+lies within it. Both are about other problems like these.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from hindsight.pass_at_k.mixing_distributions import (
 )
 
 FARTHEST = 10  # times the number of answers to a problem
-WIDER, WIDE = 1.5, 0.5  # an interval this many times as wide as at the number of answers, or as WIDE, says too little
+WIDER, WIDE = 1.5, 0.5  # too wide: WIDER times as wide as at the number of answers, or wider than WIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def extrapolate(
 ) -> Extrapolation:
     """pass@k for ks up to FARTHEST times the fewest answers of a problem; samples and correct are [problems].
 
-    Raises ValueError for larger ks and for numbers that are no counts.
+    Raises ValueError for larger ks and for numbers that cannot be counts.
     """
     counts = AnswerCounts.of(samples, correct)
     answers = int(counts.samples.min())

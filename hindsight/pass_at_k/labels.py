@@ -1,4 +1,4 @@
-"""What a run is called in tables and figures: its label, and the alpha of a merged model."""
+"""The label of a run in tables and figures, and the alpha of a merged model."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from hindsight.files.runs import alpha_of_run, read_run
 
 @dataclass(frozen=True)
 class RunLabel:
-    """A run's label, the panel that shows it ("" for the only one), and the alpha of a merged model with one alone."""
+    """A run's label, its panel ("" for the only one), and the alpha of a merged model, if it has a single one."""
 
     label: str
     panel: str = ""
@@ -18,7 +18,7 @@ class RunLabel:
 
     @property
     def name(self) -> str:
-        """The label, with the panel where there are several."""
+        """The label, with the panel if there are several."""
         return f"{self.label} ({self.panel})" if self.panel else self.label
 
 
@@ -46,7 +46,7 @@ def describe_run(folder: Path) -> tuple[str, float | None]:
 def tell_apart(runs: Sequence[RunLabel], paths: Sequence[Path]) -> list[RunLabel]:
     """The labels of runs in these folders or files, in order; no two of a panel are equal.
 
-    Equal labels get what differs among their runs: the temperature, then the alpha, then the folder; at last a number.
+    What differs is added to equal labels until they differ: the temperature, the alpha, the folder, a number.
     """
     found = list(runs)
     for describe in (_temperatures, _alphas, _folders):
@@ -74,7 +74,7 @@ def _equal(runs: Sequence[RunLabel]) -> Iterator[list[int]]:
 
 
 def _temperatures(_: Sequence[RunLabel], paths: Sequence[Path]) -> list[str]:
-    """The temperatures in each run.json, "" where there is none: of the model that answered, in switching of both."""
+    """The temperatures in each run.json, "" if it has none: of the model that answered; in switching, of both."""
     words = []
     for path in paths:
         settings = read_run(path).get("settings") or {}

@@ -1,9 +1,9 @@
 """Which distributions of success chances are compatible with the counts, and which pass@k they allow.
 
-Each problem's answers are right with a chance p of its own, and p has a distribution over problems of which nothing is
-assumed: counts are binomial mixtures, and the likeliest distribution is that of Kiefer and Wolfowitz (1956). pass@k on
-problems like these is the mean of 1 - (1 - p)^k, for every k, also above the number of answers. There the counts
-determine it only within a range, however many problems there are.
+Each problem has a success probability p. Nothing is assumed about the distribution of p over problems: counts are
+binomial mixtures, and the likeliest distribution is that of Kiefer and Wolfowitz (1956). pass@k on problems like these
+is the mean of 1 - (1 - p)^k, for every k, even above the number of answers. There the counts determine it only within a
+range, however many problems there are.
 
 The distribution has weights on a fixed fine grid (Koenker and Mizera 2014, "Convex Optimization, Shape Constraints,
 Compound Decisions, and Empirical Bayes Rules").
@@ -78,7 +78,7 @@ def likeliest_distribution(counts: AnswerCounts) -> np.ndarray:
 
 
 def tolerated_loss(problems: int) -> float:
-    """By how much a distribution's log likelihood may lie below the largest one, for 95 % intervals of pass@k.
+    """How far below the largest one a distribution's log likelihood may be, for 95 % intervals of pass@k.
 
     Half the quantile of chi square with one degree of freedom (Wilks 1938; without a model, Owen 1988), widened for few
     problems by Student's t as in `percentile_interval`. With one problem it is infinite.

@@ -58,7 +58,7 @@ class PaperFigure:
 
 
 def read_paper_figure(name: str, ks: Sequence[int]) -> PaperFigure:
-    """The figure of that name at these ks. Raises UserError for an unknown name, or if it has none of the ks."""
+    """The figure with that name, at these ks. Raises UserError for an unknown name, or if it has none of the ks."""
     table = json.loads(TABLE.read_text("utf-8"))
     require(name in table, f"PAPER is {' or '.join(table)}, not {name!r}")
     entry = table[name]

@@ -1,7 +1,7 @@
 """How precise pass@k is, given the numbers of problems and answers, and how many an interval of a given width needs.
 
 A 95 % interval is about these problems asked again, where only the answers vary, or about other problems like these,
-where the problems vary too: more answers per problem narrow the first to nothing and the second to a limit.
+where the problems vary too. With more answers per problem the first shrinks towards zero, the second to a limit.
 """
 
 from dataclasses import dataclass

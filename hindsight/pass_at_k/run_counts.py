@@ -1,13 +1,13 @@
 """Counts the verdicts of a checked run folder, in several processes, and keeps the counts in its `verdicts.json`.
 
-They hold as long as no answer file has changed, by names, sizes and times of change; of EvalPlus's sets, the counts of
-base and plus are kept:
+The kept counts are valid as long as no answer file has changed, by name, size and modification time; for EvalPlus's
+sets both base and plus are counted:
 
     {"digest": "5f7c...", "problems": {"0": {"files": 10, "cut_off": 1, "outcomes": {"correct": 3, "wrong": 7},
                                              "texts": ["00c4..."]}, ...}}
 """
 
-# Paths are texts here: an object for each of 600,000 files takes seconds.
+# Paths are texts here: making an object for each of 600,000 files takes seconds.
 # ruff: noqa: PTH116, PTH208
 
 import hashlib
@@ -36,14 +36,14 @@ from hindsight.problem_sets.problems import problem_hash
 
 CACHE = "verdicts.json"
 CHUNK = 256  # answers that a process gets at once
-FEW = 2000  # answers that this process reads alone
+FEW = 2000  # up to this many answers are read in this process
 ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
 
 Files = tuple[str, list[str]]  # a folder and names in it
 
 
 class Metadata(msgspec.Struct):
-    """The parts of a problem that tell it from others."""
+    """The parts of a problem that identify it."""
 
     question: str | None = None
     starter_code: str | None = None
@@ -76,8 +76,8 @@ def count_folder(folder: Path, mask: Mask, workers: int = 0, reading: str = "plu
 
     reading: which tests count in answers to EvalPlus's tasks, one of `evalplus_results.READINGS`.
 
-    Raises UserError when an answer has no verdict because step 3 has not run, when answers with one question id are to
-    several problems, and when nothing is left to count.
+    Raises UserError when an answer has no verdict because step 3 has not run, when one question id belongs to several
+    problems, and when nothing is left to count.
     """
     mask.require_same(folder)
     problems, broken = _read_folder(folder, workers, reading)
@@ -206,7 +206,7 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
     try:
         return _decode(content)
     except (msgspec.MsgspecError, ValueError):
-        record = read_record(Path(path))  # raises what is wrong; or takes what only Python's JSON reader accepts
+        record = read_record(Path(path))  # raises BrokenFile; or reads what only Python's JSON reader accepts
     try:
         return msgspec.convert(record, Verdict)
     except msgspec.ValidationError as error:

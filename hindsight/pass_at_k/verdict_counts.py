@@ -15,7 +15,7 @@ OUTCOMES = tuple(Outcome)  # the columns of VerdictCounts.outcomes
 @dataclass
 class ProblemCounts:
     """A problem's answers: how many files, how many cut off by length, how many of each outcome, and the hashes of the
-    problem's text: several where answers of several problems share an id."""
+    problem's text: several if answers to several problems share an id."""
 
     files: int = 0
     cut_off: int = 0

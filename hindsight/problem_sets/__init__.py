@@ -1,4 +1,4 @@
 """Where problems and their tests come from.
 
-May import `errors` and `settings`. Nothing here knows of runs, servers or answers.
+May import `errors` and `settings`. Nothing here knows about runs, servers or answers.
 """

@@ -6,7 +6,7 @@
 
 These are the rows of the Hub's files; its old loading script called `id` `problem_id`, and files made with it do. Some
 rows have no tests ("") or no solutions (""). Rows with `fn_name` mostly have each expected value in a list of one
-element; the judge takes such values wrapped or not.
+element; the judge accepts such values wrapped or not.
 """
 
 from typing import Any

@@ -80,7 +80,7 @@ def _is_about_files(row: Row) -> bool:
 
 
 def _pairs(both: Any, first: str, second: str) -> Iterator[tuple[Any, Any]]:
-    """Pairs from an object of two lists, as `datasets` gives them, or from a list of objects."""
+    """Pairs from an object with two lists, the form of `datasets`, or from a list of objects."""
     if isinstance(both, dict):
         yield from zip(both[first], both[second], strict=True)
     else:

@@ -15,7 +15,7 @@ On the Hub the tests are a program; the original sets have the same columns, wit
      "test_list": ["assert set(similar_elements(...)) == ..."], "test_imports": [], "test": "inputs = [...] ..."}
 
 A task of MBPP asks for a function in words and shows one assert, which names it. A task of HumanEval is the beginning
-of a program, which the question shows whole: it is the statement, too. `prompt` is the prompt as EvalPlus has it.
+of a program, which the question shows whole: it is also the statement. `prompt` is the prompt as EvalPlus has it.
 """
 
 import ast
@@ -42,7 +42,7 @@ COLUMNS = columns("task_id prompt entry_point base_input", "task_id prompt entry
 
 
 def _source(dataset: str, file: tuple[str, str, str], parts: tuple[str, ...] = _HUB) -> Source:
-    """Where a set is read from: as EvalPlus does (its `data/utils.py`), else the Hub."""
+    """Where a set is read from: where EvalPlus reads it (its `data/utils.py`), else the Hub."""
     name, version, variable = file
 
     def local() -> Path:
@@ -110,7 +110,7 @@ def text(row: Row) -> str | None:
 
 
 def statement(problem: Problem) -> str:
-    """The same of a problem that was read before, by its prompt; of another set's, its question."""
+    """The same for a problem that was read before, by its prompt; for another set's problem, its question."""
     prompt = problem.get("prompt")
     if not isinstance(prompt, str):
         return problem["question"]
@@ -124,7 +124,7 @@ def _task_id(row: Row) -> str:
 
 
 def _prompt(row: Row) -> str:
-    """EvalPlus's prompt; on the Hub MBPP's is made of the text and the first assert (of 18 tasks the text differs)."""
+    """EvalPlus's prompt; on the Hub MBPP's is made of the text and the first assert (in 18 tasks the text differs)."""
     if "entry_point" in row:
         return row["prompt"]
     words = row["prompt"] if "prompt" in row else row["text"]
@@ -139,7 +139,7 @@ def words_and_asserts(prompt: str) -> tuple[str, str]:
 
 
 def _function(row: Row) -> str:
-    """The function that is asked for: of those in MBPP's own code, the one that the first assert calls."""
+    """The function that is asked for: in MBPP, the one of its own code that the first assert calls."""
     if "entry_point" in row:
         return row["entry_point"]
     with warnings.catch_warnings():

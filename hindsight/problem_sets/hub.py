@@ -22,7 +22,7 @@ def hub_rows(name: str, split: str, revision: str) -> tuple[Any, str]:
 def hub_files(name: str, patterns: Sequence[str], revision: str) -> tuple[list[Path], str]:
     """Files of a data set on the Hub, in the order of the patterns, and their revision.
 
-    They are kept in the Hub's own cache, which also serves without a network. Raises UserError if one is missing.
+    They are kept in the Hub's own cache, which also works without a network. Raises UserError if one is missing.
     """
     from huggingface_hub import snapshot_download
 

@@ -6,9 +6,9 @@
      "public_test_cases": "[{\\"input\\": \\"1\\\\nabc\\", \\"output\\": \\"YES\\", \\"testtype\\": \\"stdin\\"}]",
      "private_test_cases": "eJxrYJmqzgABtTIZ..."}
 
-Private tests are JSON, or JSON text that was pickled, compressed by zlib and written in base64: a reader of pickles
-that looks nothing up unpacks them, so nothing in them runs. A functional test's input is a line of JSON per argument,
-its output is JSON; `metadata` names the function. Problems with starter code want a class `Solution`.
+Private tests are JSON, or JSON text that was pickled, compressed by zlib and written in base64: a pickle reader that
+refuses every name unpacks them, so nothing in them runs. A functional test's input has a line of JSON per argument, its
+output is JSON; `metadata` names the function. Problems with starter code expect a class `Solution`.
 
 A release is the files up to its own; `v5` alone is what release 5 added. A problem's number is its row in the release,
 and later releases keep the rows of earlier ones.
@@ -74,7 +74,7 @@ def text(row: Row) -> str | None:
 
 
 def private_tests(packed: Any) -> list[dict[str, Any]]:
-    """The private tests. Raises ValueError when they are too large or anything else than tests."""
+    """The private tests. Raises ValueError when they are too large or are not tests."""
     if not isinstance(packed, str) or packed[:1] in ("", "["):
         return _list(packed or [])
     try:
@@ -92,7 +92,7 @@ def private_tests(packed: Any) -> list[dict[str, Any]]:
 
 
 class _TextAlone(pickle.Unpickler):
-    """A reader of pickles that looks nothing up, and therefore can call nothing."""
+    """A pickle reader that refuses every name, so that nothing can be called."""
 
     def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
         raise pickle.UnpicklingError(f"they name {module_name}.{global_name}")

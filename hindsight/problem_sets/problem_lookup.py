@@ -1,4 +1,4 @@
-"""Finds the problem of an answer again, with its tests."""
+"""Finds the problem of an answer, with its tests."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class ProblemLookup:
     def problem(self, record: dict[str, Any]) -> Problem:
         """The problem of an answer with its `input_output`.
 
-        Raises UserError when its problem set is missing, is another version, or lacks the problem.
+        Raises UserError when its problem set is missing, has another version, or lacks the problem.
         """
         metadata = record["metadata"]
         if metadata.get("input_output") is not None and not self.source:

@@ -17,7 +17,7 @@ class ProblemSet:
     """The rows of one source, read from disk one by one: TACO's tests do not fit in memory.
 
     `source` is what --problems takes (see `sources`); `split` selects the part of a known set or a Hub data set, and is
-    only recorded for a file; `revision` is that of a Hub data set. The rows' kind is told by the first row's columns.
+    only recorded for a file; `revision` is that of a Hub data set. The first row's columns determine the rows' kind.
     Raises UserError when the source cannot be read.
     """
 
@@ -31,7 +31,7 @@ class ProblemSet:
 
     @cached_property
     def kind(self) -> SetKind:
-        """Which of the known kinds the rows are."""
+        """The known kind to which the rows belong."""
         return kind_of(self.columns(0)) if len(self) else TACO
 
     def columns(self, number: int) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class ProblemSet:
         return dict(self._rows[number])
 
     def text(self, number: int, row: dict[str, Any]) -> str | None:
-        """The statement alone of a row of any kind, from its columns; None if it has none."""
+        """Only the statement of a row of any kind, from its columns; None if it has none."""
         return self._read(number, "statement", lambda: self.kind.text(row))
 
     def row(self, number: int) -> Problem:

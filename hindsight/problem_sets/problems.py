@@ -45,9 +45,9 @@ def without_tests(row: Mapping[str, Any]) -> Problem:
 
 
 def problem_hash(metadata: dict[str, Any]) -> int:
-    """A 64-bit hash of a problem's text and starter code, blank space apart: which problem an answer is to.
+    """A 64-bit hash of a problem's text and starter code without blank space: identifies the problem of an answer.
 
-    Ids are unique in one problem set only, and sets hold some problems twice.
+    Ids are unique only within a problem set, and sets contain some problems twice.
     """
     text = "\n".join(" ".join((metadata.get(key) or "").split()) for key in ("question", "starter_code"))
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -1,4 +1,4 @@
-"""The problem sets that are known: one line each. A file's kind is told by its columns, in this order."""
+"""The known problem sets, one line each. A file's columns determine its kind, tried in this order."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a module of this package says of its set: its names, its columns, and how its rows are read."""
+"""What a module of this package declares about its set: its names, its columns, and how its rows are read."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -31,10 +31,10 @@ class Source:
 class SetKind:
     """A kind of problem set.
 
-    names: where each set is read from, by name; columns: any of these groups tells the kind of a file's rows.
-    problem: a problem without its tests, from a row and the set's name ("" if only the columns tell); tests: its
-    `input_output` and `solutions`, from the same; has_tests: whether there are any, cheap; text: the statement alone,
-    to be compared with other texts. The first two raise ValueError, KeyError or TypeError for a malformed row.
+    names: where each set is read from, by name; columns: any of these groups identifies the kind of a file's rows.
+    problem: a problem without its tests, from a row and the set's name ("" if it was found by its columns); tests: its
+    `input_output` and `solutions`, from the same; has_tests: whether there are any, cheap; text: only the statement, to
+    be compared with other texts. The first two raise ValueError, KeyError or TypeError for a malformed row.
     """
 
     names: Mapping[str, Source]

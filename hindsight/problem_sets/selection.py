@@ -47,7 +47,7 @@ class Problems(Sequence):
 def select_problems(
     source: str, split: str = "", difficulty: str = "", first_day: str = "", last_day: str = ""
 ) -> Problems:
-    """The problems of a source, in order; of one split and difficulty and between two days if these are given.
+    """The problems of a source, in order; only of one split, one difficulty, or between two days if these are given.
 
     Raises UserError when the source cannot be read, nothing is left, or two problems have one question id.
     """
@@ -82,7 +82,7 @@ def load_problems(source: str, split: str = "", difficulty: str = "", with_tests
 
 
 def describe(problems: Problems) -> dict[str, Any]:
-    """What `run.json` records of a problem set: its origin and the selected problems."""
+    """What `run.json` records about a problem set: its origin and the selected problems."""
     untested = {"without_tests": sorted(problems.untested)} if problems.untested else {}
     return {**problems.rows.origin, "count": len(problems), "question_ids": list(problems.question_ids), **untested}
 
@@ -103,11 +103,11 @@ def _within(date: Any, days: Sequence[str]) -> bool:
 
 
 def _nothing_left(source: str, wanted: dict[str, str], days: Sequence[str], seen: dict[str, set]) -> str:
-    """Why no problem is left, with the values that there are."""
+    """Why no problem is left, with the values that exist."""
     asked, has = [], []
     for key, value in wanted.items():
         values = sorted(map(str, seen[key] - {None, ""}))
-        if value and (values or key != "split"):  # rows without a split are of any
+        if value and (values or key != "split"):  # rows without a split belong to any
             asked.append(f"{key} {value!r}")
         if values or key != "split":
             has.append(f"{key}: {', '.join(values)}" if values else f"no {key}")

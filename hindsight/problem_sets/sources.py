@@ -1,10 +1,10 @@
-"""From what --problems takes to the rows of a problem set, and where these came from.
+"""From a value of --problems to the rows of a problem set, and to their origin.
 
 lab                           the lab's own problems
-problems.jsonl                a file, whose columns tell which set it is of
+problems.jsonl                a file, whose columns tell to which set it belongs
 mbppplus                      a set by its name, see `registry`
-livecodebench:release_v5      the same in a release
-mbpp:MbppPlus.jsonl.gz        the same from a file, here the base tests alone
+livecodebench:release_v5      a release of a set
+mbpp:MbppPlus.jsonl.gz        a set from a file, here only its base tests
 BAAI/TACO                     a data set of the Hub
 """
 
@@ -25,7 +25,7 @@ LAB_FILE = Path(__file__).resolve().parents[2] / "lab" / "problems.jsonl"
 
 @dataclass(frozen=True)
 class Found:
-    """The rows of a source, what its problems' `origin` says, and the set's name, "" if only its columns can tell."""
+    """The rows of a source, their problems' `origin`, and the set's name, "" if only the columns can tell it."""
 
     rows: Any
     origin: dict[str, Any]
@@ -66,7 +66,7 @@ def folder_of(name: str) -> Path:
 
 
 def _name_and_part(source: str) -> tuple[str, str]:
-    """The name of a set and what follows its colon, a release or a file; "" for what there is not."""
+    """The name of a set and what follows the colon, a release or a file; "" for what is missing."""
     name, _, part = source.partition(":")
     if name in SOURCES:
         return name, part
@@ -123,7 +123,7 @@ def _what_to_put_where(name: str, known: Source, patterns: Sequence[str]) -> str
 
 
 def _no_such(source: str) -> str:
-    """Why a source is none, in one sentence."""
+    """Why a source does not exist, in one sentence."""
     part = source.partition(":")[2]
     if _names_file(part):
         return f"there is no problem file {part}"

@@ -4,9 +4,9 @@
      "solutions": "[\\"n = int(input())\\\\n...\\"]", "date": "2019-12-31", "url": "https://...",
      "input_output": "{\\"inputs\\": [\\"2\\\\n5 3\\\\n\\"], \\"outputs\\": [\\"YES\\\\n\\"]}"}
 
-A problem is a row as it is. The Hub's data set still has a loading script, which `datasets` no longer runs, so its data
-files are read: the training split from Parquet, the test split from the Arrow file, which was corrected later than the
-Parquet file.
+A problem is an unchanged row. The Hub's data set still has a loading script, which `datasets` no longer runs, so its
+data files are read: the training split from Parquet, the test split from the Arrow file, which was corrected later than
+the Parquet file.
 """
 
 from typing import Any

@@ -20,7 +20,7 @@ from hindsight.servers.job_queue import Failures, JobQueue, Route
 
 @dataclass(frozen=True)
 class RunLimits:
-    """How much a run asks of its servers at once, and how long an answer may be."""
+    """How many requests a run sends at once, and how long an answer may be."""
 
     max_tokens: int
     concurrency: int
@@ -32,7 +32,7 @@ class RunLimits:
 
 
 class SamplingLoop:
-    """Asks the models for the missing samples of a folder, each on one of the routes of servers.
+    """Asks the models for the missing samples of a folder, each on one of the routes (groups of servers).
 
     A sample that fails is counted in `failures` and has no file, so the next run tries it again.
     """
@@ -47,7 +47,7 @@ class SamplingLoop:
         self._counts: dict[str, Any] = {"written": 0}
 
     async def check(self, more: Callable[[], Awaitable[str]] | None = None) -> AsyncIterator[str]:
-        """Yields what is found out about the servers, with the sentence of `more`, and about the run's size.
+        """Yields sentences about the servers, with that of `more`, and about the run's size.
 
         In a dry run the prompts follow. Raises what `check_models` raises.
         """

@@ -49,7 +49,7 @@ def parse_turn_length(text: str) -> TurnLength:
 
 @dataclass(frozen=True)
 class TurnModel:
-    """One of the two models: its role, server, turn length and sampling settings, with what else a request has."""
+    """One of the two models: its role, server, turn length and sampling settings, and further keys of its requests."""
 
     role: str
     server: ModelServer
@@ -63,8 +63,8 @@ class TurnModel:
 class AnswerLimits:
     """What ends an answer: tokens of both models together, or a stop string, which stays in the answer.
 
-    A server is sent the first of the stop strings only; the others end the answer after a turn, too. logprobs: whether
-    to record each token's log-probability.
+    Only the first stop strings are sent to a server; the others end the answer after a turn. logprobs: whether to
+    record each token's log-probability.
     """
 
     total_tokens: int
@@ -73,7 +73,7 @@ class AnswerLimits:
 
     @property
     def sent_stop(self) -> tuple[str, ...]:
-        """As many of the stop strings as a server takes."""
+        """As many of the stop strings as a server accepts."""
         return self.stop[:MOST_STOP_WORDS]
 
     def end_of_stop(self, text: str, start: int) -> int | None:
@@ -110,8 +110,8 @@ async def write_in_turns(
     """Continues an answer until it ends; the models take turns, the first one first.
 
     The answer ends when a model ends it (finish reason `stop`) or at `total_tokens` (`length`). A stop string that
-    spans two turns ends it too, and the text after the string is dropped. Raises what `ModelServer.ask` raises; the
-    turns written by then stay in the answer, and another call resumes after them.
+    spans two turns also ends it, and the text after the string is dropped. Raises what `ModelServer.ask` raises; the
+    turns written until then stay in the answer, and another call resumes after them.
     """
     while answer.finish_reason != "stop" and answer.tokens < limits.total_tokens:
         turn = len(answer.segments)
@@ -158,7 +158,7 @@ def _add_turn(
     limits: AnswerLimits,
     by_tokens: bool,
 ) -> tuple[str, list[int]]:
-    """Adds a turn to the answer, and ends the answer if the turn does; the turn's text and token ids."""
+    """Adds a turn to the answer, and ends the answer if the turn does; returns the turn's text and token ids."""
     start, text, ids, usage = len(answer.text), completion.text, completion.token_ids or [], completion.usage
     if by_tokens and completion.token_ids is None:
         raise ItemFailed(f"{model.server.url} sends no token ids: the turns need vLLM's return_token_ids")

@@ -17,7 +17,7 @@ MOST_DIFFERING = 256  # ids that may have different texts in a shared vocabulary
 
 @dataclass(frozen=True)
 class SharedVocabulary:
-    """`translations`: by role, the ids that mean something else to this model, each with the ids of its text."""
+    """`translations`: by role, the ids with another meaning for this model, each with the ids of its text."""
 
     translations: dict[str, dict[int, list[int]]]
 

@@ -1,11 +1,11 @@
-"""The alpha dial of a server that merges while it loads: asked for and set over HTTP.
+"""The alpha dial of a server that merges while it loads: read and set over HTTP.
 
     read_dial("http://localhost:8000/v1")       # Dial(alpha=0.7, method="lerp", base="...", finetuned="...", changes=0)
     set_alpha("http://localhost:8000/v1", 0.4)  # waits for the requests in flight, then changes the weights
 
-Every answer of such a server names the alpha that it was made with in the header HEADER. A request that names one is
-refused by a server that has another, so no answer can be filed under an alpha it was not made with. The server's side
-is `hindsight.merging.dial`.
+Each answer of such a server names the alpha that it was made with in the header HEADER. The server refuses a request
+that names another alpha, so no answer is recorded with an alpha that it was not made with. The server's side is
+`hindsight.merging.dial`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ NO_DIAL = (404, 405, 501)
 
 @dataclass(frozen=True)
 class Dial:
-    """What a server merges: `alpha` is the fine-tuned model's weight; `changes` counts those since its start."""
+    """What a server merges: `alpha` is the fine-tuned model's weight; `changes` counts its changes since the start."""
 
     alpha: Any
     method: str
@@ -44,7 +44,7 @@ class Dial:
 
 
 class OtherAlpha(UserError):
-    """A server's alpha is not the one that its answers are wanted of."""
+    """A server's alpha is not the one that answers were requested for."""
 
     def __init__(self, url: str, wanted: str, has: str | None):
         now = f"alpha {has}" if has else "no alpha"
@@ -81,8 +81,8 @@ def read_dial(url: str) -> Dial | None:
 def set_alpha(url: str, alpha: Any, seconds: float = SET_SECONDS) -> Dial:
     """Sets the alpha of the server at an OpenAI address and returns its dial, when all its weights are of that alpha.
 
-    Requests in flight end before, those that arrive meanwhile wait. Raises UserError if the server has no dial, if
-    another client is setting it, if the alpha is none, or if it takes longer than this.
+    Requests in flight end before the change, and those that arrive meanwhile wait. Raises UserError if the server has
+    no dial, if another client is setting it, if the alpha is invalid, or if the change takes longer than this.
     """
     status, content = asyncio.run(_request(url, "POST", {"alpha": alpha}, seconds))
     require(status not in NO_DIAL, f"{url} has no alpha dial: {message_in(content)}")

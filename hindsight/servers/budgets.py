@@ -13,7 +13,7 @@ MINUTE = 60.0  # seconds
 
 
 def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has."""
+    """The approximate number of tokens in a text."""
     return len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN + 1
 
 
@@ -63,7 +63,7 @@ class RateLimiter:
     """Keeps the requests and tokens of any minute within limits; 0: no limit.
 
     A request counts from its start, with its estimated tokens until `settle` corrects them. A request that exceeds the
-    token limit by itself waits until there was no other request for a minute.
+    token limit on its own waits until there has been no other request for a minute.
     """
 
     def __init__(self, requests: int = 0, tokens: int = 0):
@@ -116,7 +116,7 @@ class Bill:
         return prompt_tokens, completion_tokens
 
     def settle(self, call: tuple[int, int], counted: dict[str, int] | None) -> None:
-        """Replaces a reservation with the counted tokens, as far as the server counts; None: it did not answer."""
+        """Replaces a reservation with the tokens that the server counted, if it counts; None: it did not answer."""
         self._reserved = (self._reserved[0] - call[0], self._reserved[1] - call[1])
         if counted is not None:
             self.add({"prompt_tokens": call[0], "completion_tokens": call[1], **counted})

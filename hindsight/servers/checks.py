@@ -1,4 +1,4 @@
-"""Checks before a run: do the servers answer, do prompts and answers fit the context, are seeds honoured?"""
+"""Checks before a run: whether the servers answer, prompts and answers fit the context, and seeds are honoured."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from hindsight.text.uniform_format import ends_in_thought
 
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
 TEMPLATE_TOKENS = 256  # assumed to be the most that a chat template adds to a prompt
-FIRST = 100  # the problems of which one of each kind shows what the chat template does
+FIRST = 100  # problems among which one of each kind is taken, to see what the chat template does
 SEED_TOKENS = SHORT["max_tokens"]  # length of the answers that show whether a server honours seeds
 BYTES_PER_TOKEN = 3  # assumed of prompts if the server does not count tokens
 CONTEXTS = ("max_model_len", "context_length")  # where servers report the context of a model, in tokens
@@ -54,10 +54,10 @@ class Checked:
 async def check_models(
     models: Sequence[PromptedModel], problems: Sequence[Problem], max_tokens: int, wait: float
 ) -> Checked:
-    """Checks the servers, the length of the prompts beside `max_tokens` new tokens, the seeds, and open thoughts.
+    """Checks the servers, whether prompts fit beside `max_tokens` new tokens, the seeds, and open thoughts.
 
     `wait`: seconds that a server may take to start. Raises UserError if a server does not answer by then, does not
-    serve its model, does not take a part of the chat, or if no prompt fits.
+    serve its model, refuses a part of the chat, or if no prompt fits.
     """
     sentences, context = await check_servers(models, wait)
     means = []
@@ -134,7 +134,7 @@ async def try_seeds(model: PromptedModel, problem: Problem) -> str:
     Notes whether the server sends thoughts apart from the text.
     """
     server, prompt, answers = model.servers[0], model.prompt(problem), []
-    # nearly 1 and so without effect, but not the default: a server that does not take top_p refuses it here
+    # nearly 1, so without effect, but not the default: a server that does not accept top_p refuses it here
     common = {"model": server.model, **SHORT, "top_p": 0.999, **model.extra_body}
     try:
         for seed in (1, 1, 2):
@@ -157,7 +157,7 @@ async def try_seeds(model: PromptedModel, problem: Problem) -> str:
 async def find_open_thoughts(model: PromptedModel, problems: Sequence[Problem]) -> str:
     """Notes whether a chat's rendered prompt ends inside a thought; says why if that is unknown.
 
-    Chat templates decide it, not questions: one prompt of each kind is rendered. A text prompt needs no rendering.
+    This depends on the chat template, not on the question: one prompt of each kind is rendered. A text prompt is not.
     """
     if not is_chat(model.prompt(problems[0])):
         return ""

@@ -1,6 +1,6 @@
 """The client of servers that speak the OpenAI protocol: requests, retries, servers that go away and come back.
 
-A failed request is sent again where that can help: at once with back-off, by the rules of the official client library
+A failed request is sent again if that can help: at once with back-off, by the rules of the official client library
 (connections, 408, 409, 429, 5xx, Retry-After), and later by `job_queue.JobQueue`, when these retries are used up or
 the answer itself was broken.
 """
@@ -25,14 +25,14 @@ from hindsight.servers.sessions import PROBE_TIMEOUT, open_session
 RETRIES = 4  # per request, with back-off
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds between retries: doubled each time, minus a random share of up to 25 %
 LONGEST_RETRY_AFTER = 60.0  # seconds; the client ignores a longer Retry-After between two retries
-ATTEMPTS = 5  # per item that takes its server down or gets broken answers; each attempt has these retries
+ATTEMPTS = 5  # per item that may have taken its server down or gets broken answers; each attempt has these retries
 PROBE_SECONDS = 2.0  # between two probes of a server that is away
 REFUSED_FOR_NOW = (401, 403, 404, 408, 409, 429, 502, 503, 504)  # the server refuses everybody: try again later
 RETRY_AT_ONCE = (408, 409, 429)  # and every status from 500 on
 NO_CONNECTION = (aiohttp.ClientError, OSError)
 PROBE_ERRORS = (*NO_CONNECTION, BadReply)
 NO_LIST = (404, 405, 501)  # the server has no list of models
-SHORT = {"max_tokens": 48, "temperature": 1.5, "seed": 1}  # an answer by which a server is tried
+SHORT = {"max_tokens": 48, "temperature": 1.5, "seed": 1}  # a short request that tests a server
 PROBES = (
     ("/chat/completions", {"messages": [{"role": "user", "content": "A"}], **SHORT}),
     ("/completions", {"prompt": "A", **SHORT}),
@@ -114,9 +114,9 @@ class ModelServer:
         return reply
 
     async def ask_as_it_wants(self, path: str, body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As `ask`, after finding out which parameters the server takes; also the body as it was sent.
+        """As `ask`, after finding out which parameters the server accepts; also the body as it was sent.
 
-        Where a parameter was left out, the body names it under `not_sent`. Raises what `ask` raises.
+        The body names parameters that were left out under `not_sent`. Raises what `ask` raises.
         """
         while True:
             sent, recorded = self.dialect.sent(body), self.dialect.recorded(body)
@@ -151,7 +151,7 @@ class ModelServer:
         raise AssertionError
 
     async def model_card(self, wait: float = 0.0) -> dict[str, Any]:
-        """The server's description of its model; empty if it answers to the name without listing it, as for an alias.
+        """The server's description of its model; empty if it answers to the name without listing it, as with an alias.
 
         Raises UserError if it does not serve the model, or does not answer.
         """
@@ -163,7 +163,7 @@ class ModelServer:
         return served.get(self.model, {})
 
     async def pin_alpha(self) -> Dial | None:
-        """Asks for the alpha of a server that merges, and accepts no answer of another one from now on.
+        """Reads the alpha of a server that merges, and from now on accepts no answer made with another one.
 
         None: the server has no dial. Raises UserError if it does not answer.
         """
@@ -176,7 +176,7 @@ class ModelServer:
         return self.dial
 
     def _require_alpha(self, response: aiohttp.ClientResponse) -> None:
-        """Raises OtherAlpha if a reply is not of the alpha that `pin_alpha` found."""
+        """Raises OtherAlpha if a reply was not made with the alpha that `pin_alpha` found."""
         if self.dial is None:
             return
         alpha = response.headers.get(HEADER)
@@ -264,7 +264,7 @@ class ModelServer:
 async def open_servers(
     urls: Sequence[str], model: str, deadline: float, timeout: float
 ) -> AsyncIterator[list[ModelServer]]:
-    """A model's servers; without an address the one that OPENAI_BASE_URL names, else the OpenAI API."""
+    """A model's servers; without an address, the one that OPENAI_BASE_URL names, else the OpenAI API."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(ModelServer(url, model, deadline, timeout)) for url in urls or ("",)]
 

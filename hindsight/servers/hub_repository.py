@@ -4,8 +4,8 @@
     repository.check()
     repository.push({"README.md": b"...", "model.safetensors": Path("alpha_0.7/model.safetensors")}, "alpha 0.7")
 
-A push is one commit, so nobody downloads half of it. Files that an earlier push sent before it broke off are not sent
-again, and a push that changes nothing makes no commit. The token is that of HF_TOKEN or of `hf auth login`.
+A push is one commit, so nobody downloads half of it. Files that an interrupted push has sent are not sent again, and a
+push that changes nothing makes no commit. The token is that of HF_TOKEN or of `hf auth login`.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ NO_TOKEN = "the Hub needs a token that may write: set HF_TOKEN, or run `hf auth 
 class HubRepository:
     """A repository by its name, OWNER/NAME; `kind` is "model" or "dataset".
 
-    `private`: whether a new repository is private; one that exists stays as it is. Raises UserError for a name that no
-    repository can have.
+    `private`: whether a new repository is private; an existing one stays as it is. Raises UserError for an invalid
+    name.
     """
 
     name: str
@@ -49,7 +49,7 @@ class HubRepository:
         return f"{constants.ENDPOINT}/{'datasets/' if self.kind == 'dataset' else ''}{self.name}{folder}"
 
     def check(self) -> None:
-        """Raises UserError unless the Hub can be reached and takes the token."""
+        """Raises UserError unless the Hub can be reached and accepts the token."""
         from huggingface_hub import HfApi, get_token
 
         require(bool(get_token()), NO_TOKEN)

@@ -1,7 +1,7 @@
 """Runs many jobs at once on servers that may fail: every job is done, or fails and is reported.
 
 A job that got a broken answer or lost its server is tried again, up to ATTEMPTS times if the job itself may be the
-cause. A server that does not answer gets no jobs until it answers again.
+cause. A server that does not answer gets no jobs until it does.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Route = tuple[ModelServer, ...]
 
 
 class Failures:
-    """Failed items, counted by reason; reasons of one server that differ only in their numbers are one."""
+    """Failed items, counted by reason; reasons from one server that differ only in their numbers count as one."""
 
     def __init__(self):
         self._found: dict[str, tuple[int, str, list[str]]] = {}
@@ -65,8 +65,8 @@ _FinishedJobs = asyncio.Queue[tuple[Finished, asyncio.Future[None]] | None]
 class JobQueue:
     """Runs jobs on servers. A route is the servers that one job needs; each route runs `places` jobs at a time.
 
-    `report` gets a sentence when a server goes away. `gave_up` says afterwards why jobs are left: every route has a
-    server that stayed away beyond its deadline. It is empty when all jobs have finished.
+    `report` gets a sentence when a server goes away. Afterwards `gave_up` says why jobs are left over: every route has
+    a server that stayed away beyond its deadline. It is empty when all jobs have finished.
     """
 
     def __init__(self, routes: Sequence[Route], places: int, report: Callable[[str], None]):

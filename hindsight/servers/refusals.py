@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-LONGEST, SHOWN_END = 300, 100  # characters of a message that are shown; of a longer one, these many are its last ones
+LONGEST, SHOWN_END = 300, 100  # characters of a message to show; of a longer one, SHOWN_END of them from its end
 MESSAGES = ("message", "detail", "msg", "error_msg", "reason")  # where servers put their sentence
 
 
@@ -20,7 +20,7 @@ class Refused(Exception):
 
 
 def in_one_line(text: str) -> str:
-    """A whole message in one line; of a long one, the beginning and the end, where template engines say what failed."""
+    """A message in one line; of a long one, the beginning and the end, where template engines say what failed."""
     line = " ".join(text.split()) or "no reason given"
     line = line if len(line) <= LONGEST else f"{line[: LONGEST - SHOWN_END]} ... {line[-SHOWN_END:]}"
     return _printable(line)
@@ -52,7 +52,7 @@ def _printable(line: str) -> str:
 
 
 def _message_of(error: dict[str, Any]) -> str:
-    """The message of an error, with what it says besides: the parameter, and what a provider told a proxy."""
+    """The message of an error, with its further details: the parameter, and what a provider told a proxy."""
     text = str(next((error[key] for key in MESSAGES if error.get(key)), "") or json.dumps(error))
     if isinstance(parameter := error.get("param"), str) and parameter not in text:
         text = f"{in_one_line(text)} ({error.get('code') or 'parameter'}: {parameter})"

@@ -1,8 +1,8 @@
 """What a server's reply says, checked: an answer's text and thought, its end, its tokens; the models on a server.
 
-Servers differ, and proxies between differ more. What differs in form only is understood (parts of a text, a thought in
-a field of its own, numbers as strings); anything else raises BadReply with a sentence that names the server and what it
-sent, so that no error is ever written as an answer.
+Servers differ, and proxies differ more. Replies that differ only in form are understood (a text in parts, a thought in
+a separate field, numbers as strings); any other raises BadReply with a sentence that names the server and what it sent,
+so that no error is ever written as an answer.
 """
 
 import json
@@ -45,7 +45,7 @@ class BadReply(TryAgain):
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer: its text, the thought if the server sent it in a field of its own, and how it ended.
+    """An answer: its text, the thought if the server sent it in a separate field, and how it ended.
 
     `usage` has the counts that the server made; `token_ids` and `logprobs` are None where it sent none.
     """
@@ -58,7 +58,7 @@ class Completion:
     logprobs: list[float | None] | None = None
 
     def whole_text(self) -> tuple[str, bool]:
-        """The text with the thought before it, and whether it begins inside a thought that nothing closes.
+        """The text with the thought before it, and whether it begins inside a thought that is never closed.
 
         A thought that the text repeats, with or without tags, is kept once. A thought without a text was cut off.
         """
@@ -68,14 +68,14 @@ class Completion:
         rest, closed = _after(thought, self.text)
         if not rest.strip() and not closed and (self.finish_reason == "length" or self.text.strip() != thought):
             return sent, True
-        if not rest.strip() and not closed:  # the server calls one text both: it has finished, so it is the answer
+        if not rest.strip() and not closed:  # the same text in both fields: it has finished, so it is the answer
             return self.text, False
         inner = sent if thought == sent.strip() else thought
         return f"<think>\n{inner}\n</think>\n\n{rest}", False
 
 
 def read_json(content: bytes, server: str) -> Any:
-    """The JSON of a reply. Raises BadReply for anything else, as a web page."""
+    """The JSON of a reply. Raises BadReply for anything else, such as a web page."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -125,9 +125,9 @@ def read_usage(reply: dict[str, Any]) -> dict[str, int]:
 
 
 def read_tokens(reply: dict[str, Any], server: str) -> list[int]:
-    """The token ids in vLLM's reply to /tokenize. Raises BadReply for another server's.
+    """The token ids in vLLM's reply to /tokenize. Raises BadReply for another server's reply.
 
-    llama.cpp has one of the same name, which reads another field of the request, finds no token and sends no count.
+    llama.cpp has an endpoint with this name, which reads another field of the request and so sends no tokens or count.
     """
     ids = _numbers(reply.get("tokens"), whole_number)
     if ids is None or whole_number(reply.get("count", len(ids) or None)) != len(ids):
@@ -136,7 +136,7 @@ def read_tokens(reply: dict[str, Any], server: str) -> list[int]:
 
 
 def models_in(listed: Any) -> dict[str, dict[str, Any]]:
-    """Every name in a list of models, aliases too, with the description that it stands in."""
+    """Every name in a list of models, including aliases, each with the description that contains it."""
     if isinstance(listed, dict):
         listed = next((listed[key] for key in ("data", "models") if isinstance(listed.get(key), list)), [])
     found: dict[str, dict[str, Any]] = {}
@@ -180,7 +180,7 @@ def _number(value: Any) -> float | None:
 
 
 def _numbers(values: Any, read: Any) -> list[Any] | None:
-    """Every item read as a number; None if the value is no list or an item is no number."""
+    """Every item read as a number; None if the value is not a list or an item is not a number."""
     numbers = [read(value) for value in values] if isinstance(values, list) else [None]
     return None if None in numbers else numbers
 
@@ -208,7 +208,7 @@ def _only_choice(reply: Any, server: str) -> dict[str, Any]:
 
 
 def _text_and_thought(content: Any, server: str, no_text: str | None = None) -> tuple[Any, str]:
-    """A content's text and thought: a text, or parts of both. The text is `no_text` if there is no part of it."""
+    """A content's text and thought: a text, or parts of both. The text is `no_text` if it has no part."""
     if content is None or isinstance(content, str):
         return (no_text if content is None else content), ""
     texts: list[str] = []
@@ -239,7 +239,7 @@ def _texts(value: Any, server: str) -> list[str]:
 
 
 def _after(thought: str, text: str) -> tuple[str, bool]:
-    """What of a text follows a thought that it repeats, and whether a tag closes the thought there.
+    """The rest of a text after a thought that it repeats, and whether a tag closes the thought there.
 
     A text that does not repeat the thought follows it as a whole, except for tags with nothing between them. Without a
     closing tag, a repeated thought ends the text or a paragraph.
@@ -257,7 +257,7 @@ def _after(thought: str, text: str) -> tuple[str, bool]:
 
 
 def _without_ends(thought: str) -> str:
-    """A thought without blank space and tags of its own at its ends."""
+    """A thought without the blank space and its own tags at its ends."""
     tags = find_tags(thought)
     opens = bool(tags) and tags[0].opens("thought") and not thought[: tags[0].start].strip()
     closes = bool(tags) and tags[-1].closes("thought") and not thought[tags[-1].end :].strip()

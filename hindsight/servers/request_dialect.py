@@ -1,14 +1,14 @@
-"""The parameters that a server does not take: sent under the name that it wants, or left out.
+"""The parameters that a server does not accept: sent under the name that it expects, or left out.
 
-OpenAI's reasoning models want `max_completion_tokens` for `max_tokens` and refuse `temperature` and `top_p`; strict
-servers refuse `seed`. The server's own refusal says so.
+OpenAI's reasoning models expect `max_completion_tokens` instead of `max_tokens` and refuse `temperature` and `top_p`;
+strict servers refuse `seed`. The server's own refusal shows this.
 """
 
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-# In this order, because some servers refuse top_p beside a temperature; "": the parameter is left out.
+# In this order, because some servers refuse top_p together with a temperature; "": the parameter is left out.
 CHANGES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 CHANGES |= {"top_p": "", "seed": "", "temperature": ""}
 _REFUSES = re.compile(
@@ -23,12 +23,12 @@ _TAKES = re.compile(r"\b(expected one of|(supported|allowed|valid|known) \w+( ar
 
 @dataclass
 class RequestDialect:
-    """What is known of a server's parameters: `changed` has the new name of each, or "" for one that is left out."""
+    """What is known about a server's parameters: `changed` has the new name of each, or "" for one that is left out."""
 
     changed: dict[str, str] = field(default_factory=dict)
 
     def sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A request's body as the server takes it."""
+        """A request's body as the server accepts it."""
         names = {key: self.changed.get(key, key) for key in body}
         return {name: body[key] for key, name in names.items() if name}
 
@@ -38,8 +38,8 @@ class RequestDialect:
         return {**self.sent(body), **({"not_sent": left_out} if left_out else {})}
 
     def learn(self, refusal: str, sent: dict[str, Any]) -> bool:
-        """Whether another request may be taken, after a refusal of `sent`: it names a parameter that can be changed."""
-        refused = _TAKES.sub("", refusal)  # without a list of what the server takes
+        """After a refusal of `sent`, whether another request may succeed: the refusal names a parameter to change."""
+        refused = _TAKES.sub("", refusal)  # without a list of what the server accepts
         if not _REFUSES.search(refused):
             return False
         for name, other in CHANGES.items():

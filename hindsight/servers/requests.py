@@ -1,4 +1,4 @@
-"""The requests that steps make of a model: an answer to a prompt, and tokens to text and back.
+"""The requests that steps send to a model: an answer to a prompt, and tokens to text and back.
 
 `/tokenize` and `/detokenize` are vLLM's own endpoints. Each function raises what `ModelServer.ask` raises.
 """
@@ -12,11 +12,11 @@ from hindsight.errors import UserError, require
 from hindsight.servers.client import REQUEST_ERRORS, ModelServer
 from hindsight.servers.replies import BadReply, Completion, described, read_completion, read_tokens
 
-MOST_STOP_WORDS = 4  # that a server takes in a request
+MOST_STOP_WORDS = 4  # that a server accepts in a request
 NEXT_WORD = "A"  # stands for the first word of an answer
-# What of a request's body changes the rendered prompt.
+# The keys of a request's body that change the rendered prompt.
 TEMPLATE_KEYS = ("chat_template", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "tools")
-# What a step sends itself, by its settings, or relies on: one whole answer per request.
+# The keys that a step sends itself, by its settings, or relies on: one whole answer per request.
 OWN_KEYS = ("model", "messages", "prompt", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 OWN_KEYS += ("stop", "include_stop_str_in_output", "logprobs", "return_token_ids", "add_special_tokens")
 OWN_KEYS += ("n", "best_of", "stream", "echo")
@@ -34,7 +34,7 @@ Prompt = Messages | str
 
 
 def read_extra_body(text: str) -> dict[str, Any]:
-    """EXTRA_BODY: what else a request has. Raises UserError if it is no JSON object, or has a key of the step's own."""
+    """The keys of EXTRA_BODY. Raises UserError if it is not a JSON object, or has a key that the step sends itself."""
     try:
         extra = json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
@@ -47,12 +47,12 @@ def read_extra_body(text: str) -> dict[str, Any]:
 
 
 def without_template_keys(extra: dict[str, Any]) -> dict[str, Any]:
-    """What of EXTRA_BODY goes with a text or token ids, which pass no chat template."""
+    """The part of EXTRA_BODY that is sent with a text or token ids, which pass no chat template."""
     return {key: value for key, value in extra.items() if key not in TEMPLATE_KEYS}
 
 
 def template_keys(extra: dict[str, Any]) -> dict[str, Any]:
-    """What of EXTRA_BODY changes a rendered chat. As vLLM does, `reasoning_effort` sets variables of the template."""
+    """The part of EXTRA_BODY that changes a rendered chat. As in vLLM, `reasoning_effort` sets template variables."""
     found = {key: value for key, value in extra.items() if key in TEMPLATE_KEYS}
     effort, own = extra.get("reasoning_effort"), found.get("chat_template_kwargs") or {}
     if effort is not None and isinstance(own, dict):
@@ -65,8 +65,8 @@ async def ask_model(
 ) -> tuple[Completion, dict[str, Any]]:
     """The answer to chat messages, to a text or to token ids, and the body as it was sent, without the prompt.
 
-    Parameters of `body` that the server does not take are sent under another name or left out; the returned body names
-    those under `not_sent`. Raises BadReply for a reply that is no answer.
+    Parameters of `body` that the server does not accept are sent under another name or left out; the returned body
+    lists the latter under `not_sent`. Raises BadReply for a reply that is not an answer.
     """
     path, key = ("/chat/completions", "messages") if is_chat(prompt) else ("/completions", "prompt")
     reply, sent = await server.ask_as_it_wants(path, {key: prompt, **body})
@@ -84,7 +84,7 @@ async def tokenize(
 ) -> list[int]:
     """Token ids of a rendered chat, or of a text; `special`: with the tokenizer's special tokens around the text.
 
-    `more`: a request's own keys, of which those of the chat template count.
+    `more`: a request's further keys; those of the chat template are used.
     """
     if is_chat(prompt):
         body: dict[str, Any] = {"messages": prompt, "add_generation_prompt": True, **template_keys(more or {})}
@@ -112,8 +112,8 @@ async def detokenize(server: ModelServer, ids: list[int]) -> str:
 async def render(server: ModelServer, prompt: Prompt, more: dict[str, Any]) -> str:
     """The prompt as the model receives it, with chat template and special tokens.
 
-    `more`: a request's own keys, of which those of the chat template count. vLLM shows it through its tokens, llama.cpp
-    has an endpoint for it; raises what vLLM's endpoint raised if there is neither.
+    `more`: a request's further keys; those of the chat template are used. vLLM shows the prompt through its tokens,
+    llama.cpp has an endpoint for it; raises what vLLM's endpoint raised if the server has neither.
     """
     try:
         return await detokenize(server, await tokenize(server, prompt, more=more))
@@ -128,15 +128,15 @@ async def render(server: ModelServer, prompt: Prompt, more: dict[str, Any]) -> s
 
 @dataclass(frozen=True)
 class RefusedPart:
-    """A part of a chat that a server does not take, and the flag of step 1a that leaves it out."""
+    """A part of a chat that a server does not accept, and the flag of step 1a that leaves it out."""
 
     name: str
     flag: str
 
 
 def refused_part(refusal: str, prompt: Prompt) -> RefusedPart | None:
-    """Which part of a chat made a server refuse it, if its refusal tells: a system message, which Gemma's template does
-    not take, or the beginning of an answer, which the OpenAI API does not continue."""
+    """The part of a chat that made a server refuse it, if its refusal tells: a system message, which Gemma's template
+    does not accept, or the beginning of an answer, which the OpenAI API does not continue."""
     if not is_chat(prompt):
         return None
     if prompt[-1]["role"] == "assistant" and NO_PREFIX.search(refusal):

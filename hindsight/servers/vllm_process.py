@@ -75,8 +75,8 @@ class ServeOptions:
 
     merge: "base", "alpha" and "method" of a model that is merged while it loads, and "adapter", its folder, if that
     model is a LoRA adapter; log: the file for the server's output, by default a temporary one; command: another command
-    that serves the model, in which {model}, {name} and {port} are replaced, as in "vllm serve {model}
-    --served-model-name {name} --port {port}".
+    that serves the model, with {model}, {name} and {port} replaced, such as "vllm serve {model} --served-model-name
+    {name} --port {port}".
     """
 
     host: str = "127.0.0.1"
@@ -166,7 +166,7 @@ def _environment(options: ServeOptions) -> dict[str, str]:
 
 
 def _plugins() -> set[str]:
-    """The plug-ins that vLLM loads by itself, and ours: one that adds a route has to be named, and then all have to."""
+    """The plug-ins that vLLM loads anyway, and ours: one that adds a route has to be named, and then all of them do."""
     groups = ("general", "platform", "io_processor", "stat_logger")
     return {"hindsight", *(each.name for group in groups for each in entry_points(group=f"vllm.{group}_plugins"))}
 
@@ -208,8 +208,8 @@ def stop(server: VllmProcess, patience: float = 20.0) -> None:
 def divide_threads(parts: int) -> int:
     """Threads for each of `parts` servers that share this process's cores equally; at least one.
 
-    For a single server that is all cores: a second thread made SmolLM2-135M half as fast again (274 instead of 183
-    tokens per second on 2 cores) and the lab's models no slower. `python -m benchmarks.sampling` measures it.
+    A single server gets all cores: a second thread made SmolLM2-135M 1.5 times as fast (274 instead of 183 tokens per
+    second on 2 cores) and did not slow the lab's models down. `python -m benchmarks.sampling` measures it.
     """
     return max(1, len(os.sched_getaffinity(0)) // parts)
 
@@ -223,8 +223,8 @@ def default_name(model: str | Path) -> str:
 def quickest_dtype() -> str:
     """The checkpoint's own dtype ("auto"), or float32 on a processor that cannot multiply in bfloat16.
 
-    Such a processor converts each bfloat16 number first: vLLM then made a quarter of the tokens per second with the
-    lab's models.
+    Such a processor converts each bfloat16 number first: with the lab's models vLLM then made a quarter of the tokens
+    per second.
     """
     cpuinfo = Path("/proc/cpuinfo")
     features = set(cpuinfo.read_text(encoding="utf-8").split()) if cpuinfo.exists() else set()
@@ -234,8 +234,8 @@ def quickest_dtype() -> str:
 def hold_port() -> socket.socket:
     """Binds a free port without listening. A server that lets its port be reused, as servers do, can listen there.
 
-    While the socket is open, the system gives the port to nobody else: neither to a program that asks for a free one
-    nor to an outgoing connection.
+    While the socket is open, the system does not give the port to a program that asks for a free one, or to an outgoing
+    connection.
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

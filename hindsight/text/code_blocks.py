@@ -1,9 +1,9 @@
-"""Code blocks of a text, between fences as models really write them.
+"""Code blocks of a text, between fences the way models write them.
 
 A fence is at least three backticks or tildes (CommonMark 4.5). Unlike CommonMark's, an opening fence may be indented by
-a list or a quote, or follow words on its line; a closing fence may stand at the end of the last line of code, or before
-a special token or words. Where half of a block is no Python, the block ends where the whole is: a fence within a string
-does not close it.
+a list or a quote, or follow words on its line; a closing fence may be at the end of the last line of code, or before a
+special token or words. If code up to a fence is not Python but code up to a later fence is, the block ends there: a
+fence within a string does not close it.
 """
 
 import re
@@ -65,8 +65,8 @@ class CodeBlock:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A line with a fence: offsets of line, fence and line end; what stands before it (`margin`: nothing that counts)
-    and after it (`bare`: nothing that counts); `in_list`: a list's mark stands before it."""
+    """A line with a fence: offsets of line, fence and line end; what is before it (`margin`: nothing that counts) and
+    after it (`bare`: nothing that counts); `in_list`: a list's mark is before it."""
 
     start: int
     place: int
@@ -95,7 +95,7 @@ class _Mark:
 
     @property
     def first_code(self) -> str:
-        """The first line of code, if it stands on the line of a fence that names Python."""
+        """The first line of code, if it is on the line of a fence that names Python."""
         rest = self.info.strip().partition(" ")[2].strip()
         return rest if self.names_python and _FIRST_CODE.match(rest) else ""
 
@@ -109,7 +109,7 @@ class _Mark:
 
 
 def names_python(word: str) -> bool:
-    """Whether a word is a name of Python's, with or without a version."""
+    """Whether a word is a name of Python, with or without a version."""
     return _PYTHON.fullmatch(word.lower()) is not None
 
 
@@ -121,7 +121,7 @@ def fenced(code: str) -> str:
 
 
 def looks_like_code(text: str) -> bool:
-    """Whether a text has a bracket, an equals sign, or a line that begins with a word of Python's."""
+    """Whether a text has a bracket, an equals sign, or a line that begins with a Python keyword."""
     return _CODE.search(text) is not None
 
 
@@ -215,7 +215,7 @@ def _blocks(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, ...]:
 def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | None, bool]:
     """The index of the mark that ends a block, and whether it is its closing fence; None: the end of the text.
 
-    A fence on its own line outside of a string is no Python, so the longest code that parses is the block.
+    A fence on its own line outside a string is not Python, so the longest code that parses is the block.
     """
     may_close = [i for i, mark in enumerate(marks) if mark.may_close(opening)]
     if not may_close:  # a shorter fence
@@ -244,7 +244,7 @@ def _closing(text: str, opening: _Mark, marks: Sequence[_Mark]) -> tuple[int | N
 
 
 def _code(text: str, opening: _Mark, end: int) -> str:
-    """The code from an opening fence to an offset, without the margin that a list, a quote or nothing gives it."""
+    """The code from an opening fence to an offset, without the margin of a list or a quote, if any."""
     code = (f"{opening.first_code}\n" if opening.first_code else "") + text[opening.end + 1 : end]
     if depth := text.count(">", opening.start, opening.place):
         code = re.sub(rf"^[ \t]*(?:>[ \t]?){{1,{depth}}}", "", code, flags=re.MULTILINE)

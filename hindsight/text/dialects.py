@@ -1,11 +1,11 @@
-"""Brings what is no tag in an answer to tags: OpenAI's harmony, with and without its special tokens; drops leftovers.
+"""Turns OpenAI's harmony, with or without its special tokens, into tags, and drops leftover special tokens.
 
     <|channel|>analysis<|message|>Add.<|end|><|start|>assistant<|channel|>final<|message|>So: ...<|return|>
     analysisAdd.assistantfinalSo: ...
 
 Both become a thought and a solution between uniform tags. Fences around a whole answer are dropped, and a tag before
-the closing fence of a program is put after it. A marker in a program's code block is text, and so is "assistantfinal"
-in an answer with tags.
+the closing fence of a program is moved after it. A marker in a program's code block counts as text, and so does
+"assistantfinal" in an answer with tags.
 """
 
 import re

@@ -12,8 +12,8 @@ programs, then the task. The sentences here are ours, the form is theirs. An exa
         return a + b
     [DONE]
 
-Their examples are the problems 2, 3 and 4 of MBPP, with all of their tests. Shown here are the tests that EvalPlus's
-prompt of a problem shows, of examples and task alike, so that every style tells a model the same about a task.
+Their examples are problems 2, 3 and 4 of MBPP, with all of their tests. The prompts here show the tests that EvalPlus's
+prompt shows, for examples and task alike, so that every style tells a model the same about a task.
 """
 
 from typing import Any

@@ -1,21 +1,21 @@
-"""Which text of a solution is the program: the one rule of steps 2 and 3.
+"""Decides which text of a solution is the program, by one rule for steps 2 and 3.
 
     target = ProgramTarget(function="add", reads_input=False)
     choose_program("```python\\ndef add(a, b): return a + b\\n```\\n```python\\nprint(add(1, 2))\\n```", target).program
     # 'def add(a, b): return a + b\\n'
 
-Candidates are the code blocks that parse as Python and do something; a block in another language, of data or of output
-counts only if there is no other, and the solution itself only if no block parses. Where there are no blocks, the one
-program amid words is taken (`hindsight.text.unfenced_code`). Of the candidates:
+A solution that is a program as a whole is taken as it is. Otherwise candidates are the code blocks that parse as Python
+and do something; a block in another language, of data or of output counts only if there are no others. If no block
+fits, the one program between words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
-- for a function, the last one that defines it, with more than a `pass` if any does;
+- for a function, the last one that defines it, preferably with a body of more than a `pass`;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
   later one has every line of the other; if none does both, the last one that reads, else the last one;
-- none that the line before it calls original or wrong, if others do as well; of several, the one that this line calls
-  final, if one is, or the last one, called corrected.
+- no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
+  this line calls final, or else the last one if it is called corrected.
 
-A candidate that uses names which only other candidates define is completed by these: by earlier ones, or by later ones
-that do nothing but define.
+A candidate that uses names that only other blocks define is completed by these: by earlier ones, or by later ones that
+only define.
 """
 
 import re
@@ -59,8 +59,8 @@ class ProgramChoice:
 
     program: None if there is none; blocks: those it is made of, in order, none if the solution itself is the program;
     reading: every code block of the solution; fits: whether it parses and does what the problem asks for; introduced:
-    whether the line before it made it the choice; undecided: why another text may be the program just as well, "" if
-    none can.
+    whether the line before it made it the choice; undecided: why another text may equally be the program, "" if none
+    can.
     """
 
     program: str | None
@@ -107,7 +107,7 @@ def solution_of(converted_text: str) -> str | None:
 
 
 def find_program(converted_text: str, target: ProgramTarget) -> str | None:
-    """The program of a converted answer; None if it has none. Of two that fit just as well, the last one."""
+    """The program of a converted answer; None if it has none. Of two that fit equally, the last one."""
     solution = solution_of(converted_text)
     return None if solution is None else choose_program(solution, target).program
 
@@ -154,7 +154,7 @@ def _choose_unfenced(solution: str, fenced: Sequence[CodeBlock], target: Program
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A block that parses, after the blocks that it needs."""
+    """A block that parses, preceded by the blocks that it needs."""
 
     blocks: tuple[CodeBlock, ...]
     program: str
@@ -226,7 +226,7 @@ def _does_something(block: CodeBlock, facts: ProgramFacts, target: ProgramTarget
 
 
 def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
-    """The blocks that define what a program uses without defining it, each name by the last that does."""
+    """The blocks that define the names that a program uses without defining them, each name by its last definition."""
     if not others:
         return ()
     missing, needed = set(facts.names[1]), []
@@ -239,7 +239,7 @@ def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]
 
 
 def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates that read and print, without those that only add to such a one, and those of which a later
+    """The candidates that read and print, without those that only add to another, and without those of which a later
     one has every line."""
     found: list[_Candidate] = []
     for each in candidates:
@@ -261,7 +261,7 @@ def _lines(program: str) -> list[str]:
 
 
 def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice:
-    """The choice where no block parses: Python by its fence, or code without a language, else any block of code."""
+    """The choice if no block parses: Python by its fence, or code without a language, else any block of code."""
     code = [block for block in blocks if looks_like_code(block.code)]
     python = [block for block in code if block.is_python] or [block for block in code if not block.language]
     named = [block for block in python if target.function and f"def {target.function}(" in block.code]
@@ -281,7 +281,7 @@ def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:
 
 
 def _own(candidate: _Candidate) -> ProgramFacts:
-    """The facts of a candidate's last block alone."""
+    """The facts of only a candidate's last block."""
     return program_facts(candidate.blocks[-1].code) or candidate.facts
 
 

@@ -24,13 +24,13 @@ def syntax_tree(code: str) -> ast.Module | None:
 
 
 def syntax_error_line(code: str) -> int | None:
-    """The line where Python code stops making sense, from 1; None if it can be parsed."""
+    """The line, counted from 1, at which parsing Python code fails; None if it can be parsed."""
     error = _parse(code)
     return None if isinstance(error, ast.Module) else error[1]
 
 
 def last_line_that_acts(code: str) -> int:
-    """The last line of Python code without words that happen to be Python, as `Done` or `Output: 3`; 0 if none acts."""
+    """The last line of code that does something, unlike `Done` or `Output: 3`, which also parse; 0 if none does."""
     tree = syntax_tree(code)
     statements = list(tree.body) if tree else []
     while statements and _is_idle(statements[-1]):
@@ -98,7 +98,7 @@ def is_program(code: str) -> bool:
 
 
 class ProgramFacts:
-    """What a program does; each fact is found when it is asked for."""
+    """What a program does; each fact is computed when it is first needed."""
 
     def __init__(self, code: str, tree: ast.Module):
         self._code, self._tree = code, tree
@@ -118,7 +118,7 @@ class ProgramFacts:
 
     @cached_property
     def names(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The names that its module defines, "*" if it imports all of another; those it uses that nothing defines."""
+        """The names that its module defines ("*" for a star import), and those that it uses without defining them."""
         return _names(self._code, self._tree)
 
     @cached_property
@@ -138,7 +138,7 @@ class ProgramFacts:
 
     @cached_property
     def calls(self) -> bool:
-        """Whether a statement of its module is a call."""
+        """Whether a top-level statement is a call."""
         statements = _statements(self._tree.body)
         return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in statements)
 

@@ -1,17 +1,19 @@
-"""How a run asks: in the uniform format of `prompts`, or as EvalPlus does, so that figures can stand beside its own.
+"""How a run asks: in the uniform format of `prompts`, or as EvalPlus does, so that figures are comparable with its.
 
-What EvalPlus sends, by its version 0.3.1 (the words here are ours, the form is its own):
+What EvalPlus 0.3.1 sends (the words here are ours, the form is EvalPlus's):
 
 - a base model (`provider/vllm.py`) continues the prompt of the task as text, up to one of its stop words;
-- a chat model (`provider/utility.py`) gets an instruction with the prompt in a code block, and continues an answer that
-  is begun for it: a sentence and "```python"; it stops where the block ends;
-- the OpenAI API (`provider/openai.py`), which continues no answer: a system message and the instruction; no stop words.
+- a chat model (`provider/utility.py`) gets an instruction with the prompt in a code block, and continues a begun
+answer:
+  a sentence and "```python"; it stops where the block ends;
+- the OpenAI API (`provider/openai.py`), which cannot continue an answer, gets a system message and the instruction, and
+  no stop words.
 
-`few_shot` is the other style that asks for code alone, see its module.
+`few_shot`, a module of its own, is the other style that asks for code alone.
 
-An answer's record says what it continues: `prompt_style`, and in `continues` the text that belongs before it, in
-`stop_words` what ends it. vLLM 0.32 and the OpenAI API take four stop words a request (`VLLM_MAX_STOP_STRINGS`), so the
-first four are sent, and step 2 cuts at the others.
+An answer's record has `prompt_style`, in `continues` the text that belongs before the answer, and in `stop_words` what
+ends it. vLLM 0.32 and the OpenAI API accept four stop words per request (`VLLM_MAX_STOP_STRINGS`), so the first four
+are sent, and step 2 cuts at the others.
 """
 
 import ast
@@ -32,7 +34,7 @@ PREFIX = """This Python script has a self-contained function that solves the pro
 ```python
 """
 SYSTEM = "You are a helpful assistant who programs well."
-# The most frequent first: a server may take four only, and step 2 cuts an answer at any of them.
+# The most frequent first: a server may accept only four; step 2 cuts an answer at any of them.
 STOP = ("\nif __name__", "\nprint(", "\ndef main(", "<|endoftext|>", "</s>", "<|endofmask|>")
 STOP_OF_CHAT = ("\n```\n",)
 STOP_OF_TEXT = {
@@ -43,7 +45,7 @@ CONTINUE = {"add_generation_prompt": False, "continue_final_message": True}  # h
 
 
 class EvalplusPrompts(Prompts):
-    """EvalPlus's prompts. `prefix`: begin a chat model's answer for it; without, ask as EvalPlus asks the OpenAI API.
+    """EvalPlus's prompts. `prefix`: begin a chat model's answer; without it, ask as EvalPlus asks the OpenAI API.
 
     Its methods raise UserError for a problem without a prompt of EvalPlus.
     """
@@ -99,7 +101,7 @@ STYLES = ("", "evalplus", "evalplus_openai", few_shot.STYLE)
 def prompts_of_style(style: str, prompt_file: str, system_prompt: bool, examples: str = "") -> Prompts:
     """The prompts of a run, by the settings PROMPT_STYLE, PROMPT_FILE, SYSTEM_PROMPT and EXAMPLES.
 
-    Raises UserError for an unknown style, for a style with a file that it does not read, or for what is wrong with one.
+    Raises UserError for an unknown style, for a file that the style does not read, or for an invalid one.
     """
     require(style in STYLES, f"PROMPT_STYLE is empty or {' or '.join(STYLES[1:])}, not {style!r}")
     require(not examples or style == few_shot.STYLE, f"EXAMPLES is for PROMPT_STYLE {few_shot.STYLE}")
@@ -116,7 +118,7 @@ def stop_words_of(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def was_cut_off(record: Mapping[str, Any]) -> bool:
-    """Whether the token limit ended an answer: not if a stop word is in it, which the server was not sent."""
+    """Whether the token limit ended an answer: not if it contains a stop word that was not sent to the server."""
     text = record.get("generated_text") or ""
     return record.get("finish_reason") == "length" and not any(word in text for word in stop_words_of(record))
 

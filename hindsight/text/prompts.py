@@ -1,4 +1,4 @@
-"""What the models are asked: the one place where prompts are written.
+"""The prompts of the models, all in one place.
 
 The form is the paper's: a system message asks for a long thought and then a solution in named sections, the user
 message names the kind of task and gives the question; a base model gets the same as a transcript whose thought is
@@ -83,7 +83,7 @@ def base_prompt(problem: dict[str, Any]) -> str:
 class Prompts:
     """The prompts of a run: these, or with a Jinja file the user's own blocks; with or without a system message.
 
-    Raises UserError when the file is missing, is no template, or uses an unknown name.
+    Raises UserError when the file is missing, is not a template, or uses an unknown name.
     """
 
     def __init__(self, file: str = "", system_prompt: bool = True):
@@ -108,23 +108,23 @@ class Prompts:
         return thought_opening(self.transcript(problem))
 
     def extra_body(self, role: str) -> dict[str, Any]:
-        """What else a request to the model of this role has, because of the prompt."""
+        """Further keys that the prompt requires in a request to the model of this role."""
         return {}
 
     def stop_words(self, role: str, problem: dict[str, Any]) -> list[str]:
-        """The strings that end an answer and do not belong to it; none: the script's own setting decides."""
+        """The strings that end an answer and do not belong to it; if none, the script's own setting applies."""
         return []
 
     def marks(self, role: str, problem: dict[str, Any]) -> dict[str, Any]:
-        """What an answer's record says of how it was asked, for step 2; nothing for the uniform format."""
+        """What an answer's record says about how it was asked, for step 2; nothing for the uniform format."""
         return {}
 
     def same_answer(self, problem: dict[str, Any]) -> bool:
-        """Whether the text of an answer continues the chat and the transcript alike, as two models in turns need it."""
+        """Whether the same answer text continues both the chat and the transcript, as switching needs."""
         return True
 
     def answer(self, role: str, problem: dict[str, Any], converted_text: str) -> str:
-        """What the model of this role is to write, of a converted answer; "" if the answer does not fit the prompt."""
+        """The part of a converted answer that the model of this role writes; "" if it does not fit the prompt."""
         return converted_text
 
     def _system_and_user(self, problem: dict[str, Any]) -> tuple[str, str]:

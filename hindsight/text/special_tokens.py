@@ -1,4 +1,4 @@
-"""Special tokens that a server leaves in an answer: of the end of a turn, of the beginning of a text.
+"""Special tokens that a server leaves in an answer: those that end a turn or begin a text.
 
 <|im_end|>  <|eot_id|>  <|return|>  <|endoftext|>  </s>  <eos>  <end_of_turn>  <｜end▁of▁sentence｜>
 """
@@ -15,7 +15,7 @@ _AT_END = re.compile(rf"(?:{SPECIAL_TOKEN.pattern})\s*\Z")
 
 
 def without_special_tokens(text: str) -> tuple[str, int]:
-    """A text without the special tokens at its two ends, and how many these are."""
+    """A text without the special tokens at its two ends, and their number."""
     start, dropped = _AT_START.match(text), 0
     if start:
         text, dropped = text[start.end() :], len(SPECIAL_TOKEN.findall(start[0]))

@@ -1,4 +1,4 @@
-"""Programs in a text without code blocks: between fences within a line, or in lines of code amid words.
+"""Programs in a text without code blocks: between fences within a line, or in lines of code between words.
 
 The program is ```python print(input())``` and that is all.
 
@@ -33,8 +33,8 @@ _MOST_STARTS = 64  # lines that are tried as the first of a program
 
 
 def unfenced_blocks(text: str) -> tuple[CodeBlock, ...]:
-    """The programs of a text without code blocks, in order; none if other code lies outside of them, as in a broken
-    one."""
+    """The programs of a text without code blocks, in order; none if there is other code outside them, as with a broken
+    program."""
     return blocks_within_lines(text) or _blocks_amid_words(text)
 
 
@@ -64,7 +64,7 @@ def _blocks_amid_words(text: str) -> tuple[CodeBlock, ...]:
 
 
 def _lines_of_program(lines: Sequence[str]) -> int:
-    """The number of lines, from the first one, that are a program which ends the text or is followed by words; or 0."""
+    """The number of lines, from the first, that form a program that ends the text or is followed by words; else 0."""
     margin = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     outside = (number for number, line in enumerate(lines) if line.strip() and not line.startswith(margin))
     size = next(outside, len(lines))
@@ -79,7 +79,7 @@ def _lines_of_program(lines: Sequence[str]) -> int:
 
 
 def is_words(line: str) -> bool:
-    """Whether a line is words or markup, not code that is broken or was cut off."""
+    """Whether a line is words or markup, not broken or truncated code."""
     match = _WORDS.match(line)
     return not iskeyword(match["first"]) if match else _MARKUP.match(line) is not None
 

@@ -54,7 +54,7 @@ _SPELLINGS += [
     for edge in ("begin", "end")
     for what in ("slow_thought", "thought", "solution")
 ]
-CACHED = 32  # texts whose tags and blocks are kept, as the same parts of an answer are read several times
+CACHED = 32  # texts whose tags and blocks are kept, since the same parts of an answer are read several times
 _LEAST_CUT = 3  # the fewest characters that count as the beginning of a tag
 
 
@@ -104,7 +104,7 @@ def thought_opening(prompt: str) -> str:
 
 
 def ends_in_thought(prompt: str, question: str) -> bool:
-    """Whether a prompt, as the model receives it, ends inside a thought that was opened after its question."""
+    """Whether a prompt, as the model receives it, ends inside a thought that opens after its question."""
     end = prompt.rfind(question.strip())
     if end < 0:
         return bool(thought_opening(prompt))

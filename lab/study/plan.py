@@ -11,8 +11,8 @@ from hindsight.servers.vllm_process import ServeOptions, divide_threads
 from lab.study.measure import MEASURED, Model
 from lab.study.settings_grid import Setting, list_settings
 
-# In bfloat16 two tokens are often equally likely, and the rest of a batch decides; in float32 every processor makes the
-# same answers.
+# In bfloat16 two tokens are often equally likely, and the rest of a batch decides between them; in float32 every
+# processor gives the same answers.
 DTYPE = "float32"
 
 

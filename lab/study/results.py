@@ -52,7 +52,7 @@ class Results:
     def pass_at(self, name: str, k: int, of: str = "samples", seeds: Sequence[int] | None = None) -> np.ndarray:
         """pass@k per seed and problem, [seeds, problems]; NaN for a problem with fewer than k.
 
-        `of` is "samples", or "programs": only answers that hold one, as if the model had been asked again for others.
+        `of` is "samples", or "programs": only answers with a program, as if the model had been asked again instead.
         """
         found = []
         for seed in self.seeds_of(name) if seeds is None else seeds:

@@ -1,9 +1,9 @@
 """The settings of the study: each is a model, how it is asked, and a folder of answers.
 
-The question is whether a merged model's ten tries succeed on more problems than those of both its parents, so each
-parent has its own sweep: the base model in its own prompt and in chat at several temperatures, the instruct model at
-several temperatures. The other methods are switching and fine-tunings that were stopped early. No distribution is
-truncated (top_p is 1), so temperature alone changes the diversity of a model.
+The question is whether a merged model solves more problems in ten tries than both of its parents, so each parent has
+its own sweep: the base model in its own prompt and in chat at several temperatures, the instruct model at several
+temperatures. The other methods are switching and fine-tunings that were stopped early. No distribution is truncated
+(top_p is 1), so only the temperature changes the diversity of a model.
 """
 
 from dataclasses import dataclass

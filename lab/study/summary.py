@@ -56,7 +56,7 @@ class Summary:
         return self.results.mean(self.results.pass_at(name, k), group)
 
     def asked_again(self, name: str, k: int) -> Estimate:
-        """pass@k of the answers that hold a program, as if the model had been asked again instead of the others."""
+        """pass@k of the answers with a program, as if the model had been asked again until it wrote one."""
         return self.results.mean(self.results.pass_at(name, k, of="programs"))
 
     def best(self, names: Sequence[str], k: int, group: str = "") -> str:

@@ -87,7 +87,7 @@ def base_documents(seed: int, careful: float = CAREFUL_SHARE) -> Iterator[Docume
 
 
 def draw_author(rng: random.Random, asked: Pipeline, careful: float) -> tuple[Pipeline, Pipeline | None]:
-    """What a random author thinks of and what he programs (None: nothing) when `asked` is asked."""
+    """The pipelines that a random author describes and programs (None: no program) for the problem `asked`."""
     if rng.random() < careful:
         meant = disturb(rng, asked, NOISE_OF_THE_CAREFUL)
         return meant, meant

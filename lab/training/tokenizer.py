@@ -1,7 +1,7 @@
 """The lab's tokenizer (byte-level BPE), and documents as tokens and labels.
 
-The cost of a small model is its number of tokens. This BPE may merge across blanks up to the end of a clause or line,
-which halves the tokens of a document. It may not merge across these ends, so a clause is the same tokens in any text.
+The cost of a small model is its number of tokens. This BPE may merge across spaces up to the end of a clause or line,
+which halves the tokens of a document. It may not merge beyond that, so a clause has the same tokens in any text.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,7 @@ from lab.training.corpus import Document
 
 END_OF_TEXT, START_OF_TURN, END_OF_TURN, PADDING = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
 TAGS = (BEGIN_THOUGHT, END_THOUGHT, BEGIN_SOLUTION, END_SOLUTION)  # one token each, but not special
-CLAUSE = (
-    r"(?:(?![.,;:] |\n).)*(?:[.,;:] |\n+ *|$)"  # a token lies within one: it ends with a stop and a blank, or a line
-)
+CLAUSE = r"(?:(?![.,;:] |\n).)*(?:[.,;:] |\n+ *|$)"  # no token crosses the end of a clause (a stop and a space) or line
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"

@@ -1,4 +1,4 @@
-"""Trains the lab's base model from scratch, and from it the instruct model. Takes minutes on two CPU cores.
+"""Trains the lab's base model from scratch, and the instruct model from it, in minutes on two CPU cores.
 
 Learns the corpora of `lab.training.corpus`; writes two checkpoints, `base` and `instruct`, in bfloat16 with their
 tokenizer. An existing checkpoint is kept, so a killed run resumes with the next one; `--again` trains both again. Seed

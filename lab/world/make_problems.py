@@ -1,7 +1,7 @@
 """Writes the lab's problems, `problems.jsonl`, in TACO's schema. The same seed gives the same file.
 
-Test problems are of families that no corpus holds (`Pipeline.pool`), train problems of families that may be trained
-on. A problem's tests tell its program from those with a missing or changed step or another reduction. Groups,
+Test problems are of families that no corpus has (`Pipeline.pool`), train problems of families that may be trained on. A
+problem's tests distinguish its program from those with a missing or changed step or another reduction. Groups,
 difficulties and functions alternate, so the first problems of a split are of all kinds.
 
 Write a development set, for choices that must not depend on the test problems, into its own file:
@@ -89,7 +89,7 @@ def make_split(options: ProblemOptions, split: str, count: int, first_id: int) -
             if pipeline.key in taken or (pipeline.family in taken and draws < DRAWS_FOR_A_NEW_FAMILY):
                 continue
             row = make_row(rng, options, pipeline, first_id + position, split)
-            taken.add(pipeline.key)  # poor problems too: finding out takes most of the time
+            taken.add(pipeline.key)  # poor problems too, since finding out takes most of the time
             if row is not None:
                 taken.add(pipeline.family)
                 rows.append(row)

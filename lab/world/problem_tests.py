@@ -1,4 +1,4 @@
-"""The tests of a lab problem: inputs that tell its program from near misses."""
+"""The tests of a lab problem: inputs that distinguish its program from near misses."""
 
 import random
 from collections import Counter
@@ -13,13 +13,13 @@ LARGEST_ANSWER = 10**30
 def choose_tests(rng: random.Random, pipeline: Pipeline, count: int, drawn: int) -> list[tuple] | None:
     """The arguments of `count` tests out of `drawn` random inputs, the statement's example first.
 
-    The second test is the smallest input. The next ones each tell the pipeline from a near miss (`near_misses`) that no
-    earlier test does; the rest is random. Returns None for a poor problem: a step hardly ever changes the answer, most
-    answers are the same, too few inputs are usable, or the tests cannot tell all near misses.
+    The second test is the smallest input. Each of the next tests rules out a near miss (`near_misses`) that no earlier
+    test does; the rest are random. Returns None for a poor problem: a step hardly ever changes the answer, most answers
+    are the same, too few inputs are usable, or the tests cannot rule out all near misses.
     """
     candidates = [arguments for arguments in draw_inputs(rng, pipeline, drawn) if is_usable(pipeline, arguments)]
     answers = [pipeline.answer(*arguments) for arguments in candidates]
-    telling = []  # for each near miss the candidates that tell it from the pipeline
+    telling = []  # for each near miss, the candidates that rule it out
     for near_miss, lacks_step in near_misses(pipeline):
         differs = {i for i, arguments in enumerate(candidates) if near_miss.answer(*arguments) != answers[i]}
         if lacks_step and len(differs) < len(candidates) / 4:

@@ -88,7 +88,7 @@ def fitting_reductions(steps: list, kind: str, pieces: frozenset[str] | None = N
 
 
 def is_sensible(pipeline: Pipeline) -> bool:
-    """Whether each step takes what the one before gives, and no step comes twice."""
+    """Whether each step accepts the items of the one before, and no step occurs twice."""
     kind = pipeline.source.gives
     for step, _ in pipeline.steps:
         if step.takes != kind:

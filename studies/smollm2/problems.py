@@ -1,4 +1,4 @@
-"""The study's problems: MBPP's (Austin et al. 2021, "Program Synthesis with Large Language Models"), in its own parts.
+"""The study's problems: MBPP's (Austin et al. 2021, "Program Synthesis with Large Language Models"), by its own splits.
 
 training      MBPP's training problems without those of MBPP+, for fine-tuning
 validation    its validation problems, judged by MBPP's own asserts, for every choice

@@ -1,6 +1,6 @@
 """The tables in the study's README, and the numbers of its text.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`, NAME being one of `tables.TABLES`.
+A table is between `<!-- table: NAME -->` and `<!-- end -->`, where NAME is one of `tables.TABLES`.
 """
 
 import re
@@ -37,8 +37,8 @@ def decimal_numbers(text: str) -> Iterator[str]:
 def unknown_numbers(text: str, known: str, linked: Callable[[str], str]) -> list[str]:
     """The decimal numbers in a README's prose that are not in the known text.
 
-    Prose is what stands outside of tables, code, links, version numbers and numbers of papers. A number without a sign
-    may be that of a negative one ("lower by .012"), one with a sign must be known with it. A paragraph may also use the
+    Prose is everything except tables, code, links, version numbers and paper numbers. A number without a sign may be
+    the size of a negative one ("lower by .012"); one with a sign must be known with it. A paragraph may also use the
     numbers of the pages that it links to: `linked` gives the text of a page.
     """
     found = []

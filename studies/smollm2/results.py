@@ -81,7 +81,7 @@ class Setting:
 
     @property
     def short(self) -> str:
-        """What tells it from others of its kind and training: alpha, epochs, turns or temperature."""
+        """What distinguishes it from others of its kind and training: alpha, epochs, turns or temperature."""
         if self.kind == "early":
             return f"{self.epochs or 0:g} epoch{'' if self.epochs == 1 else 's'}"
         if self.kind == "switching":

@@ -47,7 +47,7 @@ VALIDATION_ALPHAS = [0.2, 0.4, 0.6, 0.8]                     # of the first fine
 START_TEMPERATURES = [0.4, 0.7, 1.0]                         # in chat and three-shot, to choose from on validation
 FINETUNED_TEMPERATURES = [0.4, 0.7, 1.0]                     # of the fine-tuned model
 TEMPERATURE = 0.4                # of merges, early checkpoints and switching: where both parents did best on validation
-SHOTS = True                     # ask the start model in the three-shot prompt, too
+SHOTS = True                     # also ask the start model in the three-shot prompt
 TURNS = ["10", "10"]             # of switching: tokens of the start and of the fine-tuned model; empty: none
 METHOD = "lerp"                  # lerp or slerp
 

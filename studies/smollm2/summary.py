@@ -159,8 +159,8 @@ class Summary:
     def curve(self, training: str) -> AlphaCurve | None:
         """The merges by alpha with both parents at the merges' temperature; None where there is no merge.
 
-        Where not every alpha has every seed, the seeds and alphas with the most runs between them, so that every point
-        is the mean over the same seeds.
+        If not every alpha has every seed, these are the seeds and alphas with the most runs, so that every point is the
+        mean over the same seeds.
         """
         names = self.by_alpha(training)
         if not set(names) - {0, 1}:

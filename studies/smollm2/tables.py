@@ -9,7 +9,7 @@ from studies.smollm2.results import KINDS, TRAININGS, Setting
 from studies.smollm2.summary import DISTINCT, ENDED, ENTROPY, LENGTH, PROGRAMS, VENDI, Measure, Summary
 
 SHARES = (PROGRAMS, DISTINCT, VENDI, ENTROPY, ENDED, LENGTH)
-SEEDS_FROM = 2  # values by seed are listed from so many seeds on
+SEEDS_FROM = 2  # values by seed are listed from this many seeds on
 
 
 def test_table(study: Study) -> str:

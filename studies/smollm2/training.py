@@ -16,7 +16,7 @@ ROWS_PER_STEP = 8  # in both configurations
 
 @dataclass(frozen=True)
 class Training:
-    """One fine-tuning: its kind (full or lora), learning rate, epochs and seed; its folder lies in `models`."""
+    """One fine-tuning: its kind (full or lora), learning rate, epochs and seed; its folder is in `models`."""
 
     kind: str
     rate: float

@@ -1,4 +1,4 @@
-"""The fine-tunings and runs of the study: what is planned, and how the missing ones are made."""
+"""The fine-tunings and runs of the study: what is planned, and making the missing ones."""
 
 import math
 import time
@@ -25,8 +25,8 @@ from studies.smollm2.results import Setting
 from studies.smollm2.summary import TRIES
 from studies.smollm2.training import Training
 
-# MBPP's own asserts are one program, for which ten times TIMEOUT holds; its reference programs take milliseconds. The
-# limits of MBPP+ come from its canonical solutions.
+# MBPP's own asserts are one program, with ten times TIMEOUT; its reference programs take milliseconds. The limits of
+# MBPP+ come from its canonical solutions.
 CHECK_FLAGS = {"validation": ("--timeout", "0.3"), "test": ()}
 
 FIRST_TEMPERATURE = 0.7  # the paper's, at which strengths are compared before temperatures are tried
@@ -49,7 +49,7 @@ class Work:
     epoch_times: list[float] = field(default_factory=list)  # seconds
     answer_times: list[float] = field(default_factory=list)  # seconds, of each run
 
-    # What there is to make.
+    # What to make.
 
     def trainings_to_choose(self, kind: str) -> list[Training]:
         """One fine-tuning per rate, with the first seed; none if FINETUNED gives the models."""
