@@ -59,8 +59,8 @@ def end_before_turn_marker(text: str) -> int | None:
 
 
 def _ends_turn(text: str, token: re.Match) -> bool:
-    """Whether a special token is neither quoted, nor between words, nor HTML's strike-through (`<s>so</s>`), nor one that
-    belongs within an answer."""
+    """Whether a special token is neither quoted, nor between words, nor HTML's strike-through (`<s>so</s>`), nor one
+    that belongs within an answer."""
     if _IN_ANSWER.fullmatch(token[0]):
         return False
     mentioned = token[0] != "[INST]" and _AMID_WORDS.match(text, max(token.start() - 1, 0))
