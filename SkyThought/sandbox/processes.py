@@ -6,6 +6,7 @@ import signal
 import struct
 import termios
 import time
+from contextlib import suppress
 
 
 class ChildTimer:
@@ -16,32 +17,42 @@ class ChildTimer:
     """
 
     def __init__(self, pid: int, cpu_limit: float, wall_limit: float, pipe: int):
-        self.pid, self.cpu_limit, self.wall_limit, self.pipe = pid, cpu_limit, wall_limit, pipe
-        self.cpu_before = self.waited_before = self.unread = 0.0
-        self.started = self.checked = time.monotonic()
+        self.pid, self.pipe = pid, pipe
+        self.cpu_before = 0.0
+        self._waits: dict[str, float] = {}
+        self._begin(cpu_limit, wall_limit)
 
     def restart(self, cpu_limit: float, wall_limit: float) -> float:
         """Start a new call with its own limits; returns the CPU seconds since the last restart."""
-        self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
         cpu = cpu_seconds(self.pid)
         used, self.cpu_before = cpu - self.cpu_before, cpu
-        self.started = self.checked = time.monotonic()
-        self.waited_before, self.unread = seconds_waited(self.pid), 0.0
+        self._begin(cpu_limit, wall_limit)
         return max(0.0, used)
+
+    def _begin(self, cpu_limit: float, wall_limit: float) -> None:
+        self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
+        self.started = self.looked = time.monotonic()
+        self.unread, self.waited_before = 0.0, self._seconds_waited()
 
     def judge_is_behind(self) -> bool:
         """Whether something in the pipe is unread; if so, the time since the last look is not the child's."""
-        before, self.checked = self.checked, time.monotonic()
+        before, self.looked = self.looked, time.monotonic()
         is_behind = unread_bytes(self.pipe) > 0
-        self.unread += (self.checked - before) * is_behind
+        self.unread += (self.looked - before) * is_behind
         return is_behind
 
     def seconds_left(self) -> tuple[float, float]:
         """CPU and wall seconds left. Time spent waiting for a core or for the judge does not count as wall time."""
+        waited = self._seconds_waited() - self.waited_before
         wall = time.monotonic() - self.started - self.unread
         if wall > self.wall_limit:
-            wall -= seconds_waited(self.pid) - self.waited_before
+            wall -= waited
         return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall
+
+    def _seconds_waited(self) -> float:
+        """Wall time that the child's threads, also those that have ended, spent ready to run without a core."""
+        self._waits |= seconds_waited(self.pid)
+        return sum(self._waits.values())
 
 
 def unread_bytes(pipe: int) -> int:
@@ -57,13 +68,14 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
-def seconds_waited(pid: int) -> float:
-    """Wall time a process spent ready to run without a core; 0 where the kernel does not count it."""
-    try:
-        with open(f"/proc/{pid}/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
+def seconds_waited(pid: int) -> dict[str, float]:
+    """Wall time that each thread of a process spent ready to run without a core; empty where that is not counted."""
+    waits = {}
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError, IndexError), open(f"/proc/{pid}/task/{thread}/schedstat", "rb") as file:
+                waits[thread] = int(file.read().split()[1]) / 1e9
+    return waits
 
 
 def count_threads(pid: int) -> int:

@@ -96,10 +96,11 @@ def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(monkeypatch, 
         assert reason(judge, textwrap.dedent(program), inputs, outputs, function) == ""
 
 
-def test_a_busy_machine_takes_no_wall_time_from_a_program():
+@pytest.mark.parametrize("call", ["main()", "thread = threading.Thread(target=main); thread.start(); thread.join()"])
+def test_a_busy_machine_takes_no_wall_time_from_a_program(call):
     core = min(os.sched_getaffinity(0))
     spin = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
-    program = "import time\nwhile time.process_time() < 0.5: pass\nprint(1)"
+    program = f"import threading, time\ndef main():\n while time.process_time() < 0.5: pass\n print(1)\n{call}"
     with TACOTaskHandler(timeout=0.8) as judge:
         cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {core})  # the helper process inherits it
