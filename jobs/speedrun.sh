@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The whole way on one node of 8 GPUs of 80 GB: from two Hub names and a problem set to a dataset of the merged model's
-# correct answers, a model fine-tuned on it, and the figure that compares them all.
+# The whole pipeline on one node of 8 GPUs of 80 GB: from two Hub names and a problem set to a dataset of the merged
+# model's correct answers, a model fine-tuned on it, and the figure that compares them all.
 #
 #     pip install -r requirements.txt && make .venv-train/installed && .venv-train/bin/pip install deepspeed==0.18.4
 #     bash jobs/speedrun.sh
 #
-# On paper; no step was measured at this size:
+# Estimates; no step was measured at this size:
 #
 #     step                                        tokens    hours  dollars
 #     download and merge                                      0.1        2
@@ -25,7 +25,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../SkyThought/train/run.sh"
 
 # Each constant can be set for one run: `ALPHAS="0.4 0.7" RUNS=runs/try bash jobs/speedrun.sh`.
 BASE=${BASE-meta-llama/Llama-3.1-8B}                                # also the model that is fine-tuned
-FINETUNED=${FINETUNED-deepseek-ai/DeepSeek-R1-Distill-Llama-8B}     # what it was made into by others
+FINETUNED=${FINETUNED-deepseek-ai/DeepSeek-R1-Distill-Llama-8B}     # an existing fine-tuned model of it
 ALPHAS=${ALPHAS-0.7 0.9}                                            # merges of the two; the first is the teacher
 RUNS=${RUNS-runs/speedrun}                                          # everything is written here
 PROBLEMS=${PROBLEMS-BAAI/TACO} DIFFICULTY=${DIFFICULTY-MEDIUM}      # difficulty empty: all

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Checks that LLaMA-Factory reads the dataset as step 4 meant it, and fine-tunes on it: a configuration, and settings that
-# override it.
+# Checks that LLaMA-Factory reads the dataset as step 4 intended, and fine-tunes on it. Takes a configuration, and settings
+# that override it.
 #
 #     bash SkyThought/train/finetune.sh SkyThought/train/lab_cpu.yaml max_steps=3      # or `make finetune`
 #
-# With OUTPUT=folder the checkpoint is written there, and another run resumes: it repeats no finished training, and starts
-# from the last save if the configuration saves on the way. Without it, `output_dir` must hold no checkpoint yet.
+# With OUTPUT=folder the checkpoint is written there, and another run resumes: it does not repeat a finished training, and
+# starts from the last save if the configuration saves during training. Without it, `output_dir` must have no checkpoint yet.
 # EXPORT=SkyThought/train/lora_export.yaml turns the adapter of a LoRA configuration into the whole checkpoint OUTPUT.
 source "$(dirname "${BASH_SOURCE[0]}")/run.sh"
 OUTPUT=${OUTPUT:-}

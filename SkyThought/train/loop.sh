@@ -8,7 +8,7 @@
 # For another model edit the constants, or set them for one run: `NUM_SAMPLES=4 RUNS=runs/try bash .../loop.sh`.
 source "$(dirname "${BASH_SOURCE[0]}")/run.sh"
 
-PYTHON=${PYTHON:-.venv/bin/python}            # LLAMAFACTORY names another llamafactory-cli than .venv-train's
+PYTHON=${PYTHON:-.venv/bin/python}            # LLAMAFACTORY overrides .venv-train's llamafactory-cli
 RUNS=${RUNS:-runs/loop}                       # everything is written here: one folder per run, data/, models/
 SERVE=${SERVE:-}                              # command that serves {model} as {name} on {port}; empty: as the lab does
 PORT=${PORT:-8100}                            # of the server; one runs at a time

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the job scripts share; each sources it after its constants. Outside a job it submits the script that sources it.
+# The job scripts' shared functions; each script sources it after its constants. Outside a job it submits that script.
 set -euo pipefail
 
 VENV=${VENV:-.venv}                     # the virtual environment, on a disk that all nodes share
 MOST_REQUEUES=${MOST_REQUEUES:-20}      # times that a job may go back into the queue
 export TQDM_MININTERVAL=${TQDM_MININTERVAL:-30}  # seconds between two lines of a progress bar in a job's log
-server="" log=""                        # the process that serves, and its log, where a script has started one
+server="" log=""                        # the server's process and its log, if a script has started one
 
 fail() {
     echo "${SLURM_JOB_NAME:-$(basename "$0")}: $*" >&2
@@ -16,13 +16,13 @@ require_sbatch() {
     command -v sbatch >/dev/null || fail "no sbatch found: run this on a login node of a Slurm cluster"
 }
 
-# Makes a run's folder, with a file by which jobs see that it is the same folder on their node.
+# Makes a run's folder, with a file by which jobs recognize the same folder on their node.
 mark() {
     export MARKED_BY=${MARKED_BY:-$(hostname)}
     mkdir -p "$1" && touch "$1/.marked_by_$MARKED_BY"
 }
 
-# The folder must be the one that `mark` was called for, and all nodes of the job must see what this node writes there.
+# The folder must be the one for which `mark` was called, and all nodes of the job must see what this node writes there.
 require_shared() {
     local file=$1/.written_by_job_$SLURM_JOB_ID
     [[ -z ${MARKED_BY:-} || -e $1/.marked_by_$MARKED_BY ]] ||

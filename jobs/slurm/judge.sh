@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Steps 2 and 3 in one job: converts the answers of a run and judges them, on one node or on several, which Ray joins.
+# Steps 2 and 3 in one job: converts the answers of a run and judges them, on one node or, with Ray, on several.
 #
 #     RUN=runs/slurm/instruct/test bash jobs/slurm/judge.sh
 #     RUN=runs/slurm/instruct/test bash jobs/slurm/judge.sh --nodes=4      # Ray: pip install "ray==2.*"
@@ -18,7 +18,7 @@
 RUN=${RUN:-runs/slurm/instruct/test}      # the run's folder, on a disk that all nodes share
 JUDGING=${JUDGING:-}                      # more flags of check_converted_samples.py, such as --mask mask.json
 ADDRESS=${ADDRESS:-$(hostname -I)}        # Ray's first node, as the others reach it: the first of its addresses
-PORT=${PORT:-$((30000 + ${SLURM_JOB_ID:-0} % 2000))}  # of Ray there
+PORT=${PORT:-$((30000 + ${SLURM_JOB_ID:-0} % 2000))}  # Ray's port on its first node
 START_DEADLINE=${START_DEADLINE:-300}     # seconds that Ray's nodes may take to join
 source jobs/slurm/common.sh || exit 2  # the job runs in the repository's folder, on a shared disk
 

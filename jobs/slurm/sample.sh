@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Step 1a in one job: starts a vLLM server, samples, ends the server. Call it in the repository's folder:
+# Step 1a in one job: starts a vLLM server, samples, stops the server. Run it in the repository's folder:
 #
-#     bash jobs/slurm/sample.sh                  # submits itself; its flags are sbatch's, such as --time=2:00:00
+#     bash jobs/slurm/sample.sh                  # submits itself; it takes sbatch's flags, such as --time=2:00:00
 #     bash jobs/slurm/sample.sh --array=0-3      # four jobs, each with its server and a quarter of the problems
 #     DEVICE=cpu bash jobs/slurm/sample.sh --gres=none
 #
@@ -33,7 +33,7 @@ SERVING=${SERVING:-}                            # more flags of `vllm serve`, su
 START_DEADLINE=${START_DEADLINE:-1200}          # seconds the server may take to start
 PORT=${PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}  # of the server; jobs on one node need different ones
 SHARD=${SLURM_ARRAY_TASK_ID:-0}                 # the part of the problems that this job samples
-SHARDS=${SHARDS:-${SLURM_ARRAY_TASK_COUNT:-1}}  # the parts; to submit single ones again: SHARDS=4 ... --array=2
+SHARDS=${SHARDS:-${SLURM_ARRAY_TASK_COUNT:-1}}  # the number of parts; to submit one again: SHARDS=4 ... --array=2
 source jobs/slurm/common.sh || exit 2  # the job runs in the repository's folder, on a shared disk
 
 [[ $DEVICE == cpu ]] || require_gpu

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# From two checkpoints to a dataset and a curve, as a chain of jobs: each starts when those before it have ended well.
+# From two checkpoints to a dataset and a curve, as a chain of jobs: each starts when those before it have succeeded.
 #
 #     merge -> for each alpha: sample -> judge -> curve
 #                            TRAIN_ALPHA, also on the training problems: -> judge -> dataset
 #
-#     bash jobs/slurm/submit_chain.sh            # on a login node; its flags are sbatch's, for all jobs: --account=me
+#     bash jobs/slurm/submit_chain.sh            # on a login node; it takes sbatch's flags, for all jobs: --account=me
 #
-# Submitted again, each job resumes with whatever is missing. Edit the constants, or set them for one run, together with
-# those of sample.sh and judge.sh.
+# Submitted again, each job resumes with whatever is missing. Edit the constants, or set them, and those of sample.sh and
+# judge.sh, for one run.
 RUNS=${RUNS:-runs/slurm}                        # gets a folder per run, merged/, data/ and the curves
 export BASE=${BASE:-lab/models/base}            # meta-llama/Llama-3.1-8B
 export FINETUNED=${FINETUNED:-lab/models/instruct}  # deepseek-ai/DeepSeek-R1-Distill-Llama-8B

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Several alphas in one job: one vLLM server merges by its dial, and each alpha is sampled, converted and judged.
+# Several alphas in one job: one vLLM server with a dial merges, and each alpha is sampled, converted and judged.
 #
 #     bash jobs/slurm/sweep.sh
 #     DEVICE=cpu bash jobs/slurm/sweep.sh --gres=none
