@@ -90,7 +90,7 @@ def require_some(candidates: Candidates) -> None:
     counts = counts_by_folder(candidates.counts, len(candidates.folders))
     found = ", ".join(f"{sum(numbers)} {name}" for name, numbers in counts.items())
     folders = ", ".join(map(str, candidates.folders))
-    require(len(candidates.table) > 0, f"no answer is left of those in {folders} ({found})")
+    require(len(candidates.table) > 0, f"no answer is left in {folders} ({found})")
 
 
 def print_report(report: dict[str, Any], output: Path) -> None:
@@ -128,7 +128,9 @@ def main(settings: Settings) -> int:
     output = Path(settings.output_dir)
     print_report(report, output)
     if not write_readme(output, report):
-        print(f"{output / 'README.md'} is not by this script and stays: load_dataset({output}) goes by that file")
+        print(
+            f"{output / 'README.md'} was not written by this script and is kept: load_dataset({output}) uses that file"
+        )
     if candidates.note:
         print(candidates.note)
     card = dataset.path(".card.md")

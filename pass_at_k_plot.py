@@ -52,7 +52,7 @@ WORKERS = 0                           # processes that read answers; 0: one per 
 # fmt: on
 
 LAB_RUNS = ("runs/lab/base", "runs/lab/switching", "runs/lab/alpha_0.7", "runs/lab/instruct")
-PLUS_ALONE = " Your runs are counted otherwise; --evalplus_status plus counts them as the paper did."
+PLUS_ALONE = " Your runs are counted differently; --evalplus_status plus counts them as the paper did."
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def describe_beyond(curve: Curve) -> list[str]:
     numbers = f"{beyond.mean[-1]:.3f} [{beyond.low[-1]:.3f}, {beyond.high[-1]:.3f}]"
     lines = [f"{curve.run.name}: pass@{last} {numbers} is estimated from {beyond.answers} samples per problem"]
     if beyond.open_from:
-        lines.append(f"{curve.run.name}: these samples cannot say pass@k from k = {beyond.open_from} on")
+        lines.append(f"{curve.run.name}: these samples leave pass@k open from k = {beyond.open_from} on")
     return lines
 
 
@@ -172,7 +172,9 @@ def compare(difference: Difference, k: int) -> list[str]:
         numbers = f"{difference.mean[-1]:+.3f} [{difference.low[-1]:+.3f}, {difference.high[-1]:+.3f}]"
         lines.append(f"{names}: pass@{k} {numbers} on {difference.problems} problems")
     if difference.unlike:
-        lines.append(f"{names}: {difference.unlike} problems have the same id but another text, and are not compared")
+        lines.append(
+            f"{names}: {difference.unlike} problems have the same id but different texts, and are not compared"
+        )
     return lines
 
 

@@ -189,7 +189,7 @@ async def _main(settings: Settings) -> int:
     model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
     own = {"model": model, "temperature": temperature, "top_p": top_p}
     text_only = role == "instruct" and settings.prompt_style == few_shot.STYLE
-    require(not text_only, f"PROMPT_STYLE {few_shot.STYLE} is a text that a base model continues: give --model base")
+    require(not text_only, f"PROMPT_STYLE {few_shot.STYLE} is a text for a base model to continue: give --model base")
     asks = settings.prompt_style, settings.prompt_file, settings.system_prompt, settings.examples
     prompts = prompts_of_style(*asks)
     extra = {**read_extra_body(settings.extra_body), **prompts.extra_body(role)}

@@ -264,7 +264,10 @@ async def _main(settings: Settings) -> int:
     for role in ROLES:
         name = f"{role}_model_urls"
         require(bool(settings[name]), f"{name.upper()} is empty: switching needs vLLM servers")
-    require(settings.prompt_style != few_shot.STYLE, f"PROMPT_STYLE {few_shot.STYLE} is no chat for the instruct model")
+    require(
+        settings.prompt_style != few_shot.STYLE,
+        f"PROMPT_STYLE {few_shot.STYLE} is not a chat prompt for the instruct model",
+    )
     prompts = prompts_of_style(settings.prompt_style, settings.prompt_file, settings.system_prompt)
     turns = {"base": settings.k, "instruct": settings.p}
     extra = {**read_extra_body(settings.extra_body), **prompts.extra_body("instruct")}

@@ -72,7 +72,7 @@ def read_samples(path: Path, prompts: dict[str, str]) -> list[Sample]:
         if isinstance(row.get("completion"), str) and solution is None:
             solution = prompts.get(str(task), "") + row["completion"]
         good = isinstance(task, str) and isinstance(solution, str)
-        require(good, f"{place} is no sample: it needs a task_id and a solution or a completion, all texts")
+        require(good, f"{place} is not a sample: it needs a task_id and a solution or a completion, all texts")
         samples.append(Sample(str(task), counts[task], str(solution)))
         counts[task] += 1
     require(bool(samples), f"{path} holds no sample")
@@ -85,7 +85,7 @@ def _rows_of_file(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     row = json.loads(line)
-                    require(isinstance(row, dict), f"line {number} of {path} is no JSON object")
+                    require(isinstance(row, dict), f"line {number} of {path} is not a JSON object")
                     yield f"line {number} of {path}", row
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSONL: {error}") from None
@@ -103,13 +103,13 @@ def check_complete(samples: list[Sample], tasks: Iterable[str], leave_out: bool)
     """The samples of known tasks. Raises UserError for other tasks and tasks without a sample, unless LEAVE_OUT."""
     known, given = set(tasks), {sample.task_id for sample in samples}
     unknown, without = sorted(given - known), sorted(known - given)
-    for what, names in (("samples are of tasks that the set has not", unknown), ("tasks have no sample", without)):
+    for what, names in (("samples are of tasks that the set lacks", unknown), ("tasks have no sample", without)):
         if names:
             sentence = f"{len(names)} {what}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
             require(leave_out, f"{sentence}; to ignore them, give --leave_out true")
             print(sentence)
     samples = [sample for sample in samples if sample.task_id in known]
-    require(bool(samples), "no sample is of a task of the set")
+    require(bool(samples), "no sample is of a task in the set")
     return samples
 
 
@@ -199,7 +199,7 @@ def main(settings: Settings) -> int:
     source = f"{settings.problems}:{settings.problems_file}" if settings.problems_file else settings.problems
     rows = load_problems(source)
     tasks = {row["task_id"]: row for row in rows if read_tests(row["input_output"]).task}
-    require(len(tasks) == len(rows), f"{source} is no set in evalplus's form")
+    require(len(tasks) == len(rows), f"{source} is not a set in evalplus's form")
     prompts = {name: row["prompt"] for name, row in tasks.items()}
     samples = check_complete(read_samples(path, prompts), tasks, settings.leave_out)
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")

@@ -118,7 +118,7 @@ class SampledAlphas:
             ]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(
-                f"{path} has rounds at other alphas than {', '.join(numbers)}: give another folder"
+                f"{path} has rounds at alphas other than {', '.join(numbers)}: give another folder"
             ) from None
 
 

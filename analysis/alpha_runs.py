@@ -42,11 +42,11 @@ class AlphaRuns:
     def __post_init__(self) -> None:
         require(bool(self.alphas), "give at least one alpha by --alphas")
         require(all(0 <= alpha <= 1 for alpha in self.alphas), f"ALPHAS lie in [0, 1], not {list(self.alphas)}")
-        require(len({f"{alpha:g}" for alpha in self.alphas}) == len(self.alphas), "an alpha of ALPHAS comes twice")
+        require(len({f"{alpha:g}" for alpha in self.alphas}) == len(self.alphas), "ALPHAS contains an alpha twice")
         if self.served_names:
             count, alphas = len(self.served_names), len(self.alphas)
             require(count == alphas, f"SERVED_NAMES are {count} names for {alphas} of ALPHAS")
-            require(bool(self.base_url), "SERVED_NAMES are on a server that runs: give its address by --base_url")
+            require(bool(self.base_url), "SERVED_NAMES need a running server: give its address by --base_url")
 
     def folder(self, alpha: float) -> Path:
         """The run folder of an alpha."""

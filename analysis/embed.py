@@ -109,9 +109,9 @@ def choose_model(options: ModelOptions) -> tuple[ModelOptions, str]:
     if not name and url:
         name, why = asyncio.run(served_model(url)), "its only model"
     elif not name and key:
-        name, why = OPENAI_MODEL, f"as OPENAI_API_KEY is set (free, on this machine: --embedding_model {MINILM})"
+        name, why = OPENAI_MODEL, f"since OPENAI_API_KEY is set (free, on this machine: --embedding_model {MINILM})"
     elif not name:
-        name, why = MINILM, "as OPENAI_API_KEY is not set"
+        name, why = MINILM, "since OPENAI_API_KEY is not set"
     if name == f"sentence-transformers/{MINILM}":
         name = MINILM
     if url or name.startswith(OPENAI_PREFIX):

@@ -48,7 +48,7 @@ class Options:
         require(bool(self.push_to_hub or self.to_folder), "give --push_to_hub OWNER/NAME, or --to_folder FOLDER")
         names = Counter(run_name(Path(folder)) for folder in self.input_dirs)
         twice = [name for name, number in names.items() if number > 1]
-        require(not twice, f"INPUT_DIRS has two runs of the name {''.join(twice[:1])}: rename one of the folders")
+        require(not twice, f"INPUT_DIRS has two runs named {''.join(twice[:1])}: rename one of the folders")
 
 
 def require_same_runs(where: str, paths: Iterable[str], names: list[str]) -> None:
@@ -72,7 +72,7 @@ def write_dataset(folder: Path, where: str, runs: list[RunFiles]) -> list[str]:
         counts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(summary.outcomes.items()))
         print(f"{run.folder}: {sum(summary.outcomes.values())} answers ({counts})")
         if run.left_out:
-            print(f"{run.folder}: no part of a run, and left out: {', '.join(run.left_out)}")
+            print(f"{run.folder}: not part of a run, so left out: {', '.join(run.left_out)}")
     write_card(folder / CARD_FILE, where, facts)
     return [sentence for each in facts for sentence in each.summary.broken]
 

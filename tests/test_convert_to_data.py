@@ -309,7 +309,7 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
     assert curate(checked, checked)[0].returncode == 2
     write_converted(tmp_path / "wrong", 1, 0, "print()", STDIN, correctness=False)
     result, output = curate(tmp_path / "wrong")
-    assert (result.returncode, "no answer is left of those in" in result.stderr) == (2, True)
+    assert (result.returncode, "no answer is left in" in result.stderr) == (2, True)
     assert "(1 incorrect, 0 row of the dataset)" in result.stderr and not output.exists()
 
 

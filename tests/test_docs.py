@@ -81,6 +81,7 @@ def test_every_setting_that_a_page_names_is_a_constant_of_its_scripts():
         "VLLM_MAX_STOP_STRINGS",
         "HINDSIGHT_RUNS",
         "HINDSIGHT_LOOP",
+        "HINDSIGHT_MODELS",
         "MBPP_OVERRIDE_PATH",
         "HUMANEVAL_OVERRIDE_PATH",
         "XDG_CACHE_HOME",

@@ -83,7 +83,7 @@ def test_beyond_the_samples_the_curve_is_estimated_and_says_where_it_cannot(tmp_
     )
     assert beyond["low"][-1] < 0.5 < 0.9 < beyond["high"][-1]
     assert f"one: pass@40 {beyond['mean'][-1]:.3f} [" in result.stdout and "pass@40" not in plain.stdout
-    assert f"one: these samples cannot say pass@k from k = {beyond['open_from']} on" in result.stdout
+    assert f"one: these samples leave pass@k open from k = {beyond['open_from']} on" in result.stdout
     for last in (4, 41):
         refused, _ = plot(run, ks=(1, 4), flags=["--beyond", last])
         assert (
@@ -138,7 +138,7 @@ def test_problems_of_two_sets_are_not_compared_even_if_they_share_ids(tmp_path, 
     result, numbers = plot(*runs, ks=(1,))
     pairs = [(each["one"], each["other"], each["problems"], each["unlike"]) for each in numbers["differences"]]
     assert pairs == [("b", "a", 2, 1), ("c", "a", 0, 3), ("c", "b", 0, 3)]
-    assert "b against a: 1 problems have the same id but another text, and are not compared" in result.stdout
+    assert "b against a: 1 problems have the same id but different texts, and are not compared" in result.stdout
     assert "c against a: pass@1" not in result.stdout
     write_converted(runs[0], 1, 1, "print()", {"question": "X"}, correctness=True)
     result, _ = plot(*runs, ks=(1,))
@@ -291,7 +291,7 @@ def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
         assert "converted_question_1_sample_1.json is not whole JSON" in result.stdout
     (run / "converted_question_1_sample_1.json").write_text('{"correctness": "yes"}')
     result, _ = plot(run, ks=(1,))
-    assert (result.returncode, "is no answer of a run (Expected `bool | null`" in result.stdout) == (1, True)
+    assert (result.returncode, "is not an answer of a run (Expected `bool | null`" in result.stdout) == (1, True)
     path = run / "converted_question_1_sample_0.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "metadata": {"question": "half a pair: \ud800"}}))
     _, numbers = plot(run, ks=(1,))

@@ -172,7 +172,7 @@ def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab
     kept = records_of(tmp_path, "converted")
     assert f"{len(kept)} converted into {tmp_path}, {6 - len(kept)} not" in result.stdout
     assert result.returncode == (0 if len(kept) == 6 else 1), result.stderr
-    assert "takes no JSON schema" not in result.stdout and "not whole JSON" not in result.stdout
+    assert "does not accept a JSON schema" not in result.stdout and "not whole JSON" not in result.stdout
     for record in kept:
         assert record["conversion"]["how"] == "llm"
         assert find_program(record["converted_text"], ProgramTarget()).strip() in record["generated_text"]

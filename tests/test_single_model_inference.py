@@ -239,7 +239,9 @@ def test_a_base_model_is_shown_examples_and_an_instruct_model_is_not(toy, tmp_pa
     flags = ("--problems", problems_of_evalplus, "--num_samples", 1, "--prompt_style", "few_shot")
     flags = (*flags, "--examples", write(tmp_path / "ten.jsonl", example), "--output_dir", tmp_path / "run")
     result = run_in_process(single_model_inference, "--base_urls", toy.url, *flags)
-    assert (result.returncode, "a base model continues: give --model base" in result.stderr) == (2, True), result.stderr
+    assert (result.returncode, "for a base model to continue: give --model base" in result.stderr) == (2, True), (
+        result.stderr
+    )
     result = run_in_process(single_model_inference, "--base_urls", toy.url, *flags, "--model", "base")
     assert result.returncode == 0, result.stderr
     (record,) = contents(tmp_path / "run").values()

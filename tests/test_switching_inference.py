@@ -176,7 +176,7 @@ def test_a_task_whose_text_is_continued_by_other_code_is_refused_unless_both_are
         (["--k", "0"], "at least 1, not '0'"),
         (["--base_model_urls", "http://127.0.0.1:9/v1"], "no server answers"),
         (["--base_model", "none"], "has no model 'none'"),
-        (["--prompt_style", "few_shot"], "few_shot is no chat for the instruct model"),
+        (["--prompt_style", "few_shot"], "few_shot is not a chat prompt for the instruct model"),
     ],
 )
 def test_bad_input_is_one_sentence(switch, flags, sentence):

@@ -37,7 +37,7 @@ UNCUT = 10**9  # a cutoff_len that no row reaches
 MASKED = -100  # label of a token that is not trained on
 ADVICE = {
     "dataset": "run convert_to_data.py",
-    "eval_dataset": "give convert_to_data.py --validation 0.1, or take eval_dataset and eval_strategy out",
+    "eval_dataset": "give convert_to_data.py --validation 0.1, or remove eval_dataset and eval_strategy",
 }
 NAMES = {"human": "user", "gpt": "assistant", "user": "user", "assistant": "assistant"}  # roles by ShareGPT's names
 
@@ -78,14 +78,14 @@ def main() -> int:
     for sentence in faults:
         print(f"wrong: {sentence}")
     if not faults:
-        print(f"LLaMA-Factory reads {' and '.join(readings)} as meant")
+        print(f"LLaMA-Factory reads {' and '.join(readings)} as intended")
     return 1 if faults else 0
 
 
 def read_command_line(words: list[str]) -> dict[str, Any]:
     """The settings of the YAML file and of the words after it, as LLaMA-Factory reads them."""
     if not words or not words[0].endswith((".yaml", ".yml")) or not all("=" in word for word in words[1:]):
-        raise BadInput("give a YAML file of llamafactory-cli train, and behind it settings as in max_steps=3")
+        raise BadInput("give a YAML file of llamafactory-cli train, then settings such as max_steps=3")
     if not Path(words[0]).is_file():
         raise BadInput(f"there is no file {words[0]}")
     os.environ.setdefault("LLAMAFACTORY_VERBOSITY", "ERROR")
@@ -219,7 +219,7 @@ def check(name: str, reading: Reading, tokenizer: Any, template: Any, cutoff: in
     found = [(number, compare(reading.uncut[number], reading.chats[number], tokenizer, template)) for number in numbers]
     wrong = [f"row {number} of {name}: {fault}" for number, fault in found if fault]
     more = [f"the same holds for others: {len(wrong)} of {len(numbers)} examples of {name}"] if wrong[SHOWN:] else []
-    print(f"{name}: {len(numbers) - len(wrong)} of {len(numbers)} examples are the chat that was meant")
+    print(f"{name}: {len(numbers) - len(wrong)} of {len(numbers)} examples are the intended chat")
     return faults + wrong[:SHOWN] + more
 
 
@@ -230,7 +230,7 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
     tokens, labels = row["input_ids"], row["labels"]
     begin = next((place for place, label in enumerate(labels) if label != MASKED), len(labels))
     if labels[begin:] != tokens[begin:]:
-        return "what is learnt is not one piece up to the end"
+        return "the trained part is not one piece up to the end"
     turns = [{"role": "user", "content": chat.question}, {"role": "assistant", "content": ANSWER}]
     before, end = Template.encode_oneturn(template, tokenizer, turns, chat.system)  # without what a thought adds to it
     end += [tokenizer.eos_token_id] if template.efficient_eos else []
@@ -242,7 +242,7 @@ def compare(row: dict[str, list[int]], chat: Chat, tokenizer: Any, template: Any
     ):
         return thought
     if learnt != meant[1]:
-        return f"what is learnt is not the answer and its end, but {shorten(learnt)}"
+        return f"the trained part is not the answer and its end, but {shorten(learnt)}"
     if prompt != meant[0] or chat.system not in prompt or chat.question not in prompt:
         return f"the prompt is not the row's system message and question, but {shorten(prompt)}"
     if not chat.system and template.default_system and not prompt.startswith(served_prompt(tokenizer, chat) or "\0"):
@@ -255,10 +255,10 @@ def compare_thoughts(read: tuple[str, str], meant: tuple[str, str], empty: str) 
     if read in ((meant[0], empty + meant[1]), (meant[0] + empty, meant[1])):
         return (
             f"the template is for models that think and puts an empty thought, {empty!r}, before the answer: give "
-            "convert_to_data.py --think_tags if its thoughts are in <think>, or take a template without thoughts"
+            "convert_to_data.py --think_tags if its thoughts are in <think>, or use a template without thoughts"
         )
     if read[0] == meant[0] + empty:
-        return "the thought is not learnt, because enable_thinking is false: take that setting out"
+        return "the thought is not trained on, because enable_thinking is false: remove that setting"
     return ""
 
 
@@ -267,11 +267,11 @@ def show_first(reading: Reading, tokenizer: Any) -> None:
     row, chat = reading.rows[0], reading.chats[0]
     begin = sum(label == MASKED for label in row["labels"])
     prompt, learnt = decode(tokenizer, row["input_ids"][:begin]), decode(tokenizer, row["input_ids"][begin:])
-    print(f"\n=== the first row's prompt, {begin} tokens, not learnt\n{prompt}")
-    print(f"=== what is learnt, {len(row['labels']) - begin} tokens\n{learnt}\n===")
+    print(f"\n=== the first row's prompt, {begin} tokens, not trained on\n{prompt}")
+    print(f"=== trained on, {len(row['labels']) - begin} tokens\n{learnt}\n===")
     served = served_prompt(tokenizer, chat)
     if not (prompt + learnt).startswith(served):  # which may open the thought
-        print(f"note: the checkpoint's chat template, which a server uses, gives another prompt: {shorten(served)}")
+        print(f"note: the checkpoint's chat template, which a server uses, gives a different prompt: {shorten(served)}")
 
 
 def served_prompt(tokenizer: Any, chat: Chat) -> str:

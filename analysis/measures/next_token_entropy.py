@@ -221,7 +221,7 @@ def entropies_along(
         model, tokenizer = load_checkpoint(source)
         pair = context_and_answer(record, tokenizer)
         if found and pair[1] != tokens:
-            raise UserError(f"{label} splits the answer into other tokens than {next(iter(found))}")
+            raise UserError(f"{label} splits the answer into tokens other than those of {next(iter(found))}")
         tokens, texts = pair[1], [str(tokenizer.decode([token])) for token in pair[1]]
         found[label] = answer_entropies(model, [pair])[0]
     return texts, found

@@ -71,7 +71,7 @@ def run_name(folder: Path) -> str:
     name = folder.resolve().name
     require(
         bool(name) and not name.startswith(".") and not set(name) & set("<>:/\\|?*"),
-        f"{folder} cannot be a part of a dataset: its name has one of <>:/\\|?* or begins with a dot",
+        f"{folder} cannot be part of a dataset: its name has one of <>:/\\|?* or begins with a dot",
     )
     return name
 
@@ -82,7 +82,7 @@ def find_files(folder: Path) -> RunFiles:
     raw = raw_folder(folder)
     kinds = {"sample": raw, "converted": folder, "embedded": folder}
     answers = {kind: answer_files.list_files(where, kind) for kind, where in kinds.items()}
-    require(any(answers.values()), f"{folder} is no run folder: it has no answers")
+    require(any(answers.values()), f"{folder} is not a run folder: it has no answers")
     known = {path.name for files in answers.values() for path in files.values()}
     beside = [folder / name for name in BESIDE if (folder / name).is_file()]
     rest = sorted(path.name for path in folder.iterdir() if path.name not in known and not path.name.startswith("."))
@@ -171,7 +171,7 @@ def read_back(source: Path, output: Path) -> int:
         (partial / name).write_bytes(content)
     if _digest_of_run(digests) != made["digest"]:
         shutil.rmtree(partial)
-        raise UserError(f"{source} does not hold the files of the run that was pushed: it was changed since")
+        raise UserError(f"{source} does not hold the files of the run that was pushed: it has been changed since")
     partial.rename(output)
     return made["files"]
 

@@ -142,4 +142,4 @@ class Reformatter:
     def _without_schema(self, reason: str) -> None:
         if self.structured:
             self.structured = False
-            self.report(f"the server takes no JSON schema ({reason}); it is asked for tags instead")
+            self.report(f"the server does not accept a JSON schema ({reason}); tags are requested instead")

@@ -65,7 +65,7 @@ def require_same_data(options: DatasetOptions, files: dict[str, Any] | None = No
     try:
         made = records.read_record(path, ("settings", "files"))
     except BrokenFile as error:
-        raise UserError(f"{error}; mend or delete it") from None
+        raise UserError(f"{error}; repair or delete it") from None
     now = options.recorded_settings()
     before = {**EARLIER, **made["settings"]}
     differing = [key for key in now if key not in MAY_DIFFER and (before.get(key) or None) != (now[key] or None)]
@@ -189,8 +189,8 @@ def _other_entries(options: DatasetOptions) -> dict[str, Any]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); mend or delete it") from None
-    require(isinstance(entries, dict), f"{path} is not a JSON object; mend or delete it")
+        raise UserError(f"{path} is not JSON ({error}); repair or delete it") from None
+    require(isinstance(entries, dict), f"{path} is not a JSON object; repair or delete it")
     own = [_split_name(options, split) for split in ("train", "validation")]
     return {name: entry for name, entry in entries.items() if name not in own}
 

@@ -139,7 +139,7 @@ def choose(
         possible = int((given[parts > 0] / parts[parts > 0] + EVEN).min())
         total = min(total - 1, possible)
         if total < 1:
-            raise UserError("SHARES gives a part to a folder of which no answer is left")
+            raise UserError("SHARES gives a part to a folder in which no answer is left")
 
 
 def _fill(

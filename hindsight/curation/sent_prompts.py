@@ -56,7 +56,7 @@ def refuse_other_prompts(folder: Path, rows: RowOptions) -> None:
         remedy = "restore them"
     raise UserError(
         f"{folder} was sampled {cause}, so its rows would not have the prompts that were sent: {remedy}, "
-        "or give --other_prompts if these answers are to be learnt as answers to other prompts"
+        "or give --other_prompts to train on them as answers to other prompts"
     )
 
 

@@ -61,7 +61,7 @@ class TokenCounter:
         try:
             return str(self._tokenizer.apply_chat_template(messages, chat_template=self._template, tokenize=False))
         except (TemplateError, TypeError, ValueError) as error:
-            remedy = "; if it knows no system message, give --system_prompt false, in sampling too"
+            remedy = "; if it accepts no system message, give --system_prompt false, in sampling too"
             remedy *= messages[0]["role"] == "system"
             raise UserError(f"the chat template of {self._source} refuses a row ({error}){remedy}") from None
 

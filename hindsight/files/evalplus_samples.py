@@ -39,7 +39,7 @@ def _samples(folder: Path) -> Iterator[tuple[str, str]]:
         try:
             record = read_answer(files[key], ("metadata",))
         except BrokenFile as error:
-            raise UserError(f"{error}; mend or delete it before the run is exported") from None
+            raise UserError(f"{error}; repair or delete it before the run is exported") from None
         yield _task_of(record, files[key]), _program_of(record) if key in converted else ""
 
 

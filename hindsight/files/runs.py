@@ -78,7 +78,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     try:
         return {"steps": {}, **read_record(path, ("script",))}
     except BrokenFile as error:
-        raise UserError(f"{error}; mend or delete it") from None
+        raise UserError(f"{error}; repair or delete it") from None
 
 
 def existing_converted(folder: Path) -> dict[int, int]:

@@ -114,7 +114,9 @@ def _require_lora(name: str, config: Mapping[str, Any]) -> None:
     require(bool(config.get("peft_type")), f"{ADAPTER_CONFIG} of {name} has no peft_type: it was not written by peft")
     kind = str(config["peft_type"]).upper()
     if kind in UNMERGEABLE:
-        raise UserError(f"{name} is an adapter of type {kind}, which changes no weights: there is nothing to merge")
+        raise UserError(
+            f"{name} is an adapter of type {kind}, which does not change weights: there is nothing to merge"
+        )
     first = "merge it into its base first (peft's merge_and_unload) and give the merged model"
     if kind != "LORA":
         raise UserError(f"{name} is an adapter of type {kind}, not LORA: {first}")
@@ -140,7 +142,7 @@ def _require_numbers(path: Path, config: Mapping[str, Any]) -> None:
             try:
                 re.compile(where)
             except re.error as error:
-                raise UserError(f"{key} in {path} has {where!r}, which is no regular expression ({error})") from None
+                raise UserError(f"{key} in {path} has {where!r}, which is not a regular expression ({error})") from None
     for key, number in {**ranks, "r": _given(config, "r", 8)}.items():
         require(type(number) is int and number > 0, f"{path}: the rank {key} is {number!r}")
     for key, number in {**alphas, "lora_alpha": _given(config, "lora_alpha", 8)}.items():

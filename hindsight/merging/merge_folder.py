@@ -120,7 +120,7 @@ class MergeFolder:
                     if path.name != LOCK:
                         path.unlink()
             elif _without_names(_read(unfinished)) != _without_names(self.identity):
-                found = f"{self.partial} holds an unfinished merge of other weights or settings"
+                found = f"{self.partial} holds an unfinished merge with other weights or settings"
                 raise UserError(f"{found}; delete it to make this merge")
             write_json(unfinished, self.identity)
             yield

@@ -64,7 +64,7 @@ def _read(config: Mapping[str, Any], extrapolate: bool) -> MergekitMerge:
     models = [_model(source.get("model")) for source in sources]
     base_model = config.get("base_model")
     require(base_model is not None or method == "linear", "slerp needs base_model, the model of t 0")
-    require(base_model is None or base_model in models, f"base_model {base_model!r} is none of the two models")
+    require(base_model is None or base_model in models, f"base_model {base_model!r} is neither of the two models")
     if base_model == models[1]:
         models.reverse()
         sources.reverse()
@@ -89,7 +89,7 @@ def _sources(config: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Mappin
         _only(slices[0], "sources", "parameters")
         own, sources = _parameters(slices[0]), _pair(slices[0], "sources")
         twice = sorted(own.keys() & shared.keys())
-        require(not twice, f"{', '.join(twice)} stands in the slice and in the file's parameters")
+        require(not twice, f"{', '.join(twice)} is in both the slice and the file's parameters")
         shared = {**shared, **own}
     for source in sources:
         _only(source, "model", "parameters", *(["layer_range"] if slices else []))
@@ -99,20 +99,20 @@ def _sources(config: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], Mappin
 def _pair(mapping: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     pair = mapping.get(key)
     if not isinstance(pair, list) or len(pair) != 2:
-        raise UserError("two models can be merged here, no more and no fewer")
+        raise UserError("exactly two models can be merged here")
     return list(pair)
 
 
 def _parameters(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     found = mapping.get("parameters") or {}
     if not isinstance(found, dict):
-        raise UserError(f"parameters is {found!r} where a mapping belongs")
+        raise UserError(f"parameters is {found!r} where a mapping is expected")
     return found
 
 
 def _model(name: Any) -> str:
     plain = isinstance(name, str) and "+" not in name
-    require(plain, f"model {name!r} is no folder or Hub name; merge an adapter by FINETUNED_MODEL")
+    require(plain, f"model {name!r} is not a folder or Hub name; give an adapter as FINETUNED_MODEL")
     return name
 
 
@@ -165,11 +165,13 @@ def _setting(name: str, value: Any) -> Setting:
         return [(ALL, _values(name, value))]
     found: Setting = []
     for each in value:
-        require(isinstance(each, dict) and "value" in each, f"{name} has {each!r} where a filter and a value belong")
+        require(
+            isinstance(each, dict) and "value" in each, f"{name} has {each!r} where a filter and a value are expected"
+        )
         _only(each, "filter", "value")
         where = each.get("filter") or ALL
         readable = where == ALL or (isinstance(where, str) and re.fullmatch(r"[\w.-]+", where))
-        require(bool(readable), f"the filter {where!r} of {name} is no piece of a tensor's name")
+        require(bool(readable), f"the filter {where!r} of {name} is not a piece of a tensor's name")
         found.append((where, _values(name, each["value"])))
         if where == ALL:
             return found
@@ -179,10 +181,12 @@ def _setting(name: str, value: Any) -> Setting:
 def _values(name: str, value: Any) -> tuple[float, ...]:
     values = value if isinstance(value, list) else [value]
     try:
-        require(bool(values) and not any(isinstance(each, bool) for each in values), f"{name} is no number: {value!r}")
+        require(
+            bool(values) and not any(isinstance(each, bool) for each in values), f"{name} is not a number: {value!r}"
+        )
         return tuple(float(each) for each in values)
     except (TypeError, ValueError):
-        raise UserError(f"{name} is no number or list of numbers: {value!r}") from None
+        raise UserError(f"{name} is neither a number nor a list of numbers: {value!r}") from None
 
 
 def _parts(setting: Setting, layers: int, tensors: Sequence[str]) -> tuple[list[PartAlpha], float]:
@@ -199,14 +203,14 @@ def _parts(setting: Setting, layers: int, tensors: Sequence[str]) -> tuple[list[
             covered = {tensor for tensor in left if part.matches(tensor)}
             used += [part] * bool(covered)
             left -= covered
-        require(bool(used) or where == ALL, f"the filter {where} decides about no tensor")
+        require(bool(used) or where == ALL, f"the filter {where} decides no tensor")
         parts += used
     return parts, setting[-1][1][0]
 
 
 def _only(mapping: Any, *keys: str) -> None:
     """Raises UserError for the first key that is not expected."""
-    require(isinstance(mapping, dict), f"{mapping!r} stands where a mapping belongs")
+    require(isinstance(mapping, dict), f"{mapping!r} stands where a mapping is expected")
     other = next((str(key) for key in mapping if key not in keys), None)
     expected = f" ({', '.join(keys)} are)" if keys else ""
     require(other is None, f"{other} is not read here{expected}")

@@ -109,11 +109,11 @@ def require_loadable(plan: MergePlan) -> None:
     """
     base, finetuned = plan.base, plan.finetuned
     if isinstance(finetuned, AdaptedCheckpoint):
-        sentence = f"{finetuned.name} gives {base.name} a head of its own: merge with merge_models.py"
+        sentence = f"{finetuned.name} gives {base.name} a separate head: merge with merge_models.py"
         require(plan.config.get("tie_word_embeddings") == base.config.get("tie_word_embeddings"), sentence)
         finetuned = base
     if finetuned.ties_head and plan.config.get("tie_word_embeddings") is False:
-        sentence = f"{base.name} has a head of its own, {finetuned.name} ties it: merge with merge_models.py"
+        sentence = f"{base.name} has a separate head, {finetuned.name} ties it: merge with merge_models.py"
         raise UserError(sentence)
     if finetuned.old_index:
         index = finetuned.folder / INDEX

@@ -82,9 +82,9 @@ def _require_servable(adapted: AdaptedCheckpoint, keys: AdapterKeys, copies: set
     first = ", ".join(whole[:EXAMPLES]) + ", ..." * (len(whole) > EXAMPLES)
     reasons = {
         "uses DoRA, which is not linear in alpha": "lora_magnitude_vector" in parts,
-        f"has whole tensors of its own ({first}), which vLLM's LoRA does not take": bool(whole),
-        "trains rows of the embedding, which vLLM's LoRA does not take": ROWS in parts,
-        "has biases (lora_bias), which vLLM's LoRA does not take": "lora_B.bias" in parts,
+        f"has whole tensors ({first}), which vLLM's LoRA does not accept": bool(whole),
+        "trains rows of the embedding, which vLLM's LoRA does not accept": ROWS in parts,
+        "has biases (lora_bias), which vLLM's LoRA does not accept": "lora_B.bias" in parts,
         f"has rank {_largest_rank(keys)}, and vLLM's LoRA ends at {VLLM_RANKS[-1]}": _largest_rank(keys)
         > VLLM_RANKS[-1],
     }

@@ -210,7 +210,7 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
     try:
         return msgspec.convert(record, Verdict)
     except msgspec.ValidationError as error:
-        raise BrokenFile(f"{path} is no answer of a run ({error})") from None
+        raise BrokenFile(f"{path} is not an answer of a run ({error})") from None
 
 
 def _file_state(path: str, stat: os.stat_result) -> str:

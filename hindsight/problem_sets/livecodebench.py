@@ -88,7 +88,7 @@ def private_tests(packed: Any) -> list[dict[str, Any]]:
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"private tests cannot be unpacked: {error}") from None
     except (pickle.UnpicklingError, EOFError, IndexError, KeyError, AttributeError, MemoryError) as error:
-        raise ValueError(f"private tests are no pickled text: {error or type(error).__name__}") from None
+        raise ValueError(f"private tests are not pickled text: {error or type(error).__name__}") from None
 
 
 class _TextAlone(pickle.Unpickler):

@@ -54,7 +54,7 @@ class ProblemSet:
         if self.kind is TACO and (missing := [key for key in REQUIRED if key not in columns]):
             has = ", ".join(columns)
             raise UserError(
-                f"row {number} of {self.source} lacks {' and '.join(missing)}, or is of no known set: {has}"
+                f"row {number} of {self.source} lacks {' and '.join(missing)}, or belongs to no known set: {has}"
             )
         problem = self._read(number, "columns", lambda: self.kind.problem(columns, self._name))
         return {"question_id": number, **problem, "origin": {**self.origin, "row": number}}

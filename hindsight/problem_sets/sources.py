@@ -85,7 +85,7 @@ def _part(source: str, name: str, part: str, split: str) -> tuple[tuple[str, ...
     if known.releases:
         release = part or parts[0]
         newest_first = [each for each in parts if each.startswith("release")]
-        has = f"it has {', '.join(newest_first)}, and what single ones added: v1, ..., v1_v2, ..."
+        has = f"it has {', '.join(newest_first)}, and what each added: v1, ..., v1_v2, ..."
         require(release in parts, f"{name} has no release {release!r}; {has}")
         require(split in ("", "test"), f"{name} has no split {split!r}; it has test")
         return known.parts[release], "test", f"{name}:{release}"

@@ -105,9 +105,9 @@ def test_a_killed_run_resumes(evaluate, tmp_path, monkeypatch):
     ("samples", "sentence"),
     [
         (RIGHT[:1], "1 tasks have no sample: HumanEval/1; to ignore them, give --leave_out true"),
-        ([*RIGHT, {"task_id": "Mbpp/2", "solution": ""}], "1 samples are of tasks that the set has not: Mbpp/2"),
-        ([{"task_id": "HumanEval/0"}], "is no sample: it needs a task_id and a solution or a completion"),
-        ([{"task_id": "HumanEval/0", "solution": ["a"]}], "is no sample"),
+        ([*RIGHT, {"task_id": "Mbpp/2", "solution": ""}], "1 samples are of tasks that the set lacks: Mbpp/2"),
+        ([{"task_id": "HumanEval/0"}], "is not a sample: it needs a task_id and a solution or a completion"),
+        ([{"task_id": "HumanEval/0", "solution": ["a"]}], "is not a sample"),
         ([], "holds no sample"),
     ],
 )

@@ -161,4 +161,4 @@ def test_bad_input_ends_in_one_sentence(sampler, tmp_path, flags, sentence):
 def test_rounds_of_other_alphas_are_refused(sampler, tmp_path):
     choose(tmp_path)
     result = choose(tmp_path, "--alphas", 0, 1)
-    assert result.returncode == 2 and "has rounds at other alphas than 0, 1: give another folder" in result.stderr
+    assert result.returncode == 2 and "has rounds at alphas other than 0, 1: give another folder" in result.stderr

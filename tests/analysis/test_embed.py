@@ -65,7 +65,7 @@ def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(offline
     record = json.loads(embedded_path(tmp_path, 1, 0).read_text())
     assert record["metadata"] == {"question": "?"}
     assert record["embedding_model"] == "all-MiniLM-L6-v2"
-    assert "model: all-MiniLM-L6-v2 on this machine, as OPENAI_API_KEY is not set" in result.stdout
+    assert "model: all-MiniLM-L6-v2 on this machine, since OPENAI_API_KEY is not set" in result.stdout
     step = step_of(tmp_path)
     assert (step["missing"], step["cut"], step["embedded"]) == (0, {}, {"generated": 3, "converted": 3})
     assert step["settings"]["embedding_model"] == "all-MiniLM-L6-v2"

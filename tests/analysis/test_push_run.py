@@ -164,7 +164,7 @@ def test_broken_files_are_named_and_come_back_too(run, tmp_path):
     result = push(run, to=tmp_path / "data")
     assert result.returncode == 1
     assert all(f"{run / name}" in result.stdout for name in broken)
-    assert "no part of a run, and left out: notes.txt" in result.stdout
+    assert "not part of a run, so left out: notes.txt" in result.stdout
     assert "- alpha_0.7: 2 broken files" in (tmp_path / "data" / "README.md").read_text()
     pull(tmp_path / "data", tmp_path / "back")
     assert files(tmp_path / "back" / "alpha_0.7") == {
@@ -195,7 +195,7 @@ def test_a_dataset_that_was_changed_is_not_taken_for_the_run(run, tmp_path):
         writer.write_table(changed)
         writer.add_key_value_metadata(mark)
     result = pull(tmp_path / "data", tmp_path / "back")
-    assert (result.returncode, "it was changed since" in result.stderr) == (2, True)
+    assert (result.returncode, "it has been changed since" in result.stderr) == (2, True)
     assert not list((tmp_path / "back").iterdir())
 
 
@@ -261,9 +261,9 @@ def test_a_dataset_keeps_every_run_that_it_has(run, hub, tmp_path):
         (["--input_dirs"], "INPUT_DIRS names no folder"),
         (["--to_folder", ""], "give --push_to_hub OWNER/NAME, or --to_folder FOLDER"),
         (["--input_dirs", "no/such"], "there is no folder no/such"),
-        (["--input_dirs", "docs"], "docs is no run folder: it has no answers"),
-        (["--input_dirs", "a/run", "b/run"], "INPUT_DIRS has two runs of the name run: rename one of the folders"),
-        (["--input_dirs", "a/what?"], "a/what? cannot be a part of a dataset"),
+        (["--input_dirs", "docs"], "docs is not a run folder: it has no answers"),
+        (["--input_dirs", "a/run", "b/run"], "INPUT_DIRS has two runs named run: rename one of the folders"),
+        (["--input_dirs", "a/what?"], "a/what? cannot be part of a dataset"),
         (["--to_folder", "docs"], "docs holds files that push_run.py did not write (choosing_alpha.md)"),
         (["--to_folder", "README.md"], "README.md is a file"),
         (["--push_to_hub", "runs"], "'runs' lacks its owner"),

@@ -53,7 +53,7 @@ def test_json_is_one_object_per_line(runs):
 def test_names_that_are_no_runs_are_named_and_without_any_run_the_status_is_2(runs):
     result = run_in_process(progress, "--runs", runs / "a", runs / "data", runs / "no such")
     assert result.returncode == 1 and len(result.stdout.splitlines()) == 2
-    assert f"2 names are no runs ({runs / 'data'}, {runs / 'no such'})" in result.stderr
+    assert f"2 names are not runs ({runs / 'data'}, {runs / 'no such'})" in result.stderr
     result = run_in_process(progress, "--runs", runs / "data")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (

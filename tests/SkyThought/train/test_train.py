@@ -223,8 +223,8 @@ def test_the_check_passes_for_every_format_of_step_4(answers, dataset, tmp_path,
     question, answer = (turn["value"] for turn in rows[0]["conversations"])
     status, printed = check_dataset(LAB, f"dataset_dir={curate(answers, tmp_path, '--format', form)}")
     assert status == 0, printed
-    assert f"hindsight: {len(rows)} of {len(rows)} examples are the chat that was meant" in printed
-    prompt, learnt = printed.split("=== what is learnt")
+    assert f"hindsight: {len(rows)} of {len(rows)} examples are the intended chat" in printed
+    prompt, learnt = printed.split("=== trained on")
     assert f"\n<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n" in prompt
     assert f" tokens\n{answer}<|im_end|>\n" in learnt
 
@@ -279,10 +279,10 @@ def test_rows_with_think_tags_are_what_reasoning_templates_expect(answers, datas
     tokens = [row["tokens"] for row in lengths if row["split"] == "train"]
     assert f"{len(tokens)} rows of {min(tokens)} to {max(tokens)} tokens" in printed
     assert f"{sum(tokens):,} in all" in printed
-    learnt = printed.split("=== what is learnt")[1].split(" tokens\n")[1]
+    learnt = printed.split("=== trained on")[1].split(" tokens\n")[1]
     assert learnt.startswith("<think>\nhm\n</think>\n\n```python\n")
     status, printed = check_dataset(LAB, f"dataset_dir={data}", *settings, "enable_thinking=false")
-    assert status == 1 and "the thought is not learnt, because enable_thinking is false" in printed, printed
+    assert status == 1 and "the thought is not trained on, because enable_thinking is false" in printed, printed
     for thinking in ("true", "false"):
         status, printed = check_dataset(LAB, f"dataset_dir={dataset}", *settings, f"enable_thinking={thinking}")
         assert status == 1 and "puts an empty thought, '<think>\\n\\n</think>\\n\\n', before the answer" in printed, (
@@ -310,7 +310,7 @@ def test_rows_in_a_prompt_style_are_read_as_sent_if_both_templates_add_the_same_
     here = (LAB, f"dataset_dir={tmp_path / 'data'}", f"model_name_or_path={model}", "eval_dataset=null")
     here = (*here, "eval_strategy='no'", "template=smollm2")  # which leaves the checkpoint's template as it is
     status, printed = check_dataset(*here, "default_system=You help")
-    assert status == 0 and "hindsight: 9 of 9 examples are the chat that was meant" in printed, printed
+    assert status == 0 and "hindsight: 9 of 9 examples are the intended chat" in printed, printed
     assert "note:" not in printed
     status, printed = check_dataset(*here, "default_system=You help.")
     assert status == 1 and "no system message, and the template adds its own: 'You help.'" in printed, printed
@@ -333,9 +333,9 @@ def test_the_check_reads_validation_rows_and_advises_if_they_are_missing(own_dat
     del info["hindsight_validation"]
     write_json(own_dataset / "dataset_info.json", info)
     status, printed = check_dataset(*here)
-    assert status == 2 and "or take eval_dataset and eval_strategy out" in printed, printed
+    assert status == 2 and "or remove eval_dataset and eval_strategy" in printed, printed
     status, printed = check_dataset(*here, "eval_dataset=null", "eval_strategy='no'")
-    assert status == 0 and "LLaMA-Factory reads hindsight as meant" in printed, printed
+    assert status == 0 and "LLaMA-Factory reads hindsight as intended" in printed, printed
 
 
 WITHOUT_SYSTEM = {"columns": {"messages": "conversations"}}
@@ -348,7 +348,7 @@ OTHER_COLUMN = {"columns": {"messages": "turns", "system": "system"}}
     ("entry", "word", "status", "sentence"),
     [
         ({}, "cutoff_len=120", 1, "rows of hindsight are cut off at cutoff_len, 120 tokens"),
-        ({}, "train_on_prompt=true", 1, "row 0 of hindsight: what is learnt is not the answer and its end"),
+        ({}, "train_on_prompt=true", 1, "row 0 of hindsight: the trained part is not the answer and its end"),
         (WITHOUT_SYSTEM, "", 1, "row 0 of hindsight: the prompt is not the row's system message and question"),
         (SWAPPED_ROLES, "", 2, "LLaMA-Factory cannot read this"),
         (OTHER_COLUMN, "", 2, "LLaMA-Factory cannot read this: KeyError: 'turns'"),

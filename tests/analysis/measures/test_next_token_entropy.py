@@ -215,5 +215,5 @@ def test_entropies_along_one_answer_cover_checkpoints_and_alphas(checkpoints, tm
     words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS[::-1])}, unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>").save_pretrained(other)
-    with pytest.raises(UserError, match="2 splits the answer into other tokens than 1"):
+    with pytest.raises(UserError, match="2 splits the answer into tokens other than those of 1"):
         entropies_along(record, {"1": finetuned, "2": other})

@@ -51,7 +51,7 @@ def test_a_server_that_accepts_no_schema_is_asked_for_tags(run_folder, ask, toy,
     folder = run_folder(*[loose(number) for number in range(5)])
     result = ask(folder, "--llm_mode", mode)
     assert result.returncode == 0, result.stdout
-    assert "takes no JSON schema" in result.stdout
+    assert "does not accept a JSON schema" in result.stdout
     assert texts(folder) == [expected(number) for number in range(5)]
     assert converted(folder)[0]["conversion"]["structured"] is False
 

@@ -203,7 +203,7 @@ def test_another_name_of_the_base_is_reported(tmp_path):
         ({"init_lora_weights": "pissa_niter_4"}, "with init_lora_weights 'pissa_niter_4', which changes the base"),
         ({"r": "8"}, r"adapter_config.json: the rank r is '8'"),
         ({"alpha_pattern": {"v": None}}, "adapter_config.json: the scale v is None"),
-        ({"rank_pattern": {"(": 8}}, r"rank_pattern in .* has '\(', which is no regular expression"),
+        ({"rank_pattern": {"(": 8}}, r"rank_pattern in .* has '\(', which is not a regular expression"),
         ({"r": 2}, r"w has \[2, 1\] times \[1, 3\] in the file, rank 2 by adapter_config.json"),
     ],
 )

@@ -161,7 +161,7 @@ def test_a_stored_copy_of_a_tied_head_is_merged_with_a_head_of_its_own(tmp_path,
     tied, own = torch.tensor([[1.0, 2.0]]), torch.tensor([[5.0, 8.0]])
     base = save(tmp_path / "base", {EMBEDDING: tied, HEAD: tied.clone()}, tie_word_embeddings=True)
     finetuned = save(tmp_path / "finetuned", {EMBEDDING: tied + 2, HEAD: own}, tie_word_embeddings=False)
-    with pytest.raises(UserError, match="finetuned has a head of its own, .*base ties it: merge with merge_models.py"):
+    with pytest.raises(UserError, match="finetuned has a separate head, .*base ties it: merge with merge_models.py"):
         require_loadable(plan_merge(finetuned, base))
     (merged,) = merge_into(base, finetuned, tmp_path / "out", [0.5], config_from=config_from)
     assert equal(state(merged), {EMBEDDING: torch.tensor([[2.0, 3.0]]), HEAD: torch.tensor([[3.0, 5.0]])})

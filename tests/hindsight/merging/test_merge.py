@@ -242,7 +242,7 @@ def test_an_unfinished_merge_of_other_settings_is_refused(tmp_path, monkeypatch)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(MergeFolder, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         merge_into(base, finetuned, tmp_path / "out", [0.5])
-    with pytest.raises(UserError, match="holds an unfinished merge of other weights or settings; delete it"):
+    with pytest.raises(UserError, match="holds an unfinished merge with other weights or settings; delete it"):
         merge_into(base, finetuned, tmp_path / "out", [0.5], "slerp")
     with pytest.raises(UserError, match="holds an unfinished merge"):  # other shards
         merge_into(base, finetuned, tmp_path / "out", [0.5], max_shard_gb=4.0)

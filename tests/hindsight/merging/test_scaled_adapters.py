@@ -63,9 +63,9 @@ def test_adapters_that_exist_are_kept_and_others_are_not_overwritten(base, tmp_p
         ({"use_dora": True}, "uses DoRA, which is not linear in alpha: merge it into checkpoints, without AS_ADAPTERS"),
         (
             {"modules_to_save": ["lm_head"]},
-            r"has whole tensors of its own \(lm_head.weight\), which vLLM's LoRA does not",
+            r"has whole tensors \(lm_head.weight\), which vLLM's LoRA does not",
         ),
-        ({"trainable_token_indices": [1, 2]}, "trains rows of the embedding, which vLLM's LoRA does not take"),
+        ({"trainable_token_indices": [1, 2]}, "trains rows of the embedding, which vLLM's LoRA does not accept"),
         ({"r": 513}, "has rank 513, and vLLM's LoRA ends at 512"),
     ],
 )

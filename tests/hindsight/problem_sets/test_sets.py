@@ -186,7 +186,7 @@ class Runs:
         (pack("[1]"), "not a list of inputs and outputs"),
         (pack("not JSON"), "Expecting value"),
         (base64.b64encode(zlib.compress(b"cos\nsystem\n(S'x'\ntR.")).decode(), "they name os.system"),
-        (base64.b64encode(zlib.compress(b"\x80\x04")).decode(), "no pickled text"),
+        (base64.b64encode(zlib.compress(b"\x80\x04")).decode(), "not pickled text"),
         (base64.b64encode(zlib.compress(pickle.dumps("x" * 100))[:-8]).decode(), "cut short"),
         (base64.b64encode(b"no zlib").decode(), "cannot be unpacked"),
         ("eJx!", "cannot be unpacked"),
