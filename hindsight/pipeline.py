@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def sample_runs(
                 begun = time.monotonic()
                 status = run.sample(urls, may_fail)
                 then(run, status, time.monotonic() - begun)
+
+
+def in_lanes(make: Callable[[Any], Any], groups: Iterable[Any], lanes: int) -> Iterator[Any]:
+    """The result of `make` on each group as soon as it is made, `lanes` groups at a time. The first error ends all."""
+    with ThreadPoolExecutor(lanes) as pool:
+        try:
+            for future in as_completed([pool.submit(make, group) for group in groups]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def convert_and_check(

@@ -1,7 +1,7 @@
-"""Numbers and texts as Markdown for the notebooks."""
+"""Numbers and texts as Markdown, for notebooks and reports."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -9,8 +9,12 @@ def markdown_table(rows: Iterable[dict[str, Any]]) -> str:
     """Rows as a table: the keys of the first row are the heads; floats have three decimals."""
     rows = list(rows)
     heads = list(rows[0]) if rows else []
-    lines = [heads, ["---"] * len(heads), *([_cell(row[head]) for head in heads] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(heads, ([_cell(row[head]) for head in heads] for row in rows))
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells of text as a table, as they are."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *rows))
 
 
 def _cell(value: Any) -> str:

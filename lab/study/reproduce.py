@@ -14,11 +14,11 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, run_step, sample_runs
+from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, in_lanes, run_step, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from hindsight.settings import Settings, run_script
 from lab.study.measure import measure_run
@@ -85,13 +85,8 @@ def make_runs(runs: Sequence[StudyRun], progress: Progress, lanes: int, start_de
     missing = sorted((run for run in runs if not run.is_measured()), key=lambda run: run.setting.method == "slerp")
     groups = [list(group) for _, group in groupby(missing, key=lambda run: (run.seed, run.setting.served))]
     train_missing(missing)
-    with ThreadPoolExecutor(lanes) as pool:
-        try:
-            for future in as_completed([pool.submit(make_group, group, progress, start_deadline) for group in groups]):
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for _ in in_lanes(partial(make_group, progress=progress, start_deadline=start_deadline), groups, lanes):
+        pass
 
 
 def make_group(group: Sequence[StudyRun], progress: Progress, start_deadline: float) -> None:

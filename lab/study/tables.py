@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from analysis.display.tables import markdown
 from lab.study.results import SHARES, setting_of
 from lab.study.summary import KS, NAMES_OF_GROUPS, Summary
 from lab.world.pipelines import GROUPS
@@ -25,7 +26,7 @@ def summary_table(summary: Summary) -> str:
         rows.append([setting_of(name).label, *map(str, estimates), *groups, *shares])
     groups = [NAMES_OF_GROUPS[group] for group in GROUPS]
     columns = ["", *(f"pass@{each}" for each in KS), *groups, "in the format", "distinct programs", "entropy"]
-    return markdown(columns, rows, f"pass@{k} by who has seen such families, and the measures of the answers")
+    return titled(f"pass@{k} by who has seen such families, and the measures of the answers", columns, rows)
 
 
 def settings_table(summary: Summary) -> str:
@@ -39,7 +40,7 @@ def settings_table(summary: Summary) -> str:
         rows.append([name, seeds, *passed, *groups, *shares])
     of_groups = [f"@{KS[-1]}, {NAMES_OF_GROUPS[group]}" for group in GROUPS]
     columns = ["setting", "seeds", *(f"pass@{k}" for k in KS), *of_groups, *SHARES]
-    return markdown(columns, rows, f"All settings: {len(results.problems)} problems")
+    return titled(f"All settings: {len(results.problems)} problems", columns, rows)
 
 
 def differences_table(summary: Summary) -> str:
@@ -56,7 +57,7 @@ def differences_table(summary: Summary) -> str:
             rows.append(cells)
     best = "; ".join(f"for pass@{k} {summary.best_base(k)} and {summary.best_instruct(k)}" for k in KS)
     columns = ["", "setting", "minus the base", "by seed", "minus the instruct model", "by seed"]
-    return markdown(columns, rows, f"Differences to each parent at its best on these problems ({best})")
+    return titled(f"Differences to each parent at its best on these problems ({best})", columns, rows)
 
 
 def temperature_table(summary: Summary) -> str:
@@ -65,7 +66,7 @@ def temperature_table(summary: Summary) -> str:
     for name in summary.merged:
         for other in summary.instruct:
             rows.append([name, other, *(summary.difference(name, other, k).text("+") for k in KS)])
-    return markdown(["setting", "minus", *(f"pass@{k}" for k in KS)], rows, "Merging against temperature")
+    return titled("Merging against temperature", ["setting", "minus", *(f"pass@{k}" for k in KS)], rows)
 
 
 def methods_table(summary: Summary) -> str:
@@ -75,7 +76,7 @@ def methods_table(summary: Summary) -> str:
     for alpha in sorted(set(lerp) & set(slerp) - {0, 1}):
         found = [summary.difference(slerp[alpha], lerp[alpha], k).text("+") for k in KS]
         rows.append([f"{alpha:g}", *found])
-    return markdown(["alpha", *(f"pass@{k}" for k in KS)], rows, "SLERP minus LERP")
+    return titled("SLERP minus LERP", ["alpha", *(f"pass@{k}" for k in KS)], rows)
 
 
 def groups_table(summary: Summary) -> str:
@@ -87,7 +88,7 @@ def groups_table(summary: Summary) -> str:
             found = [summary.difference(name, parent, k, group).text("+") for parent in parents]
             rows.append([NAMES_OF_GROUPS[group], name, str(summary.pass_at(name, k, group)), *found])
     columns = ["families", "setting", f"pass@{k}", "minus the base", "minus the instruct model"]
-    return markdown(columns, rows, "By group, each parent at its best there")
+    return titled("By group, each parent at its best there", columns, rows)
 
 
 def best_alphas_table(summary: Summary) -> str:
@@ -101,7 +102,7 @@ def best_alphas_table(summary: Summary) -> str:
         for share in SHARES:
             means = {alpha: results.share(name, share).mean for alpha, name in names.items()}
             rows.append([method.upper(), share, f"{max(means, key=means.__getitem__):g}", ""])
-    return markdown(["", "measure", "highest at alpha", "nine tenths of resamples"], rows, "The best alpha")
+    return titled("The best alpha", ["", "measure", "highest at alpha", "nine tenths of resamples"], rows)
 
 
 def asked_again_table(summary: Summary) -> str:
@@ -115,13 +116,11 @@ def asked_again_table(summary: Summary) -> str:
         rows.append([name, *(str(summary.asked_again(name, each)) for each in KS), both.text("+"), str(both.problems)])
     columns = ["base model", *(f"pass@{each}" for each in KS), f"{merged} minus it, pass@{k}", "problems"]
     title = f"Asked again until there is a program (problems with {k} programs or more in every seed)"
-    return markdown(columns, rows, title)
+    return titled(title, columns, rows)
 
 
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:
-    """A table in Markdown below its title."""
-    lines = [f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *rows)]
-    return "\n".join([f"**{title}**", "", *lines])
+def titled(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return f"**{title}**\n\n{markdown(columns, rows)}"
 
 
 # In the order of tables.md.

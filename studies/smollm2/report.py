@@ -4,7 +4,8 @@ python -m studies.smollm2.report                                            # of
 python -m studies.smollm2.report --results runs/smollm2/results.json --output_dir runs/smollm2
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hindsight.errors import UserError
@@ -12,7 +13,6 @@ from hindsight.files.records import write_bytes
 from hindsight.pass_at_k.drawing import PRINT_STYLE, save_figure, suffixes_of
 from hindsight.settings import Settings, run_script
 from studies.smollm2.choices import Study
-from studies.smollm2.readme import fill_tables
 from studies.smollm2.results import read_results
 from studies.smollm2.tables import TABLES, make_tables
 
@@ -22,6 +22,9 @@ OUTPUT_DIR = "runs/smollm2/report"        # where to write the figures and table
 FORMATS = ["png"]                         # pictures: png, pdf, svg
 README = ""                               # a page whose tables to renew, such as studies/smollm2/README.md; empty: none
 # fmt: on
+
+# A table of a page is between these marks, with the name of one of `tables.TABLES`.
+TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def write_report(results: Path, output: Path, formats: Sequence[str] = ("png",), readme: str = "") -> str:
@@ -44,6 +47,18 @@ def write_report(results: Path, output: Path, formats: Sequence[str] = ("png",),
     text = "\n\n".join(f"**{TABLES[name][0]}**\n\n{table}" for name, table in tables.items())
     write_bytes(output / "tables.md", f"{text}\n".encode())
     return f"\n{text}\n\nfigures and tables.md: {output}"
+
+
+def fill_tables(text: str, tables: Mapping[str, str]) -> str:
+    """The text with each table between its marks. Raises UserError for an unknown table."""
+
+    def fill(match: re.Match[str]) -> str:
+        start, name, end = match.groups()
+        if name not in tables:
+            raise UserError(f"there is no table {name!r} among {', '.join(tables)}")
+        return f"{start}{tables[name]}\n{end}"
+
+    return TABLE.sub(fill, text)
 
 
 def renew_tables(readme: Path, tables: dict[str, str]) -> None:

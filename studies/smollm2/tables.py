@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from analysis.display.tables import markdown
 from hindsight.pass_at_k.estimators import Estimate
 from studies.smollm2.choices import Study, list_missing
 from studies.smollm2.results import KINDS, TRAININGS, Setting
@@ -40,7 +41,7 @@ def _split_table(summary: Summary, settings: Sequence[Setting], shares: Sequence
         means = [_mean(summary.estimate(name, measure)) for measure in (*summary.base_rates, *shares)]
         rows.append([label, _seeds(summary.seeds_of(name)), *rates, *means])
     titles = [measure.title for measure in (*summary.rates, *summary.base_rates, *shares)]
-    return markdown(["", "seeds", *titles], rows)
+    return table(["", "seeds", *titles], rows)
 
 
 def seeds_table(study: Study) -> str:
@@ -51,7 +52,7 @@ def seeds_table(study: Study) -> str:
         if len(summary.seeds_of(setting.name)) >= SEEDS_FROM:
             values = [_numbers(summary.by_seed(setting.name, measure)) for measure in measures]
             rows.append([setting.label, _seeds(summary.seeds_of(setting.name)), *values])
-    return markdown(["", "seeds", *(measure.title for measure in measures)], rows)
+    return table(["", "seeds", *(measure.title for measure in measures)], rows)
 
 
 def differences_table(study: Study) -> str:
@@ -61,7 +62,7 @@ def differences_table(study: Study) -> str:
         for setting in ordered(summary):
             if setting.kind not in ("start", "finetuned"):
                 rows.append([measure.title, setting.label, *_minus_parents(study, setting.name, measure)])
-    return markdown(["", "", "minus the start model", "by seed", "minus the fine-tuned model", "by seed"], rows)
+    return table(["", "", "minus the start model", "by seed", "minus the fine-tuned model", "by seed"], rows)
 
 
 def chosen_table(study: Study) -> str:
@@ -76,7 +77,7 @@ def chosen_table(study: Study) -> str:
                 minus = _minus_parents(study, name, measure)
                 rows.append([TRAININGS[training], measure.title, f"{alpha:g}", value, *minus])
     heads = ["training", "", "alpha", "on the test", "minus the start model", "by seed"]
-    return markdown([*heads, "minus the fine-tuned model", "by seed"], rows)
+    return table([*heads, "minus the fine-tuned model", "by seed"], rows)
 
 
 def best_alpha_table(study: Study) -> str:
@@ -92,14 +93,14 @@ def best_alpha_table(study: Study) -> str:
                 sure = [f"{best.low:g} to {best.high:g}", f"{best.share:.3f}", alphas]
                 rows.append([TRAININGS[training], measure.title, f"{best.alpha:g}", *sure])
     heads = ["training", "", "highest at alpha", "nine tenths of resamples", "share of resamples", "by seed"]
-    return markdown(heads, rows)
+    return table(heads, rows)
 
 
 def parents_table(study: Study) -> str:
     """Each parent's setting that merges are compared with, and how it was chosen."""
     parents = [("start model", study.start), *((f"fine-tuned ({TRAININGS[t]})", p) for t, p in study.finetuned.items())]
     rows = [[label, study.test.settings[each.name].label, each.how] for label, each in parents if each]
-    return markdown(["", "setting", ""], rows)
+    return table(["", "setting", ""], rows)
 
 
 def missing_list(study: Study) -> str:
@@ -136,10 +137,9 @@ def ordered(summary: Summary) -> list[Setting]:
     return sorted(summary.settings.values(), key=key)
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown; a sentence where it would be empty."""
-    lines = [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
-    return "\n".join(lines) if len(lines) > 2 else "There is no such run."
+    return markdown(heads, rows) if rows else "There is no such run."
 
 
 def _minus_parents(study: Study, name: str, measure: Measure) -> list[str]:

@@ -3,12 +3,11 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hindsight.files.records import write_json
-from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, sample_runs
+from hindsight.pipeline import ROOT, SamplingRun, convert_and_check, in_lanes, sample_runs
 from hindsight.problem_sets.selection import select_problems
 from studies.smollm2.grid import Grid, Strength, at_temperature, best
 from studies.smollm2.measure import measure_run
@@ -213,13 +212,8 @@ class Work:
         missing = [run for run in runs if not run.is_measured()]
         yield from (run for run in runs if run.is_measured())
         groups = group_runs(missing, self.options.lanes)
-        with ThreadPoolExecutor(self.options.lanes) as pool:
-            try:
-                for future in as_completed([pool.submit(self._make_group, group) for group in groups]):
-                    yield from future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for made in in_lanes(self._make_group, groups, self.options.lanes):
+            yield from made
 
     def _make_group(self, group: list[StudyRun]) -> list[StudyRun]:
         by_folder = {run.folder: run for run in group}

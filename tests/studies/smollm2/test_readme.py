@@ -1,22 +1,51 @@
 """The study's README: its tables and every decimal number of its text are those of the committed results."""
 
 import json
+import re
 
 import pytest
 from scripts import ROOT
 
 from hindsight.errors import UserError
 from studies.smollm2.choices import Study
-from studies.smollm2.readme import TABLE, decimal_numbers, fill_tables, unknown_numbers
+from studies.smollm2.report import TABLE, fill_tables
 from studies.smollm2.results import read_results
 from studies.smollm2.tables import TABLES, make_tables
 
+BLOCK = re.compile(r"<!--.*?-->|```.*?```|^ {4}.*?$", re.DOTALL | re.MULTILINE)
+NO_PROSE = re.compile(r"`[^`]*`|\]\([^)]*\)|arXiv:? ?\d{4}\.\d{4,5}|\d+(?:\.\d+){2,}")
+PAGE = re.compile(r"\]\(([\w./]+\.md)\)")  # a link to a page of this repository
+DECIMAL = re.compile(r"(?<![\w.])([-+−]?)(\d*\.\d+)(?![\w.]*\d)")
 FOLDER = ROOT / "studies" / "smollm2"
 needs_results = pytest.mark.skipif(not (FOLDER / "results.json").exists(), reason="the study is not yet measured")
 
 
 def readme():
     return (FOLDER / "README.md").read_text("utf-8")
+
+
+def decimal_numbers(text):
+    """The decimal numbers of a text, each as ".489", "+.012" or "-.010": the sign as written, no zero in front."""
+    for sign, number in DECIMAL.findall(text):
+        whole, _, decimals = number.partition(".")
+        yield f"{sign.replace('−', '-')}{whole.lstrip('0')}.{decimals}"
+
+
+def unknown_numbers(text, known, linked):
+    """The decimal numbers in a README's prose that are not in the known text.
+
+    Prose is everything except tables, code, links, version numbers and paper numbers. A number without a sign may be
+    the size of a negative one ("lower by .012"); one with a sign must be known with it. A paragraph may also use the
+    numbers of the pages that it links to: `linked` gives the text of a page.
+    """
+    found = []
+    for paragraph in BLOCK.sub("", TABLE.sub("\n\n", text)).split("\n\n"):
+        pages = [linked(target) for target in PAGE.findall(paragraph)]
+        signed = set(decimal_numbers("\n".join([known, *pages])))
+        plain = {number.lstrip("+-") for number in signed}
+        numbers = decimal_numbers(NO_PROSE.sub(" ", paragraph))
+        found += [each for each in numbers if each not in (signed if each[0] in "+-" else plain)]
+    return found
 
 
 @needs_results
