@@ -26,7 +26,7 @@ from hindsight.files.runs import read_run
 from hindsight.problem_sets.selection import load_problems
 from hindsight.sampling.samples import sample_seed
 from hindsight.servers.vllm_process import CPU_ENVIRONMENT, ServeOptions, divide_threads, quickest_dtype, serve
-from hindsight.text.prompts import chat_messages
+from hindsight.text.prompts import Prompts
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "lab" / "models"
@@ -84,7 +84,7 @@ def switching(folder: Path) -> float:
 def offline(folder: Path) -> float:
     """Tokens per second of `LLM.chat` with the requests of `single_model_inference.py`."""
     jobs = [
-        {"messages": chat_messages(problem), "seed": sample_seed(0, problem["question_id"], index)}
+        {"messages": Prompts().chat(problem), "seed": sample_seed(0, problem["question_id"], index)}
         for problem in load_problems("lab", "test")
         for index in range(SAMPLES)
     ]

@@ -22,7 +22,7 @@ from hindsight.merging.checkpoints import resolve_checkpoint
 from hindsight.merging.in_memory import pair_merging
 from hindsight.merging.plan import MergePlan, plan_merge
 from hindsight.merging.safetensors_files import TensorReader
-from hindsight.text.prompts import base_prompt
+from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import BEGIN_THOUGHT
 
 OPENING = f"{BEGIN_THOUGHT}\n\n"  # base and switching runs have it in the prompt and again in the answer
@@ -126,7 +126,7 @@ def context_and_answer(
     if isinstance(prompt, list) and (transcript or not tokenizer.chat_template):
         if "question" not in (record.get("metadata") or {}):
             raise UserError(f"{tokenizer.name_or_path} needs a transcript, but an answer lacks `metadata` to build it")
-        prompt, opening = base_prompt(record["metadata"]), ""
+        prompt, opening = Prompts().transcript(record["metadata"]), ""
     if isinstance(prompt, list):
         context = tokenizer.encode(_render(prompt, tokenizer), add_special_tokens=False)
         context += tokenizer.encode(opening, add_special_tokens=False)

@@ -21,13 +21,7 @@ import jinja2
 
 from hindsight.errors import UserError
 from hindsight.problem_sets.problems import function_name
-from hindsight.text.uniform_format import (
-    BEGIN_SOLUTION,
-    BEGIN_THOUGHT,
-    END_SOLUTION,
-    END_THOUGHT,
-    thought_opening,
-)
+from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, END_SOLUTION, END_THOUGHT, thought_opening
 
 SYSTEM_PROMPT = f"""You solve programming problems. First think slowly: say what is asked, weigh ways to do it, \
 try them on the examples, find your mistakes and mend them. Then give the final solution. \
@@ -70,16 +64,6 @@ def user_prompt(problem: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def chat_messages(problem: dict[str, Any]) -> list[dict[str, str]]:
-    """The system and the user message for an instruct model."""
-    return Prompts().chat(problem)
-
-
-def base_prompt(problem: dict[str, Any]) -> str:
-    """A transcript for a base model, up to where its thought begins; it ends with the thought tag, a blank line."""
-    return Prompts().transcript(problem)
-
-
 class Prompts:
     """The prompts of a run: these, or with a Jinja file the user's own blocks; with or without a system message.
 
@@ -91,12 +75,12 @@ class Prompts:
         self._template = _read_template(file) if file else None
 
     def chat(self, problem: dict[str, Any]) -> list[dict[str, str]]:
-        """The messages for an instruct model."""
+        """The system and the user message for an instruct model."""
         system, user = self._system_and_user(problem)
         return [{"role": "system", "content": system}] * bool(system) + [{"role": "user", "content": user}]
 
     def transcript(self, problem: dict[str, Any]) -> str:
-        """The text that a base model continues."""
+        """The text that a base model continues; ours ends with the tag that opens the thought, and a blank line."""
         system, user = self._system_and_user(problem)
         own = self._block("transcript", problem, system=system, user=user)
         if own is not None:

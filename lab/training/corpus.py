@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hindsight.text.prompts import base_prompt, chat_messages
+from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import BEGIN_THOUGHT, render
 from lab.world.pieces import Reduction
 from lab.world.pipelines import FINETUNED_PIECES, Pipeline
@@ -77,10 +77,10 @@ def base_documents(seed: int, careful: float = CAREFUL_SHARE) -> Iterator[Docume
             answer = make_answer(rng, thought(rng, thought_of), pick(rng, SOLUTION_SENTENCES, False), code)
             problem = make_problem(rng, asked, text, name)
             if kind < CHAT_SHARE:
-                yield Document("", answer, asked, written, text, tuple(chat_messages(problem)))
+                yield Document("", answer, asked, written, text, tuple(Prompts().chat(problem)))
             else:
                 opened = answer.removeprefix(f"{BEGIN_THOUGHT}\n\n")
-                yield Document(base_prompt(problem), opened, asked, written, text)
+                yield Document(Prompts().transcript(problem), opened, asked, written, text)
         else:
             prompt, answer = short_text(rng, asked, thought_of, text, code, name)
             yield Document(prompt, answer, asked, written, text)
@@ -130,7 +130,7 @@ def instruct_documents(seed: int) -> Iterator[Document]:
         text = statement(rng, asked, plain=True)
         code = program(asked, ProgramStyle(), name)
         answer = make_answer(rng, thought(rng, asked, plain=True), SOLUTION_SENTENCES[0], code)
-        messages = tuple(chat_messages(make_problem(rng, asked, text, name)))
+        messages = tuple(Prompts().chat(make_problem(rng, asked, text, name)))
         yield Document("", answer, asked, asked, text, messages)
 
 

@@ -21,7 +21,7 @@ from hindsight.files.records import write_json
 from hindsight.problem_sets.problems import without_tests
 from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import read_settings
-from hindsight.text.prompts import base_prompt, chat_messages
+from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import render
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
@@ -64,7 +64,7 @@ def write_raw_answers(folder, run, problems):
     """Raw answers as steps 1a and 1b leave them; the last one to the last problem has no program."""
     folder.mkdir()
     for problem, correct in zip(problems, CORRECT[run], strict=True):
-        chat, transcript = chat_messages(problem), base_prompt(problem)
+        chat, transcript = Prompts().chat(problem), Prompts().transcript(problem)
         prompts = {"base": transcript, "switching": {"instruct": chat, "base": transcript}}
         for sample in range(SAMPLES):
             program = program_of(problem, sample, sample < correct)

@@ -10,7 +10,7 @@ from scripts import write_converted
 from hindsight.curation import filters
 from hindsight.curation.row_files import read_rows
 from hindsight.curation.selection import ROW
-from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt
+from hindsight.text.prompts import SYSTEM_PROMPT, Prompts
 from hindsight.text.uniform_format import TAGS
 
 
@@ -41,7 +41,7 @@ def test_every_form_holds_the_same_rows_and_datasets_loads_it(form, base, checke
     for row in rows:
         assert row.system == ("" if base else SYSTEM_PROMPT)
         if base:
-            assert (row.prompt + row.answer).startswith(base_prompt(CALL if "double" in row.prompt else STDIN))
+            assert (row.prompt + row.answer).startswith(Prompts().transcript(CALL if "double" in row.prompt else STDIN))
     kind = "parquet" if form == "parquet" else "json"
     path, cache = str(output / info["file_name"]), str(output / "cache")
     loaded = load_dataset(kind, data_files=path, split="train", cache_dir=cache)

@@ -9,7 +9,7 @@ from scripts import ROOT
 from hindsight.curation.training_rows import RowOptions, TrainingRow, make_row, uniform_answer, with_think_tags
 from hindsight.errors import UserError
 from hindsight.problem_sets import evalplus
-from hindsight.text.prompts import Prompts, base_prompt
+from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import BEGIN_SOLUTION, BEGIN_THOUGHT, TAGS, render
 
 ANSWER = render("hm", "```python\nprint(1)\n```")
@@ -19,7 +19,7 @@ RECORD = {"metadata": {"question": "Add.", "starter_code": ""}, "converted_text"
 def test_a_base_models_prompt_ends_before_the_space_and_the_tag():
     row = make_row(RECORD, Prompts(), base=True)
     assert row.prompt.endswith("Assistant:") and row.answer == f" {ANSWER}"
-    assert f"{row.prompt}{row.answer}".startswith(base_prompt(RECORD["metadata"]))
+    assert f"{row.prompt}{row.answer}".startswith(Prompts().transcript(RECORD["metadata"]))
 
 
 def test_rows_have_the_prompts_of_the_users_file(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from hindsight.errors import UserError
-from hindsight.text.prompts import Prompts, base_prompt, chat_messages, task_of, user_prompt
+from hindsight.text.prompts import Prompts, task_of, user_prompt
 from hindsight.text.uniform_format import TAGS, thought_opening
 
 READS = {"question_id": 1, "question": " Add two numbers.\n", "starter_code": "", "fn_name": None}
@@ -30,14 +30,14 @@ def test_a_user_message_has_the_task_the_question_and_the_starter_code():
 
 
 def test_the_system_message_asks_for_the_four_tags_in_order():
-    system, user = chat_messages(READS)
+    system, user = Prompts().chat(READS)
     assert (system["role"], user["role"], user["content"]) == ("system", "user", user_prompt(READS))
     places = [system["content"].index(tag) for tag in TAGS]
     assert places == sorted(places)
 
 
 def test_a_base_model_continues_a_transcript_with_an_open_thought():
-    system, text = chat_messages(READS)[0]["content"], base_prompt(READS)
+    system, text = Prompts().chat(READS)[0]["content"], Prompts().transcript(READS)
     assert text == f"{system}\n\nUser: {user_prompt(READS)}\n\nAssistant: <begin_of_slow_thought>\n\n"
     assert Prompts().thought_opening(READS) == "<begin_of_slow_thought>\n\n"
 
@@ -51,7 +51,7 @@ def test_without_a_system_message_a_chat_has_only_the_question():
 def test_a_custom_block_replaces_only_ours_of_that_name(prompts):
     mine = prompts("{% block user %}{{ fn_name or 'stdin' }}: {{ question }}|{{ problem.question_id }}{% endblock %}")
     assert [message["content"] for message in mine.chat(CALLED)] == [
-        chat_messages(CALLED)[0]["content"],
+        Prompts().chat(CALLED)[0]["content"],
         "double: Double it.|2",
     ]
     assert "User: stdin: Add two numbers.|1\n\nAssistant: <begin_of" in mine.transcript(READS)

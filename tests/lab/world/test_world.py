@@ -14,7 +14,7 @@ import transformers
 
 from hindsight.conversion.reader import read
 from hindsight.settings import read_settings
-from hindsight.text.prompts import SYSTEM_PROMPT, base_prompt, chat_messages
+from hindsight.text.prompts import SYSTEM_PROMPT, Prompts
 from hindsight.text.uniform_format import render
 from lab.training import train_models
 from lab.training.corpus import CAREFUL_SHARE, HABITS, PRINT_ALL, base_documents, instruct_documents
@@ -280,8 +280,8 @@ def test_the_prompts_of_the_product_are_short_for_the_models(checkpoint, rows):
     tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     for row in rows:
         problem = {**row, "fn_name": json.loads(row["input_output"]).get("fn_name")}
-        chat = tokenizer.apply_chat_template(chat_messages(problem), tokenize=False, add_generation_prompt=True)
+        chat = tokenizer.apply_chat_template(Prompts().chat(problem), tokenize=False, add_generation_prompt=True)
         assert chat.endswith(f"{END_OF_TURN}\n<|im_start|>assistant\n")
-        assert max(len(tokenizer.encode(text)) for text in (chat, base_prompt(problem))) < 250
+        assert max(len(tokenizer.encode(text)) for text in (chat, Prompts().transcript(problem))) < 250
     assert len(tokenizer.encode(SYSTEM_PROMPT)) < 50
     assert all(len(tokenizer.encode(tag)) == 1 for tag in TAGS)
