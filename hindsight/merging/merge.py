@@ -93,20 +93,25 @@ def merge_checkpoints(
         if folder not in missing:
             say(f"{folder.path} already exists")
     if missing:
-        shards = divide_into_shards(plan.pairs, options.max_shard_gb)
-        with contextlib.ExitStack() as locks:
-            for folder in missing:
-                locks.enter_context(folder.locked())
-            try:
-                _merge_shards(shards, missing, options, progress)
-            except CannotMerge:
-                for folder in missing:  # nothing to resume
-                    shutil.rmtree(folder.partial)
-                raise
-            for folder in missing:
-                folder.finish(shards)
+        _make_folders(missing, divide_into_shards(plan.pairs, options.max_shard_gb), options, progress)
     write_report(output_dir, paths)
     return paths
+
+
+def _make_folders(
+    folders: Sequence[MergeFolder], shards: Sequence[Shard], options: MergeOptions, progress: Callable[[int, int], None]
+) -> None:
+    with contextlib.ExitStack() as locks:
+        for folder in folders:
+            locks.enter_context(folder.locked())
+        try:
+            _merge_shards(shards, folders, options, progress)
+        except CannotMerge:
+            for folder in folders:  # nothing to resume
+                shutil.rmtree(folder.partial)
+            raise
+        for folder in folders:
+            folder.finish(shards)
 
 
 def compare_checkpoints(base: str | Path, finetuned: str | Path) -> list[TensorReport]:
@@ -123,10 +128,7 @@ def _free_cores() -> int:
 
 
 def _merge_shards(
-    shards: Sequence[Shard],
-    folders: Sequence[MergeFolder],
-    options: MergeOptions,
-    progress: Callable[[int, int], None],
+    shards: Sequence[Shard], folders: Sequence[MergeFolder], options: MergeOptions, progress: Callable[[int, int], None]
 ) -> None:
     """Writes the missing shards, each into all folders that lack it. Raises UserError if the disk is too small."""
     lacking = [(shard, [folder for folder in folders if not folder.has(shard)]) for shard in shards]

@@ -117,19 +117,8 @@ async def write_in_turns(
         turn = len(answer.segments)
         model, seed = models[turn % len(models)], seed_of_turn(turn)
         length = model.turn_length.draw(random.Random(seed))
-        request = {
-            "model": model.server.model,
-            "max_tokens": min(length, limits.total_tokens - answer.tokens),
-            "temperature": model.temperature,
-            "top_p": model.top_p,
-            "seed": seed,
-            "stop": list(limits.sent_stop),
-            "include_stop_str_in_output": True,
-            "add_special_tokens": False,
-            **({"return_token_ids": True} if vocabulary else {}),
-            **({"logprobs": 0} if limits.logprobs else {}),
-            **model.extra_body,
-        }
+        most = min(length, limits.total_tokens - answer.tokens)
+        request = _request(model, most, seed, limits, by_tokens=vocabulary is not None)
         completion = await _ask_for_turn(model.server, answer.prompts[model.role], request)
         text, ids = _add_turn(answer, model, request, completion, limits, by_tokens=vocabulary is not None)
         for each in models:
@@ -137,6 +126,23 @@ async def write_in_turns(
             answer.prompts[each.role] = answer.prompts[each.role] + (theirs if vocabulary else text)
     if vocabulary and REPLACEMENT in answer.text:
         await _mend_characters(answer, models[0].server)
+
+
+def _request(model: TurnModel, most: int, seed: int, limits: AnswerLimits, by_tokens: bool) -> dict[str, Any]:
+    """The request for a turn of at most so many tokens, except its prompt."""
+    return {
+        "model": model.server.model,
+        "max_tokens": most,
+        "temperature": model.temperature,
+        "top_p": model.top_p,
+        "seed": seed,
+        "stop": list(limits.sent_stop),
+        "include_stop_str_in_output": True,
+        "add_special_tokens": False,
+        **({"return_token_ids": True} if by_tokens else {}),
+        **({"logprobs": 0} if limits.logprobs else {}),
+        **model.extra_body,
+    }
 
 
 async def _ask_for_turn(server: ModelServer, prompt: Any, request: dict[str, Any]) -> Completion:
