@@ -6,7 +6,7 @@ prelude does, then runs the program on one test. Both run the same tests (up to 
 turns, batch by batch; the ratio is that of the sums. Programs that compute for long are timed separately: they take as
 long in any judge, and three of them would make up most of the sum.
 
-    python -m benchmarks.judging [--quick]      # quick: fewer programs, and not how it scales
+    python -m benchmarks.judging
 """
 
 import json
@@ -109,10 +109,10 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def compare(every: int = EVERY) -> None:
+def compare() -> None:
     """Prints the wall time per test of both ways, and the ratio: for quick programs, and for all."""
     real = TACO_REAL.is_dir()
-    items = (real_items() if real else lab_items())[::every]
+    items = (real_items() if real else lab_items())[::EVERY]
     judges = [TACOTaskHandler() for _ in range(WORKERS)]
     results = judge_all(items, judges)  # also starts the helper processes
     pairs = [(item, result["tests"]) for item, result in zip(items, results, strict=True)]
@@ -193,7 +193,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--quick"]:
-        compare(every=300)
-    else:
-        main()
+    main()

@@ -6,7 +6,6 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
 from scripts import ROOT
 
 # From the top down: a room may import itself and what its list names (`hindsight.*` for all of hindsight).
@@ -50,12 +49,13 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in product_files()}
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
-def imported(path: Path) -> set[str]:
+def imported(tree: ast.Module) -> set[str]:
     """Our modules that a file imports, wherever in the file it does so."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -67,7 +67,7 @@ def imported(path: Path) -> set[str]:
     return found & MODULES.keys()
 
 
-IMPORTS = {name: imported(path) for name, path in MODULES.items()}
+IMPORTS = {name: imported(tree) for name, tree in TREES.items()}
 
 
 def room_of(module: str) -> str:
@@ -77,12 +77,12 @@ def room_of(module: str) -> str:
     return max((room for room in MAY_IMPORT if module == room or module.startswith(f"{room}.")), key=len)
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - {"hindsight"}))
-def test_a_module_imports_only_what_its_room_may(module):
-    room = room_of(module)
-    for other in IMPORTS[module]:
-        allowed = (room, *MAY_IMPORT[room])
-        assert any(other == name or other.startswith(f"{name}.") for name in allowed), f"{module} imports {other}"
+def test_a_module_imports_only_what_its_room_may():
+    for module in MODULES.keys() - {"hindsight"}:
+        room = room_of(module)
+        for other in IMPORTS[module]:
+            allowed = (room, *MAY_IMPORT[room])
+            assert any(other == name or other.startswith(f"{name}.") for name in allowed), f"{module} imports {other}"
 
 
 def test_no_imports_run_in_a_circle():
@@ -120,30 +120,28 @@ def test_nothing_imports_a_step():
 
 
 def test_what_runs_beside_hostile_programs_imports_only_the_standard_library_numpy_and_its_package():
-    for path in (ROOT / "SkyThought" / "sandbox").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for module in (module for module in MODULES if module.startswith("SkyThought.sandbox")):
+        for node in ast.walk(TREES[module]):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 allowed = {*sys.stdlib_module_names, "numpy"}
-                assert name.split(".")[0] in allowed or name.startswith("SkyThought.sandbox"), f"{path}: {name}"
+                assert name.split(".")[0] in allowed or name.startswith("SkyThought.sandbox"), f"{module}: {name}"
 
 
-@pytest.mark.parametrize("path", [path for path in product_files() if path.name == "__init__.py"], ids=str)
-def test_a_package_says_what_belongs_there(path):
-    docstring = ast.get_docstring(ast.parse(path.read_text()))
-    assert docstring
-    assert len(docstring) > 60
+def test_a_package_says_what_belongs_there():
+    packages = [name for name, path in MODULES.items() if path.name == "__init__.py"]
+    assert [name for name in packages if len(ast.get_docstring(TREES[name]) or "") <= 60] == []
 
 
-@pytest.mark.parametrize("path", product_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_function_takes_more_than_six_arguments_or_the_settings_below_main(path):
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+def test_no_function_takes_more_than_six_arguments_or_the_settings_below_main():
+    functions = ((name, node) for name, tree in TREES.items() for node in ast.walk(tree))
+    for module, node in functions:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
-            assert len(names) <= 6, f"{node.name}({', '.join(names)})"
+            assert len(names) <= 6, f"{module}: {node.name}({', '.join(names)})"
             hints = " ".join(ast.unparse(each.annotation) for each in arguments if each.annotation)
-            if node.name not in ("main", "_main") and path.parent.name != "hindsight":
-                assert not re.search(r"\bSettings\b", hints) or path.name == "runs.py", node.name
+            if node.name not in ("main", "_main") and MODULES[module].parent.name != "hindsight":
+                of_runs = module == "hindsight.files.runs"
+                assert not re.search(r"\bSettings\b", hints) or of_runs, f"{module}: {node.name}"

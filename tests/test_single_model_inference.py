@@ -135,25 +135,6 @@ def test_a_refused_request_is_counted_and_the_other_samples_are_written(sample, 
     assert len(contents(tmp_path / "run")) == 6
 
 
-def test_an_empty_list_of_choices_is_not_an_answer(sample, toy, tmp_path):
-    toy.fault = lambda request: "empty"
-    result = sample()
-    assert (result.returncode, contents(tmp_path / "run")) == (1, {})
-    assert f"6 failed: {toy.url} sent an empty list as its choices where one choice was expected" in result.stdout
-
-
-def test_an_overloaded_server_gets_the_request_again(sample, toy):
-    asked = []
-
-    def fault(request):
-        asked.append(request["seed"])
-        return 503 if asked.count(request["seed"]) == 1 else None
-
-    toy.fault = fault
-    result = sample()
-    assert (result.returncode, len(asked)) == (0, 12)
-
-
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [

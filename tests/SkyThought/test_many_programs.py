@@ -1,6 +1,6 @@
-"""Step 3 on many programs, a tenth of them hostile, and killed repeatedly.
+"""Step 3 on many programs, a tenth of them hostile, and interrupted and killed repeatedly.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     # judges 10,000 instead of 1,000
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     # judges 10,000 instead of 500
 """
 
 import json
@@ -23,7 +23,7 @@ from hindsight.files.verdicts import REASONS
 from hindsight.text.program_choice import ProgramTarget, find_program
 from hindsight.text.uniform_format import render
 
-PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "1000"))
+PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "500"))
 SCRIPT = ROOT / "check_converted_samples.py"
 SQUARE = {"question": "?", "input_output": json.dumps({"inputs": ["3\n", "4\n"], "outputs": ["9\n", "16\n"]})}
 PLAIN = [
@@ -34,7 +34,7 @@ PLAIN = [
     ("print(int(input()) ** 2 // 0)", "runtime error: ZeroDivisionError"),
     ("raise SystemExit(3)", "runtime error: exit status 3"),
 ]
-KILLS = 8
+SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL)
 ANSWERS_TO_KILL = 300
 
 
@@ -171,7 +171,7 @@ def test_hundreds_of_programs_get_their_verdicts_and_leave_nothing_behind(folder
 
 
 @pytest.mark.slow
-def test_repeated_kills_lose_no_verdict_and_make_none_wrong(folders):
+def test_an_interrupt_and_repeated_kills_lose_no_verdict_and_make_none_wrong(folders):
     run, temporary = folders
     chance = random.Random(0)
     expected = {}
@@ -180,12 +180,12 @@ def test_repeated_kills_lose_no_verdict_and_make_none_wrong(folders):
         path = write_converted(run, number // 10, number % 10, f"{source}\n# {number}", SQUARE)
         expected[path.name] = reason
     known, made = {}, time.time_ns()
-    for _ in range(KILLS):
+    for number in SIGNALS:
         process = start(run, temporary, "--workers", 2)
         wanted = len(known) + chance.randint(1, 20)
         while process.poll() is None and judged(run, made) < wanted:
             time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
         process.wait()
         got = {name: reason for name, reason in reasons(run).items() if reason is not None}
         assert got.items() >= known.items(), "a verdict was lost"

@@ -47,12 +47,10 @@ def judge():
         "import json, os, sys\nx = int(input()) + int(input())\njson.dumps = os.write = os.getpid = None\nprint(x)",
     ],
 )
-@pytest.mark.parametrize("text", ["3\n4\n", "3\n4", "3\r\n4\r\n"])
-def test_every_way_to_read_and_write_works(judge, program, text):
-    assert reason(judge, program, text, "7\n") == ""
+def test_every_way_to_read_and_write_works(judge, program):
+    assert reason(judge, program, ["3\n4\n", "3\n4", "3\r\n4\r\n"], ["7\n"] * 3) == ""
 
 
-@pytest.mark.parametrize("lines", [3, 3_000, 30_000])
 @pytest.mark.parametrize(
     "read",
     [
@@ -71,11 +69,12 @@ def test_every_way_to_read_and_write_works(judge, program, text):
         "b' '.join(b'%d' % n for n in numpy.loadtxt(sys.stdin, dtype=int))",
     ],
 )
-def test_standard_input_is_a_regular_file_of_any_size(judge, read, lines):
+def test_standard_input_is_a_regular_file_of_any_size(judge, read):
     program = "import io, mmap, numpy, os, stat, sys\nassert stat.S_ISREG(os.fstat(0).st_mode)\n"
     program += f"numbers = list(map(int, ({read}).split()))\nprint(len(numbers), sum(numbers))"
-    text = "".join(f"{number}\n" for number in range(lines))
-    assert reason(judge, program, text, f"{lines} {lines * (lines - 1) // 2}") == ""
+    sizes = 3, 3_000, 30_000
+    texts = ["".join(f"{number}\n" for number in range(lines)) for lines in sizes]
+    assert reason(judge, program, texts, [f"{lines} {lines * (lines - 1) // 2}" for lines in sizes]) == ""
 
 
 def test_windows_line_ends_do_not_reach_the_program(judge):

@@ -112,17 +112,6 @@ def test_the_columns_and_tags_of_dataset_info_are_those_of_the_rows(dataset):
         assert all(turn[tags["content_tag"]] for turn in turns)
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_every_run_is_supervised_fine_tuning_for_the_papers_two_epochs(name):
-    settings = read_yaml(name)
-    assert (settings["stage"], settings["do_train"], settings["num_train_epochs"]) == ("sft", True, 2)
-
-
-@pytest.mark.parametrize("name", LORA)
-def test_lora_has_the_papers_rank(name):
-    assert read_yaml(name)["lora_rank"] == 256
-
-
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_the_papers_two_models_are_trained_with_the_same_settings(method):
     """Their files differ in the model, its template, its output folder, and the embeddings trained for Llama."""

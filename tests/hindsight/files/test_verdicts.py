@@ -2,7 +2,7 @@
 
 import pytest
 
-from hindsight.files.verdicts import NO_CODE, REASONS, RUNTIME_ERROR, Outcome, counts_as, outcome_of, verdict_name
+from hindsight.files.verdicts import NO_CODE, REASONS, RUNTIME_ERROR, Outcome, counts_as, verdict_name
 
 CONVERTED = {"converted_text": "<begin_of_slow_thought>..."}
 
@@ -30,16 +30,6 @@ def test_every_reason_of_a_wrong_answer_is_wrong_and_only_no_code_is_counted_apa
     outcome = counts_as({**CONVERTED, "correctness": False, "correctness_reason": reason})
     assert outcome is (Outcome.NO_CODE if reason == NO_CODE else Outcome.WRONG)
     assert outcome.is_sample
-
-
-@pytest.mark.parametrize("converted", [False, True])
-@pytest.mark.parametrize("verdict", [(), (None,), (True,), (False,)])
-@pytest.mark.parametrize("reason", [None, "", *REASONS])
-def test_a_record_counts_as_the_rule_says_of_its_parts(converted, verdict, reason):
-    record = {**(CONVERTED if converted else {}), **({"correctness": verdict[0]} if verdict else {})}
-    if reason is not None:
-        record["correctness_reason"] = reason
-    assert counts_as(record) is outcome_of(converted, bool(verdict), verdict[0] if verdict else None, reason)
 
 
 def test_pass_at_k_counts_all_but_unjudged_and_unchecked_answers():

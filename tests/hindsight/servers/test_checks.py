@@ -88,13 +88,6 @@ def test_a_server_that_ignores_seeds_is_reported(sample, toy, answer, sentence):
     assert f"instruct: the server ignores seeds: {sentence}" in sample().stdout
 
 
-def test_one_model_needs_no_endpoints_of_vllm(sample, toy, tmp_path):
-    toy.tokenizer_fault = lambda request: "not json"
-    result = sample()
-    assert (result.returncode, "instruct: prompts are not measured" in result.stdout) == (0, True)
-    assert len(list_files(tmp_path / "run", "sample")) == 6
-
-
 def test_switching_needs_the_endpoints_of_vllm_and_reports_it(toy, tmp_path):
     toy.tokenizer_fault = lambda request: "not json"
     flags = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", tmp_path / "run"]

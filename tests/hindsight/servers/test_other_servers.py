@@ -42,12 +42,6 @@ def at(path, new):
     return lambda asked, body: new if asked == path else body
 
 
-def test_a_content_of_parts_is_written_as_its_text(one, toy):
-    toy.rewrite = message(content=[{"type": "text", "text": "It is "}, {"type": "text", "text": "so."}])
-    result, record = one()
-    assert (result.returncode, record["generated_text"]) == (0, "It is so.")
-
-
 def test_a_thought_sent_twice_is_written_once(one, toy):
     toy.rewrite = message(content="<think>\nHm.\n</think>\n\nSo.", reasoning_content="Hm.")
     _, record = one()
@@ -65,9 +59,7 @@ def test_a_thought_that_was_cut_is_recorded_as_open(one, toy):
     ("change", "sentence"),
     [
         (message(), "sent neither a text nor a thought"),
-        (message(content=17), "sent a content with 17, which is no text"),
         (message(refusal="I cannot help."), 'the model refused: "I cannot help."'),
-        (message(tool_calls=[{"id": "1"}], finish="tool_calls"), "sent a call of tools"),
         (
             at("/chat/completions", {"error": {"message": "Out of memory."}}),
             "sent status 200 with an error: Out of memory.",
@@ -82,7 +74,6 @@ def test_a_thought_that_was_cut_is_recorded_as_open(one, toy):
         (at("/chat/completions", b""), "sent nothing where JSON was expected"),
         (at("/chat/completions", b"[" * 100_000), "sent a text"),
         (at("/chat/completions", "fine"), 'sent "fine" where an object was expected'),
-        (at("/chat/completions", {"choices": [], "usage": None}), "sent an empty list as its choices"),
     ],
 )
 def test_what_is_no_answer_fails_and_is_not_written(one, toy, change, sentence):
