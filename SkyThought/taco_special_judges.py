@@ -35,7 +35,5 @@ def is_listed(origin: Any, name: str) -> bool:
 def with_listed_rule(tests: ProblemTests, origin: Any) -> ProblemTests:
     """A problem's tests with the rule of its class: case does not matter, or its numbers are real numbers."""
     return replace(
-        tests,
-        any_case=tests.any_case or is_listed(origin, ANY_CASE),
-        real=tests.real or is_listed(origin, TOLERANCE),
+        tests, any_case=tests.any_case or is_listed(origin, ANY_CASE), real=tests.real or is_listed(origin, TOLERANCE)
     )

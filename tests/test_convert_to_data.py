@@ -314,11 +314,7 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
 
 
 KINDS = ("right", "wrong", "unknown", "again", "cut", "thoughtless", "broken")
-ANSWERS = st.lists(
-    st.tuples(st.integers(0, 5), st.sampled_from(KINDS)),
-    min_size=1,
-    max_size=25,
-)
+ANSWERS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(KINDS)), min_size=1, max_size=25)
 
 
 @example_settings(max_examples=25, deadline=None)

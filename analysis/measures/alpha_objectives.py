@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.measures.program_diversity import normalise
-from analysis.reading.answers import Answer
+from analysis.reading.answers import Answer, by_problem
 from hindsight.errors import require
 from hindsight.pass_at_k.beta_binomial import fit_beta_binomial
 from hindsight.pass_at_k.estimators import in_order, pass_at_ks
@@ -82,8 +82,5 @@ def different_programs(answers: Sequence[Answer], k: int) -> float:
 
 def judged_problems(answers: Sequence[Answer]) -> dict[int, list[Answer]]:
     """The answers that count as correct or wrong, by problem, in the order of every estimate."""
-    found: dict[int, list[Answer]] = {}
-    for answer in answers:
-        if answer.outcome.is_sample:
-            found.setdefault(answer.question_id, []).append(answer)
+    found = by_problem(answer for answer in answers if answer.outcome.is_sample)
     return {question: found[question] for question in in_order(found)}

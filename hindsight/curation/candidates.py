@@ -15,16 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hindsight.curation.filters import (
-    BROKEN,
-    CONTAMINATED,
-    EXACT,
-    MASKED,
-    NEAR,
-    AnswerFilter,
-    FilterOptions,
-    LeftOut,
-)
+from hindsight.curation.filters import BROKEN, CONTAMINATED, EXACT, MASKED, NEAR, AnswerFilter, FilterOptions, LeftOut
 from hindsight.curation.near_duplicates import PERMUTATIONS, without_near_duplicates
 from hindsight.curation.training_rows import RowOptions
 from hindsight.errors import BrokenFile

@@ -147,10 +147,7 @@ def _dot(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def weighted_sums(
-    base: torch.Tensor,
-    finetuned: torch.Tensor,
-    weights: Sequence[tuple[float, float]],
-    outputs: Sequence[torch.Tensor],
+    base: torch.Tensor, finetuned: torch.Tensor, weights: Sequence[tuple[float, float]], outputs: Sequence[torch.Tensor]
 ) -> None:
     """Writes w0 * base + w1 * finetuned into one output per weight pair.
 

@@ -19,8 +19,7 @@ from hindsight.problem_sets.rows import Row, Source, columns
 
 NAMES = {
     "code_contests": Source(
-        "deepmind/code_contests",
-        {split: (f"data/{split}-*.parquet",) for split in ("test", "valid", "train")},
+        "deepmind/code_contests", {split: (f"data/{split}-*.parquet",) for split in ("test", "valid", "train")}
     )
 }
 COLUMNS = columns("description public_tests generated_tests")

@@ -37,10 +37,7 @@ SYSTEM = "You are a helpful assistant who programs well."
 # The most frequent first: a server may accept only four; step 2 cuts an answer at any of them.
 STOP = ("\nif __name__", "\nprint(", "\ndef main(", "<|endoftext|>", "</s>", "<|endofmask|>")
 STOP_OF_CHAT = ("\n```\n",)
-STOP_OF_TEXT = {
-    "mbpp": ('\n"""', "\nassert"),
-    "humaneval": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
-}
+STOP_OF_TEXT = {"mbpp": ('\n"""', "\nassert"), "humaneval": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")}
 CONTINUE = {"add_generation_prompt": False, "continue_final_message": True}  # how vLLM continues an answer
 
 

@@ -120,10 +120,7 @@ def test_a_problem_that_could_not_be_judged_is_not_in_the_mask_and_tried_again(t
 
 def test_another_problem_set_or_other_limits_into_the_same_file_are_refused(tmp_path):
     audit(tmp_path)
-    for flags, sentence in (
-        (["--timeout", 2], "timeout was 4.0, is 2.0"),
-        (["--problems", "lab"], "problem set was"),
-    ):
+    for flags, sentence in ((["--timeout", 2], "timeout was 4.0, is 2.0"), (["--problems", "lab"], "problem set was")):
         result, _ = audit(tmp_path, *flags)
         assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
 

@@ -317,11 +317,7 @@ def test_the_helper_process_ends_with_the_one_that_started_it(tmp_path):
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "True\n"
     deadline = time.monotonic() + 60

@@ -50,10 +50,7 @@ def test_verdicts_on_a_cluster_are_those_on_this_machine(tmp_path, cluster):
     (checkers / "question_7.py").write_text("def check(input, expected, output): return output == 'right'")
     programs = [
         (ECHO, "print(input())"),
-        (
-            ECHO,
-            "print(input(",
-        ),
+        (ECHO, "print(input("),
         (ECHO, "raise ValueError"),
         (ECHO, "while True: pass"),
         (DOUBLE, "def double(n):\n    return 2 * n"),

@@ -270,14 +270,7 @@ def test_a_function_that_ends_the_program_is_a_runtime_error(judge):
 
 
 def test_garbage_in_the_judges_pipe_is_no_verdict_but_wrong(judge):
-    for line in (
-        "garbage",
-        "[]",
-        "{}",
-        '{\\"value\\": [\\"list\\", 3]}',
-        '{\\"value\\": [1, 2, 3]}',
-        "[" * 100000,
-    ):
+    for line in ("garbage", "[]", "{}", '{\\"value\\": [\\"list\\", 3]}', '{\\"value\\": [1, 2, 3]}', "[" * 100000):
         program = f'import os\ndef f():\n os.write(100, b"{line}\\n")\n return 1'
         assert judged(judge, program, [[], []], [[1], [2]], "f")["correctness"] is False
 
