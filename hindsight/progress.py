@@ -73,7 +73,7 @@ def find_runs(folder: Path) -> Iterator[Path]:
 
 def no_run(names: Sequence[str]) -> str:
     """A sentence with the names that are not runs."""
-    return f"{names[0]} is no run" if len(names) == 1 else f"{len(names)} names are not runs ({', '.join(names)})"
+    return f"{names[0]} is not a run" if len(names) == 1 else f"{len(names)} names are not runs ({', '.join(names)})"
 
 
 def table(looks: Sequence[RunProgress]) -> str:

@@ -210,7 +210,7 @@ def _parts(setting: Setting, layers: int, tensors: Sequence[str]) -> tuple[list[
 
 def _only(mapping: Any, *keys: str) -> None:
     """Raises UserError for the first key that is not expected."""
-    require(isinstance(mapping, dict), f"{mapping!r} stands where a mapping is expected")
+    require(isinstance(mapping, dict), f"{mapping!r} is found where a mapping is expected")
     other = next((str(key) for key in mapping if key not in keys), None)
     expected = f" ({', '.join(keys)} are)" if keys else ""
     require(other is None, f"{other} is not read here{expected}")

@@ -57,7 +57,7 @@ def test_names_that_are_no_runs_are_named_and_without_any_run_the_status_is_2(ru
     result = run_in_process(progress, "--runs", runs / "data")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        f"progress.py: {runs / 'data'} is no run: a run has run.json or question_*_sample_*.json\n"
+        f"progress.py: {runs / 'data'} is not a run: a run has run.json or question_*_sample_*.json\n"
     )
 
 
