@@ -197,7 +197,7 @@ def test_another_name_of_the_base_is_reported(tmp_path):
         ({"peft_type": "LOHA"}, "type LOHA, not LORA"),
         ({"peft_type": "OFT"}, "type OFT, not LORA"),
         ({"peft_type": "ADALORA"}, "type ADALORA, not LORA"),
-        ({"peft_type": "PROMPT_TUNING"}, "type PROMPT_TUNING, which changes no weights"),
+        ({"peft_type": "PROMPT_TUNING"}, "type PROMPT_TUNING, which does not change weights"),
         ({"layer_replication": [[0, 2], [1, 2]]}, "with layer_replication, which is not base"),
         ({"alora_invocation_tokens": [1, 2]}, "with alora_invocation_tokens, which is not base"),
         ({"init_lora_weights": "pissa_niter_4"}, "with init_lora_weights 'pissa_niter_4', which changes the base"),

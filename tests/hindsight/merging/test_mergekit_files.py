@@ -132,7 +132,7 @@ def test_weights_of_a_linear_merge_are_normalised(read, one, other, expected):
         (SLERP % "0.5, normalize: true", "normalize is not read here"),
         (SLERP % "high", "t is neither a number nor a list of numbers: 'high'"),
         (SLERP % "[{filter: mlp, value: 0.5}]", "t needs a last value without a filter"),
-        (SLERP % "[{filter: 'm.*p|x', value: 0.5}, {value: 1}]", r"the filter 'm\.\*p\|x' of t is no piece"),
+        (SLERP % "[{filter: 'm.*p|x', value: 0.5}, {value: 1}]", r"the filter 'm\.\*p\|x' of t is not a piece"),
         (SLERP % "[{filter: moe, value: 0.5}, {value: 1}]", "the filter moe decides no tensor"),
         (SLERP % "1.5", r"alpha lies in \[0, 1\], not 1.5"),
         (LINEAR % ("1, density: 0.5", 1), "density is not read here"),
