@@ -9,15 +9,12 @@ from contextlib import closing
 from functools import partial
 from typing import Any, NotRequired, TypedDict
 
-from hindsight.files.verdicts import NOT_JUDGED, RUNTIME_ERROR, WRONG_ANSWER
+from hindsight.files.verdicts import NOT_JUDGED, WRONG_ANSWER
 from SkyThought.comparison import format_value, same_text, same_value, untag
 from SkyThought.execution.program import Execution, Program
 from SkyThought.problem_tests import ProblemTests
-from SkyThought.sandbox.calls import TEST_PROGRAM
 from SkyThought.time_limit import TimeLimit
 
-TIMES_OF_A_TEST = 10  # the time limit of a test program, which has many tests in it
-ASSERTION = f"{RUNTIME_ERROR}: AssertionError"
 MESSAGE_CHARACTERS = 200  # of an exception, in a reason
 EXCERPT_CHARACTERS = 1000  # of the input, the expected output and the output of the test that failed
 
@@ -42,28 +39,12 @@ class TestResult(TypedDict):
 
 def judge_tests(program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None) -> Iterator[TestResult]:
     """The result of each test, up to the first that fails."""
-    if tests.test_program:
-        limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
-        return iter([limit.enforce(partial(_judge_test_program, program, tests), _ending_of_test_program)])
     return (_judge_runs if tests.function is None else _judge_function)(program, tests, limit, check)
 
 
 def make_result(index: int, reason: str, seconds: float) -> TestResult:
     """The result of a test: passed when `reason` is empty."""
     return {"index": index, "passed": not reason, "reason": reason, "seconds": round(seconds, 4)}
-
-
-def _judge_test_program(program: Program, tests: ProblemTests, limit: float) -> TestResult:
-    """A program passes when the test program runs to its end. A special judge has nothing to compare here."""
-    test = tests.test_program.encode("utf-8", "surrogatepass")
-    with closing(program.calls(tests.function or "", test, [limit], TEST_PROGRAM)) as calls:
-        (call,) = calls
-    reason = WRONG_ANSWER if call.reason == ASSERTION else call.reason
-    return make_result(0, reason, call.seconds)
-
-
-def _ending_of_test_program(result: TestResult) -> tuple[str, float]:
-    return result["reason"], result["seconds"]
 
 
 def _judge_runs(program: Program, tests: ProblemTests, limit: TimeLimit, check: Check | None) -> Iterator[TestResult]:

@@ -19,7 +19,7 @@ class ProblemTests:
     arguments (see `sandbox.calls`); a function may pass with any of them. `real`: the problem's numbers are real
     numbers (see `comparison`). `any_case`: upper and lower case are the same. `task`: instead of `inputs` and
     `outputs`, those of EvalPlus, whose expected values are what the task's own solution returns. `test_program`:
-    instead of them, one that is run after the judged program, and must run to its end.
+    instead of them, one that calls the function, and must run to its end; `solution`: the problem's own, which passes.
     """
 
     function: str | None = None
@@ -32,6 +32,7 @@ class ProblemTests:
     any_case: bool = False
     task: EvalplusTask | None = None
     test_program: str = ""
+    solution: str = ""
 
     @property
     def count(self) -> int:
@@ -68,7 +69,10 @@ def make_tests(input_output: Any) -> ProblemTests:
     if "test_program" in tests:
         program = tests["test_program"]
         good = isinstance(program, str) and bool(program.strip())
-        return ProblemTests(function, test_program=program) if good else ProblemTests(fault="its problem has no tests")
+        if not good:
+            return ProblemTests(fault="its problem has no tests")
+        solution = tests.get("canonical_solution")
+        return ProblemTests(function, test_program=program, solution=solution if isinstance(solution, str) else "")
     fault = _fault(inputs, outputs, function)
     if fault:
         return ProblemTests(

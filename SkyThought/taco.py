@@ -27,6 +27,7 @@ from SkyThought.problem_tests import ProblemTests, read_tests
 from SkyThought.reference_values import ReferenceFailure
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
+from SkyThought.test_programs import judge_test_program
 from SkyThought.time_limit import TimeLimit
 
 ATTEMPTS = 3  # runs of a program that the machine may fail before it is "not judged"
@@ -169,7 +170,9 @@ class TACOTaskHandler:
         size = "large" if self.reference_rules or wants_more(source + tests.test_program) else "small"
         warm, limit = self._start(f"{size}-plain" if tests.test_program else size)
         with limit.lock.shared():
-            if self.reference_rules:
+            if tests.test_program:
+                yield judge_test_program(warm, source, tests, limit)
+            elif self.reference_rules:
                 yield from reference_rules.judge_tests(warm, source, tests, limit)
             else:
                 with Program(warm, source) as program:

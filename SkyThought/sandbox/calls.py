@@ -13,6 +13,7 @@ global with that name, and values are reported with their types (see `exact_valu
 
     EXACT     as they are
     SET       the same for functions whose values are compared as sets: an iterator is reported as its items
+    REPLAY    the same for functions whose values are given to a test program: an iterator stays one
 
 A test program is run in place of calls, after the program and with its names.
 """
@@ -28,10 +29,11 @@ from time import process_time
 from types import CodeType
 from typing import Any, NoReturn
 
-from SkyThought.sandbox.exact_values import tag_exactly
+from SkyThought.sandbox.exact_values import tag_exactly, tag_with_iterators
 from SkyThought.sandbox.report import Report, tag
 
-NATIVE, TEXT, TACO, PAPER, EXACT, SET, TEST_PROGRAM = b"n", b"t", b"i", b"p", b"e", b"s", b"x"
+NATIVE, TEXT, TACO, PAPER, EXACT, SET, REPLAY, TEST_PROGRAM = b"n", b"t", b"i", b"p", b"e", b"s", b"r", b"x"
+MARSHALLED = (EXACT, SET, REPLAY)
 
 
 def serve_calls(
@@ -43,9 +45,9 @@ def serve_calls(
     call to call; each call of a method has a new instance.
     """
     exit = report.exit
-    write = {EXACT: tag_exactly, SET: _tag_of_set}.get(reading, tag)
-    find = _find_global if reading in (EXACT, SET) else _find_function
-    strict = reading in (PAPER, EXACT, SET)
+    write = {EXACT: tag_exactly, SET: _tag_of_set, REPLAY: tag_with_iterators}.get(reading, tag)
+    find = _find_global if reading in MARSHALLED else _find_function
+    strict = reading in (PAPER, *MARSHALLED)
     try:
         arguments_of_calls = _read_arguments(calls, reading)
         try:
@@ -73,11 +75,13 @@ def serve_calls(
     exit(0)
 
 
-def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report: Report) -> NoReturn:
+def serve_test_program(
+    code: CodeType, names: dict[str, Any], function_name: str, test: int, report: Report
+) -> NoReturn:
     """Run the program in `names`, then the test program with its names, report that it ran to its end, and end.
 
-    test: a file with the test program, which is read only then, so that the program cannot see it while it loads. The
-    program's changes to builtin functions are undone first.
+    test: a file with the test program. The program's changes to builtin functions are undone first, and where it has a
+    name of its own for one, the test has the builtin one, except for the function.
     """
     exit, before = report.exit, dict(builtins.__dict__)
     try:
@@ -85,7 +89,8 @@ def serve_test_program(code: CodeType, names: dict[str, Any], test: int, report:
         with os.fdopen(test, "rb") as content:
             source = content.read()
         builtins.__dict__.update(before)
-        exec(compile(source, "<test>", "exec", dont_inherit=True), names)
+        own = {name: value for name, value in names.items() if name == function_name or name not in before}
+        exec(compile(source, "<test>", "exec", dont_inherit=True), {**own, "__name__": names["__name__"]})
         report.send(value=None)
     except BaseException as error:
         report.exception(error)
@@ -114,7 +119,7 @@ def _tag_of_set(value: Any) -> Any:
 def _read_arguments(file: int, reading: bytes) -> list[list]:
     with os.fdopen(file, "rb") as content:
         data = content.read()
-    if reading in (EXACT, SET):
+    if reading in MARSHALLED:
         return marshal.loads(data)
     arguments_of_calls = json.loads(data)
     if reading == NATIVE:

@@ -6,12 +6,14 @@
     array([1.5]), float64(1.5)        ["array", ["<f8", ["list", [1.5]]]], ["scalar", ["<f8", 1.5]], of numpy
     Counter("a")                      ["subclass", ["Counter", ["dict", [["a", 1]]]]]
     any other object                  ["object", "its type's name"], which equals nothing
+    iter([1])                         ["iterator", [1]], if asked for
 
 A view of a dictionary's keys or items becomes a frozenset, which equals the same sets.
 """
 
 import sys
-from builtins import TypeError, dict, frozenset, issubclass, list, type  # noqa: UP029  # may be replaced by the program
+from builtins import TypeError, dict, frozenset, issubclass, list, range, type  # noqa: UP029  # may be replaced by the program
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +21,7 @@ LONG_INTEGER = 4096  # bits, from which on hexadecimal digits are written: decim
 _PLAIN = (int, float, str, bool, type(None))
 _GROUPS = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 _VIEWS = (type({}.keys()), type({}.items()))
+_VALUES = type({}.values())
 _SCALARS = {"int": int, "float": float, "str": str, "complex": complex, "bytes": bytes}
 class_name = type.__dict__["__name__"].__get__  # of a class, regardless of its metaclass
 
@@ -41,6 +44,14 @@ def tag_exactly(value: Any) -> Any:
     if kind in _VIEWS:
         return ["frozenset", [tag_exactly(item) for item in value]]
     return _tag_of_numpy(kind, value) or _tag_of_subclass(kind, value) or ["object", class_name(kind)]
+
+
+def tag_with_iterators(value: Any) -> Any:
+    """As `tag_exactly`; of an iterator, a range or the values of a dictionary, what it yields."""
+    kind = type(value)
+    if kind is range or kind is _VALUES or issubclass(kind, Iterator):
+        return ["iterator", [tag_exactly(item) for item in value]]
+    return tag_exactly(value)
 
 
 def _tag_of_numpy(kind: type, value: Any) -> list | None:
@@ -101,6 +112,8 @@ def untag_exactly(tagged: Any) -> Any:
         return _GROUPS[kind](untag_exactly(item) for item in content)
     if kind == "dict":
         return {untag_exactly(key): untag_exactly(value) for key, value in content}
+    if kind == "iterator":
+        return iter([untag_exactly(item) for item in content])
     if kind == "complex":
         return complex(*content)
     if kind == "int":

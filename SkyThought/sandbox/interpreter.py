@@ -101,7 +101,7 @@ class Interpreter:
             main.__name__ = "program"
             sys.modules["program"] = main
             if keys == TEST_PROGRAM:
-                serve_test_program(code, main.__dict__, CALLS_FD, report)
+                serve_test_program(code, main.__dict__, function, CALLS_FD, report)
             serve_calls(code, main.__dict__, function, CALLS_FD, keys, report)
         finally:
             report.exit(1)

@@ -94,7 +94,7 @@ def tests(row: Row, name: str) -> dict[str, Any]:
             **{key: row[key] for key in keys if key in row},
         }
     else:
-        tests = {"test_program": _test_program(row, function, base_only)}
+        tests = {"test_program": _test_program(row, function, base_only), "canonical_solution": solution}
     return {"input_output": {"fn_name": function, **tests}, "solutions": json.dumps([solution])}
 
 

@@ -14,25 +14,48 @@ check(square)
 """
 
 
+# As on the Hub, where expected values lie beside the test.
+TABLE = """
+import numpy as np
+
+def assertion(out, exp):
+    if out != exp:
+        assert np.allclose(out, exp)
+
+results = [4, 9]
+for i, (inp, exp) in enumerate(zip([[2], [-3]], results)):
+    assertion(square(*inp), exp)
+"""
+SOLUTION = "def square(x):\n return x * x"
+EQUAL = "class Equal(int):\n __eq__ = __ne__ = lambda self, other: self is not other"
+
+
 @pytest.fixture(scope="module")
 def judge():
     with TACOTaskHandler(timeout=1.0) as handler:
         yield handler
 
 
-def reason(judge, program, test=CHECK):
-    verdict = judge.judge(program, make_tests({"fn_name": "square", "test_program": test}))
+def reason(judge, program, test=CHECK, solution=""):
+    tests = {"fn_name": "square", "test_program": test, "canonical_solution": solution}
+    verdict = judge.judge(program, make_tests(tests))
     assert verdict["correctness"] is (verdict["reason"] == "")
     return verdict["reason"]
 
 
-def test_a_program_passes_when_the_test_comes_to_its_end(judge):
-    assert reason(judge, "def square(x):\n return x * x") == ""
-    assert reason(judge, "def square(x):\n return x + 2") == "wrong answer"
-    assert reason(judge, "def square(x):\n return x // 0") == "runtime error: ZeroDivisionError"
-    assert reason(judge, "def other(x):\n return x * x") == "runtime error: NameError"
-    assert reason(judge, "def square(x:") == "syntax error"
-    assert reason(judge, "def square(x):\n while True: pass") == "time limit"
+@pytest.mark.parametrize("solution", ["", SOLUTION])
+def test_a_program_passes_when_the_test_comes_to_its_end(judge, solution):
+    assert reason(judge, "def square(x):\n return x * x", solution=solution) == ""
+    assert reason(judge, "def square(x):\n return x + 2", solution=solution) == "wrong answer"
+    assert reason(judge, "def square(x):\n return x // 0", solution=solution) == "runtime error: ZeroDivisionError"
+    missing = "missing function" if solution else "runtime error: NameError"
+    assert reason(judge, "def other(x):\n return x * x", solution=solution) == missing
+    assert reason(judge, "def square(x:", solution=solution) == "syntax error"
+
+
+def test_a_program_that_does_not_end_fails():
+    with TACOTaskHandler(timeout=0.05) as judge:
+        assert reason(judge, "def square(x):\n while True: pass", solution=SOLUTION) == "time limit"
 
 
 @pytest.mark.parametrize(
@@ -56,8 +79,62 @@ def test_a_program_passes_when_the_test_comes_to_its_end(judge):
         "from dataclasses import dataclass\n@dataclass\nclass Square:\n x: int\nsquare = Square",
     ],
 )
-def test_a_program_that_ends_early_or_replaces_what_the_test_uses_does_not_pass(judge, program):
-    assert reason(judge, program) != ""
+@pytest.mark.parametrize("solution", ["", SOLUTION])
+def test_a_program_that_ends_early_or_replaces_what_the_test_uses_does_not_pass(judge, program, solution):
+    assert reason(judge, program, solution=solution) != ""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        f"{EQUAL}\ndef square(x): return Equal(1)",
+        "import sys\ndef square(x): return sys._getframe(1).f_locals.get('exp')",
+        "import sys\ndef square(x): return sys._getframe(1).f_globals['results'][x < 0]",
+        "import os\nos.write(100, b'{\"value\": null}\\n')\ndef square(x): return 1",
+        "import os\nos.write(100, b'{\"value\": true}\\n' * 3)\nos._exit(0)",
+        "import os\ndef square(x):\n os.write(100, b'{\"value\": true}\\n')\n os._exit(0)",
+        "import numpy\nnumpy.allclose = lambda *each, **more: True\ndef square(x): return 1",
+        "import sys\nfor module in [*sys.modules.values()]:\n module.compile = lambda *each, **more: print.__doc__\n"
+        "def square(x): return 1",
+        "import os, re\nresults = re.search(rb'results = (.*)', os.pread(101, 9999, 0))\n"
+        "def square(x): return eval(results[1])[x < 0]",
+    ],
+)
+def test_no_program_passes_that_knows_the_test_or_equals_everything(judge, program):
+    assert reason(judge, program, TABLE, SOLUTION) != ""
+
+
+def test_a_programs_own_names_are_not_those_of_the_test(judge):
+    own = "def zip(*each): return 0\nabs = 3\ndef enumerate(x): return x * x\ndef square(x): return enumerate(x)"
+    for solution in ("", SOLUTION):
+        assert reason(judge, own, TABLE, solution) == ""
+        assert reason(judge, own.replace("x * x", "x"), TABLE, solution) == "wrong answer"
+
+
+@pytest.mark.parametrize(
+    ("test", "program"),
+    [
+        ("assert set(square(2)) == {0, 1}", "def square(x): return (each for each in range(x))"),
+        ("assert set(square(2)) == {0, 1}", "def square(x): return range(x)"),
+        ("assert square(x=2) == 4", SOLUTION),
+        ("values = [2]\nsquare(values)\nassert values == [4]", "def square(x): x[0] *= x[0]"),
+        ("assert square(len) == 3", "def square(x): return x('abc')"),
+        ("import random\nn = random.random()\nassert square(n) == n * n", SOLUTION),
+        ("import os\nn = len(os.urandom(3)) + os.urandom(1)[0]\nassert square(n) == n * n", SOLUTION),
+        ("try:\n square(-1)\n assert False\nexcept ValueError: pass", "def square(x):\n raise ValueError"),
+        ("assert square(3) == 9", "def square(x): return x + x + square(x - 1) - 1 - (x - 1) * 0 if x > 3 else x * x"),
+        ("assert square(3) == helper(3)", "def helper(x): return 3 * x\n" + SOLUTION),
+        ("assert square(square(2)) == 16", SOLUTION),
+        ("assert (square(np.float64(1.5)) == 2.25).all()", "import numpy as np\n" + SOLUTION),
+    ],
+)
+def test_a_right_program_passes_also_a_test_that_cannot_be_replayed(judge, test, program):
+    assert reason(judge, program, test, program) == ""
+
+
+def test_a_test_may_use_a_helper_of_the_solution(judge):
+    solution = f"def double(x): return 2 * x\n{SOLUTION}"
+    assert reason(judge, SOLUTION, "assert square(2) == double(2)", solution) == ""
 
 
 def test_the_test_has_the_programs_names_and_no_others(judge):

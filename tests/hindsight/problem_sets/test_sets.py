@@ -98,7 +98,8 @@ def test_of_the_base_sets_only_the_base_tests_are_used(tmp_path, home):
 def test_on_the_hub_the_tests_are_a_program(tmp_path):
     mbpp = one(tmp_path / "m.jsonl", HUB_MBPP)
     assert (mbpp["task_id"], mbpp["question_id"], mbpp["fn_name"]) == ("Mbpp/2", 2, "add")
-    assert mbpp["input_output"] == {"fn_name": "add", "test_program": HUB_MBPP["test"]}
+    tests = {"fn_name": "add", "test_program": HUB_MBPP["test"], "canonical_solution": HUB_MBPP["code"]}
+    assert mbpp["input_output"] == tests
     assert json.loads(mbpp["solutions"]) == [HUB_MBPP["code"]]
     base = one(tmp_path / "m.jsonl", HUB_MBPP, name="mbpp:")["input_output"]["test_program"]
     assert base == f"import math\nassert set([add(1, 2)]) == {{3}}\n{ASSERT}\n"

@@ -1,0 +1,145 @@
+"""Judges problems whose tests are a program, as the Hub's MBPP+ and HumanEval have them.
+
+    inputs = [[2], [-3]]; results = [4, 9]
+    for inp, exp in zip(inputs, results):
+        assert square(*inp) == exp
+
+An answer that runs in one process with its test could read what the test expects, replace its comparison, or return
+what equals everything. The test is therefore replayed in a child without the answer, where the function gives back what
+the answer returned in a child of its own. Which calls a test makes is seen by running it on the problem's own solution.
+
+A test is not replayed if it gives the function other things than JSON and `marshal` can write, expects exceptions or
+changed arguments, or if its problem has no solution. It then runs after the answer, with the answer's names.
+"""
+
+import json
+import marshal
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from hindsight.files.verdicts import RUNTIME_ERROR, TIME_LIMIT, WRONG_ANSWER
+from SkyThought.execution.program import Call, Program
+from SkyThought.execution.warm_process_handle import WarmProcess
+from SkyThought.own_rules import TestResult, make_result
+from SkyThought.problem_tests import ProblemTests
+from SkyThought.sandbox.calls import EXACT, REPLAY, TEST_PROGRAM
+from SkyThought.sandbox.exact_values import untag_exactly
+from SkyThought.time_limit import TimeLimit
+
+TIMES_OF_A_TEST = 10  # the time limit of a test program, which has many tests in it
+ASSERTION = f"{RUNTIME_ERROR}: AssertionError"
+
+# Loads the solution; `record` gives the arguments of each call that the test makes, `replay` runs the test on values.
+_HARNESS = """
+import json, marshal, random
+from SkyThought.sandbox.exact_values import untag_exactly
+
+NAME, SOLUTION, TEST = {parts!r}
+names = {{"__name__": "program", "__builtins__": __builtins__}}
+exec(compile(SOLUTION, "solution", "exec", dont_inherit=True), names)
+
+def run(function):
+    names[NAME] = function
+    random.seed(0)
+    exec(compile(TEST, "test", "exec", dont_inherit=True), names)
+
+def record():
+    calls, function = [], names[NAME]
+    def recorder(*arguments):
+        calls.append(marshal.dumps(list(arguments), {version}))
+        names[NAME] = function  # which may call itself
+        value = function(*arguments)
+        names[NAME] = recorder
+        return value
+    run(recorder)
+    return calls
+
+def replay(calls, values):
+    left = list(zip(calls, json.loads(values), strict=True))
+    def player(*arguments):
+        call, value = left.pop(0)
+        if call != marshal.dumps(list(arguments), {version}):
+            raise LookupError("another call")
+        return untag_exactly(value)
+    run(player)
+    return not left
+"""
+_MARSHAL_VERSION = 2  # without references: equal arguments have the same bytes
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The calls of a test: `harness` is the program that replays it, `arguments` those of each call."""
+
+    harness: str
+    arguments: tuple[bytes, ...]
+
+    @property
+    def packed(self) -> bytes:
+        """The lists of arguments by `marshal`."""
+        return marshal.dumps([marshal.loads(each) for each in self.arguments])
+
+
+def judge_test_program(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> TestResult:
+    """The result of a program's test: passed if the test comes to its end. Raises MachineError."""
+    limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
+    recording = _record(warm, tests.function, tests.solution, tests.test_program, limit)
+    if recording is None:
+        return limit.enforce(partial(_run_together, warm, source, tests), _ending)
+    return limit.enforce(partial(_run_apart, warm, source, tests.function or "", recording), _ending)
+
+
+def _ending(result: TestResult) -> tuple[str, float]:
+    return result["reason"], result["seconds"]
+
+
+def _result(reason: str, seconds: float) -> TestResult:
+    return make_result(0, WRONG_ANSWER if reason == ASSERTION else reason, seconds)
+
+
+def _run_together(warm: WarmProcess, source: str, tests: ProblemTests, seconds: float) -> TestResult:
+    test = tests.test_program.encode("utf-8", "surrogatepass")
+    (call,) = _calls(warm, source, tests.function or "", test, [seconds], TEST_PROGRAM)
+    return _result(call.reason, call.seconds)
+
+
+def _run_apart(warm: WarmProcess, source: str, function: str, recording: Recording, seconds: float) -> TestResult:
+    limits, values, used = [seconds] * len(recording.arguments), [], 0.0
+    with closing(_calls(warm, source, function, recording.packed, limits, REPLAY)) as calls:
+        for call in calls:
+            used += call.seconds
+            if call.reason or used > seconds:
+                return _result(call.reason or TIME_LIMIT, used)
+            values.append(call.value)
+    return _result(_replay(warm, recording, values, seconds), used)
+
+
+def _replay(warm: WarmProcess, recording: Recording, values: list[Any], seconds: float) -> str:
+    """Why the test fails on these values; "" if it passes."""
+    arguments = marshal.dumps([[list(recording.arguments), json.dumps(values)]])
+    (call,) = _calls(warm, recording.harness, "replay", arguments, [seconds], EXACT)
+    return call.reason or ("" if call.value is True else WRONG_ANSWER)
+
+
+def _calls(
+    warm: WarmProcess, source: str, function: str, arguments: bytes, limits: Sequence[float], reading: bytes
+) -> Generator[Call, None, None]:
+    with Program(warm, source) as program, closing(program.calls(function, arguments, limits, reading)) as calls:
+        yield from calls
+
+
+@lru_cache(maxsize=4)
+def _record(warm: WarmProcess, function: str | None, solution: str, test: str, limit: TimeLimit) -> Recording | None:
+    """The calls of a test; None if the solution does not pass when the test is replayed on what it returns."""
+    if not function or not solution:
+        return None
+    harness = _HARNESS.format(parts=(function, solution, test), version=_MARSHAL_VERSION)
+    (call,) = _calls(warm, harness, "record", marshal.dumps([[]]), [limit.seconds], EXACT)
+    arguments = () if call.reason else tuple(untag_exactly(call.value))
+    if not arguments:
+        return None
+    recording = Recording(harness, arguments)
+    return None if _run_apart(warm, solution, function, recording, limit.seconds)["reason"] else recording
