@@ -14,6 +14,8 @@ fits, the one program between words is taken (`hindsight.text.unfenced_code`). O
 - no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
   this line calls final, or else the last one if it is called corrected.
 
+Where no block defines the function, what was typed in a transcript of the interpreter may.
+
 A candidate that uses names that only other blocks define is completed by these: by earlier ones, or by later ones that
 only define.
 """
@@ -27,7 +29,15 @@ from typing import Any
 
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
-from hindsight.text.programs import ProgramFacts, has_words_at_ends, is_program, program_facts, syntax_text, syntax_tree
+from hindsight.text.programs import (
+    ProgramFacts,
+    has_words_at_ends,
+    is_program,
+    program_facts,
+    syntax_text,
+    syntax_tree,
+    transcript_input,
+)
 from hindsight.text.unfenced_code import unfenced_blocks
 from hindsight.text.uniform_format import CACHED, find_tags
 
@@ -169,6 +179,10 @@ class _Candidate:
 def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -> ProgramChoice:
     """The choice among the blocks of one reading of a solution."""
     candidates = _candidates(blocks, target)
+    if target.function and not any(target.function in _own(each).functions for each in candidates):
+        typed = [(block, transcript_input(block.code)) for block in blocks]
+        if found := [each for each in typed if _defines(each[1], target.function)]:
+            return ProgramChoice(found[-1][1], (found[-1][0],), fits=True)
     if not candidates:
         return _broken(blocks, target)
     if target.function:

@@ -29,6 +29,14 @@ def syntax_error_line(code: str) -> int | None:
     return None if isinstance(error, ast.Module) else error[1]
 
 
+def transcript_input(text: str) -> str:
+    """What was typed in a transcript of the interpreter, without its prompts and output; "" for other texts."""
+    if not text.lstrip().startswith(">>> "):
+        return ""
+    lines = (line.lstrip() for line in text.splitlines())
+    return "".join(f"{line[4:]}\n" for line in lines if line[:4].rstrip() in (">>>", "..."))
+
+
 def last_line_that_acts(code: str) -> int:
     """The last line of code that does something, unlike `Done` or `Output: 3`, which also parse; 0 if none does."""
     tree = syntax_tree(code)

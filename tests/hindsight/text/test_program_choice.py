@@ -90,6 +90,13 @@ def test_the_line_before_a_block_may_say_that_it_is_or_is_not_the_program():
     )
 
 
+def test_a_transcript_of_the_interpreter_is_the_program_if_it_alone_defines_the_function():
+    transcript = ">>> def add(a, b):\n...     return a + b\n...\n>>> add(1, 2)\n3"
+    assert chosen(f"{block(transcript)}\nIt adds.", ADD) == f"{DEFINES}\nadd(1, 2)\n"
+    assert chosen(f"{block(DEFINES)}\nTry it:\n{block(transcript)}", ADD) == DEFINES
+    assert not choose_program(block(">>> add(1, 2)\n3"), ADD).fits
+
+
 def test_a_byte_order_mark_is_no_part_of_a_program():
     assert choose_program(f"\ufeff{DEFINES}", ADD).fits and choose_program(block(f"\ufeff{DEFINES}"), ADD).fits
 
