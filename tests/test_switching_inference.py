@@ -108,7 +108,7 @@ def test_a_run_killed_ten_times_and_resumed_equals_an_undisturbed_run(switch, to
     switch(*flags, "--output_dir", tmp_path / "whole")
     toy.delay, killed = 0.005, tmp_path / "killed"
     urls = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", killed]
-    quick_scripts.kill_at_moments(tmp_path / "output", toy, SWITCHING, *urls, *flags, kills=10, most=40)
+    quick_scripts.kill_at_moments(tmp_path / "output", toy, SWITCHING, *urls, *flags, most=40)
     assert 0 < len(list_files(killed, "sample")) < 100
     result, _ = switch(*flags, "--output_dir", killed)
     assert result.returncode == 0

@@ -25,6 +25,7 @@ SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference
 CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
+PATIENCE = 600.0  # seconds that a script may take on a busy machine
 runs.versions()  # read once, before the scripts are forked
 CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
 
@@ -60,7 +61,7 @@ class Started:
         self.process.kill()
         self.process.join()
 
-    def wait(self, seconds: float = 60.0) -> CompletedProcess:
+    def wait(self, seconds: float = PATIENCE) -> CompletedProcess:
         """Waits until the script ends; fails if it does not, or leaves a traceback or an open connection."""
         self.process.join(seconds)
         if self.alive:
@@ -76,12 +77,12 @@ def start(output: Path, script: str, *flags: object) -> Started:
     return Started(output, script, flags)
 
 
-def run(output: Path, script: str, *flags: object, seconds: float = 60.0) -> CompletedProcess:
+def run(output: Path, script: str, *flags: object) -> CompletedProcess:
     """Runs a script to its end."""
-    return start(output, script, *flags).wait(seconds)
+    return start(output, script, *flags).wait()
 
 
-def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 20, most: int = 14) -> None:
+def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 10, most: int = 14) -> None:
     """Starts a script `kills` times and kills it after 0 to `most` requests: while it starts, asks or writes."""
     chance = random.Random(0)
     for _ in range(kills):
