@@ -9,7 +9,8 @@ what equals everything. The test is therefore replayed in a child without the an
 the answer returned in a child of its own. Which calls a test makes is seen by running it on the problem's own solution.
 
 A test is not replayed if it gives the function other things than JSON and `marshal` can write, expects exceptions or
-changed arguments, or if its problem has no solution. It then runs after the answer, with the answer's names.
+changed arguments, or if its problem has no solution, nor on an answer whose values lead it to other calls than the
+solution's: `decode(encode(text)) == text`. It then runs after the answer, with the answer's names.
 """
 
 import json
@@ -31,6 +32,7 @@ from SkyThought.time_limit import TimeLimit
 
 TIMES_OF_A_TEST = 10  # the time limit of a test program, which has many tests in it
 ASSERTION = f"{RUNTIME_ERROR}: AssertionError"
+OTHER_CALL = f"{RUNTIME_ERROR}: OtherCall"  # of the harness
 
 # Loads the solution; `record` gives the arguments of each call that the test makes, `replay` runs the test on values.
 _HARNESS = """
@@ -39,6 +41,10 @@ from SkyThought.sandbox.exact_values import untag_exactly
 
 NAME, SOLUTION, TEST = {parts!r}
 names = {{"__name__": "program", "__builtins__": __builtins__}}
+
+class OtherCall(Exception):
+    pass
+
 exec(compile(SOLUTION, "solution", "exec", dont_inherit=True), names)
 
 def run(function):
@@ -60,9 +66,9 @@ def record():
 def replay(calls, values):
     left = list(zip(calls, json.loads(values), strict=True))
     def player(*arguments):
-        call, value = left.pop(0)
+        call, value = left.pop(0) if left else (b"", None)
         if call != marshal.dumps(list(arguments), {version}):
-            raise LookupError("another call")
+            raise OtherCall
         return untag_exactly(value)
     run(player)
     return not left
@@ -87,9 +93,11 @@ def judge_test_program(warm: WarmProcess, source: str, tests: ProblemTests, limi
     """The result of a program's test: passed if the test comes to its end. Raises MachineError."""
     limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
     recording = _record(warm, tests.function, tests.solution, tests.test_program, limit)
-    if recording is None:
-        return limit.enforce(partial(_run_together, warm, source, tests), _ending)
-    return limit.enforce(partial(_run_apart, warm, source, tests.function or "", recording), _ending)
+    if recording is not None:
+        result = limit.enforce(partial(_run_apart, warm, source, tests.function or "", recording), _ending)
+        if result["reason"] != OTHER_CALL:
+            return result
+    return limit.enforce(partial(_run_together, warm, source, tests), _ending)
 
 
 def _ending(result: TestResult) -> tuple[str, float]:

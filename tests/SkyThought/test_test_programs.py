@@ -132,6 +132,12 @@ def test_a_right_program_passes_also_a_test_that_cannot_be_replayed(judge, test,
     assert reason(judge, program, test, program) == ""
 
 
+def test_a_right_value_other_than_the_solutions_may_lead_a_test_to_other_calls(judge):
+    test, solution = "n = square(2)\nassert n in (1, 5) and square(n) in (1, 5)", "def square(x): return 1"
+    assert reason(judge, "def square(x): return 5", test, solution) == ""
+    assert reason(judge, "def square(x): return 5 if x == 2 else 4", test, solution) == "wrong answer"
+
+
 def test_a_test_may_use_a_helper_of_the_solution(judge):
     solution = f"def double(x): return 2 * x\n{SOLUTION}"
     assert reason(judge, SOLUTION, "assert square(2) == double(2)", solution) == ""
