@@ -220,7 +220,7 @@ def test_with_a_key_the_default_is_the_api_and_its_cost_is_reported_before_and_a
     environment = {**OFFLINE, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"}
     dry = run_script(SCRIPT, "--input_dir", tmp_path, "--dry_run", "--price", 1000, **environment)
     assert (dry.returncode, server.sent, (tmp_path / "run.json").exists()) == (0, [], False), dry.stderr
-    assert f"model: {API_MODEL} at {server.url}, as OPENAI_API_KEY is set" in dry.stdout
+    assert f"model: {API_MODEL} at {server.url}, since OPENAI_API_KEY is set" in dry.stdout
     assert "3 answers to embed: about 40 tokens, $0.0400" in dry.stdout
     result = run_script(SCRIPT, "--input_dir", tmp_path, **environment)
     assert "the bill: 1 requests, 118 tokens, $0.0000" in result.stdout, result.stdout + result.stderr

@@ -132,7 +132,7 @@ def test_an_adapter_at_load_has_the_bits_of_the_merged_checkpoint_at_one_alpha_a
 def test_an_adapter_that_unties_the_head_is_refused_before_a_server_starts(tmp_path):
     base = make(tmp_path / "base", "qwen2")
     adapter = make_adapter(tmp_path / "adapter", base, r=4, target_modules=["embed_tokens"])
-    with pytest.raises(UserError, match="adapter gives .*base a head of its own: merge with merge_models.py"):
+    with pytest.raises(UserError, match="adapter gives .*base a separate head: merge with merge_models.py"):
         require_loadable(plan_merge(base, adapter))
 
 
