@@ -100,7 +100,8 @@ def test_a_readme_of_somebody_else_stays(checked, curate, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "README.md").write_text("# Mine\n")
     result, output = curate(checked)
-    assert (output / "README.md").read_text() == "# Mine\n" and "README.md was not written by this script" in result.stdout
+    assert (output / "README.md").read_text() == "# Mine\n"
+    assert "README.md was not written by this script" in result.stdout
     (output / "README.md").unlink()
     for _ in range(2):
         result, _ = curate(checked)
