@@ -24,10 +24,10 @@ from SkyThought.execution.warm_process_handle import MachineError, WarmProcess
 from SkyThought.machine_lock import MachineLock
 from SkyThought.own_rules import Check, TestResult
 from SkyThought.problem_tests import ProblemTests, read_tests
+from SkyThought.program_test_rules import judge_test_program
 from SkyThought.reference_values import ReferenceFailure
 from SkyThought.sandbox.layers import LAYERS
 from SkyThought.sandbox.prelude import wants_more
-from SkyThought.test_programs import judge_test_program
 from SkyThought.time_limit import TimeLimit
 
 ATTEMPTS = 3  # runs of a program that the machine may fail before it is "not judged"

@@ -1,4 +1,4 @@
-"""Problems whose tests are a program: it runs after the answer's program, and must come to its end."""
+"""Problems whose tests are a program: it runs on what the answer returned, or after it, and must come to its end."""
 
 import pytest
 
