@@ -44,9 +44,18 @@ from hindsight.text.uniform_format import CACHED, find_tags
 TWO_PROGRAMS = "it has two programs that both read input and print"
 TWO_UNFENCED = "it defines the function twice, and has no code blocks"
 TWO_READINGS = "its code fences can be read in two ways"
-_FINAL = re.compile(r"\bfinal\b", re.IGNORECASE)
-_REJECTED = re.compile(r"\b(?:original|incorrect|wrong|buggy)\b", re.IGNORECASE)
-_CORRECTED = re.compile(r"\b(?:corrected|fixed|revised)\b", re.IGNORECASE)
+_PROGRAM = "approach|attempt|code|draft|function|implementation|program|script|solution|version"
+
+
+def _calls_it(words: str) -> re.Pattern:
+    """Matches a sentence that says one of the words of a program ("the final version", "Final"), not of its output."""
+    named, alone = rf"(?:\W+\w+){{0,2}}?\W+(?:{_PROGRAM})\b", r"(?:\W+answer)?\W*$"
+    return re.compile(rf"\b(?:{words}){named}|^\W*(?:(?:the|my) )?(?:{words}){alone}", re.IGNORECASE)
+
+
+_FINAL = _calls_it("final")
+_REJECTED = _calls_it("original|incorrect|wrong|buggy")
+_CORRECTED = _calls_it("corrected|fixed|revised")
 _SENTENCE = re.compile(r"[.!?]\s+")
 _INTRODUCTION = re.compile(r"\s*(?:#{1,6}\s.*|\*\*.*\*\*:?|.*:)\s*")  # a heading, or words with a colon
 _DATA = ("text", "txt", "plaintext", "plain", "output", "input", "console", "json", "csv", "markdown", "md", "diff")

@@ -198,3 +198,12 @@ def test_of_two_programs_the_one_that_is_called_final_is_the_program_and_stays_w
     assert converted(f"**Final program:**\n\n{BLOCK}\n\nAlternatively:\n\n{other}")[0] == SUM
     assert converted(f"It prints the final sum.\n\n{other}\n\nOr\n\n{BLOCK}")[0] == "undecided"
     assert converted(f"Final:\n\n{other}\n\nFinal:\n\n{BLOCK}")[0] == "undecided"
+
+
+@pytest.mark.parametrize(
+    "words", ["Now it prints the final sum:", "## Keep the original order", "**Fixed window size**"]
+)
+def test_a_word_about_something_else_than_the_program_decides_nothing(words):
+    other = "```python\nprint(int(input()) * 2)\n```"
+    for one, two in ((f"{words}\n\n{other}", f"Or:\n\n{BLOCK}"), (f"First:\n\n{other}", f"{words}\n\n{BLOCK}")):
+        assert converted(f"{one}\n\n{two}")[0] == "undecided"
