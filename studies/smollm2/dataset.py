@@ -9,6 +9,7 @@ from hindsight.problem_sets.selection import load_problems
 from hindsight.sampling.samples import Sample
 from hindsight.text.prompt_styles import prompts_of_style
 from studies.smollm2.plan import STYLES, StudyOptions
+from studies.smollm2.problems import WHOLE_TEST
 from studies.smollm2.training import DATASET
 
 NGRAM = 8  # words: the statements of MBPP have about a dozen
@@ -25,7 +26,7 @@ def make_dataset(options: StudyOptions) -> None:
     convert_and_check(references, log, may_fail=True)
     flags = ["--prompt_style", STYLES["chat"], "--validation", "0", "--max_per_problem", "1"]
     flags += ["--tokenizer", options.start, "--cutoff_len", str(CUTOFF_LEN), "--ngram", str(NGRAM)]
-    flags += ["--test_problems", str(options.problems("test")), "--test_split", ""]
+    flags += ["--test_problems", str(options.problems(WHOLE_TEST)), "--test_split", ""]
     flags += ["--benchmarks", str(options.problems("validation"))]
     folders = ["--input_dirs", str(references), "--output_dir", str(data), "--name", DATASET]
     run_step("convert_to_data.py", *folders, *flags, may_fail=True, log=log)

@@ -2,7 +2,8 @@
 
 training      MBPP's training problems without those of MBPP+, for fine-tuning
 validation    its validation problems, judged by MBPP's own asserts, for every choice
-test          those of its test problems that MBPP+ has, judged by EvalPlus's base and plus tests: measured once
+test          those of its test problems that MBPP+ has, judged by EvalPlus's base and plus tests: measured once. A
+              small study measures some of them; the training data must resemble none
 examples      three of its prompt problems: the examples of the prompt that base models are usually given
 """
 
@@ -16,22 +17,22 @@ from hindsight.files.records import write_bytes
 from hindsight.problem_sets.problem_set import ProblemSet
 
 TRAINING, VALIDATION, TEST = range(601, 975), range(511, 601), range(11, 511)  # by task_id, as its authors split it
+WHOLE_TEST = "whole_test"  # the file of all test problems
 EXAMPLES = (2, 3, 4)  # of the prompt problems, 1 to 10, those that its authors put before a problem
 
 
-def choose_problems(mbpp: str, mbpp_plus: str, test_problems: int = 0) -> dict[str, list[dict[str, Any]]]:
+def choose_problems(mbpp: str, mbpp_plus: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of each part.
 
-    mbpp, mbpp_plus: what --problems takes, such as a file. test_problems: how many test problems to keep, evenly
-    spread; 0: all. Raises UserError when a source cannot be read or is another set.
+    mbpp, mbpp_plus: what --problems takes, such as a file. Raises UserError when a source cannot be read or is another
+    set.
     """
     all_rows, plus_rows = _rows_by_id(mbpp), _rows_by_id(mbpp_plus)
     require(all("base_input" in row for row in plus_rows.values()), f"{mbpp_plus} is not EvalPlus's file of MBPP+")
-    test = [plus_rows[task] for task in sorted(plus_rows) if task in TEST]
     return {
         "training": _rows(all_rows, (task for task in TRAINING if task not in plus_rows), mbpp),
         "validation": _rows(all_rows, VALIDATION, mbpp),
-        "test": spread(test, test_problems),
+        "test": [plus_rows[task] for task in sorted(plus_rows) if task in TEST],
         "examples": _rows(all_rows, EXAMPLES, mbpp),
     }
 

@@ -21,7 +21,7 @@ from studies.smollm2.dataset import make_dataset
 from studies.smollm2.grid import Grid
 from studies.smollm2.model import write_model
 from studies.smollm2.plan import StudyOptions, StudyRun
-from studies.smollm2.problems import choose_problems, write_problems
+from studies.smollm2.problems import WHOLE_TEST, choose_problems, spread, write_problems
 from studies.smollm2.report import write_report
 from studies.smollm2.results import write_results
 from studies.smollm2.work import Work
@@ -73,14 +73,15 @@ def main(settings: Settings) -> int:
     output = Path(settings.output_dir)
     own = output / "model"
     options, grid = settings.pick(StudyOptions, output=output, start=settings.start or str(own)), settings.pick(Grid)
-    parts = choose_problems(settings.mbpp, settings.mbpp_plus, settings.test_problems)
+    parts = choose_problems(settings.mbpp, settings.mbpp_plus)
+    whole_test, parts["test"] = parts["test"], spread(parts["test"], settings.test_problems)
     problems = {part: len(rows) for part, rows in parts.items()}
     print(", ".join(f"{count} problems for {part}" for part, count in problems.items()), flush=True)
     work = Work(options, grid, problems, settings.llamafactory, settings.entropy_every, settings.start_deadline)
     if settings.dry_run:
         print(*work.describe(), sep="\n")
         return 0
-    write_problems(parts, output / "problems")
+    write_problems({**parts, WHOLE_TEST: whole_test}, output / "problems")
     if not settings.start and not own.exists():
         write_model(own)
     if not grid.finetuned:

@@ -70,3 +70,6 @@ def test_the_small_study(tmp_path):
     assert len(results["runs"]) == 6
     assert all(run["counts"]["samples"] == [10] * 8 for run in results["runs"])
     assert (tmp_path / "report" / "tables.md").exists()
+    # Trained on the data of the whole study: none of it resembles any test problem, measured or not.
+    report = json.loads((tmp_path / "data" / "references.report.json").read_text())
+    assert report["files"]["train"]["rows"] == 247
