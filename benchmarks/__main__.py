@@ -1,4 +1,4 @@
-"""Runs every benchmark except `finding_programs`, which is a test of quality: `make bench`."""
+"""Runs every benchmark, `make bench`, except `finding_programs`, a test of quality, and `evalplus_busy`, of verdicts."""
 
 from benchmarks import (
     choosing,

@@ -76,17 +76,16 @@ def run(command: list[Any], samples: Path, environment: dict[str, str]) -> dict[
     return results
 
 
-def quick_tasks(kind: str, data: Path) -> set[str]:
-    """The tasks whose own solution needs less than QUICK_SECONDS of CPU time; its values must be in the cache."""
+def reference_seconds(kind: str, data: Path) -> dict[str, list[float]]:
+    """The CPU seconds of each task's own solution, input by input; its values must be in the cache."""
     os.environ["XDG_CACHE_HOME"] = str(data.parent)
-    no_process, quick = cast(WarmProcess, None), set()
+    no_process, seconds = cast(WarmProcess, None), {}
     for problem in load_problems(f"{kind}plus:{data}"):
         task = read_tests(problem["input_output"]).task
         assert task is not None  # each problem of these sets is one
         values = [reference_values(no_process, task, group, reading_of(task)) for group in task.inputs]
-        if sum(sum(each.seconds) for each in values) < QUICK_SECONDS:
-            quick.add(task.task_id)
-    return quick
+        seconds[task.task_id] = [each for group in values for each in group.seconds]
+    return seconds
 
 
 def count_differences(known: dict[tuple[str, str], set], results: dict[str, list[dict[str, Any]]]) -> int:
@@ -113,7 +112,7 @@ def main(rounds: int = 1) -> None:
             data.write_bytes(b"".join(lines))
             own = [row for row in rows if row["set"] == f"{kind}plus"]
             compare(kind, data, own, known, rounds)
-            quick = quick_tasks(kind, data)
+            quick = {task for task, seconds in reference_seconds(kind, data).items() if sum(seconds) < QUICK_SECONDS}
             quick_data.write_bytes(b"".join(line for line in lines if json.loads(line)["task_id"] in quick))
             print(
                 f"of these, the {len(quick)} of {len(lines)} tasks whose own solution needs less than {QUICK_SECONDS} s"
