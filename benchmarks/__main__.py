@@ -1,4 +1,4 @@
-"""Runs every benchmark, `make bench`, except `finding_programs`, a test of quality, and `evalplus_busy`, of verdicts."""
+"""Runs the benchmarks, `make bench`, but for `finding_programs`, a test of quality, and `evalplus_busy`, of verdicts."""
 
 from benchmarks import (
     choosing,
