@@ -1,4 +1,4 @@
-"""Runs the benchmarks, `make bench`, but for `finding_programs`, a test of quality, and `evalplus_busy`, of verdicts."""
+"""Runs the benchmarks, `make bench`, except `finding_programs` (of quality) and `evalplus_busy` (of verdicts)."""
 
 from benchmarks import (
     choosing,
