@@ -44,15 +44,14 @@ class Training:
         """Trains from scratch. Raises UserError if LLaMA-Factory is missing or fails."""
         require(shutil.which(llamafactory) is not None, f"there is no {llamafactory}: run `make .venv-train/installed`")
         shutil.rmtree(ROOT / self.folder, ignore_errors=True)
-        steps = math.ceil(
-            len(json.loads((ROOT / data / f"{DATASET}.json").read_text(encoding="utf-8"))) / ROWS_PER_STEP
-        )
+        rows = json.loads((ROOT / data / f"{DATASET}.json").read_text(encoding="utf-8"))
+        half_epoch = math.ceil(len(rows) / ROWS_PER_STEP / 2)  # steps, the same however long the training is
         keys = {
             "model_name_or_path": start,
             "dataset_dir": data,
             "learning_rate": self.rate,
-            "num_train_epochs": self.epochs,
-            "save_steps": math.ceil(steps / 2),
+            "max_steps": round(2 * self.epochs) * half_epoch,
+            "save_steps": half_epoch,
             "seed": self.seed,
         }
         command = ["bash", "SkyThought/train/finetune.sh", str(CONFIGS / f"{self.kind}.yaml")]
