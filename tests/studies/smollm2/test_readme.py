@@ -59,6 +59,7 @@ def test_every_decimal_number_of_the_readme_is_one_of_the_results():
     results = read_results(FOLDER / "results.json")
     known = [*make_tables(Study(results)).values(), json.dumps(results.about), json.dumps(results.chosen)]
     known += [json.dumps([run.setting.alpha, run.setting.temperature]) for run in results.runs]
+    known += make_tables(Study(read_results(FOLDER / "float32.json"))).values()
     found = unknown_numbers(readme(), "\n".join(known), lambda page: (FOLDER / page).read_text("utf-8"))
     assert not found
 
