@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import hostile_programs
 import pytest
 from scripts import ROOT, run_in_process, run_script, write_converted
 
@@ -210,10 +211,7 @@ def verdicts_so_far(folder):
 
 def descendants(pid):
     """The processes beneath a process, by (pid, start time), as a pid alone may come again."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [(child, start_time(child)), *descendants(child)]
-    return found
+    return [(child, start_time(child)) for child in hostile_programs.descendants(pid)]
 
 
 def start_time(pid):

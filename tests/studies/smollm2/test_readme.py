@@ -64,6 +64,17 @@ def test_every_decimal_number_of_the_readme_is_one_of_the_results():
     assert not found
 
 
+def test_the_float32_table_has_the_cells_of_its_results():
+    def cells(table):
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+    (written,) = re.findall(r"^(\| in float32 .*?)\n\n", readme(), re.MULTILINE | re.DOTALL)
+    titles, _, *rows = cells(make_tables(Study(read_results(FOLDER / "float32.json")))["test"])
+    wanted, _, *found = cells(written)
+    columns = [0, *(titles.index(title) for title in wanted[1:])]
+    assert found == [[row[column] for column in columns] for row in rows]
+
+
 def test_the_readme_names_only_tables_that_exist():
     names = [name for _, name, _ in TABLE.findall(readme())]
     assert {"test", "chosen", "best_alpha", "missing"} <= set(names) <= set(TABLES)

@@ -14,10 +14,14 @@ from scripts import EVALPLUS, ROOT, run_in_process
 from hindsight.problem_sets.selection import load_problems
 from studies.smollm2 import study
 from studies.smollm2.problems import choose_problems, write_problems
+from studies.smollm2.results import read_results
 
 MBPP = ROOT.parent / "shared" / "mbpp" / "mbpp.jsonl"
 PLUS = f"mbppplus:{EVALPLUS / 'MbppPlus.jsonl.gz'}"
 README = (ROOT / "studies" / "smollm2" / "README.md").read_text().replace("\\\n", " ")
+(FLOAT32,) = re.findall(
+    r"^python -m studies.smollm2.study (--mbpp mbpp.jsonl --dtype float32 .*?) *#", README, re.MULTILINE
+)
 PAIRS = re.findall(r"^python -m studies.smollm2.study (--start .*)$", README, re.MULTILINE)
 
 needs_mbpp = pytest.mark.skipif(not MBPP.exists(), reason="../shared has no MBPP")
@@ -51,6 +55,17 @@ def test_the_commands_for_a_true_pair_plan_runs_of_that_pair(tmp_path, flags):
     assert result.returncode == 0, result.stderr
     assert not list(tmp_path.iterdir())  # it writes nothing
     assert "0 fine-tunings" in result.stdout and "merged at 0.4 (full), seed 0: 2240 answers" in result.stdout
+
+
+@needs_mbpp
+def test_the_command_for_float32_plans_the_runs_of_its_results(tmp_path):
+    own = ["--mbpp", MBPP, "--mbpp_plus", PLUS, "--dry_run", "--output_dir", tmp_path]
+    result = run_in_process(study, *shlex.split(FLOAT32), *own)
+    assert result.returncode == 0, result.stderr
+    runs = read_results(ROOT / "studies" / "smollm2" / "float32.json").runs
+    titles = [f"{run.split}, {run.setting.label}" + ("" if run.seed is None else f", seed {run.seed}") for run in runs]
+    planned = [line.split(":")[0] for line in result.stdout.splitlines() if line.endswith(" answers") and ":" in line]
+    assert sorted(planned) == sorted(titles)
 
 
 @pytest.mark.train
