@@ -50,7 +50,8 @@ ALLOW_OTHER_SETTINGS = False     # continue in a folder that was judged with oth
 # These settings change no verdict, so they may differ between two calls for one folder. The mask only decides which
 # answers get one.
 MAY_DIFFER = ("input_dir", "workers", "mask", "sandbox", "unsafe", "ray_address", "export_evalplus")
-STATUSES = ("base_status", "plus_status")  # of EvalPlus's sets
+# Further keys of the record of an answer to EvalPlus's sets.
+STATUSES = ("base_status", "plus_status")
 KEYS = {"converted_text": str, "metadata": dict}
 Files = dict[tuple[int, int], Path]
 Record = dict[str, Any]

@@ -88,7 +88,8 @@ ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other setti
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
 MAY_DIFFER += ("locks", "server_deadline", "request_timeout", "dry_run", "base_model_urls", "instruct_model_urls")
 ROLES = ("instruct", "base")
-KEPT_PROMPTS = 1024  # problems whose token ids are kept for their next samples
+# The number of problems whose token ids are kept for their next samples.
+KEPT_PROMPTS = 1024
 
 
 @dataclass(frozen=True)

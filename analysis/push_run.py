@@ -31,7 +31,8 @@ TO_FOLDER = ""      # folder to write the dataset to; with PUSH_TO_HUB, empty: a
 HUB_PRIVATE = True  # a new dataset is private; an existing one stays as it is
 # fmt: on
 
-OURS = {CARD_FILE, ".gitattributes"}  # files that a dataset may have beside its runs
+# Files that a dataset may have beside its runs.
+OURS = {CARD_FILE, ".gitattributes"}
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,8 @@ REPORT_TO = ""   # trackio: also write each run's and dataset's summary to that 
 PROJECT = "hindsight"  # the tracker's project
 # fmt: on
 
-HEAD = (
-    "run", "sampling", "done", "missing", "failed", "tokens", "tokens/s", "answers/s", "left", "converted", "verdicts",
-)  # fmt: skip
+COLUMNS = ["run", "sampling", "done", "missing", "failed", "tokens", "tokens/s", "answers/s"]
+COLUMNS += ["left", "converted", "verdicts"]
 CLEAR_SCREEN = "\x1b[H\x1b[J"
 
 
@@ -78,13 +77,13 @@ def no_run(names: Sequence[str]) -> str:
 
 def table(looks: Sequence[RunProgress]) -> str:
     """A head and a line per run; `unknown` is written where a number is unknown."""
-    rows = [HEAD, *map(row, looks)]
+    rows = [COLUMNS, *map(row, looks)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = ("run", "sampling", "verdicts")
     lines = (
         "  ".join(
             cell.ljust(width) if name in left else cell.rjust(width)
-            for name, cell, width in zip(HEAD, cells, widths, strict=True)
+            for name, cell, width in zip(COLUMNS, cells, widths, strict=True)
         )
         for cells in rows
     )
@@ -92,7 +91,7 @@ def table(looks: Sequence[RunProgress]) -> str:
 
 
 def row(look: RunProgress) -> tuple[str, ...]:
-    """The cells of a run, in the order of HEAD."""
+    """The cells of a run, in the order of COLUMNS."""
     tokens = number(look.completion_tokens)
     if look.without_tokens and look.completion_tokens is not None:
         tokens = f">{tokens}"

@@ -42,7 +42,8 @@ LANES = 2                      # servers at once: while one starts, the other an
 CONCURRENCY = 1024             # requests in flight, per server
 # fmt: on
 
-CHECK_FLAGS = ("--timeout", "0.3")  # in CPU seconds; the lab's programs end in milliseconds or never
+# In CPU seconds; the lab's programs end in milliseconds or never.
+CHECK_FLAGS = ("--timeout", "0.3")
 
 
 class Progress:

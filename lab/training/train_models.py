@@ -45,8 +45,10 @@ THREADS = 1                 # CPU threads; another number may give slightly diff
 # fmt: on
 
 HEAD_SIZE = 32
-LONGEST = 1024  # positions of the models
-NOT_LEARNT = -100  # a label that the loss ignores
+# The number of positions of the models.
+LONGEST = 1024
+# A label that the loss ignores.
+NOT_LEARNT = -100
 
 
 @dataclass(frozen=True)

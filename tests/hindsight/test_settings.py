@@ -1,10 +1,12 @@
 """Constants as flags: what scripts promise about their settings and exit statuses."""
 
+import ast
 import pickle
 import subprocess
 import sys
 
 import pytest
+from scripts import ROOT
 
 from hindsight.settings import Settings, constant_comments, read_settings
 
@@ -39,6 +41,11 @@ if __name__ == "__main__":
 '''
 
 
+ROOMS = ("hindsight", "SkyThought", "analysis", "lab", "studies")
+FILES = [*ROOT.glob("*.py"), *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))]
+SCRIPTS = [path for path in FILES if "\n    run_script(" in path.read_text(encoding="utf-8")]
+
+
 @pytest.fixture
 def script(tmp_path):
     path = tmp_path / "script.py"
@@ -60,6 +67,14 @@ def settings_of(script, *arguments) -> Settings:
 def test_only_commented_upper_case_constants_at_the_top_level_are_settings():
     assert list(constant_comments(SCRIPT)) == ["COUNT", "RATE", "NAME", "ALPHAS", "FAST", "TABLE"]
     assert constant_comments(SCRIPT)["NAME"] == "may hold # signs"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[str(path.relative_to(ROOT)) for path in SCRIPTS])
+def test_every_flag_of_a_script_has_an_effect(path):
+    """A constant that the code reads directly would ignore its flag, so it must not look like a setting."""
+    source = path.read_text(encoding="utf-8")
+    names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    assert not {name.id for name in names if isinstance(name.ctx, ast.Load)} & set(constant_comments(source))
 
 
 def test_a_flag_overrides_its_constant_in_the_constants_type(script):
