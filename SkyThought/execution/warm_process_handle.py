@@ -126,7 +126,7 @@ def _environment(folder: Path) -> dict[str, str]:
 def _not_contained(state: dict[str, Any]) -> str:
     off = "; ".join(f"{name}: {reason}" for name, reason in state["off"].items())
     return (
-        f"Programs cannot be contained here: one could {', '.join(state['possible'])} ({off}). "
+        f"Programs cannot be contained here: a program could {', '.join(state['possible'])} ({off}). "
         f"{advice(state['off'], engine())} --unsafe runs them uncontained."
     )
 
