@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.files.runs import open_run
+from hindsight.files.runs import open_run, require_same_settings
 from hindsight.merging.alphas import AlphaRule
 from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount
@@ -70,12 +70,13 @@ WAIT_FOR_SERVER = 0           # seconds a server may take to start
 SERVER_DEADLINE = 600         # seconds a server may stay away during the run
 REQUEST_TIMEOUT = 7200        # seconds one answer may take
 DRY_RUN = False               # only check the servers and show the prompts
+ONLY_COUNT = False            # only count the missing samples, without a server: exit status 0 none, 1 some
 ALLOW_OTHER_SETTINGS = False  # continue a folder that was made with other settings
 # fmt: on
 
 # Settings that may differ between two calls that write into one folder, because they do not affect the answers.
 MAY_DIFFER = ("output_dir", "begin_idx", "end_idx", "shard", "shards", "num_samples", "concurrency", "wait_for_server")
-MAY_DIFFER += ("locks", "server_deadline", "request_timeout", "dry_run", "base_urls")
+MAY_DIFFER += ("locks", "server_deadline", "request_timeout", "dry_run", "only_count", "base_urls")
 # The same for the settings of the model that MODEL does not name.
 OF_THE_OTHER_MODEL = {
     "base": ("instruct_model", "instruct_temperature", "instruct_top_p"),
@@ -198,6 +199,11 @@ async def _main(settings: Settings) -> int:
     choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
     missing = MissingSamples(folder, choice, settings.pick(SampleCount))
     print(missing)
+    script, may_differ = Path(__file__).name, MAY_DIFFER + OF_THE_OTHER_MODEL[role]
+    if settings.only_count:
+        require_same_settings(folder, script, settings, may_differ, problems=missing.chosen)
+        missing.require_whole_files()
+        return 1 if missing else 0
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
         asked = PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat, extra)
         loop = SamplingLoop(missing, [asked], [(server,) for server in servers], settings.pick(RunLimits))
@@ -206,8 +212,7 @@ async def _main(settings: Settings) -> int:
         sampling.require_alpha(servers)
         if settings.dry_run:
             return 0
-        may_differ = MAY_DIFFER + OF_THE_OTHER_MODEL[role]
-        entry = open_run(folder, Path(__file__).name, settings, may_differ, **loop.facts())
+        entry = open_run(folder, script, settings, may_differ, **loop.facts())
         ask = answer_with_base if role == "base" else partial(answer_with_instruct, model=asked)
         answer = partial(ask, prompts=prompts, sampling=sampling)
         await loop.write_answers(answer, entry)

@@ -50,10 +50,19 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
     `allow_other_settings` is true, other values are accepted, and the old entry is kept under `earlier`.
     """
     content = _open_folder(folder)
-    if content["script"] not in (None, script):
-        raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
+    _require_same_script(folder, script, content)
     earlier = content if content["script"] else None
     return RunEntry(folder, content, _entry(folder, script, settings, may_differ, earlier, facts), is_step=False)
+
+
+def require_same_settings(
+    folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any
+) -> None:
+    """Raises UserError if `open_run` would refuse the folder; writes nothing."""
+    content = read_run(folder)
+    _require_same_script(folder, script, content)
+    if content["script"]:
+        _entry(folder, script, settings, may_differ, content, facts)
 
 
 def open_step(
@@ -128,6 +137,11 @@ def _open_folder(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     return read_run(folder)
+
+
+def _require_same_script(folder: Path, script: str, content: dict[str, Any]) -> None:
+    if content["script"] not in (None, script):
+        raise UserError(f"{folder} holds a run of {content['script']}; give {script} another output folder")
 
 
 def _entry(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hindsight.errors import require
+from hindsight.errors import UserError, require
 from hindsight.files.answer_files import broken_samples, existing_samples, sample_path
 from hindsight.files.sample_locks import SampleLocks
 from hindsight.problem_sets.problems import Problem
@@ -120,6 +120,11 @@ class MissingSamples:
         """A sentence on the size of the run; `prompt_tokens`: the mean length of a prompt."""
         new, prompts = len(self) * max_tokens, round(len(self) * prompt_tokens)
         return f"{len(self):,} samples to make: at most {new:,} new tokens, from about {prompts:,} prompt tokens"
+
+    def require_whole_files(self) -> None:
+        """Raises UserError if no sample is missing but some files are incomplete, which sampling does not replace."""
+        if self.broken and not self:
+            raise UserError(f"no file is missing, but these are not whole JSON: {', '.join(self.broken)}: delete them")
 
     def locks(self) -> SampleLocks:
         """Locks against other processes in the folder, by `with`; without LOCKS they do nothing."""

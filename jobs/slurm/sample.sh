@@ -41,6 +41,24 @@ require_free_port "$PORT"
 require_shared "$RUN"
 mkdir -p "$RUN"
 
+# Step 1a on a split, with further flags.
+sample() {
+    run python single_model_inference.py --output_dir "$RUN/$1" --problems "$PROBLEMS" --split "$1" \
+        --difficulty "$DIFFICULTY" --end_idx "$END_IDX" --instruct_model "$NAME" --merged_from $MERGED_FROM \
+        --shard "$SHARD" --shards "$SHARDS" --num_samples "$NUM_SAMPLES" --max_tokens "$MAX_TOKENS" $SAMPLING \
+        --base_urls "http://127.0.0.1:$PORT/v1" --wait_for_server "$START_DEADLINE" "${@:2}"
+}
+
+missing=0
+for split in $SPLITS; do
+    sample "$split" --only_count || missing=$?
+    ((missing < 2)) || exit "$missing"
+done
+if ((missing == 0)); then
+    echo "$SLURM_JOB_NAME: no sample is missing in $RUN, so no server is started"
+    exit
+fi
+
 log=$RUN/server_$SHARD.log
 if [[ $DEVICE == cpu ]]; then
     python -m hindsight.serving --model "$CHECKPOINT" --name "$NAME" --port "$PORT" \
@@ -51,8 +69,5 @@ fi
 server=$!
 
 for split in $SPLITS; do
-    run python single_model_inference.py --output_dir "$RUN/$split" --problems "$PROBLEMS" --split "$split" \
-        --difficulty "$DIFFICULTY" --end_idx "$END_IDX" --instruct_model "$NAME" --merged_from $MERGED_FROM \
-        --shard "$SHARD" --shards "$SHARDS" --num_samples "$NUM_SAMPLES" --max_tokens "$MAX_TOKENS" $SAMPLING \
-        --base_urls "http://127.0.0.1:$PORT/v1" --wait_for_server "$START_DEADLINE"
+    sample "$split"
 done

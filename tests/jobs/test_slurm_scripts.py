@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 from scripts import ROOT, wait_until
@@ -31,7 +32,10 @@ def test_a_script_is_valid_bash_and_each_flag_that_it_gives_a_step_exists(name):
 
 
 class Login:
-    """A login node or a job whose commands are stand-ins: each call is a line of the file `calls`."""
+    """A login node or a job whose commands are stand-ins: each call is a line of the file `calls`.
+
+    Calls of step 1a with --only_count are not recorded: they end with status 1, which means that samples are missing.
+    """
 
     def __init__(self, folder):
         self.folder, self.calls, self.bin = folder, folder / "calls", folder / "venv" / "bin"
@@ -44,7 +48,8 @@ class Login:
 
     def stand_in(self, name, lines=""):
         path = self.bin / name
-        path.write_text(f'#!/bin/bash\necho "{name} $*" >> {self.calls}\n{lines}\n')
+        counted = "[[ $* != *--only_count* ]] || exit 1"
+        path.write_text(f'#!/bin/bash\n{counted}\necho "{name} $*" >> {self.calls}\n{lines}\n')
         path.chmod(0o755)
 
     def start(self, script, *flags, **settings):
@@ -102,6 +107,35 @@ def test_a_job_serves_samples_its_shard_and_ends_its_server(login):
     (sampled,) = login.called("python")
     assert "--port 20007" in login.called("vllm")[0] and "--base_urls http://127.0.0.1:20007/v1" in sampled
     assert "--shard 2 --shards 4" in sampled
+
+
+def count_really(login):
+    """The job's Python counts the missing samples; other calls of it are stand-ins."""
+    path = login.bin / "python"
+    path.write_text(f'#!/bin/bash\n[[ $* != *--only_count* ]] || exec {sys.executable} "$@"\n{path.read_text()}')
+
+
+def test_a_job_without_missing_samples_starts_no_server(login, sample):
+    run, flags = login.folder / "run", ("--num_samples", 2, "--max_tokens", 512, "--end_idx", 3)
+    settings = {**JOB, "SLURM_GPUS_ON_NODE": 1, "NUM_SAMPLES": 2, "END_IDX": 3, "SPLITS": "test train"}
+    assert sample("--output_dir", run / "test", *flags).returncode == 0
+    count_really(login)
+    said, status = login.run("sample.sh", **settings)
+    assert (status, len(login.called("python"))) == (0, 2), said  # both splits are sampled
+
+    assert sample("--output_dir", run / "train", "--split", "train", *flags).returncode == 0
+    login.calls.write_text("")
+    said, status = login.run("sample.sh", **settings)
+    assert (said.splitlines()[-1], status) == (f"sample: no sample is missing in {run}, so no server is started", 0)
+    assert not login.called("vllm") and not login.called("python")
+
+    said, status = login.run("sample.sh", **{**settings, "SAMPLING": "--seed 1"})
+    assert status == 2 and "seed was 0, is 1" in said and not login.called("vllm")
+
+    broken = next((run / "train").glob("question_*.json"))
+    broken.write_text('{"prompt": ')
+    said, status = login.run("sample.sh", **settings)
+    assert status == 2 and f"these are not whole JSON: {broken}: delete them" in said and not login.called("vllm")
 
 
 @pytest.mark.parametrize(
