@@ -33,6 +33,7 @@ from hindsight.settings import Settings, run_script
 from SkyThought.judges import JudgeOptions, Judges, ProblemToJudge, judge_all
 from SkyThought.local_judges import open_judges
 from SkyThought.problem_tests import read_tests
+from SkyThought.program_test_rules import TESTS_FAULT
 from SkyThought.special_judges import SpecialJudges
 from SkyThought.taco_special_judges import SEVERAL, is_listed, with_listed_rule
 
@@ -168,7 +169,10 @@ def audit(work: Iterator, judges: Judges, journal: Journal, total: int) -> int:
     with tqdm(total=total, unit="problem") as bar:
         for (question, entry), verdict in judge_all(judges, work):
             name = "correct" if verdict["correctness"] else verdict["reason"]
-            name = NOT_JUDGED if name.startswith(NOT_JUDGED) else name
+            if name.startswith(TESTS_FAULT):
+                entry["tests"] = 0
+            elif name.startswith(NOT_JUDGED):
+                name = NOT_JUDGED
             entry["verdicts"][name] = entry["verdicts"].get(name, 0) + 1
             if sum(entry["verdicts"].values()) == entry["solutions"]:
                 if NOT_JUDGED in entry["verdicts"]:

@@ -11,6 +11,9 @@ the answer returned in a child of its own. Which calls a test makes is seen by r
 A test is not replayed if it gives the function other things than JSON and `marshal` can write, expects exceptions or
 changed arguments, or if its problem has no solution, nor on an answer whose values lead it to other calls than the
 solution's: `decode(encode(text)) == text`. It then runs after the answer, with the answer's names.
+
+Nothing is judged by a test that does not compile, cannot import what it needs, ends by `sys.exit`, or passes with any
+function: it defines `check` or a class of unittest, say, and does not call it.
 """
 
 import json
@@ -21,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from hindsight.files.verdicts import RUNTIME_ERROR, TIME_LIMIT, WRONG_ANSWER
+from hindsight.files.verdicts import NOT_JUDGED, RUNTIME_ERROR, TIME_LIMIT, WRONG_ANSWER
 from SkyThought.execution.program import Call, Program
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.own_rules import TestResult, make_result
@@ -33,6 +36,21 @@ from SkyThought.time_limit import TimeLimit
 TIMES_OF_A_TEST = 10  # the time limit of a test program, which has many tests in it
 ASSERTION = f"{RUNTIME_ERROR}: AssertionError"
 OTHER_CALL = f"{RUNTIME_ERROR}: OtherCall"  # of the harness
+TESTS_FAULT = f"{NOT_JUDGED}: its problem's tests"
+EXIT = f"{RUNTIME_ERROR}: SystemExit"
+EXITS = ("exit", "quit", "main")  # words of a test that may end by `sys.exit`, as `unittest.main` does
+# Wrong functions: a test that passes with both tests nothing. The first fails and the second equals nothing.
+_WRONG_FUNCTIONS = (
+    "def {name}(*arguments, **keywords): raise RuntimeError",
+    "class Wrong:\n __eq__ = lambda self, other: False\ndef {name}(*arguments, **keywords): return Wrong()",
+)
+_FAULTS = {
+    "": "pass with any function; a check function or a unittest class has to be called, and to raise what it finds",
+    f"{RUNTIME_ERROR}: SyntaxError": "do not compile",
+    f"{RUNTIME_ERROR}: ImportError": "cannot import what they need; they have the standard library and numpy",
+    EXIT: "end by sys.exit instead of coming to their end",
+}
+_FAULTS[f"{RUNTIME_ERROR}: ModuleNotFoundError"] = _FAULTS[f"{RUNTIME_ERROR}: ImportError"]
 
 # Loads the solution; `record` gives the arguments of each call that the test makes, `replay` runs the test on values.
 _HARNESS = """
@@ -92,12 +110,31 @@ class Recording:
 def judge_test_program(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> TestResult:
     """The result of a program's test: passed if the test comes to its end. Raises MachineError."""
     limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
+    if fault := _fault_of_test(warm, tests.function, tests.solution, tests.test_program, limit):
+        return make_result(0, f"{TESTS_FAULT} {fault}", 0.0)
     recording = _record(warm, tests.function, tests.solution, tests.test_program, limit)
     if recording is not None:
         result = limit.enforce(partial(_run_apart, warm, source, tests.function or "", recording), _ending)
         if result["reason"] != OTHER_CALL:
             return result
     return limit.enforce(partial(_run_together, warm, source, tests), _ending)
+
+
+@lru_cache(maxsize=4)
+def _fault_of_test(warm: WarmProcess, function: str | None, solution: str, test: str, limit: TimeLimit) -> str:
+    """Why nothing can be judged by a test; "" if it is sound."""
+    tests = ProblemTests(function, test_program=test)
+
+    def reason(program: str) -> str:
+        return _run_together(warm, program, tests, limit.seconds)["reason"]
+
+    if solution and any(word in test for word in EXITS) and reason(solution) == EXIT:
+        return _FAULTS[EXIT]
+    first, second = (wrong.format(name=function) for wrong in _WRONG_FUNCTIONS)
+    found = reason(first)
+    if found not in _FAULTS or (found == EXIT and solution) or reason(second) != found:
+        return ""
+    return _FAULTS[found]
 
 
 def _ending(result: TestResult) -> tuple[str, float]:

@@ -118,6 +118,18 @@ def test_a_problem_that_could_not_be_judged_is_not_in_the_mask_and_tried_again(t
     assert audit(tmp_path, "--checkers", checkers)[1]["counts"]["solutions agree"] == 1
 
 
+def test_a_problem_whose_test_program_tests_nothing_has_malformed_tests(tmp_path):
+    programs = ["def double(x): return 2 * x", "def double(x): return x + x"]
+    test = "def check(candidate):\n assert candidate(2) == 4"
+    rows = [
+        problem(number, programs, {"fn_name": "double", "test_program": test + end})
+        for number, end in enumerate(["", "\ncheck(double)"])
+    ]
+    result, mask = audit(tmp_path, problems=write_problems(tmp_path, rows))
+    assert result.returncode == 0, result.stdout
+    assert [mask["problems"][each]["class"] for each in "01"] == ["tests malformed", "solutions agree"]
+
+
 def test_another_problem_set_or_other_limits_into_the_same_file_are_refused(tmp_path):
     audit(tmp_path)
     for flags, sentence in ((["--timeout", 2], "timeout was 4.0, is 2.0"), (["--problems", "lab"], "problem set was")):

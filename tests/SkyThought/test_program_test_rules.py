@@ -156,6 +156,56 @@ def test_a_problem_without_a_test_is_not_judged(judge, test):
     assert (verdict["correctness"], verdict["reason"]) == (None, "not judged: its problem has no tests")
 
 
+CASES = "import unittest\nclass Cases(unittest.TestCase):\n def test_it(self): self.assertEqual(square(2), 4)\n"
+RUN = "unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Cases))"
+
+
+@pytest.mark.parametrize(
+    ("test", "fault"),
+    [
+        ("def check(candidate):\n assert candidate(2) == 4", "pass with any function"),
+        ("def test_it():\n assert square(2) == 4", "pass with any function"),
+        (CASES, "pass with any function"),
+        (f"{CASES}if __name__ == '__main__': unittest.main()", "pass with any function"),
+        (CASES + RUN, "pass with any function"),
+        (f"{CASES}unittest.main()", "end by sys.exit"),
+        ("assert square(2) ==", "do not compile"),
+        ("import no_such_package\nassert square(2) == 4", "cannot import"),
+    ],
+)
+@pytest.mark.parametrize("solution", ["", SOLUTION])
+@pytest.mark.parametrize("program", [SOLUTION, "def square(x): return x"])
+def test_nothing_is_judged_by_a_test_that_calls_nothing_or_cannot_run(judge, test, fault, solution, program):
+    tests = {"fn_name": "square", "test_program": test, "canonical_solution": solution}
+    verdict = judge.judge(program, make_tests(tests))
+    assert verdict["correctness"] is None
+    assert verdict["reason"].startswith(f"not judged: its problem's tests {fault}")
+
+
+@pytest.mark.parametrize("solution", ["", SOLUTION])
+@pytest.mark.parametrize(
+    "test",
+    [
+        f"{CASES}assert {RUN}.wasSuccessful()",
+        "try:\n square('a')\nexcept TypeError: pass\nassert square(2) == 4",
+        "import sys\nif square(2) != 4: sys.exit(1)",
+    ],
+)
+def test_a_test_that_reports_a_wrong_function_in_its_own_way_is_sound(judge, test, solution):
+    assert reason(judge, SOLUTION, test, solution) == ""
+    assert reason(judge, "def square(x): return x * 1", test, solution) not in ("", "not judged")
+
+
+def test_a_test_that_ends_by_sys_exit_is_found_by_the_problems_solution(judge):
+    test = "import sys\nassert square(2) == 4\nsys.exit(0)"
+    tests = make_tests({"fn_name": "square", "test_program": test, "canonical_solution": SOLUTION})
+    for program in (SOLUTION, "def square(x): return x"):
+        assert judge.judge(program, tests)["correctness"] is None
+    test = "import sys\ntry:\n assert square(2) == 4\nexcept AssertionError: sys.exit(1)"
+    assert reason(judge, SOLUTION, test, SOLUTION) == ""
+    assert reason(judge, "def square(x): return x", test, SOLUTION) == "runtime error: SystemExit"
+
+
 def test_the_papers_checker_has_no_rules_for_it():
     with TACOTaskHandler(reference_rules=True) as judge:
         verdict = judge.judge("def square(x): return x", make_tests({"fn_name": "square", "test_program": CHECK}))
