@@ -138,6 +138,10 @@ def _has_dictionary(value: list) -> bool:
 
 
 def _bytes(text: str | list[str]) -> bytes:
-    """Text, or a list of lines, with Unix line ends. Raises TypeError for anything else."""
-    joined = text if isinstance(text, str) else "\n".join(text)
+    """Text, or a list of lines with or without their ends, with Unix line ends. Raises TypeError for anything else."""
+    if not isinstance(text, str | list):
+        raise TypeError(f"neither text nor lines: {type(text).__name__}")
+    lines = [text] if isinstance(text, str) else text
+    has_ends = len(lines) > 1 and all(line.endswith("\n") for line in lines[:-1])
+    joined = ("" if has_ends else "\n").join(lines)
     return joined.replace("\r\n", "\n").encode("utf-8", "surrogatepass")

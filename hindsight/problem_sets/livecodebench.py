@@ -56,6 +56,8 @@ def tests(row: Row, name: str) -> dict[str, Any]:
     cases = _list(row["public_test_cases"]) + private_tests(row["private_test_cases"])
     function = _object(row.get("metadata")).get("func_name") or None
     inputs, outputs = [case["input"] for case in cases], [case["output"] for case in cases]
+    if not function and any(case.get("testtype") == "functional" for case in cases):
+        raise ValueError("they call a function, and metadata has no func_name")
     if function:
         inputs = [[json.loads(line) for line in text.split("\n") if line.strip()] for text in inputs]
         outputs = [json.loads(text) for text in outputs]

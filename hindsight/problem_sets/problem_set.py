@@ -60,8 +60,11 @@ class ProblemSet:
         return {"question_id": number, **problem, "origin": {**self.origin, "row": number}}
 
     def has_tests(self, row: dict[str, Any]) -> bool:
-        """Whether a row with these columns has any tests."""
-        return self.kind.has_tests(row)
+        """Whether a row with these columns has any tests; malformed ones count, and are named when they are read."""
+        try:
+            return self.kind.has_tests(row)
+        except MALFORMED:
+            return True
 
     @cached_property
     def row_of_question(self) -> dict[int, int]:

@@ -41,6 +41,13 @@ def test_tests_stop_at_the_first_failure_which_is_shown_cut_short(judge):
     assert (failed["input"], failed["expected"], failed["output"]) == ("a", "y", "x" * 1000)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_an_input_may_be_a_list_of_lines_with_or_without_their_ends(judge, end):
+    lines = [f"1{end}", f"2{end}", "3"]
+    assert reason(judge, "print([input() for _ in '123'])\nprint(input())", [lines], [""]) == "runtime error: EOFError"
+    assert reason(judge, "print(*[input() for _ in '123'], sep='')", [lines], [["123"]]) == ""
+
+
 def test_an_answer_without_code_has_none(judge):
     problem = {"input_output": {"inputs": [""], "outputs": [""]}}
     for response in (render("Hm.", "I cannot."), render("Hm.", "```python\n\n```"), ""):
@@ -56,6 +63,7 @@ def test_an_answer_without_code_has_none(judge):
         ({}, "its problem has no tests"),
         ("not JSON", "its problem's tests are not JSON"),
         ("[1]", "its problem's tests have no list of inputs or of outputs"),
+        ({"inputs": [{"1": 2}], "outputs": ["1"]}, "its problem's tests have inputs or outputs that are not text"),
         ({"inputs": [], "outputs": []}, "its problem's tests have 0 inputs and 0 outputs"),
         ({"inputs": ["1"], "outputs": []}, "its problem's tests have 1 inputs and 0 outputs"),
         ({"inputs": [1], "outputs": ["1"]}, "its problem's tests have inputs or outputs that are not text"),

@@ -216,6 +216,18 @@ def test_code_contests_has_all_its_tests_once_and_solutions_in_python_3(tmp_path
     assert problem["fn_name"] is None
 
 
+@pytest.mark.parametrize("tests", [{"input": ["1"], "output": []}, {"input": ["1"]}, "1", 3])
+def test_malformed_tests_of_code_contests_are_one_sentence(tmp_path, tests):
+    rows = select_problems(write(tmp_path / "c.jsonl", {**CODE_CONTESTS, "public_tests": tests})).rows
+    with pytest.raises(UserError, match="the tests of row 0 of"):
+        rows.row(0)
+
+
+def test_functional_tests_of_livecodebench_without_a_function_are_not_read_as_standard_input(tmp_path):
+    with pytest.raises(UserError, match="the tests of row 0 of .* metadata has no func_name"):
+        one(tmp_path / "l.jsonl", {**LEETCODE, "metadata": "{}"})
+
+
 def test_a_problem_of_code_contests_about_files_has_no_tests(tmp_path):
     path = write(tmp_path / "c.jsonl", {**CODE_CONTESTS, "input_file": "input.txt"})
     assert select_problems(path).untested == {0}
