@@ -53,7 +53,7 @@ NEAR_DUPLICATES = 0.8          # leave out answers at least this similar (Jaccar
 CONTAMINATION = 0.5            # leave out problems that share this part of their n-grams with a test problem; 0: none
 NGRAM = 13                     # words of an n-gram
 TEST_PROBLEMS = "lab"          # problems that models are tested on: a set by name, a file or a Hub name; empty: none
-TEST_SPLIT = "test"            # their split
+TEST_SPLIT = "test"            # split of TEST_PROBLEMS
 BENCHMARKS = []                # more test problems: sets by name, files, or Hub names
 # which of the remaining answers
 MAX_SAMPLES = 10000   # rows in all; the paper's datasets have 10,000

@@ -51,7 +51,7 @@ MIN_KEPT = 0.9   # least share of the raw answer's words that a conversion keeps
 MAX_NEW = 10     # most words of a conversion that are not in the raw answer
 
 LLM_MODEL = ""              # reformatting model; empty: the only one that LLM_URL serves; the paper: gpt-4o-mini
-LLM_URL = ""                # its server, such as http://localhost:8000/v1; empty: OPENAI_BASE_URL, else the OpenAI API
+LLM_URL = ""                # the reformatting model's server; empty: OPENAI_BASE_URL, else the OpenAI API
 LLM_MODE = "cut"            # cut: it quotes where the sections end; rewrite: it writes them, as in the paper
 LLM_TEMPERATURE = 0.7       # the paper: 0.7
 LLM_MAX_TOKENS = 16384      # longest reply, in tokens; the paper: 16384
@@ -222,8 +222,8 @@ def main(settings: Settings) -> int:
     no_answer = len(counts.no_answer)
     run.close(converted=len(todo) - missing, missing=missing, no_answer=no_answer, rules=dict(counts.rules), **bill)
     report += [failures.report()] if failures else []
-    held = f"; {no_answer} of them hold no answer and count as wrong" if no_answer else ""
-    print("\n".join([f"{len(todo) - missing} converted into {files.output}, {missing} not{held}", *report]))
+    held = f"; {no_answer} of these hold no answer and count as wrong" if no_answer else ""
+    print("\n".join([f"{len(todo) - missing} converted into {files.output}, {missing} not converted{held}", *report]))
     return 1 if missing else 0
 
 

@@ -276,7 +276,7 @@ def choose_paper(name: str, ks: Sequence[int], runs: Sequence[str], panels: Sequ
 
 def main(settings: Settings) -> int:
     ks = sorted(set(settings.ks))
-    require(bool(ks) and ks[0] >= 1, f"KS are whole numbers from 1 up, not {ks}")
+    require(bool(ks) and ks[0] >= 1, f"KS are whole numbers of at least 1, not {ks}")
     names = settings.input_dirs or (() if settings.paper else LAB_RUNS)
     paper = choose_paper(settings.paper, ks, names, settings.panels)
     reading = choose_reading(settings.status, settings.evalplus_status)

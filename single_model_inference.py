@@ -32,8 +32,8 @@ from hindsight.text.uniform_format import ends_in_thought
 
 # fmt: off
 MODEL = "instruct"                        # which model answers: base (a text prompt) or instruct (chat messages)
-BASE_MODEL = "lab-base"                   # its name on the server; the paper: meta-llama/Llama-3.1-8B
-INSTRUCT_MODEL = "lab-instruct"           # its name on the server; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
+BASE_MODEL = "lab-base"                   # the base model's name on the server; the paper: meta-llama/Llama-3.1-8B
+INSTRUCT_MODEL = "lab-instruct"           # the instruct model's; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 MERGED_FROM = []                          # base, fine-tuned model, alpha and ALPHA_OF of a merged model, for the record
 BASE_URLS = ["http://localhost:8000/v1"]  # the model's servers, one or more; none: OPENAI_BASE_URL, else the OpenAI API
 OUTPUT_DIR = "runs/lab/{model}"           # the run's folder; {model} stands for MODEL
@@ -51,10 +51,10 @@ LOCKS = True      # lock each sample against other processes; false, for disks w
 
 NUM_SAMPLES = 10                   # answers per problem; the paper: 10
 MAX_TOKENS = 512                   # longest answer, in tokens; the paper: 8192
-BASE_TEMPERATURE = 0.8             # the paper: 0.8
-BASE_TOP_P = 0.95                  # the paper: 0.95
-INSTRUCT_TEMPERATURE = 0.7         # the paper: 0.7
-INSTRUCT_TOP_P = 0.7               # the paper: 0.7
+BASE_TEMPERATURE = 0.8             # temperature of the base model; the paper: 0.8
+BASE_TOP_P = 0.95                  # top_p of the base model; the paper: 0.95
+INSTRUCT_TEMPERATURE = 0.7         # temperature of the instruct model; the paper: 0.7
+INSTRUCT_TOP_P = 0.7               # top_p of the instruct model; the paper: 0.7
 BASE_STOP = ["<end_of_solution>"]  # strings that end a base model's answer; kept in it
 SEED = 0                           # the run's seed; each sample's seed is derived from it
 LOGPROBS = 0                       # 1: record each token's id and log-probability

@@ -40,8 +40,8 @@ from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import ends_in_thought
 
 # fmt: off
-BASE_MODEL = "lab-base"            # its name on its servers; the paper: meta-llama/Llama-3.1-8B
-INSTRUCT_MODEL = "lab-instruct"    # its name on its servers; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
+BASE_MODEL = "lab-base"            # the base model's name on its servers; the paper: meta-llama/Llama-3.1-8B
+INSTRUCT_MODEL = "lab-instruct"    # the instruct model's; the paper: deepseek-ai/DeepSeek-R1-Distill-Llama-8B
 BASE_MODEL_URLS = ["http://localhost:8000/v1"]  # the base model's servers, one or more
 INSTRUCT_MODEL_URLS = ["http://localhost:8001/v1"]  # the instruct model's servers; may be the same ones
 OUTPUT_DIR = "runs/lab/switching"  # the run's folder
@@ -62,10 +62,10 @@ K = "10"                      # tokens of a base model's turn: "10", "5-15" unif
 P = "40"                      # tokens of an instruct model's turn, in the same forms; the paper: 300
 FIRST = "instruct"            # the model of the first turn: instruct, base, or random (by the sample's seed)
 TOTAL_NEW_TOKENS = 512        # longest answer, in tokens of both models together; the paper: 8192
-BASE_TEMPERATURE = 0.8        # the paper: 0.8
-BASE_TOP_P = 0.95             # the paper: 0.95
-INSTRUCT_TEMPERATURE = 0.7    # the paper: 0.7
-INSTRUCT_TOP_P = 0.7          # the paper: 0.7
+BASE_TEMPERATURE = 0.8        # temperature of the base model; the paper: 0.8
+BASE_TOP_P = 0.95             # top_p of the base model; the paper: 0.95
+INSTRUCT_TEMPERATURE = 0.7    # temperature of the instruct model; the paper: 0.7
+INSTRUCT_TOP_P = 0.7          # top_p of the instruct model; the paper: 0.7
 STOP = ["<end_of_solution>"]  # strings that end an answer; kept in it
 SEED = 0                      # the run's seed; each sample's and turn's seed is derived from it
 LOGPROBS = 0                  # 1: record each token's id and log-probability under the model that wrote it

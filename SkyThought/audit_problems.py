@@ -39,11 +39,11 @@ from SkyThought.taco_special_judges import SEVERAL, is_listed, with_listed_rule
 
 # fmt: off
 PROBLEMS = "lab"               # lab, a set by name (mbppplus, apps, ...), a file, or a Hub name (BAAI/TACO)
-SPLIT = ""                     # part of it: train, test, ...; empty: all of a file or the lab, a named set's first part
+SPLIT = ""                     # train, test, ...; empty: all of a file or the lab, a named set's first part
 DIFFICULTY = ""                # EASY, MEDIUM, ... as the set names them; empty: all
 FROM = ""                      # first date of the problems, such as 2024-08-01; empty: all
 UNTIL = ""                     # last date; empty: all
-OUTPUT = "runs/lab/mask.json"  # the mask
+OUTPUT = "runs/lab/mask.json"  # file to write the mask to
 MAX_SOLUTIONS = 20             # solutions per problem, chosen at random; 0: all
 WRONG_SHARE = 0.2              # mask a problem if at least this share of its solutions' answers are wrong
 CHECKERS = ""                  # folder of special judges, question_17.py for question 17; empty: none

@@ -83,7 +83,7 @@ class MachineLock:
 
 @contextmanager
 def _locked(file: int, kind: int) -> Iterator[bool]:
-    """Hold a lock; yields False if it could not be taken, because its holders are suspended."""
+    """Hold a lock; yields False if it could not be taken because its holders are suspended."""
     try:
         yield _take(file, kind)
     finally:

@@ -30,8 +30,8 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # alpha 0: a folder or a Hub name; BASE_URL's dial knows its own
-FINETUNED_MODEL = "lab/models/instruct"  # alpha 1, likewise
-ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # to choose from
+FINETUNED_MODEL = "lab/models/instruct"  # alpha 1: a folder or a Hub name; BASE_URL's dial knows its own
+ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # alphas to choose from
 METHOD = "lerp"                          # lerp or slerp; BASE_URL's dial knows its own
 BASE_URL = ""                            # a server with a dial or with a model for each alpha; empty: start one
 SERVED_NAME = "choice"                   # the model's name on the server
@@ -44,10 +44,10 @@ END_IDX = 0                              # one past the last problem; 0: all
 MAX_TOKENS = 512                         # longest answer, in tokens
 SAMPLING = []                            # other settings of single_model_inference.py: instruct_top_p=1 seed=1
 OBJECTIVE = "pass@k"                     # pass@k; programs: distinct correct programs in K answers; pass@1: see LEVEL
-K = 10                                   # answers per problem that the objective is about
+K = 10                                   # the k of pass@k, or the number of answers in which OBJECTIVE programs counts
 LEVEL = 0.0                              # with OBJECTIVE pass@1: the pass@K that an alpha must reach
-TOLERANCE = 0.02                         # the chosen alpha may be worse than the best by this
-CONFIDENCE = 0.95                        # of its not being worse by more
+TOLERANCE = 0.02                         # the chosen alpha may be worse than the best by at most this
+CONFIDENCE = 0.95                        # probability that the chosen alpha is not worse than that
 FIRST_SAMPLES = 2                        # answers per problem at every alpha, in the first round
 ROUND_SAMPLES = 2                        # further answers per problem at two alphas, in each later round
 MOST_SAMPLES = 20                        # most answers per problem at one alpha
@@ -61,10 +61,10 @@ WAIT_FOR_SERVER = 0                      # seconds that the server at BASE_URL m
 
 def make_search(first: int, batch: int, most: int, tolerance: float, confidence: float) -> Search:
     """The search, from the settings. Raises UserError for values that make no sense."""
-    require(1 <= first <= most, f"FIRST_SAMPLES lie in 1 to MOST_SAMPLES, {most}, not {first}")
-    require(batch >= 1, f"ROUND_SAMPLES are at least 1, not {batch}")
+    require(1 <= first <= most, f"FIRST_SAMPLES is from 1 to MOST_SAMPLES ({most}), not {first}")
+    require(batch >= 1, f"ROUND_SAMPLES is at least 1, not {batch}")
     require(tolerance > 0, f"TOLERANCE is above 0, not {tolerance:g}")
-    require(0 < confidence < 1, f"CONFIDENCE lies between 0 and 1, not at {confidence:g}")
+    require(0 < confidence < 1, f"CONFIDENCE is between 0 and 1, not {confidence:g}")
     return Search(first, batch, most, tolerance, confidence)
 
 

@@ -41,7 +41,7 @@ from hindsight.settings import Settings, run_script
 INPUT_DIR = "runs/lab/instruct"    # run folder with the converted answers
 WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
 EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else local MiniLM
-EMBEDDING_URL = ""                 # its server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else local
+EMBEDDING_URL = ""                 # model's server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else local
 BATCH_SIZE = 64                    # texts per batch and request
 
 PRICE = 0.0      # dollars per million tokens; 0: OpenAI's price for its models, nothing for others
@@ -74,7 +74,9 @@ class Options:
 
     def __post_init__(self) -> None:
         what = ", ".join(self.what)
-        require(bool(what) and set(self.what) <= set(SOURCES), f"WHAT is some of {', '.join(SOURCES)}, not {what!r}")
+        require(
+            bool(what) and set(self.what) <= set(SOURCES), f"WHAT has values from {', '.join(SOURCES)}, not {what!r}"
+        )
         require(0 < self.batch_size <= MOST_TEXTS, f"BATCH_SIZE is at least 1 and at most {MOST_TEXTS}")
         require(self.concurrency > 0, "CONCURRENCY is 1 or more")
 
@@ -263,7 +265,7 @@ def main(settings: Settings) -> int:
     if run.without_program and "code" in options.what:
         remarks.append(f"{run.without_program} answers have no program, so their code_embedding is null")
     remarks += [failures.report()] if failures else []
-    print("\n".join([f"{written} embedded by {name}, {missing} not", *remarks]))
+    print("\n".join([f"{written} embedded by {name}, {missing} not embedded", *remarks]))
     return 1 if missing else 0
 
 

@@ -31,7 +31,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 BASE_MODEL = "lab/models/base"           # alpha 0: a folder or a Hub name; BASE_URL's dial knows its own
-FINETUNED_MODEL = "lab/models/instruct"  # alpha 1, likewise
+FINETUNED_MODEL = "lab/models/instruct"  # alpha 1: a folder or a Hub name; BASE_URL's dial knows its own
 ALPHAS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # in the order in which they are sampled
 METHOD = "lerp"                          # lerp or slerp; BASE_URL's dial knows its own
 BASE_URL = ""                            # a server with a dial or with a model for each alpha; empty: start one
@@ -63,7 +63,7 @@ class SweepOptions(AlphaRuns):
     def __post_init__(self) -> None:
         super().__post_init__()
         few, most = (min(self.ks), max(self.ks)) if self.ks else (0, 0)
-        require(few >= 1 and most <= self.num_samples, f"KS lie in 1 to NUM_SAMPLES, {self.num_samples}")
+        require(few >= 1 and most <= self.num_samples, f"KS are from 1 to NUM_SAMPLES ({self.num_samples})")
         suffixes_of(self.formats)
 
 

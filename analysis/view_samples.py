@@ -110,7 +110,7 @@ def main(settings: Settings) -> int:
     for number, record in read_answers(runs, broken):
         page.add(number, record)
     if not page.rows:
-        raise UserError(f"no answer can be read; the first: {broken[0]}")
+        raise UserError(f"no answer can be read, for example: {broken[0]}")
     left_out = sum(run.left_out for run in runs)
     page.missing = {"left out by MAX_ANSWERS": left_out, "in broken files": len(broken)}
     content = page.render()

@@ -11,10 +11,12 @@ from benchmarks import (
     judging,
     merging,
     plotting,
+    run_benchmark,
     sampling,
 )
 
-if __name__ == "__main__":
+
+def main() -> None:
     judging.main()
     evalplus.main()
     client.main()
@@ -26,3 +28,7 @@ if __name__ == "__main__":
     merging.main()
     dial.main()
     sampling.main()
+
+
+if __name__ == "__main__":
+    run_benchmark(main)

@@ -9,7 +9,6 @@ and by the same smoothing.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from analysis.measures.alpha_objectives import pass_at_k_values
 from analysis.measures.best_alpha import Search, believe
+from benchmarks import run_benchmark
 from hindsight.pass_at_k.estimators import pass_at_ks
 
 RESULTS = Path(__file__).resolve().parents[1] / "lab" / "results.json"
@@ -98,4 +98,4 @@ def describe(missed: dict[str, np.ndarray]) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import run_benchmark
 from benchmarks.null_server import MODEL
 from hindsight.files.runs import read_run
 from hindsight.servers.vllm_process import hold_port
@@ -90,4 +91,4 @@ def main(problems: int = PROBLEMS) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

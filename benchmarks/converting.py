@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import mean
 
 from analysis.embeddings.models import packaged_minilm
+from benchmarks import run_benchmark
 from benchmarks.client import anonymous_mib
 from hindsight.conversion.fidelity import FidelityLimits, check_fidelity
 from hindsight.conversion.replies import sections_of
@@ -136,4 +137,4 @@ def main(files: int = FILES) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

@@ -9,10 +9,10 @@ it; its time is that of the whole run.
 
 import json
 import random
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import run_benchmark
 from benchmarks.converting import ROOT, program, run_measured, thought
 from hindsight.text.uniform_format import render
 
@@ -59,9 +59,9 @@ def main(files: int = FILES) -> None:
         counts = json.loads((data / "hindsight.report.json").read_text())["counts"]
     print(f"curating: convert_to_data.py, {files:,} files of {size / files / 1000:.1f} kB, every filter on")
     print("  " + ", ".join(f"{number:,} {name}" for name, (number,) in counts.items()))
-    print(f"  {files / seconds:,.0f} files a second, {seconds:.1f} s in all")
+    print(f"  {files / seconds:,.0f} files per second, {seconds:.1f} s in all")
     print(f"  memory of all its processes, MiB, by tenths of the run: {' '.join(map(str, memory))}")
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

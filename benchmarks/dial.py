@@ -57,10 +57,10 @@ def by_starts(model: str, merge: dict[str, Any]) -> tuple[list[float], list[Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--base", default=str(ROOT / "lab/models/base"))
-    parser.add_argument("--finetuned", default=str(ROOT / "lab/models/instruct"))
-    parser.add_argument("--parents", default="disk")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base", default=str(ROOT / "lab/models/base"), help="alpha 0; default: the lab's")
+    parser.add_argument("--finetuned", default=str(ROOT / "lab/models/instruct"), help="alpha 1; default: the lab's")
+    parser.add_argument("--parents", default="disk", help="disk or memory, as in hindsight.serving; default: disk")
     flags = parser.parse_args()
     merge = {"base": flags.base, "method": "lerp", "parents": flags.parents}
     dial, answers = by_dial(flags.finetuned, merge)

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from benchmarks import run_benchmark
 from hindsight.problem_sets.selection import load_problems
 from SkyThought.evalplus_rules import reading_of
 from SkyThought.execution.warm_process_handle import WarmProcess
@@ -139,10 +140,10 @@ def compare(kind: str, data: Path, rows: list[dict[str, Any]], known: dict, roun
     print(f"{kind}+: {len(rows)} samples, base and plus, {WORKERS} programs at a time, load {os.getloadavg()[0]:.1f}")
     for name, title in (("evalplus", "evalplus 0.3.1"), ("here", "this judge")):
         median = statistics.median(seconds[name])
-        print(f"  {title:15} {len(rows) / median:7.1f} samples a second; other statuses: {differences[name]}")
+        print(f"  {title:15} {len(rows) / median:7.1f} samples per second; other statuses: {differences[name]}")
     ratio = statistics.median(a / b for a, b in zip(seconds["evalplus"], seconds["here"], strict=True))
     print(f"  ratio           {ratio:7.1f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

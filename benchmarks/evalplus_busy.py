@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import run_benchmark
 from benchmarks.evalplus import DATA, SETS, evaluate_by_evalplus, evaluate_here, reference_seconds, write_samples
 
 SLOW_SECONDS, MOST_SECONDS = 0.05, 1.0
@@ -70,4 +71,4 @@ def compare(kind: str, lines: bytes, rows: list[dict], folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main)

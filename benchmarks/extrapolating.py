@@ -9,13 +9,13 @@ line has the coverage and the width of 95 % intervals by k, and the bias and the
 
 import gzip
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks import run_benchmark
 from hindsight.pass_at_k.extrapolation import fit_distribution
 from hindsight.pass_at_k.mixing_distributions import AnswerCounts, chances_of_success
 
@@ -95,4 +95,4 @@ def main(tries: int = 1000, answers: int = 10, problems: int = 100) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

@@ -8,9 +8,9 @@ files, so evalplus is not needed.
     python -m benchmarks.finding_programs [--list]      # list: name each answer that is correct by only one of the two
 """
 
+import argparse
 import gzip
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,14 +148,16 @@ def measure_programs(named: bool) -> None:
         print(f"{count:5d}  {style}: evalplus {status}, {outcome}")
 
 
-def main(flags: list[str]) -> int:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="print each answer that is correct by only one of the two")
+    flags = parser.parse_args()
     if not SHARED.is_dir():
         print(f"{SHARED} is missing: nothing to measure")
-        return 0
-    measure_answers("--list" in flags)
-    measure_programs("--list" in flags)
-    return 0
+        return
+    measure_answers(flags.list)
+    measure_programs(flags.list)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

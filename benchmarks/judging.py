@@ -24,6 +24,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from benchmarks import run_benchmark
 from hindsight.files.verdicts import TIME_LIMIT
 from hindsight.problem_sets.selection import load_problems
 from hindsight.text.program_choice import UNKNOWN_TARGET, find_program
@@ -120,11 +121,11 @@ def compare() -> None:
     long = [pair for pair in pairs if max(test["seconds"] for test in pair[1]) > LONG_SECONDS]
     quick = [pair for pair in pairs if pair not in long]
     what = "real programs" if real else "the lab's reference solutions"
-    print(f"judging: wall time a test, {WORKERS} at a time, {what}")
+    print(f"judging: wall time per test, {WORKERS} at a time, {what}")
     new, old = _time_both(quick, judges)
     count = sum(len(tests) for _, tests in quick)
     print(f"  {len(quick)} programs, {count} tests")
-    print(f"    a new interpreter a test  {1000 * old / count:7.2f} ms")
+    print(f"    a new interpreter per test{1000 * old / count:7.2f} ms")
     print(f"    this judge                {1000 * new / count:7.2f} ms")
     print(f"    ratio                     {old / new:7.1f}")
     more = _time_both(long, judges)
@@ -148,7 +149,7 @@ def _time_both(pairs: list[tuple[Item, list[dict]]], judges: list[TACOTaskHandle
 
 def scale() -> None:
     """Prints the wall time per test by the number of workers and of tests, and the memory of eight workers."""
-    print(f"judging: one program, wall time a test, median of {ROUNDS}")
+    print(f"judging: one program, wall time per test, median of {ROUNDS}")
     for workers in (1, 2, 4):
         judges = [TACOTaskHandler() for _ in range(workers)]
         figures = []
@@ -193,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main)

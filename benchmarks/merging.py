@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import run_benchmark
+
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTES = 2000
 ROUNDS = 3
@@ -120,4 +122,4 @@ def main(megabytes: int = MEGABYTES, rounds: int = ROUNDS) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

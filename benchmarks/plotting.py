@@ -9,10 +9,10 @@ because new files may still be on their way to the disk during the first.
 
 import json
 import random
-import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import run_benchmark
 from benchmarks.converting import program, run_measured, thought
 from hindsight.pass_at_k.run_counts import CACHE
 from hindsight.text.uniform_format import render
@@ -61,4 +61,4 @@ def main(problems: int = PROBLEMS) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_benchmark(main)

@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import run_benchmark
 from hindsight.files.runs import read_run
 from hindsight.problem_sets.selection import load_problems
 from hindsight.sampling.samples import sample_seed
@@ -144,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(main)

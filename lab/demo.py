@@ -18,7 +18,7 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 RUNS_DIR = "runs/lab"  # gets one run folder each for base, instruct, switching and the merged model
-ALPHA = 0.7            # of the merged model
+ALPHA = 0.7            # alpha of the merged model
 NUM_SAMPLES = 10       # answers per problem
 END_IDX = 90           # one past the last problem of a split, thirty of each group; 0: all
 BASE_URL = ""          # a running server of the base model, as lab-base; empty: start one

@@ -8,6 +8,14 @@ import pytest
 from scripts import ROOT
 
 
+@pytest.mark.parametrize("module", ["client", "finding_programs"])
+def test_help_explains_a_benchmark_and_measures_nothing(module):
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--help"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert f"python -m benchmarks.{module}" in result.stdout and "options:" in result.stdout
+
+
 @pytest.mark.slow
 def test_a_benchmark_prints_its_figures():
     """The others take minutes and are left to `make bench`; pyright reads them all."""

@@ -98,7 +98,7 @@ def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
     (tmp_path / "converted_question_4_sample_0.json").symlink_to("nowhere")
     result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert (result.returncode, "2 of 2 correct" in result.stdout) == (1, True)
-    assert "converted_question_1_sample_0.json is not whole JSON" in result.stdout
+    assert "converted_question_1_sample_0.json is not valid JSON" in result.stdout
     assert "converted_question_3_sample_0.json cannot be read (Is a directory)" in result.stdout
     assert "converted_question_4_sample_0.json cannot be read (No such file or directory)" in result.stdout
 

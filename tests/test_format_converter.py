@@ -56,8 +56,8 @@ def test_no_answer_is_told_from_undecided(run_folder, convert):
         "question_1_sample_0.json": "it holds no program",
         "question_3_sample_0.json": "it was cut off by length before its solution",
     }
-    assert "rules decided 1 answers, 1 not; 2 hold no answer" in result.stdout
-    assert "3 not; 2 of them hold no answer and count as wrong" in result.stdout
+    assert "rules: 1 answers converted, 1 undecided, 2 hold no answer" in result.stdout
+    assert "3 not converted; 2 of these hold no answer and count as wrong" in result.stdout
     assert read_run(folder)["steps"][CONVERTER]["no_answer"] == 2
 
 
@@ -65,7 +65,7 @@ def test_no_model_is_asked_about_a_thought_that_was_cut_off_even_if_rules_never_
     folder = run_folder(f"<think>\nDraft:\n{CODE}\nNo, that", finish_reason="length")
     result = ask(folder, "--rules", "never")
     assert (converted(folder), toy.requests) == ([], [])
-    assert "1 of them hold no answer" in result.stdout
+    assert "1 of these hold no answer" in result.stdout
 
 
 def test_special_tokens_at_the_ends_are_dropped_and_counted(run_folder, convert):
@@ -179,7 +179,7 @@ def test_a_broken_file_is_named_and_the_others_are_converted(run_folder, ask):
     result = ask(folder)
     assert (result.returncode, len(converted(folder))) == (1, 2)
     assert "2 failed: a broken file: " in result.stdout
-    assert "question_1_sample_0.json is not whole JSON" in result.stdout
+    assert "question_1_sample_0.json is not valid JSON" in result.stdout
     assert "generated_text is not a text" in result.stdout
 
 

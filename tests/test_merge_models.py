@@ -40,7 +40,7 @@ def test_one_run_makes_every_alpha_and_a_second_run_keeps_them(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--alphas"], "ALPHAS lie in [0, 1], not []"),
+        (["--alphas"], "give at least one alpha by --alphas"),
         (["--base_model", "no/such/folder"], "there is no checkpoint folder no/such/folder"),
         (["--output_dir", str(ROOT / "README.md")], "README.md"),
     ],

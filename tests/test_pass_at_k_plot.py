@@ -288,7 +288,7 @@ def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     for _ in range(2):
         result, numbers = plot(run, ks=(1,))
         assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
-        assert "converted_question_1_sample_1.json is not whole JSON" in result.stdout
+        assert "converted_question_1_sample_1.json is not valid JSON" in result.stdout
     (run / "converted_question_1_sample_1.json").write_text('{"correctness": "yes"}')
     result, _ = plot(run, ks=(1,))
     assert (result.returncode, "is not an answer of a run (Expected `bool | null`" in result.stdout) == (1, True)
@@ -350,7 +350,7 @@ def test_answers_to_tasks_of_evalplus_are_counted_by_the_tests_that_are_asked_fo
 def test_bad_input_is_one_sentence(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True]])
     for ks, flags, sentence in (
-        ((0,), (), "whole numbers from 1 up"),
+        ((0,), (), "whole numbers of at least 1"),
         ((1,), ("--labels", "a", "b"), "2 labels for 1 of INPUT_DIRS"),
         ((1,), ("--panels", "a", "b"), "2 panels for 1 of INPUT_DIRS"),
         ((1,), ("--paper", "taco"), "PAPER is mbppplus, not 'taco'"),

@@ -172,7 +172,7 @@ def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab
     kept = records_of(tmp_path, "converted")
     assert f"{len(kept)} converted into {tmp_path}, {6 - len(kept)} not" in result.stdout
     assert result.returncode == (0 if len(kept) == 6 else 1), result.stderr
-    assert "does not accept a JSON schema" not in result.stdout and "not whole JSON" not in result.stdout
+    assert "does not accept a JSON schema" not in result.stdout and "not valid JSON" not in result.stdout
     for record in kept:
         assert record["conversion"]["how"] == "llm"
         assert find_program(record["converted_text"], ProgramTarget()).strip() in record["generated_text"]
@@ -189,7 +189,7 @@ def test_a_server_that_cannot_start_reports_why():
 
 def test_a_port_in_use_is_refused_before_anything_starts(toy):
     port = int(toy.url.split(":")[2].split("/")[0])
-    with pytest.raises(UserError, match=f"port {port} cannot be served on: Address already in use"):
+    with pytest.raises(UserError, match=f"cannot listen on port {port}: Address already in use"):
         start(ROOT / "lab" / "models" / "base", options=ServeOptions(port=port))
 
 

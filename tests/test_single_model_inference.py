@@ -143,7 +143,7 @@ def test_a_refused_request_is_counted_and_the_other_samples_are_written(sample, 
         (["--model", "chat"], "MODEL is base or instruct, not 'chat'"),
         (["--problems", "missing.jsonl"], "there is no problem file missing.jsonl"),
         (["--difficulty", "IMPOSSIBLE"], "has no problem of split 'test' and difficulty 'IMPOSSIBLE'"),
-        (["--begin_idx", "100000"], "no problem is left"),
+        (["--begin_idx", "100000"], "leave none of"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_no_folder(sample, tmp_path, flags, sentence):
@@ -166,7 +166,7 @@ def test_a_broken_file_is_reported_and_left_unchanged(sample, tmp_path):
     path = next(iter(list_files(tmp_path / "run", "sample").values()))
     path.write_text('{"prompt": ')
     result = sample()
-    assert (result.returncode, f"{path} is not whole JSON" in result.stdout) == (1, True)
+    assert (result.returncode, f"{path} is not valid JSON" in result.stdout) == (1, True)
     assert path.read_text() == '{"prompt": '
 
 

@@ -204,7 +204,7 @@ class Program:
             if control in ready:
                 return False
             if not ready:
-                raise MachineError("the judge's warm process hangs")
+                raise MachineError("the judge's warm process does not respond")
             if not pipe.read():
                 poller.unregister(pipe.descriptor)
             if pipe.too_much:

@@ -83,7 +83,7 @@ class WarmProcess:
     def receive(self, seconds: float) -> bytes:
         """The next message, if it arrives within this time. Raises MachineError."""
         if not self.poller.poll(1000 * seconds):
-            raise MachineError("the judge's warm process hangs")
+            raise MachineError("the judge's warm process does not respond")
         try:
             message, _ = messages.receive(self.control)
         except OSError as error:

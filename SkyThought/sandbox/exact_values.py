@@ -130,7 +130,7 @@ def untag_exactly(tagged: Any) -> Any:
         return _subclass(str(content[0]), type(base))(base)
     if kind == "object":
         return OtherObject(str(content))
-    raise ValueError(f"{kind!r} is no tag")
+    raise ValueError(f"{kind!r} is not a tag")
 
 
 @lru_cache(maxsize=256)

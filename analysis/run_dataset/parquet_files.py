@@ -105,7 +105,7 @@ def write_run(files: RunFiles, output: Path) -> RunSummary:
                 summary.add(row)
                 beside |= {path.name: path for path in row.broken}
                 digests |= {_file_name(kind, row.values): _digest(each) for kind, each in row.contents.items()}
-        require(bool(digests), f"no answer of {files.folder} can be read; the first: {''.join(summary.broken[:1])}")
+        require(bool(digests), f"no answer of {files.folder} can be read, for example: {''.join(summary.broken[:1])}")
         digests |= {name: _digest(path.read_bytes()) for name, path in beside.items()}
         made = {"version": VERSION, "run": summary.name, "files": len(digests), "digest": _digest_of_run(digests)}
         writer.add_key_value_metadata({MARK: json.dumps(made)})

@@ -95,7 +95,7 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
     try:
         record = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise BrokenFile(f"{path} is not whole JSON ({error})") from None
+        raise BrokenFile(f"{path} is not valid JSON ({error})") from None
     if not isinstance(record, dict) or b"\0" in content:
         raise BrokenFile(f"{path} holds no JSON object in UTF-8")
     return record

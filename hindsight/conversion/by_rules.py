@@ -67,7 +67,7 @@ class RuleCounts:
     def report(self) -> str:
         """Lines with the number of answers per rule, and per reason why no rule could decide."""
         decided, undecided = sum(self.rules.values()), sum(self.reasons.values())
-        lines = [f"rules decided {decided} answers, {undecided} not; {len(self.no_answer)} hold no answer"]
+        lines = [f"rules: {decided} answers converted, {undecided} undecided, {len(self.no_answer)} hold no answer"]
         no_answer = Counter(self.no_answer.values())
         for kind, counts in (("", self.rules), ("undecided: ", self.reasons), ("no answer: ", no_answer)):
             lines += [f"  {count:>8,}  {kind}{what}" for what, count in counts.most_common()]

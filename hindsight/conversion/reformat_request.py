@@ -22,7 +22,7 @@ Messages = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class ReformatOptions:
-    """How a model reformats; all but `limits` are settings of format_converter.py; `extra_body` is read."""
+    """How a model reformats; all but `limits` are settings of format_converter.py; `extra_body` is parsed already."""
 
     llm_model: str
     llm_mode: str

@@ -2,16 +2,18 @@
 
     {"prompt": [{"role": "system", "content": "You solve ..."}, ...],
      "generated_text": "<begin_of_slow_thought>\\n\\nThe sum of ...",
-     "metadata": {"question": "...", "difficulty": "EASY", "fn_name": null,
-                  "origin": {"dataset": "lab", "split": "test", "digest": "sha256:...", "row": 3}},
+     "metadata": {"question": "...", "difficulty": "MEDIUM", "fn_name": null,
+                  "origin": {"dataset": "lab", "split": "test", "digest": "sha256:...", "row": 12}},
      "question_id": 12, "sample_index": 0,
      "thought_open": false,
-     "generation_config": {"model": "lab-instruct", "temperature": 0.7, "top_p": 0.7, "max_tokens": 512, "seed": 81},
-     "finish_reason": "stop", "usage": {"prompt_tokens": 212, "completion_tokens": 141},
+     "generation_config": {"model": "lab-instruct", "temperature": 0.7, "top_p": 0.7, "max_tokens": 512,
+                           "seed": 2108981488},
+     "finish_reason": "stop", "usage": {"prompt_tokens": 80, "completion_tokens": 51},
      "converted_text": "<begin_of_slow_thought>\\n\\nThe sum of ...",
      "conversion": {"how": "rules", "rule": "sections", "kept": 1.0, "new": 0, "code": "equal"},
      "correctness": false, "correctness_reason": "wrong answer",
-     "test_results": [{"index": 0, "passed": false, "reason": "wrong answer", "seconds": 0.0016, "output": "81 1\\n"}]}
+     "test_results": [{"index": 0, "passed": false, "reason": "wrong answer", "seconds": 0.0016,
+                       "input": "...", "expected": "81\\n", "output": "81 1\\n"}]}
 
 Files are written under a temporary name and renamed, so a killed run leaves whole files or none.
 """
@@ -72,7 +74,7 @@ def read_record(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         record = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise BrokenFile(f"{path} is not whole JSON ({error})") from None
+        raise BrokenFile(f"{path} is not valid JSON ({error})") from None
     except OSError as error:
         raise BrokenFile(f"{path} cannot be read ({error.strerror})") from None
     if not isinstance(record, dict):

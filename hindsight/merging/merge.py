@@ -51,7 +51,7 @@ class MergeOptions:
         require(
             self.config_from in ("base", "finetuned"), f"CONFIG_FROM is base or finetuned, not {self.config_from!r}"
         )
-        require(bool(self.alphas), "ALPHAS lie in [0, 1], not []")
+        require(bool(self.alphas), "give at least one alpha by --alphas")
         for rule in self.rules:
             rule.require_method(self.method)
         require(self.max_shard_gb > 0, f"MAX_SHARD_GB is above 0, not {self.max_shard_gb}")

@@ -62,7 +62,7 @@ def _cache() -> Path:
 NAMES = {
     "mbppplus": _source("evalplus/mbppplus", _MBPP),
     "humanevalplus": _source("evalplus/humanevalplus", _HUMANEVAL),
-    "mbpp": _source("evalplus/mbppplus", _MBPP),  # its rows have the base tests apart
+    "mbpp": _source("evalplus/mbppplus", _MBPP),  # its rows have the base tests separately
     "humaneval": _source("openai/openai_humaneval", _HUMANEVAL, ("openai_humaneval/test-*.parquet",)),
 }
 

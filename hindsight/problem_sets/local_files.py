@@ -120,7 +120,7 @@ def _unpack(path: Path) -> Any:
         with gzip.open(path) as packed:
             shutil.copyfileobj(packed, file)
     except (OSError, EOFError) as error:
-        raise UserError(f"{path} is not whole gzip ({error})") from None
+        raise UserError(f"{path} is not valid gzip ({error})") from None
     file.seek(0)
     return file
 

@@ -17,7 +17,7 @@ class Source:
 
     dataset: its name on the Hub; parts: its splits or releases, each a list of files there, the first one the default;
     releases: whether these parts are releases, all of the split "test"; local: a file that is read instead where it
-    exists, and `url`: where it can be had.
+    exists, and `url`: where it can be downloaded.
     """
 
     dataset: str

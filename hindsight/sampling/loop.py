@@ -108,4 +108,4 @@ class SamplingLoop:
         if self.missing.with_others:
             yield f"{len(self.missing.with_others)} samples were left to another process that works in this folder"
         for path in self.missing.broken:
-            yield f"{path} is not whole JSON: delete it to have it sampled again"
+            yield f"{path} is not valid JSON: delete it to have it sampled again"

@@ -39,8 +39,8 @@ class ProblemChoice:
         days = self.first_day, self.last_day
         problems = select_problems(self.problems, self.split, self.difficulty, *days).tested()
         chosen = problems[self.begin_idx : self.end_idx or None]
-        span = f"{self.begin_idx} to {self.end_idx or len(problems)}"
-        require(bool(chosen), f"no problem is left from {span} of {len(problems)}")
+        span = f"BEGIN_IDX {self.begin_idx} and END_IDX {self.end_idx}"
+        require(bool(chosen), f"{span} leave none of {len(problems)} problems")
         return chosen
 
 

@@ -62,10 +62,10 @@ def dial_in(content: bytes, url: str) -> Dial:
     try:
         reply = read_json(content, url)
     except BadReply as error:
-        raise UserError(f"asked for its alpha, {error}") from None
+        raise UserError(f"the request for its alpha failed: {error}") from None
     keys = Dial.__dataclass_fields__.keys()
     if not isinstance(reply, dict) or not keys <= reply.keys() or not isinstance(reply["alpha"], int | float | dict):
-        raise UserError(f"asked for its alpha, {url} sent {described(reply)}, which describes no merge")
+        raise UserError(f"{url} does not report its alpha: it sent {described(reply)}")
     return Dial(**{key: reply[key] for key in keys})
 
 
@@ -74,7 +74,7 @@ def read_dial(url: str) -> Dial | None:
     status, content = asyncio.run(_request(url, "GET", None, PROBE_TIMEOUT))
     if status in NO_DIAL:
         return None
-    require(status < 400, f"{url} does not say its alpha: {message_in(content)}")
+    require(status < 400, f"{url} does not report its alpha: {message_in(content)}")
     return dial_in(content, url)
 
 
@@ -86,7 +86,7 @@ def set_alpha(url: str, alpha: Any, seconds: float = SET_SECONDS) -> Dial:
     """
     status, content = asyncio.run(_request(url, "POST", {"alpha": alpha}, seconds))
     require(status not in NO_DIAL, f"{url} has no alpha dial: {message_in(content)}")
-    require(status < 400, f"{url} does not set alpha {header_of(alpha)}: {message_in(content)}")
+    require(status < 400, f"{url} did not set alpha {header_of(alpha)}: {message_in(content)}")
     return dial_in(content, url)
 
 

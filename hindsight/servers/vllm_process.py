@@ -251,7 +251,7 @@ def require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UserError(f"port {port} cannot be served on: {error.strerror}") from None
+            raise UserError(f"cannot listen on port {port}: {error.strerror}") from None
 
 
 def _has_gpu() -> bool:

@@ -149,5 +149,5 @@ def _read_template(file: str) -> jinja2.Template:
     strange = sorted(set(template.blocks) - set(BLOCKS))
     if strange or not template.blocks:
         has = f"has a block {strange[0]!r}" if strange else "has no blocks"
-        raise UserError(f"the prompt file {file} {has}; there are {', '.join(BLOCKS)}")
+        raise UserError(f"the prompt file {file} {has}; it may have the blocks {', '.join(BLOCKS)}")
     return template

@@ -37,9 +37,9 @@ LAYERS = 4                  # transformer layers
 VOCABULARY = 2048           # tokens of the tokenizer
 TOKENIZER_DOCUMENTS = 6000  # documents of the base corpus that the tokenizer is trained on
 BASE_STEPS = 450            # optimizer steps of the base model
-BASE_RATE = 4e-3            # its highest learning rate
+BASE_RATE = 4e-3            # the base model's highest learning rate
 INSTRUCT_STEPS = 60         # optimizer steps of the instruct model
-INSTRUCT_RATE = 1e-3        # its highest learning rate
+INSTRUCT_RATE = 1e-3        # the instruct model's highest learning rate
 BATCH_TOKENS = 4096         # tokens of a batch, padding included
 THREADS = 1                 # CPU threads; another number may give slightly different weights
 # fmt: on

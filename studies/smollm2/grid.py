@@ -43,7 +43,7 @@ class Grid:
         require(known, f"TRAININGS are full and lora, not {' '.join(self.trainings)}")
         require(bool(self.seeds), "SEEDS names no seed")
         enough = not self.finetuned or set(self.seeds) <= set(range(len(self.finetuned)))
-        require(enough, f"SEEDS count the models of FINETUNED, 0 to {len(self.finetuned) - 1}")
+        require(enough, f"SEEDS are numbers of FINETUNED's models, from 0 to {len(self.finetuned) - 1}")
         halves = all(each > 0 and float(2 * each).is_integer() for each in (*self.epochs, *self.early))
         require(bool(self.epochs) and halves, "EPOCHS and EARLY are above 0, in halves of an epoch, as 1.5")
         alphas = (*self.full_alphas, *self.common_alphas, *self.lora_alphas, *self.validation_alphas)

@@ -136,7 +136,7 @@ def make_results(content: dict[str, Any]) -> Results:
     keys = Counter((run.split, run.setting.name, run.seed) for run in runs)
     twice = [key for key, times in keys.items() if times > 1]
     if twice:
-        raise ValueError(f"{twice[0]} comes twice")
+        raise ValueError(f"{twice[0]} occurs twice")
     return Results(content["about"], content["chosen"], problems, runs)
 
 

@@ -155,7 +155,7 @@ def test_bad_input_is_one_sentence(tmp_path):
     wrong = write_problems(tmp_path, [problem(1, []) | {"solutions": "["}])
     (tmp_path / "broken.json").write_text("{")
     for flags, sentence in (
-        (["--output", tmp_path / "broken.json"], "is not whole JSON"),
+        (["--output", tmp_path / "broken.json"], "is not valid JSON"),
         (["--wrong_share", 0], "WRONG_SHARE is above 0"),
         (["--problems", tmp_path / "none.jsonl"], "there is no problem file"),
         ([], "solutions of question 1 are not JSON"),

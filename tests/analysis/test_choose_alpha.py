@@ -144,10 +144,10 @@ def test_a_plan_says_what_an_interval_needs(sampler, tmp_path):
     ("flags", "sentence"),
     [
         (["--objective", "pass"], "OBJECTIVE is one of pass@k, programs, pass@1, not 'pass'"),
-        (["--first_samples", 9], "FIRST_SAMPLES lie in 1 to MOST_SAMPLES, 8, not 9"),
-        (["--round_samples", 0], "ROUND_SAMPLES are at least 1, not 0"),
+        (["--first_samples", 9], "FIRST_SAMPLES is from 1 to MOST_SAMPLES (8), not 9"),
+        (["--round_samples", 0], "ROUND_SAMPLES is at least 1, not 0"),
         (["--tolerance", 0], "TOLERANCE is above 0"),
-        (["--confidence", 95], "CONFIDENCE lies between 0 and 1, not at 95"),
+        (["--confidence", 95], "CONFIDENCE is between 0 and 1, not 95"),
         (["--k", 0], "K is at least 1, not 0"),
         (["--level", 2], "LEVEL is a pass@k, from 0 to 1, not 2"),
         (["--plan", -1], "PLAN is half the width of an interval, above 0, not -1"),

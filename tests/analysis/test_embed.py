@@ -87,7 +87,7 @@ def test_a_broken_file_is_reported_the_others_are_embedded_and_cut_texts_are_cou
     assert result.returncode == 1
     assert "3 embedded by all-MiniLM-L6-v2, 2 not" in result.stdout
     assert "longer than the model's 256 tokens and cut there: 2 generated, 1 converted" in result.stdout
-    assert "converted_question_2_sample_0.json is not whole JSON" in result.stdout
+    assert "converted_question_2_sample_0.json is not valid JSON" in result.stdout
     assert "converted_question_3_sample_0.json" in result.stdout
     assert list(list_files(tmp_path, "embedded")) == [(1, 0), (1, 1), (1, 2)]
     long = [vector(tmp_path, 1, index, "generated_embedding") for index in (1, 2)]
@@ -142,8 +142,8 @@ def test_another_model_is_refused_or_embeds_everything_again(server, tmp_path):
         (("--embedding_model", "no-such-model"), "there is no sentence-transformers model 'no-such-model'"),
         (("--embedding_url", "http://127.0.0.1:9/v1"), "no server answers"),
         (("--batch_size", "0"), "BATCH_SIZE is at least 1"),
-        (("--what", "codes"), "WHAT is some of generated, converted, code, not 'codes'"),
-        (("--what",), "WHAT is some of"),
+        (("--what", "codes"), "WHAT has values from generated, converted, code, not 'codes'"),
+        (("--what",), "WHAT has values from"),
         (("--concurrency", "0"), "CONCURRENCY is 1 or more"),
         (("--budget", "much"), "BUDGET is"),
     ],

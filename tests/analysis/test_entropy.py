@@ -50,7 +50,7 @@ def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(r
     base, finetuned, merged = checkpoints
     result, first = measure("--input_dir", run, "--alphas", 0, 0.7, own_process=True)
     assert result.returncode == 1, result.stderr
-    assert "question_2_sample_1.json is not whole JSON" in result.stdout
+    assert "question_2_sample_1.json is not valid JSON" in result.stdout
     more = ("--alphas", 0, 0.7, 1, "--checkpoints", merged, base, "--base_checkpoints", finetuned)
     result, found = measure("--input_dir", run, *more)
     assert "e.json has alpha 0, alpha 0.7 already" in result.stdout

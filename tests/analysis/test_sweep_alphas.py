@@ -147,7 +147,7 @@ def test_a_server_is_started_at_the_first_missing_alpha_and_ended(server, quick_
         (["--alphas"], "give at least one alpha"),
         (["--alphas", 0.5, 1.5], r"ALPHAS lie in \[0, 1\], not \[0.5, 1.5\]"),
         (["--alphas", 0.5, 0.50], "ALPHAS contains an alpha twice"),
-        (["--ks", 11], "KS lie in 1 to NUM_SAMPLES, 10"),
+        (["--ks", 11], r"KS are from 1 to NUM_SAMPLES \(10\)"),
         (["--served_names", "a", "b", "--alphas", 0.5], "SERVED_NAMES are 2 names for 1 of ALPHAS"),
         (["--served_names", "a", "--alphas", 0.5], "give its address by --base_url"),
         (["--sampling", "seed"], "SAMPLING has NAME=VALUE, such as seed=1, not 'seed'"),

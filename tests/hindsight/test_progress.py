@@ -37,7 +37,7 @@ def test_a_line_per_run_with_unknown_where_a_number_is_unknown(runs):
     result = run_in_process(progress, "--runs", runs)
     head, *lines = result.stdout.splitlines()
     assert result.returncode == 0 and not result.stderr
-    assert re.split(r"\s{2,}", head) == list(progress.HEAD)
+    assert re.split(r"\s{2,}", head) == list(progress.COLUMNS)
     first, second = (re.split(r"\s{2,}", line) for line in lines)
     assert first[:6] == [str(runs / "a"), "unknown", "3", "1", "0", "3,000"]
     assert second[:6] == [str(runs / "deep/b"), "unknown", "1", "unknown", "unknown", "unknown"]
@@ -65,7 +65,7 @@ def test_a_broken_run_json_is_named_and_the_other_runs_are_shown(runs):
     (runs / "a" / "run.json").write_text("{")
     result = run_in_process(progress, "--runs", runs)
     assert result.returncode == 1 and "deep/b" in result.stdout
-    assert "is not whole JSON" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert "is not valid JSON" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 def test_watching_shows_what_is_new_and_runs_that_begin_and_ends_by_ctrl_c(runs):

@@ -100,7 +100,7 @@ def test_a_server_that_stays_away_is_given_up_after_its_deadline(server, tmp_pat
     server.fault = leave
     result = embed_by_api(tmp_path, server, *flags)
     assert (result.returncode, "is away" in result.stderr + result.stdout) == (1, True)
-    assert "1 embedded by text-embedding-3-small, 2 not\nthe server stopped answering" in result.stdout
+    assert "1 embedded by text-embedding-3-small, 2 not embedded\nthe server stopped answering" in result.stdout
 
 
 def test_a_vllm_server_cuts_with_its_own_tokenizer_and_the_cut_texts_are_counted(server, tmp_path):

@@ -38,6 +38,6 @@ def test_a_run_of_another_set_and_a_broken_file_are_one_sentence(tmp_path):
         export_evalplus(tmp_path / "run", tmp_path / "samples.jsonl")
     path = write_converted(tmp_path / "run", 0, 0, RIGHT, TASKS[2])
     path.write_text("{")
-    with pytest.raises(UserError, match="is not whole JSON.*repair or delete it"):
+    with pytest.raises(UserError, match="is not valid JSON.*repair or delete it"):
         export_evalplus(tmp_path / "run", tmp_path / "samples.jsonl")
     assert not (tmp_path / "samples.jsonl").exists()

@@ -160,5 +160,5 @@ def test_a_step_into_another_folder_copies_the_runs_entry(tmp_path):
 
 def test_a_broken_run_file_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UserError, match=r"run.json is not whole JSON"):
+    with pytest.raises(UserError, match=r"run.json is not valid JSON"):
         open_run(tmp_path, "sample.py", SETTINGS, MAY_DIFFER)

@@ -98,7 +98,7 @@ def test_a_second_client_that_sets_the_alpha_is_refused(server):
         first = pool.submit(set_alpha, server.url, 0.1)
         while not server.endpoint.gate.changing:
             threading.Event().wait(0.01)
-        with pytest.raises(UserError, match="does not set alpha 0.2: another client is changing the alpha"):
+        with pytest.raises(UserError, match="did not set alpha 0.2: another client is changing the alpha"):
             set_alpha(server.url, 0.2)
         assert (first.result().alpha, done.is_set(), asked.result()) == (0.1, True, None)
 
@@ -107,7 +107,7 @@ def test_after_a_change_that_failed_nothing_is_answered_until_one_succeeds(serve
     server.engine.workers[1].fails = True
     with pytest.raises(UserError, match="the disk is gone; a change of alpha failed"):
         set_alpha(server.url, 0.4)
-    with pytest.raises(UserError, match="does not say its alpha: a change of alpha failed"):
+    with pytest.raises(UserError, match="does not report its alpha: a change of alpha failed"):
         read_dial(server.url)
 
     async def ask():
@@ -123,7 +123,7 @@ def test_after_a_change_that_failed_nothing_is_answered_until_one_succeeds(serve
 @pytest.mark.parametrize(
     ("alpha", "sentence"),
     [
-        (1.5, r"does not set alpha 1.5: alpha lies in \[0, 1\], not 1.5"),
+        (1.5, r"did not set alpha 1.5: alpha lies in \[0, 1\], not 1.5"),
         (None, "alpha is a number or"),
         ({"alpha": 0.5, "parts": ["mlp"]}, "is not WHERE:ALPHA"),
         ({"alpha": 0.5, "parts": ["norms:0"]}, "it has no norms"),

@@ -348,7 +348,7 @@ def test_a_json_list_and_a_gzipped_file_have_the_same_rows(tmp_path):
     for path in (str(tmp_path / "list.json"), packed):
         assert [problem["question_id"] for problem in load_problems(path)] == [7, 8]
     (tmp_path / "cut.jsonl.gz").write_bytes(Path(packed).read_bytes()[:40])
-    with pytest.raises(UserError, match=r"cut.jsonl.gz is not whole gzip"):
+    with pytest.raises(UserError, match=r"cut.jsonl.gz is not valid gzip"):
         load_problems(str(tmp_path / "cut.jsonl.gz"))
 
 

@@ -71,7 +71,7 @@ def test_a_custom_transcript_decides_how_an_answer_begins(prompts):
     [
         ("{% block user %}{{ qestion }}{% endblock %}", "block user: 'qestion' is undefined"),
         ("{% block user %}{{ question }", "line 1: "),
-        ("Solve: {{ question }}", "has no blocks; there are system, user, transcript"),
+        ("Solve: {{ question }}", "has no blocks; it may have the blocks system, user, transcript"),
         ("{% block prompt %}x{% endblock %}", "has a block 'prompt'"),
     ],
 )

@@ -56,5 +56,5 @@ def test_a_file_that_is_malformed_or_missing_is_one_sentence(tmp_path, text):
 
 def test_a_run_that_comes_twice_is_refused():
     one = run("full_0.4", alpha=0.4)
-    with pytest.raises(ValueError, match=r"'full_0\.4', 0\) comes twice"):
+    with pytest.raises(ValueError, match=r"'full_0\.4', 0\) occurs twice"):
         results(one, one)
