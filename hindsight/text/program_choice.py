@@ -8,7 +8,8 @@ A solution that is a program as a whole is taken as it is. Otherwise candidates 
 and do something; a block in another language, of data or of output counts only if there are no others. If no block
 fits, the one program between words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
-- for a function, the last one that defines it, preferably with a body of more than a `pass`;
+- for a function, the last one that defines it, preferably with a body of more than a `pass`, and neither offered as an
+  alternative to an earlier one nor an excerpt of it;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
   later one has every line of the other; if none does both, the last one that reads, else the last one;
 - no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
@@ -20,15 +21,16 @@ A candidate that uses names that only other blocks define is completed by these:
 only define.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from re import Pattern
 from typing import Any
 
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
+from hindsight.text.introductions import CORRECTED, FINAL, REJECTED, is_introduced, offers_alternative
 from hindsight.text.programs import (
     ProgramFacts,
     has_words_at_ends,
@@ -44,20 +46,6 @@ from hindsight.text.uniform_format import CACHED, find_tags
 TWO_PROGRAMS = "it has two programs that both read input and print"
 TWO_UNFENCED = "it defines the function twice, and has no code blocks"
 TWO_READINGS = "its code fences can be read in two ways"
-_PROGRAM = "approach|attempt|code|draft|function|implementation|program|script|solution|version"
-
-
-def _calls_it(words: str) -> re.Pattern:
-    """Matches a sentence that says one of the words of a program ("the final version", "Final"), not of its output."""
-    named, alone = rf"(?:\W+\w+){{0,2}}?\W+(?:{_PROGRAM})\b", r"(?:\W+answer)?\W*$"
-    return re.compile(rf"\b(?:{words}){named}|^\W*(?:(?:the|my) )?(?:{words}){alone}", re.IGNORECASE)
-
-
-_FINAL = _calls_it("final")
-_REJECTED = _calls_it("original|incorrect|wrong|buggy")
-_CORRECTED = _calls_it("corrected|fixed|revised")
-_SENTENCE = re.compile(r"[.!?]\s+")
-_INTRODUCTION = re.compile(r"\s*(?:#{1,6}\s.*|\*\*.*\*\*:?|.*:)\s*")  # a heading, or words with a colon
 _DATA = ("text", "txt", "plaintext", "plain", "output", "input", "console", "json", "csv", "markdown", "md", "diff")
 
 
@@ -198,7 +186,8 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -
         defining = [each for each in candidates if target.function in _own(each).functions]
         written = [each for each in defining if target.function not in _own(each).stubs]
         last = (written or defining or candidates)[-1]
-        choice = _chosen((_by_introduction(written, solution) or [last])[-1], fits=bool(defining))
+        left = _without_additions(_by_introduction(written, solution), target.function, solution)
+        choice = _chosen((left or [last])[-1], fits=bool(defining))
         return replace(choice, introduced=choice.blocks != last.blocks)
     complete = _complete(candidates)
     if complete:
@@ -213,17 +202,32 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -
 
 def _by_introduction(candidates: list[_Candidate], solution: str) -> list[_Candidate]:
     """The candidates that the lines before them leave, of those that fit; see the module."""
-    corrected = [each for each in candidates if _is_introduced(each, solution, _CORRECTED)]
-    left = [each for each in candidates if each in corrected or not _is_introduced(each, solution, _REJECTED)]
-    final = [each for each in left if _is_introduced(each, solution, _FINAL)]
+    corrected = [each for each in candidates if _is_introduced(each, solution, CORRECTED)]
+    left = [each for each in candidates if each in corrected or not _is_introduced(each, solution, REJECTED)]
+    final = [each for each in left if _is_introduced(each, solution, FINAL)]
     final = final or [each for each in left[-1:] if each in corrected]
     return final if len(final) == 1 else left or candidates
 
 
-def _is_introduced(candidate: _Candidate, solution: str, word: re.Pattern) -> bool:
-    """Whether the line before a candidate's block is a heading or ends in a colon, with a word in its last sentence."""
-    line = solution[: candidate.blocks[-1].start].rstrip().rpartition("\n")[2]
-    return _INTRODUCTION.fullmatch(line) is not None and word.search(_SENTENCE.split(line)[-1]) is not None
+def _is_introduced(candidate: _Candidate, solution: str, word: Pattern) -> bool:
+    return is_introduced(solution[: candidate.blocks[-1].start], word)
+
+
+def _without_additions(candidates: list[_Candidate], function: str, solution: str) -> list[_Candidate]:
+    """The candidates for a function without those that only add to an earlier one: its alternatives and excerpts."""
+    left = candidates[:1]
+    for before, each in pairwise(candidates):
+        alternative = offers_alternative(solution[before.blocks[-1].end : each.blocks[-1].start])
+        if not alternative and not any(_is_excerpt(each, other, function) for other in left):
+            left.append(each)
+    return left
+
+
+def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool:
+    """Whether a candidate has only lines of another one, whose function returns something while its own does not."""
+    returns = function in _own(other).returning and function not in _own(candidate).returning
+    lines = "\n".join(line for line in _lines(_own_code(candidate)) if line not in ("...", "pass") and line[0] != "#")
+    return returns and _is_part(lines, other.program)
 
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
@@ -305,7 +309,11 @@ def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:
 
 def _own(candidate: _Candidate) -> ProgramFacts:
     """The facts of only a candidate's last block."""
-    return program_facts(candidate.blocks[-1].code) or candidate.facts
+    return program_facts(_own_code(candidate)) or candidate.facts
+
+
+def _own_code(candidate: _Candidate) -> str:
+    return candidate.blocks[-1].code
 
 
 def _defines(code: str, function: str) -> bool:

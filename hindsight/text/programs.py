@@ -125,6 +125,12 @@ class ProgramFacts:
         )
 
     @cached_property
+    def returning(self) -> frozenset[str]:
+        """The functions that return or yield something."""
+        functions = [node for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return frozenset(node.name for node in functions if any(map(_returns, ast.walk(node))))
+
+    @cached_property
     def names(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names that its module defines ("*" for a star import), and those that it uses without defining them."""
         return _names(self._code, self._tree)
@@ -185,6 +191,10 @@ def _is_stub(function: ast.FunctionDef) -> bool:
         or (isinstance(each, ast.Raise) and each.exc is not None and "NotImplementedError" in ast.dump(each.exc))
         for each in function.body
     )
+
+
+def _returns(node: ast.AST) -> bool:
+    return isinstance(node, ast.Yield | ast.YieldFrom) or (isinstance(node, ast.Return) and node.value is not None)
 
 
 def _may_call(value: ast.expr) -> bool:
