@@ -19,7 +19,7 @@ from SkyThought.execution.program import Program
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.sandbox.exact_values import untag_exactly
 
-FORMAT = 2  # of the cache: a new number when the same digest could mean other values
+FORMAT = 3  # of the cache: a new number when the same digest could mean other values
 SECONDS = 60.0  # of CPU time that the solution may take for an input
 UNLIKE_ITSELF = ("NaN", '["object"', '["array"')  # values with these in their report may not equal each other
 

@@ -3,6 +3,7 @@
     None, bool, int, float, str       as they are; a long integer as ["int", "0x..."]
     [1, (2,)], {3}, {"a": 1j}        ["list", [1, ["tuple", [2]]]], ["set", [3]], ["dict", [["a", ["complex", [0, 1]]]]]
     b"ab"                             ["bytes", "6162"]
+    Decimal("1.50"), Fraction(1, 3)   ["Decimal", "1.50"], ["Fraction", [1, 3]], unless their digits are very many
     array([1.5]), float64(1.5)        ["array", ["<f8", ["list", [1.5]]]], ["scalar", ["<f8", 1.5]], of numpy
     Counter("a")                      ["subclass", ["Counter", ["dict", [["a", 1]]]]]
     any other object                  ["object", "its type's name"], which equals nothing
@@ -12,7 +13,7 @@ A view of a dictionary's keys or items becomes a frozenset, which equals the sam
 """
 
 import sys
-from builtins import TypeError, dict, frozenset, issubclass, list, range, type  # noqa: UP029  # may be replaced by the program
+from builtins import TypeError, all, dict, frozenset, getattr, issubclass, len, list, range, str, type  # noqa: UP029  # may be replaced by the program
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -43,7 +44,8 @@ def tag_exactly(value: Any) -> Any:
         return ["bytes", value.hex()]
     if kind in _VIEWS:
         return ["frozenset", [tag_exactly(item) for item in value]]
-    return _tag_of_numpy(kind, value) or _tag_of_subclass(kind, value) or ["object", class_name(kind)]
+    found = _tag_of_numpy(kind, value) or _tag_of_subclass(kind, value) or _tag_of_number(kind, value)
+    return found or ["object", class_name(kind)]
 
 
 def tag_with_iterators(value: Any) -> Any:
@@ -64,6 +66,17 @@ def _tag_of_numpy(kind: type, value: Any) -> list | None:
         if value.dtype.names is None
         else None
     )
+
+
+def _tag_of_number(kind: type, value: Any) -> list | None:
+    """Of an exact decimal number or fraction, which equals an int or a float of the same value."""
+    if kind is getattr(sys.modules.get("decimal"), "Decimal", None):
+        text = str(value)
+        return ["Decimal", text] if len(text) <= LONG_INTEGER else None
+    if kind is getattr(sys.modules.get("fractions"), "Fraction", None):
+        parts = [value.numerator, value.denominator]
+        return ["Fraction", parts] if all(part.bit_length() <= LONG_INTEGER for part in parts) else None
+    return None
 
 
 def _tag_of_subclass(kind: type, value: Any) -> list | None:
@@ -125,12 +138,28 @@ def untag_exactly(tagged: Any) -> Any:
 
         array = numpy.array(untag_exactly(content[1]), dtype=numpy.dtype(content[0]))
         return array if kind == "array" else array[()]
+    if kind in ("Decimal", "Fraction"):
+        return _exact_number(kind, content)
     if kind == "subclass":
         base = untag_exactly(content[1])
         return _subclass(str(content[0]), type(base))(base)
     if kind == "object":
         return OtherObject(str(content))
     raise ValueError(f"{kind!r} is not a tag")
+
+
+def _exact_number(kind: str, content: Any) -> Any:
+    from decimal import Decimal  # as in a child, only when it is needed
+    from fractions import Fraction
+
+    try:
+        if kind == "Decimal" and len(content) <= LONG_INTEGER:
+            return Decimal(content)
+        if kind == "Fraction" and all(part.bit_length() <= LONG_INTEGER for part in content):
+            return Fraction(*content)
+    except (ArithmeticError, AttributeError):  # forged by the program
+        pass
+    raise ValueError(f"{content!r:.80} is no {kind}")
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from scripts import EVALPLUS, EVERY
@@ -245,7 +247,30 @@ def test_a_malformed_task_is_not_judged(judge, missing):
 def test_tagged_values_come_back_with_their_types():
     for value in ([1, (2.5, {3}), {"a": None, 2: b"x"}], frozenset([1]), 1 - 2j, -(2**5000), {(1, 2): [True]}, "é"):
         assert untag_exactly(json.loads(json.dumps(tag_exactly(value)))) == value
-    assert isinstance(untag_exactly(tag_exactly(object())), OtherObject)
+    for value in (Decimal("-2.50"), Decimal("Infinity"), Fraction(-1, 3)):
+        assert repr(untag_exactly(json.loads(json.dumps(tag_exactly(value))))) == repr(value)
+    for value in (object(), Decimal("1" * 5000), Fraction(1, 2**5000)):
+        assert isinstance(untag_exactly(tag_exactly(value)), OtherObject)
+
+
+@pytest.mark.parametrize(
+    "forged", [["Decimal", "two"], ["Decimal", 2], ["Decimal", "1" * 5000], ["Fraction", [1, 0]], ["Fraction", ["1", "2"]],
+               ["Fraction", [1, 2**5000]], ["Fraction", 3]],
+)  # fmt: skip
+def test_a_forged_decimal_number_or_fraction_has_no_value(forged):
+    with pytest.raises((ValueError, TypeError)):
+        untag_exactly(forged)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("Decimal(2)", "pass"), ("Fraction(4, 2)", "pass"), ("[Decimal(2)]", "fail"), ("Decimal('2.0000001')", "fail")],
+)
+def test_exact_numbers_of_the_standard_library_equal_the_same_number(judge, value, expected):
+    program = f"from decimal import Decimal\nfrom fractions import Fraction\ndef f(x):\n return {value}"
+    for reference in ("2", "2.0"):
+        tests = task_of(f"def f(x):\n return {reference}", [[1]], [[2]])
+        assert statuses(judge, program, tests) == (expected, expected)
 
 
 @pytest.mark.slow
