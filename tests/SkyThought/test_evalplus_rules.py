@@ -254,9 +254,17 @@ def test_tagged_values_come_back_with_their_types():
 
 
 @pytest.mark.parametrize(
-    "forged", [["Decimal", "two"], ["Decimal", 2], ["Decimal", "1" * 5000], ["Fraction", [1, 0]], ["Fraction", ["1", "2"]],
-               ["Fraction", [1, 2**5000]], ["Fraction", 3]],
-)  # fmt: skip
+    "forged",
+    [
+        ["Decimal", "two"],
+        ["Decimal", 2],
+        ["Decimal", "1" * 5000],
+        ["Fraction", [1, 0]],
+        ["Fraction", ["1", "2"]],
+        ["Fraction", [1, 2**5000]],
+        ["Fraction", 3],
+    ],
+)
 def test_a_forged_decimal_number_or_fraction_has_no_value(forged):
     with pytest.raises((ValueError, TypeError)):
         untag_exactly(forged)
