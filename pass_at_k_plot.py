@@ -148,12 +148,12 @@ def remarks(curve: Curve) -> list[str]:
     lines = [
         f"{name}: {number.sum()} of {answers} answers {words}"
         for number, words in (
-            (counts.of(Outcome.NOT_CONVERTED), "could not be converted: wrong"),
+            (counts.of(Outcome.NOT_CONVERTED), "could not be converted and count as wrong"),
             (
                 np.array(counts.no_answer),
-                "hold no answer (no program, or a cut-off thought), among those not converted",
+                "hold no answer (no program, or a cut-off thought); these are among those not converted",
             ),
-            (counts.of(Outcome.NO_CODE), "hold no code: wrong"),
+            (counts.of(Outcome.NO_CODE), "hold no code and count as wrong"),
             (counts.cut_off, "were cut off by length"),
             (counts.of(Outcome.NOT_JUDGED), "could not be judged and are left out"),
         )

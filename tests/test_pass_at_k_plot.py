@@ -251,8 +251,8 @@ def test_answers_that_could_not_be_converted_count_as_wrong_and_are_reported(tmp
     (run / "question_1_sample_1.json").write_text('{"finish_reason": "length"}')
     result, numbers = plot(run, ks=(1,))
     assert numbers["curves"][0]["values"]["1"] == pytest.approx((2 / 3 + 0 + 0) / 3)
-    assert "3 of 6 answers could not be converted: wrong" in result.stdout
-    assert "1 of 6 answers hold no code: wrong" in result.stdout
+    assert "3 of 6 answers could not be converted and count as wrong" in result.stdout
+    assert "1 of 6 answers hold no code and count as wrong" in result.stdout
     assert "1 of 6 answers were cut off by length" in result.stdout
 
 
