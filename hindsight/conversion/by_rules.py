@@ -140,5 +140,5 @@ def convert_answer(answer: RawAnswer, options: RuleOptions) -> Conversion:
     text = without_headings(text) if sections.rule.startswith("headings") else text
     text = text.rstrip().removesuffix(sections.left_out).replace(sections.repeated, "", 1)
     details = {"how": "rules", "rule": sections.rule, **check_fidelity(text, sections, options.limits, answer.target)}
-    counts = {"left_out": len(sections.left_out), "special_tokens": answer.dropped}
+    counts = {"left_out": len(sections.left_out), "special_tokens": answer.dropped, "rewritten": answer.rewritten}
     return Conversion(sections, details | {name: count for name, count in counts.items() if count})

@@ -12,6 +12,7 @@ from hindsight.text import few_shot
 from hindsight.text.dialects import plain_dialect
 from hindsight.text.program_choice import ProgramTarget, target_of
 from hindsight.text.prompt_styles import stop_words_of
+from hindsight.text.readable_code import with_readable_code
 from hindsight.text.uniform_format import render
 
 Key = tuple[int, int]  # question_id, sample_index
@@ -21,10 +22,10 @@ Key = tuple[int, int]  # question_id, sample_index
 class RawAnswer:
     """A raw answer.
 
-    text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends; finished:
-    it ended before the token limit; thought_open: it continues a thought that the prompt opened; target: what its
-    problem asks for; code_alone: the prompt asked for code alone; the answer `continues` the end of that prompt, up to
-    a word of `stop`.
+    text: with uniform tags in place of harmony's markers, without the `dropped` special tokens at its ends, and with
+    readable code (`rewritten` says how it was made so, "" if it was readable before); finished: it ended before the
+    token limit; thought_open: it continues a thought that the prompt opened; target: what its problem asks for;
+    code_alone: the prompt asked for code alone; the answer `continues` the end of that prompt, up to a word of `stop`.
     """
 
     key: Key
@@ -37,6 +38,7 @@ class RawAnswer:
     code_alone: bool = False
     continues: str = ""
     stop: tuple[str, ...] = ()
+    rewritten: str = ""
 
 
 def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
@@ -45,7 +47,8 @@ def raw_answer(key: Key, record: AnswerRecord) -> RawAnswer:
     finished, thought_open = record.get("finish_reason") != "length", record.get("thought_open") is True
     target = target_of(record.get("metadata"))
     if not str(record.get("prompt_style") or "").startswith(("evalplus", few_shot.STYLE)):
-        return RawAnswer(key, record, text, finished, dropped, thought_open, target)
+        text, rewritten = with_readable_code(text)
+        return RawAnswer(key, record, text, finished, dropped, thought_open, target, rewritten=rewritten)
     continues, words = record.get("continues"), stop_words_of(record)
     if not isinstance(continues, str):
         raise BrokenFile(f"question {key[0]} sample {key[1]}: its prompt_style needs `continues`, a text")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from scripts import TACO_REAL
@@ -207,3 +208,20 @@ def test_a_word_about_something_else_than_the_program_decides_nothing(words):
     other = "```python\nprint(int(input()) * 2)\n```"
     for one, two in ((f"{words}\n\n{other}", f"Or:\n\n{BLOCK}"), (f"First:\n\n{other}", f"{words}\n\n{BLOCK}")):
         assert converted(f"{one}\n\n{two}")[0] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        (json.dumps({"explanation": "Add them.", "code": SUM}), "code in JSON"),
+        (BLOCK.replace(" + ", "\u00a0+ "), "odd characters"),
+        (f"```python\n{SUM}\n\nOutput:\n```\n3\n```", "words in a code block"),
+    ],
+)
+def test_what_made_a_program_readable_is_recorded(text, how):
+    assert converted(text)[0] == converted(f"<think>\nHm.\n</think>\n\n{text}")[0] == SUM
+    answer = raw_answer((0, 0), {"generated_text": text, "question_id": 0, "sample_index": 0})
+    assert convert_answer(answer, OPTIONS).details["rewritten"] == how
+    assert "rewritten" not in convert_answer(replace(answer, text=BLOCK, rewritten=""), OPTIONS).details
+    record = {"prompt_style": "evalplus", "continues": "", "generated_text": text, "question_id": 0, "sample_index": 0}
+    assert raw_answer((0, 0), record).text == text  # the figure has EvalPlus's rules
