@@ -20,7 +20,7 @@ import json
 import marshal
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -39,6 +39,12 @@ OTHER_CALL = f"{RUNTIME_ERROR}: OtherCall"  # of the harness
 TESTS_FAULT = f"{NOT_JUDGED}: its problem's tests"
 EXIT = f"{RUNTIME_ERROR}: SystemExit"
 EXITS = ("exit", "quit", "main")  # words of a test that may end by `sys.exit`, as `unittest.main` does
+# For numpy an empty list is close to any number, so `return []` would pass the Hub's tests of functions with floats.
+_EMPTY_IS_CLOSE_TO_NOTHING_ELSE = """
+import numpy
+numpy.allclose = (lambda plain: lambda one, other, *more, **named: (
+    (numpy.size(one) == 0) == (numpy.size(other) == 0) and plain(one, other, *more, **named)))(numpy.allclose)
+"""
 # Wrong functions: a test that passes with both tests nothing. The first fails and the second equals nothing.
 _WRONG_FUNCTIONS = (
     "def {name}(*arguments, **keywords): raise RuntimeError",
@@ -110,6 +116,8 @@ class Recording:
 def judge_test_program(warm: WarmProcess, source: str, tests: ProblemTests, limit: TimeLimit) -> TestResult:
     """The result of a program's test: passed if the test comes to its end. Raises MachineError."""
     limit = TimeLimit(TIMES_OF_A_TEST * limit.seconds, limit.lock)
+    if "allclose" in tests.test_program and "__future__" not in tests.test_program:
+        tests = replace(tests, test_program=_EMPTY_IS_CLOSE_TO_NOTHING_ELSE + tests.test_program)
     if fault := _fault_of_test(warm, tests.function, tests.solution, tests.test_program, limit):
         return make_result(0, f"{TESTS_FAULT} {fault}", 0.0)
     recording = _record(warm, tests.function, tests.solution, tests.test_program, limit)

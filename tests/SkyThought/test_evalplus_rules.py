@@ -182,6 +182,14 @@ def test_what_evalplus_does_not_pass_does_not_pass(judge, program):
     assert judge.judge(program, task_of("def f(x):\n return x", [[1]], [[2]]))["correctness"] is False
 
 
+@pytest.mark.parametrize("value", ["[[]]", "[()]", "[numpy.array([])]"])
+def test_an_empty_list_is_not_close_to_a_number(judge, value):
+    program = f"import numpy\ndef f(x):\n return {value}"
+    assert statuses(judge, program, task_of("def f(x):\n return [1.5]", [[1]], [[2]])) == ("fail", "fail")
+    close = "import numpy\ndef f(x):\n return [x + 1e-8]"
+    assert statuses(judge, close, task_of("def f(x):\n return [1.5]", [[1.5]], [[1.5]])) == ("pass", "pass")
+
+
 def test_state_stays_between_inputs_of_a_group_and_the_main_block_does_not_run(judge):
     program = "n = 0\ndef f(x):\n global n\n n += 1\n return n\nif __name__ == '__main__':\n n = 5"
     assert statuses(judge, program, task_of("def f(x):\n return x", [[1], [2]], [[1], [2]])) == ("pass", "pass")

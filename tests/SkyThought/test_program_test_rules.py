@@ -156,6 +156,15 @@ def test_a_problem_without_a_test_is_not_judged(judge, test):
     assert (verdict["correctness"], verdict["reason"]) == (None, "not judged: its problem has no tests")
 
 
+@pytest.mark.parametrize("solution", ["", SOLUTION])
+@pytest.mark.parametrize("value", ["[]", "()", "[[]]"])
+def test_an_empty_list_is_not_close_to_a_number(judge, value, solution):
+    program = f"def square(x): return {value}"
+    assert reason(judge, program, TABLE, solution) == "wrong answer"
+    empty = "import numpy\nassert numpy.allclose(square([]), [])"
+    assert reason(judge, "def square(x): return []", empty, solution and "def square(x): return x") == ""
+
+
 CASES = "import unittest\nclass Cases(unittest.TestCase):\n def test_it(self): self.assertEqual(square(2), 4)\n"
 RUN = "unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Cases))"
 
