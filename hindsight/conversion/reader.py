@@ -17,12 +17,12 @@ from dataclasses import replace
 from hindsight.conversion.nested_tags import read_nested
 from hindsight.conversion.next_turn import end_before_next_turn, end_before_turn_marker
 from hindsight.conversion.sections import Sections, Undecided, closed_blocks, structure_tags
-from hindsight.conversion.untagged import read_untagged, require_lines_of_code
+from hindsight.conversion.untagged import read_untagged, require_lines_of_code, without_cut_block
 from hindsight.conversion.well_formed import begins_with_thought_tag, read_well_formed
 from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks
 from hindsight.text.dialects import plain_dialect
 from hindsight.text.program_choice import TWO_READINGS, UNKNOWN_TARGET, ProgramChoice, ProgramTarget, choose_program
-from hindsight.text.programs import syntax_tree
+from hindsight.text.programs import program_facts, syntax_tree
 from hindsight.text.uniform_format import TAG, find_tags, without_cut_tag
 
 MOST_TAGS = 64  # an answer with more tags is degenerate and is not read
@@ -47,7 +47,7 @@ def read(
 
 
 def _read(text: str, finished: bool, target: ProgramTarget) -> Sections:
-    if (end := end_before_turn_marker(text)) is not None:
+    if (end := end_before_turn_marker(text)) is not None and not _is_comment(text, end, target):
         return _first_answer(text, end, target)
     if (sections := read_well_formed(text)) is not None:
         return _with_program(sections, text, finished, target, well_formed=True)
@@ -58,6 +58,15 @@ def _read(text: str, finished: bool, target: ProgramTarget) -> Sections:
     if find_tags(text):
         raise Undecided("its tags are only quoted")
     return _with_program(read_untagged(text, finished, target), text, finished, target, well_formed=False)
+
+
+def _is_comment(text: str, start: int, target: ProgramTarget) -> bool:
+    """Whether "# Problem 2" is a comment: the text is a program as a whole, and what is before it is only a part."""
+    whole, before = program_facts(text), program_facts(text[:start])
+    if whole is None or before is None or not text[start:].lstrip().startswith("#"):
+        return False
+    asked = target.function in before.functions if target.function else before.reads and before.prints
+    return not asked or not before.names[1] <= whole.names[1]
 
 
 def _first_answer(text: str, end: int, target: ProgramTarget) -> Sections:
@@ -72,6 +81,8 @@ def _with_program(
 
     Raises Undecided if the program is missing, cut off, broken, or one of two.
     """
+    if not finished and not _ends_by_tag(sections):
+        sections = without_cut_block(sections, target)
     choice = choose_program(sections.solution, target)
     if choice.undecided:
         raise Undecided(choice.undecided)
@@ -80,10 +91,13 @@ def _with_program(
     return with_plain_fences(sections, choice, target)
 
 
+def _ends_by_tag(sections: Sections) -> bool:
+    return sections.rule.startswith("sections") and "no end of solution" not in sections.rule
+
+
 def _require_whole_program(sections: Sections, choice: ProgramChoice, finished: bool) -> None:
-    ends_by_tag = sections.rule.startswith("sections") and "no end of solution" not in sections.rule
     whole = all(block.closed for block in choice.blocks) and (choice.fits or choice.closed)
-    if not finished and not ends_by_tag and not (choice.blocks and whole):
+    if not finished and not _ends_by_tag(sections) and not (choice.blocks and whole):
         raise Undecided("it was cut off by length in its solution", lost=True)
     if choice.program is None:
         require_lines_of_code(sections.solution)

@@ -1,6 +1,7 @@
 """Reads answers without tags: the program begins the solution, the text before it is the thought."""
 
 import re
+from dataclasses import replace
 from typing import NoReturn
 
 from hindsight.conversion.sections import Sections, Undecided
@@ -8,7 +9,9 @@ from hindsight.text.code_blocks import find_code_blocks
 from hindsight.text.program_choice import ProgramTarget, choose_program
 from hindsight.text.programs import is_program, syntax_tree
 
-_CODE_LINE = re.compile(r"\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\(")
+_CODE_LINE = re.compile(
+    r"(?:>>> |\+)?\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\("
+)
 
 
 def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
@@ -16,6 +19,8 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
 
     `finished` is False if the token limit cut the answer off.
     """
+    if not finished and (cut := without_cut_block(Sections("", text), target)).left_out:
+        return replace(read_untagged(cut.solution, finished, target), left_out=cut.left_out)
     choice = choose_program(text, target)
     if choice.undecided:
         raise Undecided(choice.undecided)
@@ -36,6 +41,15 @@ def read_untagged(text: str, finished: bool, target: ProgramTarget) -> Sections:
     if not find_code_blocks(text):  # its first line may be indented as the others are
         return Sections(text[:start].strip(), text[start:].strip("\r\n").rstrip(), rule)
     return Sections(text[:start].strip(), text[start:].strip(), rule.replace("program", "code block"))
+
+
+def without_cut_block(sections: Sections, target: ProgramTarget) -> Sections:
+    """The sections without the code block that the token limit cut off, if a whole program that fits is before it."""
+    solution = sections.solution
+    block = next(iter(find_code_blocks(solution)[-1:]), None)
+    if block is None or block.closed or not choose_program(solution[: block.start], target).fits:
+        return sections
+    return replace(sections, solution=solution[: block.start].rstrip(), left_out=solution[block.start :].strip())
 
 
 def require_lines_of_code(text: str) -> None:

@@ -134,6 +134,40 @@ def test_of_a_solution_cut_off_by_length_a_whole_program_before_counts():
     assert converted("Here:\n\n```python\na, b = map(", finish_reason="length")[0] == "no answer"
 
 
+@pytest.mark.parametrize("cut", ["def add(*each):\n    return su", "def add(*each):\n    retu", "def add(*each", ""])
+def test_a_block_that_the_token_limit_cut_off_does_not_displace_a_whole_program(cut):
+    whole = "def add(a, b):\n    return a + b"
+    solution = f"```python\n{whole}\n```\n\nImproved:\n\n```python\n{cut}"
+    for thought in (
+        "",
+        "<think>\nHm.\n</think>\n\n",
+        "<begin_of_slow_thought>\nHm.\n<end_of_slow_thought>\n<begin_of_solution>\n",
+    ):
+        assert converted(f"{thought}{solution}", "add", "length")[0] == whole
+    assert converted(f"<think>\n{solution}", "add", "length")[0] == "no answer"
+    assert converted(f"<think>\n```python\n{whole}\n```\n</think>\n```python\n{cut}", "add", "length")[0] == "no answer"
+    two = f"{BLOCK}\n\nOr:\n\n```python\nprint(sum(map(int, input().split())))"
+    assert converted(two, finish_reason="length")[0] == SUM
+    assert converted(two)[0] == "undecided"
+
+
+def test_a_comment_about_a_second_part_is_no_next_turn_in_a_program_without_fences():
+    parts = "# Task 1: read\nn = int(input())\n# Task 2: print\nprint(n * 2)"
+    helper = "def twice(n):\n    return 2 * n\n\n\n# Problem 2\ndef four(n):\n    return twice(twice(n))"
+    assert converted(parts)[0] == parts and converted(helper, "four")[0] == helper
+    uses = "def four(n):\n    return twice(twice(n))\n\n# Problem 2\ndef twice(n):\n    return 2 * n"
+    assert converted(uses, "four")[0] == uses
+    assert converted(f"{SUM}\n\n# Problem 2\nprint(int(input()) * 2)")[0] == SUM
+    assert converted(helper, "twice")[0] == "def twice(n):\n    return 2 * n"
+
+
+@pytest.mark.parametrize(
+    "text", [">>> def add(a, b):\n...     return a + b\n", "```diff\n+def add(a, b):\n+    return a + b\n```"]
+)
+def test_a_program_behind_prompts_or_in_a_diff_is_undecided_and_not_missing(text):
+    assert converted(f"So:\n\n{text}", "add")[0] == "undecided"
+
+
 def test_special_tokens_are_counted():
     answer = raw_answer((0, 0), {"generated_text": f"<s>{BLOCK}<|im_end|>\n</s>", "question_id": 0, "sample_index": 0})
     assert convert_answer(answer, OPTIONS).details["special_tokens"] == 3
