@@ -138,7 +138,7 @@ def _fault_of_test(warm: WarmProcess, function: str | None, solution: str, test:
 
     if solution and any(word in test for word in EXITS) and reason(solution) == EXIT:
         return _FAULTS[EXIT]
-    first, second = (wrong.format(name=function) for wrong in _WRONG_FUNCTIONS)
+    first, second = (wrong.format(name=function or "_") for wrong in _WRONG_FUNCTIONS)
     found = reason(first)
     if found not in _FAULTS or (found == EXIT and solution) or reason(second) != found:
         return ""

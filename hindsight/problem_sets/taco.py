@@ -22,9 +22,17 @@ SHORT = 200  # characters of tests that may have empty lists
 
 def problem(row: Row, name: str) -> Problem:
     """The row without its tests, with `fn_name`."""
-    found = {**without_tests(row), "fn_name": function_name(dict(row))}
+    found = {**without_tests(row), "fn_name": _function(row)}
     found.pop("question_id", None)
     return {**found, "question_id": row["task_id"]} if isinstance(row.get("task_id"), int) else found
+
+
+def _function(row: Row) -> str | None:
+    """The name in the tests, None for standard input. Raises ValueError if a column `fn_name` has another one."""
+    column, found = row.get("fn_name"), function_name({"input_output": row.get("input_output")})
+    if column and column != found and has_tests(row):
+        raise ValueError(f"its column fn_name is {column!r}, and fn_name in its input_output is {found!r}")
+    return column or found
 
 
 def tests(row: Row, name: str) -> dict[str, Any]:

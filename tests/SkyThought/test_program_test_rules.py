@@ -205,6 +205,11 @@ def test_a_test_that_reports_a_wrong_function_in_its_own_way_is_sound(judge, tes
     assert reason(judge, "def square(x): return x * 1", test, solution) not in ("", "not judged")
 
 
+def test_a_test_program_without_a_function_name_is_checked_too(judge):
+    for test, right in (("assert square(2) == 4", True), ("def test_it(): assert square(2) == 4", None)):
+        assert judge.judge(SOLUTION, make_tests({"test_program": test}))["correctness"] is right
+
+
 def test_a_test_that_ends_by_sys_exit_is_found_by_the_problems_solution(judge):
     test = "import sys\nassert square(2) == 4\nsys.exit(0)"
     tests = make_tests({"fn_name": "square", "test_program": test, "canonical_solution": SOLUTION})

@@ -216,6 +216,15 @@ def test_code_contests_has_all_its_tests_once_and_solutions_in_python_3(tmp_path
     assert problem["fn_name"] is None
 
 
+def test_a_function_that_only_a_column_names_is_not_judged_by_standard_input(tmp_path):
+    call = {"fn_name": "add", "inputs": [[1, 2]], "outputs": [3]}
+    row = {"question": "Add.", "fn_name": "add", "input_output": json.dumps(call)}
+    assert one(tmp_path / "t.jsonl", row)["fn_name"] == "add"
+    for tests, name in ({**call, "fn_name": "sum"}, "'sum'"), ({"inputs": ["1 2"], "outputs": ["3"]}, "None"):
+        with pytest.raises(UserError, match=f"row 0 of .* column fn_name is 'add', and .* is {name}"):
+            one(tmp_path / "t.jsonl", {**row, "input_output": json.dumps(tests)})
+
+
 @pytest.mark.parametrize("tests", [{"input": ["1"], "output": []}, {"input": ["1"]}, "1", 3])
 def test_malformed_tests_of_code_contests_are_one_sentence(tmp_path, tests):
     rows = select_problems(write(tmp_path / "c.jsonl", {**CODE_CONTESTS, "public_tests": tests})).rows
