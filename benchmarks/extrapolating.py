@@ -53,7 +53,7 @@ def all_worlds() -> dict[str, World]:
 
 
 def published_worlds() -> dict[str, World]:
-    """CodeGen's six published samples a task of HumanEval+."""
+    """CodeGen's six published samples per task of HumanEval+."""
     if not PUBLISHED.exists():
         print(f"without published samples: {PUBLISHED} is missing")
         return {}

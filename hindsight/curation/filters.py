@@ -29,9 +29,9 @@ from hindsight.text.uniform_format import split_uniform
 
 BROKEN, MASKED, NOT_JUDGED, INCORRECT = "file is broken", "problem is masked", "not judged", "incorrect"
 NOT_UNIFORM, CUT_OFF, EMPTY_THOUGHT = "not in the uniform format", "cut off by length", "thought is empty"
-OWN_THINK = "names <think> or </think> itself"
-HAS_THOUGHT, NO_PLACE = "has a thought, and PROMPT_STYLE none", "its program does not continue the prompt"
-CONTAMINATED, TOO_LONG = "problem is like one of the tests", "longer than CUTOFF_LEN"
+OWN_THINK = "its text mentions <think> or </think>"
+HAS_THOUGHT, NO_PLACE = "has a thought, but PROMPT_STYLE allows none", "its program does not continue the prompt"
+CONTAMINATED, TOO_LONG = "problem resembles a test problem", "longer than CUTOFF_LEN"
 EXACT, NEAR = "exact duplicate", "near duplicate"
 FILTERS = (
     BROKEN, MASKED, NOT_JUDGED, INCORRECT, NOT_UNIFORM, OWN_THINK, HAS_THOUGHT, NO_PLACE, CUT_OFF, EMPTY_THOUGHT,
