@@ -17,9 +17,9 @@ from hindsight.settings import Settings, run_script
 
 # fmt: off
 CHECKPOINT = "lab/models/instruct"  # the model that answers: a folder or a Hub name
-NAME = "lab-instruct"               # its name on the server
+NAME = "lab-instruct"               # the name of the model on the server
 PROMPT = "instruct"                 # how to prompt it: base (a transcript) or instruct (a chat)
-MERGED_FROM = []                    # of a merged model, recorded with its answers: base, fine-tuned model, alpha
+MERGED_FROM = []                    # base, fine-tuned model and alpha of a merged model, recorded with its answers
 OUTPUT_DIR = "runs/lab/instruct"    # the run's folder; it gets the server's log too
 PROBLEMS = "lab"                    # lab, a file or a Hub name
 SPLIT = "test"                      # part of the problem set
