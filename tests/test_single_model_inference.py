@@ -139,6 +139,7 @@ def test_a_refused_request_is_counted_and_the_other_samples_are_written(sample, 
     ("flags", "sentence"),
     [
         (["--base_urls", "http://127.0.0.1:9/v1"], "no server answers at http://127.0.0.1:9/v1"),
+        (["--base_urls", "http://127.0.0.1:9/v1"], "start it, or correct the address"),
         (["--instruct_model", "other"], "has no model 'other'; it has lab-base, lab-instruct"),
         (["--model", "chat"], "MODEL is base or instruct, not 'chat'"),
         (["--problems", "missing.jsonl"], "there is no problem file missing.jsonl"),

@@ -204,7 +204,8 @@ class ModelServer:
                 if isinstance(error, Refused) and error.status < 500:
                     raise UserError(f"the server at {self.url} refuses: {error}") from None
                 if time.monotonic() >= until:
-                    raise UserError(f"no server answers at {self.url} ({described_error(error)})") from None
+                    found = f"no server answers at {self.url} ({described_error(error)})"
+                    raise UserError(f"{found}: start it, or correct the address") from None
                 await asyncio.sleep(1)
 
     async def until_back(self, ended: asyncio.Event) -> bool:
