@@ -11,10 +11,7 @@ import sys
 from typing import Any
 
 from hindsight.errors import UserError
-from hindsight.merging.adapters import AdaptedCheckpoint
 from hindsight.merging.alphas import AlphaRule
-from hindsight.merging.kinship import check_kinship
-from hindsight.merging.plan import plan_merge, require_loadable
 from hindsight.servers.vllm_process import ServeOptions, log_end, serve
 from hindsight.settings import Settings, run_script
 
@@ -42,6 +39,11 @@ def check_merge(
     base: str, finetuned: str, rule: AlphaRule, method: str, allow_unrelated: bool = False
 ) -> dict[str, Any]:
     """The loader's extra config. Raises UserError, before vLLM starts, if the two cannot be merged like this."""
+    # Here, since these import torch, which takes seconds and which only a merge needs
+    from hindsight.merging.adapters import AdaptedCheckpoint
+    from hindsight.merging.kinship import check_kinship
+    from hindsight.merging.plan import plan_merge, require_loadable
+
     rule.require_method(method)
     plan = plan_merge(base, finetuned)
     require_loadable(plan)

@@ -55,14 +55,18 @@ class AnswerCounts:
     @cached_property
     def chances(self) -> np.ndarray:
         """The chance of each cell's count at each chance of the grid, [cells, grid]."""
-        n, c, p = self.samples[:, None], self.correct[:, None], self.grid[None]
-        ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
-        return np.exp(ways + xlogy(c, p) + xlog1py(n - c, -p))
+        return chances_of_count(self.samples[:, None], self.correct[:, None], self.grid)
 
     def log_likelihood(self, weights: np.ndarray) -> float:
         """Of a distribution, weights on the grid."""
         with np.errstate(divide="ignore"):
             return float(self.problems @ np.log(self.chances @ weights))
+
+
+def chances_of_count(samples: np.ndarray | int, correct: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """The binomial chance of so many correct samples, for each number and chance; the arrays broadcast."""
+    ways = gammaln(samples + 1) - gammaln(correct + 1) - gammaln(samples - correct + 1)
+    return np.exp(ways + xlogy(correct, chances) + xlog1py(samples - correct, -chances))
 
 
 def chances_of_success(grid: np.ndarray, k: int) -> np.ndarray:

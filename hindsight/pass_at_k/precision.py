@@ -7,11 +7,10 @@ where the problems vary too. With more answers per problem the first shrinks tow
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
 
 from hindsight.pass_at_k.estimators import pass_at_ks
 from hindsight.pass_at_k.extrapolation import FittedDistribution
-from hindsight.pass_at_k.mixing_distributions import chances_of_success
+from hindsight.pass_at_k.mixing_distributions import chances_of_count, chances_of_success
 
 QUANTILE = 1.96  # of the normal distribution, for 95 %
 MOST = 2000  # answers per problem
@@ -28,7 +27,7 @@ class Precision:
         """The part of a problem's variance that comes from sampling at least k answers, averaged over problems."""
         correct, grid = np.arange(answers + 1), self.fitted.counts.grid
         estimates = pass_at_ks(np.full(answers + 1, answers), correct, [self.k])[:, 0]
-        squares = binom.pmf(correct[None], answers, grid[:, None]) @ estimates**2
+        squares = chances_of_count(answers, correct[None], grid[:, None]) @ estimates**2
         return float(self.fitted.weights @ (squares - chances_of_success(grid, self.k) ** 2))
 
     @property

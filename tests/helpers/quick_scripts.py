@@ -27,7 +27,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
 PATIENCE = 600.0  # seconds that a script may take on a busy machine
 runs.versions()  # read once, before the scripts are forked
-CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS)])
+# What some scripts import only when they need it, which would take each of these processes a second
+LATE = ("openai.types.chat", "matplotlib.figure", "matplotlib.backends.backend_svg")
+CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS), *LATE])
 
 
 class Started:
