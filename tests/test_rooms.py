@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 from scripts import ROOT
@@ -49,7 +50,12 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in product_files()}
-TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Each module's syntax tree. Parsing takes seconds, which each process of `pytest -n` would spend on import."""
+    return {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
 def imported(tree: ast.Module) -> set[str]:
@@ -67,7 +73,9 @@ def imported(tree: ast.Module) -> set[str]:
     return found & MODULES.keys()
 
 
-IMPORTS = {name: imported(tree) for name, tree in TREES.items()}
+@cache
+def imports() -> dict[str, set[str]]:
+    return {name: imported(tree) for name, tree in trees().items()}
 
 
 def room_of(module: str) -> str:
@@ -80,7 +88,7 @@ def room_of(module: str) -> str:
 def test_a_module_imports_only_what_its_room_may():
     for module in MODULES.keys() - {"hindsight"}:
         room = room_of(module)
-        for other in IMPORTS[module]:
+        for other in imports()[module]:
             allowed = (room, *MAY_IMPORT[room])
             assert any(other == name or other.startswith(f"{name}.") for name in allowed), f"{module} imports {other}"
 
@@ -92,7 +100,7 @@ def test_no_imports_run_in_a_circle():
         assert module not in path, " -> ".join([*path[path.index(module) :], module])
         if module not in done:
             path.append(module)
-            for other in sorted(IMPORTS[module]):
+            for other in sorted(imports()[module]):
                 visit(other)
             path.pop()
             done.add(module)
@@ -104,7 +112,7 @@ def test_no_imports_run_in_a_circle():
 def test_no_packages_import_each_other_in_a_circle():
     """Within hindsight too: the rooms themselves have an order."""
     between = defaultdict(set)
-    for module, others in IMPORTS.items():
+    for module, others in imports().items():
         if module != "hindsight":
             between[room_of(module)] |= {room_of(other) for other in others if other != "hindsight"} - {room_of(module)}
     ordered: list[str] = []
@@ -115,13 +123,13 @@ def test_no_packages_import_each_other_in_a_circle():
 
 
 def test_nothing_imports_a_step():
-    for module, others in IMPORTS.items():
+    for module, others in imports().items():
         assert not others & STEPS, module
 
 
 def test_what_runs_beside_hostile_programs_imports_only_the_standard_library_numpy_and_its_package():
     for module in (module for module in MODULES if module.startswith("SkyThought.sandbox")):
-        for node in ast.walk(TREES[module]):
+        for node in ast.walk(trees()[module]):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             for name in names:
@@ -131,11 +139,11 @@ def test_what_runs_beside_hostile_programs_imports_only_the_standard_library_num
 
 def test_a_package_says_what_belongs_there():
     packages = [name for name, path in MODULES.items() if path.name == "__init__.py"]
-    assert [name for name in packages if len(ast.get_docstring(TREES[name]) or "") <= 60] == []
+    assert [name for name in packages if len(ast.get_docstring(trees()[name]) or "") <= 60] == []
 
 
 def test_no_function_takes_more_than_six_arguments_or_the_settings_below_main():
-    functions = ((name, node) for name, tree in TREES.items() for node in ast.walk(tree))
+    functions = ((name, node) for name, tree in trees().items() for node in ast.walk(tree))
     for module, node in functions:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
