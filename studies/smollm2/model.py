@@ -6,8 +6,11 @@ The package has it as a GGUF file; transformers reads that and writes an ordinar
     python -m studies.smollm2.model
 """
 
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.settings import Settings, run_script
@@ -30,15 +33,18 @@ def find_gguf() -> Path:
 
 def write_model(folder: Path) -> None:
     """Writes the checkpoint, renaming the folder into place when it is complete. Raises what `find_gguf` raises."""
-    gguf = find_gguf()
+    path = find_gguf()
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # transformers parses the file three times, and makes the map of names anew for each tensor: half of the time
+    gguf: Any = import_module("gguf")
+    gguf.GGUFReader, gguf.get_tensor_name_map = cache(gguf.GGUFReader), cache(gguf.get_tensor_name_map)
+    loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
     config = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
     model = LlamaForCausalLM(LlamaConfig(**config))
     model.load_state_dict(loaded.state_dict())
     part = folder.with_name(f"{folder.name}.part")
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(part)
+    AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(part)
     model.bfloat16().save_pretrained(part)
     part.rename(folder)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import run_in_process, run_script
+from scripts import run_in_process
 from word_models import CHAT, PROBLEM, make_checkpoints, plain_entropies
 
 from analysis import entropy
@@ -35,10 +35,10 @@ def run(tmp_path):
 def measure(tmp_path, checkpoints):
     """Runs the script in this process or its own; returns its result and what it wrote."""
 
-    def call(*flags, own_process=False):
+    def call(*flags):
         more = ("--base_model", checkpoints[0], "--finetuned_model", checkpoints[1], "--device", "cpu")
         flags = (*more, "--output", tmp_path / "out" / "e", *flags)
-        result = run_script("analysis/entropy.py", *flags) if own_process else run_in_process(entropy, *flags)
+        result = run_in_process(entropy, *flags)
         path = tmp_path / "out" / "e.json"
         return result, json.loads(path.read_text()) if path.exists() else None
 
@@ -48,7 +48,7 @@ def measure(tmp_path, checkpoints):
 @pytest.mark.slow
 def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(run, measure, checkpoints, tmp_path):
     base, finetuned, merged = checkpoints
-    result, first = measure("--input_dir", run, "--alphas", 0, 0.7, own_process=True)
+    result, first = measure("--input_dir", run, "--alphas", 0, 0.7)
     assert result.returncode == 1, result.stderr
     assert "question_2_sample_1.json is not valid JSON" in result.stdout
     more = ("--alphas", 0, 0.7, 1, "--checkpoints", merged, base, "--base_checkpoints", finetuned)
