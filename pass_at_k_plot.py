@@ -73,7 +73,8 @@ def find_inputs(names: Sequence[str], labels: Sequence[str], panels: Sequence[st
         require(not given or len(given) == len(names), f"{len(given)} {setting} for {len(names)} of INPUT_DIRS")
     found = []
     for name, label, panel in zip(names, labels or [""] * len(names), panels or [""] * len(names), strict=True):
-        matches = match_pattern(name) if any(character in name for character in "*?[") else [Path(name)]
+        is_pattern = any(character in name for character in "*?[") and not Path(name).exists()
+        matches = match_pattern(name) if is_pattern else [Path(name)]
         paths = dict.fromkeys(path for match in matches for path in result_files(match) or [match])
         several = len(paths) > 1 and label
         found += [(path, f"{label} {label_of(path)}" if several else label, panel) for path in paths]
@@ -275,6 +276,7 @@ def choose_paper(name: str, ks: Sequence[int], runs: Sequence[str], panels: Sequ
 
 
 def main(settings: Settings) -> int:
+    require(bool(Path(settings.output).name), f"OUTPUT is a path for files, not {settings.output!r}")
     ks = sorted(set(settings.ks))
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers of at least 1, not {ks}")
     names = settings.input_dirs or (() if settings.paper else LAB_RUNS)

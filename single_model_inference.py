@@ -23,7 +23,13 @@ from hindsight.servers.alpha_dial import header_of
 from hindsight.servers.checks import PromptedModel
 from hindsight.servers.client import ModelServer, open_servers
 from hindsight.servers.replies import Completion, ItemFailed
-from hindsight.servers.requests import MOST_STOP_WORDS, ask_model, read_extra_body, refused_part
+from hindsight.servers.requests import (
+    MOST_STOP_WORDS,
+    ask_model,
+    read_extra_body,
+    refused_part,
+    require_distribution,
+)
 from hindsight.settings import Settings, run_script
 from hindsight.text import few_shot
 from hindsight.text.prompt_styles import prompts_of_style
@@ -99,6 +105,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         require(self.logprobs in (0, 1), f"LOGPROBS is 0 or 1, not {self.logprobs}")
+        require_distribution(self.temperature, self.top_p)
         self.parents()
 
     def request(self, sample: Sample) -> dict[str, Any]:
@@ -186,7 +193,7 @@ def facts(answer: Completion, sent: dict[str, Any], sampling: Sampling) -> dict[
 
 async def _main(settings: Settings) -> int:
     require(settings.model in OF_THE_OTHER_MODEL, f"MODEL is base or instruct, not {settings.model!r}")
-    role, folder = settings.model, Path(settings.output_dir.format(model=settings.model))
+    role, folder = settings.model, Path(settings.output_dir.replace("{model}", settings.model))
     model, temperature, top_p = (settings[f"{role}_{name}"] for name in ("model", "temperature", "top_p"))
     own = {"model": model, "temperature": temperature, "top_p": top_p}
     text_only = role == "instruct" and settings.prompt_style == few_shot.STYLE

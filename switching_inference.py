@@ -29,6 +29,7 @@ from hindsight.servers.requests import (
     Prompt,
     detokenize,
     read_extra_body,
+    require_distribution,
     tokenize,
     tokenize_open,
     without_template_keys,
@@ -100,6 +101,9 @@ class RoleOptions:
     temperature: float
     top_p: float
     tokens_a_turn: str
+
+    def __post_init__(self) -> None:
+        require_distribution(self.temperature, self.top_p)
 
 
 class Switching:

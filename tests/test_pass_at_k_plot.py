@@ -289,6 +289,12 @@ def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
         result, numbers = plot(run, ks=(1,))
         assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
         assert "converted_question_1_sample_1.json is not valid JSON" in result.stdout
+    (run / "converted_question_1_sample_1.json").unlink()
+    (run / "converted_question_1_sample_1.json").symlink_to(tmp_path / "gone")
+    result, numbers = plot(run, ks=(1,))
+    assert (result.returncode, numbers["curves"][0]["samples"]) == (1, 3)
+    assert "converted_question_1_sample_1.json cannot be read (No such file or directory)" in result.stdout
+    (run / "converted_question_1_sample_1.json").unlink()
     (run / "converted_question_1_sample_1.json").write_text('{"correctness": "yes"}')
     result, _ = plot(run, ks=(1,))
     assert (result.returncode, "is not an answer of a run (Expected `bool | null`" in result.stdout) == (1, True)
@@ -347,6 +353,11 @@ def test_answers_to_tasks_of_evalplus_are_counted_by_the_tests_that_are_asked_fo
         assert plot(folder, ks=(1,), flags=flags)[1]["curves"][0]["correct"] == correct
 
 
+def test_a_folder_whose_name_looks_like_a_pattern_is_plotted(tmp_path, plot):
+    result, numbers = plot(make_run(tmp_path / "a [1]*", [[True]]), ks=(1,))
+    assert (result.returncode, numbers["curves"][0]["label"]) == (0, "a [1]*"), result.stderr
+
+
 def test_bad_input_is_one_sentence(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True]])
     for ks, flags, sentence in (
@@ -361,6 +372,7 @@ def test_bad_input_is_one_sentence(tmp_path, plot):
         ((1,), ("--status", "both"), "STATUS is plus or base, not 'both'"),
         ((1,), ("--evalplus_status", "base"), "EVALPLUS_STATUS is plus or empty, not 'base'"),
         ((1,), ("--evalplus_status", "plus", "--status", "base"), "contradict each other"),
+        ((1,), ("--output", ""), "OUTPUT is a path for files, not ''"),
     ):
         result, _ = plot(run, ks=ks, flags=flags)
         assert (result.returncode, sentence in result.stderr) == (2, True)

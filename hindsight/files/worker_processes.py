@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
+from hindsight.errors import require
+
 
 def in_processes(work: Callable[[Any], Any], chunks: Iterable[Any], workers: int) -> Iterator[Any]:
     """The result of `work` on each chunk, in order; one worker means this process. Few chunks are in progress at once.
 
-    The processes are forked, so they have what this one has loaded; only chunks and results are sent.
+    The processes are forked, so they have what this one has loaded; only chunks and results are sent. Raises UserError
+    for fewer than one worker.
     """
+    require(workers > 0, f"WORKERS is at least 1, or 0 for one per core, not {workers}")
     if workers == 1:
         yield from map(work, chunks)
         return

@@ -24,7 +24,7 @@ import msgspec
 from tqdm import tqdm
 
 from hindsight.errors import BrokenFile, UserError
-from hindsight.files.answer_files import read_no_answers
+from hindsight.files.answer_files import INDEX, QUESTION, read_no_answers
 from hindsight.files.masks import Mask
 from hindsight.files.records import read_record, write_json
 from hindsight.files.runs import existing_converted, raw_folder
@@ -37,7 +37,7 @@ from hindsight.problem_sets.problems import problem_hash
 CACHE = "verdicts.json"
 CHUNK = 256  # answers that a process gets at once
 FEW = 2000  # up to this many answers are read in this process
-ANSWER = re.compile(r"(?:converted_)?question_(\d+)_sample_\d+\.json")
+ANSWER = re.compile(rf"(?:converted_)?question_{QUESTION}_sample_{INDEX}\.json")
 
 Files = tuple[str, list[str]]  # a folder and names in it
 
@@ -196,12 +196,15 @@ def _read_verdict(path: str, states: list[str]) -> Verdict:
 
     Raises BrokenFile where `records.read_record` does, and for a verdict of another type.
     """
-    file = os.open(path, os.O_RDONLY)
     try:
-        stat = os.fstat(file)
-        content = os.read(file, stat.st_size)
-    finally:
-        os.close(file)
+        file = os.open(path, os.O_RDONLY)
+        try:
+            stat = os.fstat(file)
+            content = os.read(file, stat.st_size)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise BrokenFile(f"{path} cannot be read ({error.strerror})") from None
     states.append(_file_state(path, stat))
     try:
         return _decode(content)
@@ -219,8 +222,12 @@ def _file_state(path: str, stat: os.stat_result) -> str:
 
 
 def _chunk_digest(chunk: Files) -> str:
+    """The digest of a chunk's files; that of no chunk if one cannot be read."""
     paths = [f"{chunk[0]}/{name}" for name in chunk[1] if ANSWER.fullmatch(name)]
-    return _digest(_file_state(path, os.stat(path)) for path in paths)
+    try:
+        return _digest(_file_state(path, os.stat(path)) for path in paths)
+    except OSError:
+        return ""
 
 
 def _digest(states: Iterable[str]) -> str:

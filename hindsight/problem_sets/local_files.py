@@ -1,5 +1,6 @@
 """The rows of a file: JSONL (also gzipped), JSON, Parquet or Arrow."""
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -96,7 +97,7 @@ def file_rows(path: Path) -> Any:
         return JsonLines(path)
     if path.suffix == ".json":
         with path.open("rb") as file:
-            is_list = file.read(1000).lstrip()[:1] == b"["
+            is_list = file.read(1000).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
         return (_JsonList if is_list else JsonLines)(path)
     return arrow_rows([path])
 

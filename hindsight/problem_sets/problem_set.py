@@ -9,7 +9,10 @@ from hindsight.problem_sets.registry import TACO, kind_of
 from hindsight.problem_sets.rows import SetKind
 from hindsight.problem_sets.sources import find_rows
 
+LARGEST_ID = 2**63 - 1  # of a question: tables of answers hold it in eight bytes
 REQUIRED = ("question", "input_output")
+TEXTS = ("starter_code", "fn_name")  # texts or nothing
+SINGLE = ("difficulty", "split", "date")  # of any type, but single values
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, SyntaxError, RecursionError)
 
 
@@ -57,7 +60,10 @@ class ProblemSet:
                 f"row {number} of {self.source} lacks {' and '.join(missing)}, or belongs to no known set: {has}"
             )
         problem = self._read(number, "columns", lambda: self.kind.problem(columns, self._name))
-        return {"question_id": number, **problem, "origin": {**self.origin, "row": number}}
+        problem = {"question_id": number, **problem, "origin": {**self.origin, "row": number}}
+        if wrong := _wrong_value(problem):
+            raise UserError(f"row {number} of {self.source} has {wrong}")
+        return problem
 
     def has_tests(self, row: dict[str, Any]) -> bool:
         """Whether a row with these columns has any tests; malformed ones count, and are named when they are read."""
@@ -77,3 +83,18 @@ class ProblemSet:
         except MALFORMED as error:
             reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else error
             raise UserError(f"the {what} of row {number} of {self.source} cannot be read ({reason})") from None
+
+
+def _wrong_value(problem: Problem) -> str:
+    """The first value that no step can use, in words; "" if there is none."""
+    if not isinstance(problem.get("question"), str):
+        return f"{problem.get('question')!r:.60} as its question, expected a text"
+    if not 0 <= problem["question_id"] <= LARGEST_ID:
+        return f"{problem['question_id']} as its id, expected a number from 0 to {LARGEST_ID}"
+    for key in TEXTS:
+        if not isinstance(problem.get(key), str | None):
+            return f"{problem[key]!r:.60} as its {key}, expected a text"
+    for key in SINGLE:
+        if isinstance(problem.get(key), list | dict):
+            return f"{problem[key]!r:.60} as its {key}, expected one value"
+    return ""

@@ -61,7 +61,7 @@ def select_problems(
         question = problem["question_id"]
         for key, values in seen.items():
             values.add(problem.get(key))
-        wanted = not difficulty or problem.get("difficulty") == difficulty
+        wanted = not difficulty or str(problem.get("difficulty")) == difficulty
         if not wanted or (split and problem.get("split", split) != split) or not _within(problem.get("date"), days):
             continue
         require(question not in known, f"{source} has two problems with task_id {question}")

@@ -55,7 +55,7 @@ def local_file(source: str) -> Path | None:
     elif name and part:
         path = Path(part)
     else:
-        own = SOURCES[name].local if name == source else None
+        own = SOURCES[name].local if name and name == source else None
         path = own() if own else Path(source)
     return path if path.is_file() else None
 

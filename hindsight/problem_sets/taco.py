@@ -24,7 +24,7 @@ def problem(row: Row, name: str) -> Problem:
     """The row without its tests, with `fn_name`."""
     found = {**without_tests(row), "fn_name": _function(row)}
     found.pop("question_id", None)
-    return {**found, "question_id": row["task_id"]} if isinstance(row.get("task_id"), int) else found
+    return {**found, "question_id": row["task_id"]} if type(row.get("task_id")) is int else found
 
 
 def _function(row: Row) -> str | None:

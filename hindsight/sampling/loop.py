@@ -25,9 +25,12 @@ class RunLimits:
     max_tokens: int
     concurrency: int
     wait_for_server: float  # seconds
+    request_timeout: float  # seconds
     dry_run: bool
 
     def __post_init__(self) -> None:
+        require(self.request_timeout > 0, f"REQUEST_TIMEOUT is above 0, not {self.request_timeout}")
+        require(self.max_tokens > 0, f"an answer has at least 1 token, not {self.max_tokens}")
         require(self.concurrency > 0, f"CONCURRENCY is at least 1, not {self.concurrency}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.files.answer_files import broken_samples, existing_samples, sample_path
+from hindsight.files.answer_files import MOST_SAMPLES, broken_samples, existing_samples, sample_path
 from hindsight.files.sample_locks import SampleLocks
 from hindsight.problem_sets.problems import Problem
 from hindsight.problem_sets.selection import Problems, describe, select_problems
@@ -32,6 +32,8 @@ class ProblemChoice:
         require(self.shards > 0, f"SHARDS is at least 1, not {self.shards}")
         in_range = 0 <= self.shard < self.shards
         require(in_range, f"SHARD is at least 0 and less than SHARDS, {self.shards}, not {self.shard}")
+        for name in ("begin_idx", "end_idx"):
+            require(getattr(self, name) >= 0, f"{name.upper()} is at least 0, not {getattr(self, name)}")
         require(self.locks or self.shards > 1, "without LOCKS shards must divide the work: give --shards and --shard")
 
     def select(self) -> Problems:
@@ -81,7 +83,8 @@ class SampleCount:
     seed: int
 
     def __post_init__(self) -> None:
-        require(self.num_samples > 0, f"NUM_SAMPLES is at least 1, not {self.num_samples}")
+        in_range = 0 < self.num_samples <= MOST_SAMPLES
+        require(in_range, f"NUM_SAMPLES is at least 1 and at most {MOST_SAMPLES}, not {self.num_samples}")
 
 
 class MissingSamples:
@@ -124,7 +127,7 @@ class MissingSamples:
     def require_whole_files(self) -> None:
         """Raises UserError if no sample is missing but some files are incomplete, which sampling does not replace."""
         if self.broken and not self:
-            raise UserError(f"no file is missing, but these are not whole JSON: {', '.join(self.broken)}: delete them")
+            raise UserError(f"no file is missing, but these are not valid JSON: {', '.join(self.broken)}: delete them")
 
     def locks(self) -> SampleLocks:
         """Locks against other processes in the folder, by `with`; without LOCKS they do nothing."""

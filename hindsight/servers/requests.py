@@ -33,6 +33,12 @@ Messages = list[dict[str, str]]
 Prompt = Messages | str
 
 
+def require_distribution(temperature: float, top_p: float) -> None:
+    """Raises UserError for a temperature or a top_p that no server accepts; some would sample with another one."""
+    require(0 <= temperature < float("inf"), f"a temperature is a number from 0 up, not {temperature}")
+    require(0 <= top_p <= 1, f"top_p lies in [0, 1], not {top_p}")
+
+
 def read_extra_body(text: str) -> dict[str, Any]:
     """The keys of EXTRA_BODY. Raises UserError if it is not a JSON object, or has a key that the step sends itself."""
     try:

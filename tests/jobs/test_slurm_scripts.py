@@ -135,7 +135,7 @@ def test_a_job_without_missing_samples_starts_no_server(login, sample):
     broken = next((run / "train").glob("question_*.json"))
     broken.write_text('{"prompt": ')
     said, status = login.run("sample.sh", **settings)
-    assert status == 2 and f"these are not whole JSON: {broken}: delete them" in said and not login.called("vllm")
+    assert status == 2 and f"these are not valid JSON: {broken}: delete them" in said and not login.called("vllm")
 
 
 @pytest.mark.parametrize(

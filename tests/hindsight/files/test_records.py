@@ -158,6 +158,45 @@ def test_a_step_into_another_folder_copies_the_runs_entry(tmp_path):
     assert (content["models"], list(content["steps"])) == (["m"], ["convert.py"])
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"steps": []}, None),
+        ({"steps": None, "settings": None, "models": None}, None),
+        ({"steps": [1]}, "steps is a list, expected a dict"),
+        ({"steps": {"check.py": [1]}}, "has a list where the entry of a script was expected"),
+        ({"steps": {"check.py": {"settings": "x"}}}, "settings is a str, expected a dict"),
+        ({"models": "m"}, "models is a str, expected a list"),
+        ({"settings": {"merged_from": ["a", "b", "0.7", "mlp:0.9"]}}, None),
+        ({"settings": {"merged_from": ["a", "b"]}}, r"merged_from is \['a', 'b'\], expected a base"),
+        ({"settings": {"merged_from": ["a", "b", "nan"]}}, "merged_from is"),
+        ({"settings": {"merged_from": "a b 0.7"}}, "merged_from is"),
+    ],
+)
+def test_a_run_file_of_another_form_is_named(tmp_path, content, sentence):
+    (tmp_path / "run.json").write_text(json.dumps({"script": "sample.py", **content}))
+    if sentence is None:
+        assert read_run(tmp_path)["steps"] == {}
+        return
+    with pytest.raises(UserError, match=sentence):
+        read_run(tmp_path)
+
+
+def test_a_file_whose_number_these_scripts_do_not_write_is_no_answer(tmp_path):
+    """Of these, one names another file and one an index for which the list of samples would take gigabytes."""
+    for name in ("question_07_sample_0", "question_\u0661_sample_0", "question_1_sample_99999999999"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    (tmp_path / "question_70_sample_999999.json").write_text("{}")
+    assert list(answer_files.list_files(tmp_path, "sample")) == [(70, 999999)]
+
+
+def test_a_broken_list_of_raw_files_without_an_answer_is_named(tmp_path):
+    for content in ('["a', "[1]"):
+        (tmp_path / answer_files.NO_ANSWERS).write_text(content)
+        with pytest.raises(UserError, match=r"no_answers.json .*; delete it, and format_converter.py writes it again"):
+            answer_files.read_no_answers(tmp_path)
+
+
 def test_a_broken_run_file_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(UserError, match=r"run.json is not valid JSON"):

@@ -69,6 +69,11 @@ def test_parquet_and_arrow_read_as_the_same_rows(tmp_path, kind):
         (f"{json.dumps(STDIN)}\n[1]\n", "row 1 is a list"),
         (f"{json.dumps({**STDIN, 'task_id': 1})}\n{json.dumps({**CALL, 'task_id': 1})}", "two problems with task_id"),
         ("", "has no problem"),
+        (json.dumps({**STDIN, "task_id": -1}), "row 0 of .* has -1 as its id, expected a number from 0 to"),
+        (json.dumps({**STDIN, "task_id": 2**63}), "has 9223372036854775808 as its id"),
+        (json.dumps({**STDIN, "question": None}), "has None as its question, expected a text"),
+        (json.dumps({**STDIN, "starter_code": 5}), "has 5 as its starter_code, expected a text"),
+        (json.dumps({**STDIN, "difficulty": ["EASY"]}), r"has \['EASY'\] as its difficulty, expected one value"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_row(tmp_path, content, sentence):
@@ -78,9 +83,23 @@ def test_a_bad_file_is_refused_with_its_row(tmp_path, content, sentence):
         load_problems(str(path))
 
 
+def test_a_list_is_read_behind_a_byte_order_mark(tmp_path):
+    path = tmp_path / "marked.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([STDIN, CALL]).encode())
+    assert [problem["question_id"] for problem in load_problems(str(path))] == [0, 1]
+
+
+def test_a_difficulty_that_is_a_number_can_be_named(tmp_path):
+    path = tmp_path / "rated.jsonl"
+    path.write_text(f"{json.dumps({**STDIN, 'difficulty': 1200})}\n{json.dumps({**CALL, 'difficulty': 1900})}")
+    assert [problem["question_id"] for problem in load_problems(str(path), difficulty="1900")] == [1]
+
+
 def test_a_missing_file_and_an_unknown_difficulty_are_reported(jsonl, tmp_path):
     with pytest.raises(UserError, match="there is no problem file"):
         load_problems(str(tmp_path / "none.jsonl"))
+    with pytest.raises(UserError, match="there is no problem set or file ''"):
+        load_problems("")
     with pytest.raises(UserError, match=r"it has .*EASY, HARD"):
         load_problems(str(jsonl), difficulty="MEDIUM")
 
