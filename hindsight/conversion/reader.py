@@ -61,8 +61,11 @@ def _read(text: str, finished: bool, target: ProgramTarget) -> Sections:
 
 
 def _is_comment(text: str, start: int, target: ProgramTarget) -> bool:
-    """Whether "# Problem 2" is a comment: the text is a program as a whole, and what is before it is only a part."""
-    whole, before = program_facts(text), program_facts(text[:start])
+    """Whether "# Problem 2" is a comment: the text, or its unclosed code block, is a program as a whole, and what is
+    before it is only a part."""
+    block = next(iter(find_code_blocks(text)[-1:]), None)
+    begin = block.code_start if block and not block.closed and block.code_start <= start else 0
+    whole, before = program_facts(text[begin:]), program_facts(text[begin:start])
     if whole is None or before is None or not text[start:].lstrip().startswith("#"):
         return False
     asked = target.function in before.functions if target.function else before.reads and before.prints

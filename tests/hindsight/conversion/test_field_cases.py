@@ -151,10 +151,13 @@ def test_a_block_that_the_token_limit_cut_off_does_not_displace_a_whole_program(
     assert converted(two)[0] == "undecided"
 
 
-def test_a_comment_about_a_second_part_is_no_next_turn_in_a_program_without_fences():
+def test_a_comment_about_a_second_part_is_no_next_turn_in_a_program_without_a_closing_fence():
     parts = "# Task 1: read\nn = int(input())\n# Task 2: print\nprint(n * 2)"
     helper = "def twice(n):\n    return 2 * n\n\n\n# Problem 2\ndef four(n):\n    return twice(twice(n))"
     assert converted(parts)[0] == parts and converted(helper, "four")[0] == helper
+    for opening in ("```python\n", "<think>\nHm.\n</think>\n\n```python\n"):
+        assert converted(f"{opening}{parts}")[0] == parts and converted(f"{opening}{helper}", "four")[0] == helper
+        assert converted(f"{opening}{helper}", "twice")[0] == "def twice(n):\n    return 2 * n"
     uses = "def four(n):\n    return twice(twice(n))\n\n# Problem 2\ndef twice(n):\n    return 2 * n"
     assert converted(uses, "four")[0] == uses
     assert converted(f"{SUM}\n\n# Problem 2\nprint(int(input()) * 2)")[0] == SUM
