@@ -216,7 +216,8 @@ class ModelServer:
         async with self._probing:
             if self.away_since is None or self._seen_at > self._failed_at:
                 return True
-            await _wait(ended, min(self._ask_again_at - time.monotonic(), self.deadline))
+            # each caller waits here in turn, so a wait past the deadline would be multiplied by their number
+            await _wait(ended, min(self._ask_again_at, self.away_since + self.deadline) - time.monotonic())
             while self.away_since is not None and not ended.is_set():
                 if time.monotonic() - self.away_since > self.deadline:
                     return False

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hindsight.servers import sessions
-from hindsight.servers.client import Refused, open_session
+from hindsight.servers.client import ModelServer, Refused, open_session
 from hindsight.servers.job_queue import Failures
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
@@ -28,6 +28,20 @@ DATE = "%a, %d %b %Y %H:%M:%S GMT"
 )
 def test_retry_after_may_be_a_number_of_seconds(headers, seconds):
     assert Refused(429, b"", headers).retry_after == seconds
+
+
+def test_a_wait_longer_than_the_deadline_ends_at_the_deadline_for_all_requests_together():
+    """Before, each of the requests in flight waited for the deadline, one after the other: hours with 256 of them."""
+
+    async def wait() -> list[bool]:
+        async with ModelServer("http://127.0.0.1:9/v1", "m", deadline=0.2) as server:
+            server._refused(Refused(429, b"", {"retry-after": "86400"}))
+            ended = asyncio.Event()
+            return await asyncio.gather(*(server.until_back(ended) for _ in range(256)))
+
+    begun = time.monotonic()
+    assert asyncio.run(wait()) == [False] * 256
+    assert time.monotonic() - begun < 256 * 0.2 / 2
 
 
 def test_retry_after_may_be_a_date():
