@@ -22,6 +22,7 @@ from hindsight.text.programs import is_program, program_facts, syntax_tree
 from hindsight.text.unfenced_code import unfenced_blocks
 from hindsight.text.uniform_format import find_tags
 
+MOST_BLOCKS = 256  # an answer with more blocks repeats itself; its words stay where they are
 _BLANK = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _INVISIBLE = re.compile("[\u200b-\u200d\u2060\ufeff]")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#39|#x27|#34);")
@@ -162,7 +163,8 @@ def _with_language_on_fence(text: str) -> str:
 
 def _with_words_after_blocks(text: str) -> str:
     """The text with a closing fence between a program and the words in the rest of its block."""
-    for block in reversed(find_code_blocks(text)):
+    blocks = find_code_blocks(text)
+    for block in reversed(blocks if len(blocks) <= MOST_BLOCKS else ()):
         if (block.language and not block.is_python) or syntax_tree(block.code):
             continue
         code = text[block.code_start : block.code_end]
