@@ -31,7 +31,13 @@ class EvalplusTask:
 
 
 def make_task(tests: dict[str, Any]) -> EvalplusTask:
-    """A task from a problem's `input_output`. Raises ValueError when an input lacks the form that its task expects."""
+    """A task from a problem's `input_output`.
+
+    Raises KeyError, TypeError or ValueError when a value or an input lacks the form that its task expects.
+    """
+    for key, kinds in {"fn_name": str, "canonical_solution": str, "atol": int | float | None}.items():
+        if not isinstance(tests.get(key), kinds):
+            raise TypeError(f"{key} is {tests.get(key)!r:.80}")
     task_id, family = tests["task_id"], tests["set"]
     convert = _mbpp_arguments(task_id) if family == "mbpp" else list
     inputs = {

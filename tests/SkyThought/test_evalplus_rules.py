@@ -252,6 +252,13 @@ def test_a_malformed_task_is_not_judged(judge, missing):
     assert missing in judge.judge("def f(x):\n return x", make_tests(tests))["reason"]
 
 
+@pytest.mark.parametrize("key", ["fn_name", "canonical_solution", "atol"])
+def test_a_task_with_a_value_of_another_type_is_not_judged(judge, key):
+    for value in ([], "1e-6") if key == "atol" else ([], None):
+        tests = make_tests({**a_task(), "base_input": [[1]], key: value})
+        assert f"{key} is {value!r}" in judge.judge("def f(x):\n return x", tests)["reason"]
+
+
 def test_tagged_values_come_back_with_their_types():
     for value in ([1, (2.5, {3}), {"a": None, 2: b"x"}], frozenset([1]), 1 - 2j, -(2**5000), {(1, 2): [True]}, "é"):
         assert untag_exactly(json.loads(json.dumps(tag_exactly(value)))) == value
