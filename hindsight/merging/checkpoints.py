@@ -131,6 +131,8 @@ def open_checkpoint(name: str | Path, cache: str | None = None) -> Checkpoint:
     if (folder / ADAPTER_CONFIG).exists():
         raise UserError(f"{folder} is an adapter, and not a checkpoint that others can be merged with")
     config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
+    if not isinstance(config.get("text_config") or {}, dict):
+        raise UserError(f"{folder / 'config.json'}: text_config is {config['text_config']!r:.60}, expected an object")
     if "transformers_weights" in config:
         own = f"{folder / 'config.json'} names its own file of weights, {config['transformers_weights']}"
         raise UserError(f"{own}; rename that file to {SINGLE} and delete transformers_weights from the config")
@@ -160,6 +162,9 @@ def _weight_map(name: str, folder: Path) -> tuple[dict[str, Path], bool]:
     listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise UserError(f"{index} lacks weight_map")
+    for file in listed.values():
+        if not isinstance(file, str) or (folder / file).is_dir():
+            raise UserError(f"{index} names {file!r} where a file was expected")
     weight_map = {tensor: folder / file for tensor, file in listed.items()}
     if not single.exists() or single in weight_map.values():
         return weight_map, False

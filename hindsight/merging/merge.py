@@ -54,6 +54,7 @@ class MergeOptions:
         require(bool(self.alphas), "give at least one alpha by --alphas")
         for rule in self.rules:
             rule.require_method(self.method)
+        require(self.workers >= 0, f"WORKERS is at least 1, or 0 for one fewer than cores, not {self.workers}")
         require(self.max_shard_gb > 0, f"MAX_SHARD_GB is above 0, not {self.max_shard_gb}")
 
     @property

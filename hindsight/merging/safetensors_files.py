@@ -80,7 +80,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         with path.open("rb") as file:
             header, begin = _parse_header(file)
             file_size = os.fstat(file.fileno()).st_size
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError, RecursionError) as error:
         with path.open("rb") as file:
             is_pointer = file.read(len(LFS)) == LFS
         if is_pointer:
@@ -100,7 +100,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             if begin + last > file_size:
                 raise UserError(f"{path} is cut off: it has {file_size} bytes, {name} ends at {begin + last}")
             tensors[name] = tensor
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a safetensors file (its header: {error!r})") from None
     return tensors
 

@@ -63,6 +63,21 @@ def test_an_index_of_the_single_file_is_no_second_set(tmp_path):
     assert not open_checkpoint(folder).old_index
 
 
+@pytest.mark.parametrize("file", [5, "."])
+def test_an_index_that_names_something_else_than_files_is_refused(tmp_path, file):
+    folder = make(tmp_path / "model")
+    (folder / SINGLE).unlink()
+    (folder / INDEX).write_text(json.dumps({"weight_map": {"lm_head.weight": file}}))
+    with pytest.raises(UserError, match=f"{INDEX} names {file!r} where a file was expected"):
+        open_checkpoint(folder)
+
+
+def test_a_config_whose_text_model_is_no_object_is_refused(tmp_path):
+    folder = edit_config(make(tmp_path / "model"), text_config=5)
+    with pytest.raises(UserError, match=r"config.json: text_config is 5, expected an object"):
+        open_checkpoint(folder)
+
+
 def test_weights_under_another_name_in_the_config_are_refused(tmp_path):
     folder = edit_config(make(tmp_path / "model"), transformers_weights="other.safetensors")
     with pytest.raises(UserError, match=f"names its own file of weights, other.safetensors; rename .* to {SINGLE}"):

@@ -312,6 +312,7 @@ def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(tmp_pat
         ({"method": "mean"}, "METHOD is lerp or slerp, not 'mean'"),
         ({"config_from": "both"}, "CONFIG_FROM is base or finetuned, not 'both'"),
         ({"max_shard_gb": 0}, "MAX_SHARD_GB is above 0, not 0"),
+        ({"workers": -1}, "WORKERS is at least 1, or 0 for one fewer than cores, not -1"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(tmp_path, options, sentence):
@@ -337,6 +338,8 @@ def broken(folder, edit):
         ),
         (lambda content: struct.pack("<Q", 3) + b"[1]", "is not a safetensors file"),
         (lambda content: b"", "is not a safetensors file"),
+        (lambda content: struct.pack("<Q", 10**5) + b"[" * 10**5, "is not a safetensors file"),
+        (lambda content: content.replace(b'"data_offsets":[0,', b'"data_offsets":[   '), "is not a safetensors file"),
     ],
 )
 def test_a_file_that_is_cut_off_or_malformed_is_refused(tmp_path, edit, sentence):
