@@ -8,8 +8,8 @@ A solution that is a program as a whole is taken as it is. Otherwise candidates 
 and do something; a block in another language, of data or of output counts only if there are no others. If no block
 fits, the one program between words is taken (`hindsight.text.unfenced_code`). Of the candidates:
 
-- for a function, the last one that defines it, preferably with a body of more than a `pass`, and neither offered as an
-  alternative to an earlier one nor an excerpt of it;
+- for a function, the last one that defines it, preferably with a body of more than a `pass` and not an excerpt of an
+  earlier one;
 - for standard input, the one that reads input and prints when it is run; two that differ are undecided, unless the
   later one has every line of the other; if none does both, the last one that reads, else the last one;
 - no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
@@ -30,7 +30,7 @@ from typing import Any
 
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
-from hindsight.text.introductions import CORRECTED, FINAL, REJECTED, is_introduced, offers_alternative
+from hindsight.text.introductions import CORRECTED, FINAL, REJECTED, is_introduced
 from hindsight.text.programs import (
     ProgramFacts,
     has_words_at_ends,
@@ -186,7 +186,7 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -
         defining = [each for each in candidates if target.function in _own(each).functions]
         written = [each for each in defining if target.function not in _own(each).stubs]
         last = (written or defining or candidates)[-1]
-        left = _without_additions(_by_introduction(written, solution), target.function, solution)
+        left = _without_excerpts(_by_introduction(written, solution), target.function)
         choice = _chosen((left or [last])[-1], fits=bool(defining))
         return replace(choice, introduced=choice.blocks != last.blocks)
     complete = _complete(candidates)
@@ -213,12 +213,11 @@ def _is_introduced(candidate: _Candidate, solution: str, word: Pattern) -> bool:
     return is_introduced(solution[: candidate.blocks[-1].start], word)
 
 
-def _without_additions(candidates: list[_Candidate], function: str, solution: str) -> list[_Candidate]:
-    """The candidates for a function without those that only add to an earlier one: its alternatives and excerpts."""
-    left = candidates[:1]
-    for before, each in pairwise(candidates):
-        alternative = offers_alternative(solution[before.blocks[-1].end : each.blocks[-1].start])
-        if not alternative and not any(_is_excerpt(each, other, function) for other in left):
+def _without_excerpts(candidates: list[_Candidate], function: str) -> list[_Candidate]:
+    """The candidates for a function without excerpts of earlier ones."""
+    left: list[_Candidate] = []
+    for each in candidates:
+        if not any(_is_excerpt(each, other, function) for other in left):
             left.append(each)
     return left
 

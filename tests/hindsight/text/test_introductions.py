@@ -2,43 +2,17 @@
 
 import pytest
 
-from hindsight.text.introductions import REJECTED, is_introduced, offers_alternative
+from hindsight.text.introductions import REJECTED, is_introduced
 from hindsight.text.program_choice import ProgramTarget, choose_program
 
 ADD = ProgramTarget("add")
 FIRST = "def add(a, b):\n    return a + b\n"
 SECOND = "def add(*each):\n    return sum(each)\n"
-ALTERNATIVES = [
-    "Alternatively, you could use `sum`:",
-    "This runs in O(1).\n\nAlternatively, a version with `sum` is shown below. It is slower but easier to read.",
-    "### Alternative Solution\n\nHere is a version that uses `sum`.",
-    "**Alternative Implementation (using sum):**",
-    "Here's another implementation that uses `sum`:",
-    "Another approach is to use `sum`:",
-    "You can also solve it with `sum`, though it is less efficient:",
-    "The function can also be written as:",
-    "Or:",
-    "or",
-    "Or, as a one-liner:",
-    "If you prefer `sum`, here is how:",
-    "For comparison, the slower version:",
-    "This is equivalent to:",
-    "Alternativamente, con `sum`:",
-    "Une autre solution :",
-    "另一种方法：",
-]
-REPLACEMENTS = [
+LATER = [
     "Better:",
-    "Simplified:",
-    "A faster alternative:",
-    "This is slow. A more efficient alternative:",
-    "Hmm, let me try another approach:",
-    "This fails for floats. Alternatively, use:",
-    "The sign is wrong. Another way:",
-    "You can also pass floats.\n\nNow with `sum`:",
-    "Alternatively, one could sort them. The corrected code:",
+    "Alternatively, you could use `sum`:",
     "**Approach 2: with sum**",
-    "And here is the same function with a docstring:",
+    "Hmm, let me try another approach:",
 ]
 
 
@@ -52,25 +26,9 @@ def chosen(*parts):
     return choice.program
 
 
-@pytest.mark.parametrize("words", ALTERNATIVES)
-def test_an_alternative_does_not_displace_the_program_before_it(words):
-    assert chosen("So:", block(FIRST), words, block(SECOND), "It adds.") == FIRST
-
-
-@pytest.mark.parametrize("words", REPLACEMENTS)
-def test_what_is_called_better_or_follows_a_wrong_program_is_no_alternative(words):
+@pytest.mark.parametrize("words", LATER)
+def test_of_several_definitions_the_last_is_the_program(words):
     assert chosen("So:", block(FIRST), words, block(SECOND), "It adds.") == SECOND
-
-
-def test_words_before_the_only_program_or_within_a_thought_offer_no_alternative():
-    assert chosen("One can use a loop.", "Alternatively:", block(SECOND)) == SECOND
-    assert not offers_alternative("It is called with two numbers:")
-
-
-def test_of_a_draft_a_better_program_and_alternatives_to_it_the_better_one_is_the_program():
-    third = "def add(a, b):\n    return b + a\n"
-    assert chosen(block(FIRST), "Optimized:", block(SECOND), "Alternatively:", block(third)) == SECOND
-    assert chosen(block(FIRST), "Another way:", block(SECOND), "Or:", block(third)) == FIRST
 
 
 @pytest.mark.parametrize(
