@@ -276,11 +276,13 @@ def test_answers_without_a_verdict_are_named(checked, curate):
     write_converted(checked, 9, 0, "print()", STDIN)
     write_converted(checked, 9, 1, "print()", {"question": None}, correctness=True)
     write_converted(checked, 9, 2, "print('\ud800')", STDIN, correctness=True)
+    write_converted(checked, 9, 3, "print(3)", STDIN, correctness="no")
     result, output = curate(checked)
     assert result.returncode == 1
     for words in ("9_sample_0.json lacks correctness", "9_sample_1.json has no text", "half of a surrogate"):
         assert words in result.stdout
-    assert counts_of(output)[filters.BROKEN] == [3]
+    assert "9_sample_3.json has 'no' as its correctness, expected true, false or null" in result.stdout
+    assert counts_of(output)[filters.BROKEN] == [4]
 
 
 def test_a_run_that_was_not_judged_says_so_and_not_a_thousand_times(tmp_path, curate):

@@ -159,6 +159,9 @@ class AnswerFilter:
 
 def _verdict_filter(record: Mapping[str, Any], path: Path) -> str:
     """The filter that leaves out an answer that is not known to be correct; "" for a correct one."""
+    verdict = record.get("correctness")
+    if not isinstance(verdict, bool | None):
+        raise BrokenFile(f"{path} has {verdict!r:.60} as its correctness, expected true, false or null")
     outcome = counts_as(record)
     if outcome is Outcome.UNCHECKED:
         raise BrokenFile(f"{path} lacks correctness; run check_converted_samples.py first")
