@@ -166,9 +166,8 @@ def describe(tagged: Any) -> str:
 def _close(output: Any, expected: Any, atol: float) -> bool:
     if type(output) is not type(expected) or (isinstance(expected, list | tuple) and len(output) != len(expected)):
         return False
-    if (numpy.size(output) == 0) != (
-        numpy.size(expected) == 0
-    ):  # for numpy, and so for EvalPlus, [[]] is close to [1.5]
+    # For numpy, and so for EvalPlus, [[]] is close to [1.5].
+    if (numpy.size(output) == 0) != (numpy.size(expected) == 0):
         return False
     return bool(numpy.allclose(output, expected, rtol=RTOL, atol=atol))
 

@@ -12,8 +12,8 @@ A test is not replayed if it gives the function other things than JSON and `mars
 changed arguments, or if its problem has no solution, nor on an answer whose values lead it to other calls than the
 solution's: `decode(encode(text)) == text`. It then runs after the answer, with the answer's names.
 
-Nothing is judged by a test that does not compile, cannot import what it needs, ends by `sys.exit`, or passes with any
-function: it defines `check` or a class of unittest, say, and does not call it.
+A test judges nothing if it does not compile, cannot import what it needs, ends by `sys.exit`, or passes with any
+function, for example because it defines `check` or a unittest class and does not call it.
 """
 
 import json
@@ -45,7 +45,8 @@ import numpy
 numpy.allclose = (lambda plain: lambda one, other, *more, **named: (
     (numpy.size(one) == 0) == (numpy.size(other) == 0) and plain(one, other, *more, **named)))(numpy.allclose)
 """
-# Wrong functions: a test that passes with both tests nothing. The first fails and the second equals nothing.
+# Two wrong functions: one raises an exception, one returns a value that equals nothing. A test that accepts both checks
+# nothing.
 _WRONG_FUNCTIONS = (
     "def {name}(*arguments, **keywords): raise RuntimeError",
     "class Wrong:\n __eq__ = lambda self, other: False\ndef {name}(*arguments, **keywords): return Wrong()",

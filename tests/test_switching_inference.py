@@ -176,7 +176,7 @@ def test_a_task_whose_text_is_continued_by_other_code_is_refused_unless_both_are
         (["--k", "0"], "at least 1, not '0'"),
         (["--base_model_urls", "http://127.0.0.1:9/v1"], "no server answers"),
         (["--base_model", "none"], "has no model 'none'"),
-        (["--base_temperature", "inf"], "a temperature is a number from 0 up, not inf"),
+        (["--base_temperature", "inf"], "a temperature is a finite number of at least 0, not inf"),
         (["--prompt_style", "few_shot"], "few_shot is not a chat prompt for the instruct model"),
     ],
 )

@@ -32,7 +32,7 @@ Key = tuple[int, int]  # question_id, sample_index
 
 @dataclass(frozen=True)
 class RunProgress:
-    """One look at a run. None: unknown; an unknown number is None, never zero."""
+    """One look at a run. None: unknown. An unknown number is never given as zero."""
 
     run: str  # the folder
     time: str  # of the look

@@ -35,7 +35,7 @@ Prompt = Messages | str
 
 def require_distribution(temperature: float, top_p: float) -> None:
     """Raises UserError for a temperature or a top_p that no server accepts; some would sample with another one."""
-    require(0 <= temperature < float("inf"), f"a temperature is a number from 0 up, not {temperature}")
+    require(0 <= temperature < float("inf"), f"a temperature is a finite number of at least 0, not {temperature}")
     require(0 <= top_p <= 1, f"top_p lies in [0, 1], not {top_p}")
 
 

@@ -36,7 +36,8 @@ def write_model(folder: Path) -> None:
     path = find_gguf()
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    # transformers parses the file three times, and makes the map of names anew for each tensor: half of the time
+    # Otherwise transformers parses the file three times and builds the same map of names for every tensor, which takes
+    # half of the time.
     gguf: Any = import_module("gguf")
     gguf.GGUFReader, gguf.get_tensor_name_map = cache(gguf.GGUFReader), cache(gguf.get_tensor_name_map)
     loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
