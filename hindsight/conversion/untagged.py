@@ -10,7 +10,7 @@ from hindsight.text.program_choice import ProgramTarget, choose_program
 from hindsight.text.programs import is_program, syntax_tree
 
 _CODE_LINE = re.compile(
-    r"(?:>>> |\+)?\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\("
+    r"(?:>>> |In ?\[\d*\]: |\+)?\s*(?:import|from|def|class|for|while|if|return|print)\b|\s*[\w, ]+ *=|\s*\w+\(|.*`.*\("
 )
 
 

@@ -44,7 +44,7 @@ class CodeBlock:
     `code_end` those of its code.
 
     `language` is the first word after the opening fence, in lower case; `closed`: it has a closing fence; `regular`:
-    any reader of Markdown finds it.
+    any reader of Markdown finds it; `parts`: the blocks whose codes it joins, if it is a program in several blocks.
     """
 
     code: str
@@ -56,6 +56,7 @@ class CodeBlock:
     code_end: int
     closed: bool
     regular: bool
+    parts: tuple["CodeBlock", ...] = ()
 
     @property
     def is_python(self) -> bool:

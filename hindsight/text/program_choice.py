@@ -15,7 +15,8 @@ fits, the one program between words is taken (`hindsight.text.unfenced_code`). O
 - no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
   this line calls final, or else the last one if it is called corrected.
 
-Where no block defines the function, what was typed in a transcript of the interpreter may.
+Where no candidate fits, what was typed in a transcript of the interpreter may. A program in several blocks, of which
+each continues the lines of the one before, is one candidate (`hindsight.text.split_programs`).
 
 A candidate that uses names that only other blocks define is completed by these: by earlier ones, or by later ones that
 only define.
@@ -40,6 +41,7 @@ from hindsight.text.programs import (
     syntax_tree,
     transcript_input,
 )
+from hindsight.text.split_programs import with_joined_blocks
 from hindsight.text.unfenced_code import unfenced_blocks
 from hindsight.text.uniform_format import CACHED, find_tags
 
@@ -126,7 +128,7 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
         return ProgramChoice(solution, fits=True)  # its fences, if any, are in strings
     readings = block_readings(solution)
     clean = [blocks for blocks in readings if len(readings) > 1 and not any(map(_is_broken, blocks))]
-    found = [replace(_choose(blocks, target, solution), reading=blocks) for blocks in clean or readings]
+    found = [_choose_of_reading(blocks, target, solution) for blocks in clean or readings]
     fitting = [choice for choice in found if choice.fits]
     if not fitting and (unfenced := _choose_unfenced(solution, find_code_blocks(solution), target)):
         return unfenced
@@ -134,6 +136,13 @@ def choose_program(solution: str, target: ProgramTarget) -> ProgramChoice:
         return replace(fitting[0], undecided=TWO_READINGS)
     best = (fitting or [choice for choice in found if choice.program is not None and _parses(choice.program)])[:1]
     return (best or found)[0]
+
+
+def _choose_of_reading(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -> ProgramChoice:
+    """The choice among the blocks of one reading of a solution, and among those that are a program together."""
+    choice = _choose(with_joined_blocks(blocks, solution), target, solution)
+    parts = tuple(part for block in choice.blocks for part in block.parts or (block,))
+    return replace(choice, blocks=parts, reading=tuple(blocks))
 
 
 def _is_bare_program(solution: str, target: ProgramTarget) -> bool:
@@ -176,9 +185,9 @@ class _Candidate:
 def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -> ProgramChoice:
     """The choice among the blocks of one reading of a solution."""
     candidates = _candidates(blocks, target)
-    if target.function and not any(target.function in _own(each).functions for each in candidates):
+    if not any(target.function in _own(each).functions if target.function else each.complete for each in candidates):
         typed = [(block, transcript_input(block.code)) for block in blocks]
-        if found := [each for each in typed if _defines(each[1], target.function)]:
+        if found := [each for each in typed if _fits(each[1], target)]:
             return ProgramChoice(found[-1][1], (found[-1][0],), fits=True)
     if not candidates:
         return _broken(blocks, target)
@@ -223,8 +232,11 @@ def _without_excerpts(candidates: list[_Candidate], function: str) -> list[_Cand
 
 
 def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool:
-    """Whether a candidate has only lines of another one, whose function returns something while its own does not."""
-    returns = function in _own(other).returning and function not in _own(candidate).returning
+    """Whether a candidate has only lines of another one, whose function returns something, or at its end, while its
+    own does not; or it was given in parts."""
+    own, whole = _own(candidate), _own(other)
+    returns = function in whole.returning and function not in own.returning
+    returns = returns or (function in whole.ending and function not in own.ending) or bool(candidate.blocks[-1].parts)
     lines = "\n".join(line for line in _lines(_own_code(candidate)) if line not in ("...", "pass") and line[0] != "#")
     return returns and _is_part(lines, other.program)
 
@@ -313,6 +325,14 @@ def _own(candidate: _Candidate) -> ProgramFacts:
 
 def _own_code(candidate: _Candidate) -> str:
     return candidate.blocks[-1].code
+
+
+def _fits(code: str, target: ProgramTarget) -> bool:
+    """Whether code defines the function that is asked for, or else reads input and prints."""
+    facts = program_facts(code)
+    if target.function or facts is None:
+        return facts is not None and target.function in facts.functions
+    return facts.reads and facts.prints
 
 
 def _defines(code: str, function: str) -> bool:

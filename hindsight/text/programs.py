@@ -15,6 +15,8 @@ _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _STANDARD_INPUT = ("stdin", "fileinput")
 _STANDARD_OUTPUT = ("print", "stdout")
 _INPUT_WORD = re.compile("input|stdin|open|read")
+_PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.:?|In ?\[\d*\]:)(?: (.*)|$)")  # of the interpreter, or of IPython
+_LEFT_OUT = re.compile(r"[ \t]*#[ \t]*(?:\.\.\.|…)")  # "# ... as above" in place of code
 
 
 def syntax_tree(code: str) -> ast.Module | None:
@@ -30,11 +32,9 @@ def syntax_error_line(code: str) -> int | None:
 
 
 def transcript_input(text: str) -> str:
-    """What was typed in a transcript of the interpreter, without its prompts and output; "" for other texts."""
-    if not text.lstrip().startswith(">>> "):
-        return ""
-    lines = (line.lstrip() for line in text.splitlines())
-    return "".join(f"{line[4:]}\n" for line in lines if line[:4].rstrip() in (">>>", "..."))
+    """What was typed in a transcript of the interpreter, or of IPython, without its prompts and output."""
+    prompts = filter(None, map(_PROMPT.match, text.splitlines()))
+    return "".join(f"{prompt[1] or ''}\n" for prompt in prompts)
 
 
 def last_line_that_acts(code: str) -> int:
@@ -62,7 +62,13 @@ def has_words_at_ends(code: str) -> bool:
 def _is_idle(node: ast.stmt) -> bool:
     if isinstance(node, ast.AnnAssign):
         return node.value is None
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Attribute | ast.Constant | ast.List)
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Name | ast.Attribute | ast.Constant | ast.List) or _is_complexity(value)
+
+
+def _is_complexity(node: ast.expr | None) -> bool:
+    """Whether an expression is `O(n)`."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "O"
 
 
 def ends_in_string(code: str) -> bool:
@@ -119,10 +125,21 @@ class ProgramFacts:
 
     @cached_property
     def stubs(self) -> frozenset[str]:
-        """The functions that it declares without a body: with no more than a stub has (see `_is_stub`)."""
+        """The functions that it declares without a body: with no more than a stub has (see `_is_stub`), or with "..."
+        in place of code, also in a comment."""
+        lines = self._code.splitlines()
         return frozenset(
-            node.name for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef) and _is_stub(node)
+            node.name
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.FunctionDef)
+            and (_is_stub(node) or any(map(_LEFT_OUT.match, lines[node.lineno : node.end_lineno])))
         )
+
+    @cached_property
+    def ending(self) -> frozenset[str]:
+        """The functions whose last statement returns or raises, in each of its branches."""
+        functions = [node for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return frozenset(node.name for node in functions if _ends(node.body))
 
     @cached_property
     def returning(self) -> frozenset[str]:
@@ -149,6 +166,11 @@ class ProgramFacts:
     def mentions_input(self) -> bool:
         """Whether it reads standard input anywhere."""
         return self.reads or (self._may_read and any(map(_reads, ast.walk(self._tree))))
+
+    @cached_property
+    def mentions_output(self) -> bool:
+        """Whether it writes to standard output anywhere."""
+        return any(map(_prints, ast.walk(self._tree)))
 
     @cached_property
     def calls(self) -> bool:
@@ -184,13 +206,28 @@ def _functions(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_stub(function: ast.FunctionDef) -> bool:
-    """Whether a function has no more than `pass`, `...`, a docstring or `raise NotImplementedError`."""
-    return all(
+    """Whether a function has `...` among its statements, or only `pass`, texts and `raise NotImplementedError`."""
+    return any(isinstance(each, ast.Expr) and _is_ellipsis(each.value) for each in function.body) or all(
         isinstance(each, ast.Pass)
         or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
         or (isinstance(each, ast.Raise) and each.exc is not None and "NotImplementedError" in ast.dump(each.exc))
         for each in function.body
     )
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _ends(body: list[ast.stmt]) -> bool:
+    """Whether the last statement of a block leaves the function, in each of its branches."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.If):
+        return _ends(last.body) and _ends(last.orelse)
+    if isinstance(last, ast.With | ast.Try):
+        return _ends(last.body)
+    endless = isinstance(last, ast.While) and isinstance(last.test, ast.Constant) and bool(last.test.value)
+    return endless or isinstance(last, ast.Return | ast.Raise)
 
 
 def _returns(node: ast.AST) -> bool:

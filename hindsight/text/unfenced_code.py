@@ -28,7 +28,11 @@ _WORDS = re.compile(
     r" {0,3}[*_`\"(]{0,3}(?P<first>[A-Za-z'’]+)[*_`\")]{0,3}"
     r"(?:[,.:;!]?[*_]{0,2} [*_`\"(]{0,3}[A-Za-z0-9]|[.:!][*_]{0,2}\s*$)"
 )
-_MARKUP = re.compile(r" {0,3}(?:[-*+|=>]+\s|\d{1,3}[.)]\s|</?[A-Za-z|]|\[/?[A-Z]|'''\w*\s*$|\\`)")
+_MARKUP = re.compile(
+    r" {0,3}(?:[-*+|=>]+(?:\s|$)|\d{1,3}[.)]\s|</?[A-Za-z|]|\[/?[A-Z]|\[/?code\]|'''\w*\s*$|`(?!`)|\$|\\`"
+    r"|\\(?:begin|end)\{|O\([^()]*\)(?: |$)|[*_#(\d]*[^\x00-\x7f])"  # in other scripts, or after a sign
+)
+_ABOUT_CODE = re.compile(r" {0,3}\w+(?:\([^()]*\))? (?P<verb>[a-z]{2,}) \S")  # "add(1, 2) returns 3"
 _MOST_STARTS = 64  # lines that are tried as the first of a program
 
 
@@ -52,7 +56,7 @@ def _blocks_amid_words(text: str) -> tuple[CodeBlock, ...]:
         size = 0
         if _FIRST_LINE.match(lines[number]) and starts < _MOST_STARTS:
             starts, size = starts + 1, _lines_of_program(lines[number:])
-        if not size and _LINE_OF_CODE.match(lines[number]):
+        if not size and _LINE_OF_CODE.match(lines[number]) and not does_nothing(lines[number]):
             return ()
         part = "".join(lines[number : number + max(size, 1)])
         if size:
@@ -80,8 +84,10 @@ def _lines_of_program(lines: Sequence[str]) -> int:
 
 def is_words(line: str) -> bool:
     """Whether a line is words or markup, not broken or truncated code."""
-    match = _WORDS.match(line)
-    return not iskeyword(match["first"]) if match else _MARKUP.match(line) is not None
+    if match := _WORDS.match(line):
+        return not iskeyword(match["first"])
+    about = _ABOUT_CODE.match(line)
+    return _MARKUP.match(line) is not None or (about is not None and not iskeyword(about["verb"]))
 
 
 def _block(code: str, start: int, end: int, closed: bool) -> CodeBlock:

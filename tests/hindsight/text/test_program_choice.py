@@ -90,11 +90,60 @@ def test_the_line_before_a_block_may_say_that_it_is_or_is_not_the_program():
     )
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        "def add(a, b):\n    # ... as above\n    return total",
+        "def add(a, b):\n    a = int(a)\n    ...\n    return a",
+        "def add(a, b):\n    if not b:\n        return a",
+    ],
+)
+def test_a_definition_with_code_left_out_displaces_no_whole_one(later):
+    whole = "def add(a, b):\n    if not b:\n        return a\n    return a + b\n"
+    assert chosen(f"{block(whole)}\nExplained:\n{block(later)}", ADD) == whole
+    assert chosen(block(later), ADD) == f"{later}\n"
+
+
+BRANCH = "def add(a, b):\n    if not b:\n        return a"
+CLASS = "class Solution:\n    def __init__(self):\n        self.sum = 0"
+SOLVE = "def solve():\n    n = int(input())"
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (ADD, (BRANCH, "    return a + b")),
+        (ADD, ("def add(a, b):", "    if not b:\n        return a", "    return a + b")),
+        (ADD, ("def add(a, b):\n    return sum(", "        [a, b]\n    )")),
+        (ADD, (CLASS, "    def add(self, a, b):\n        return a + b")),
+        (STDIN, (SOLVE, "    print(n)", "solve()")),
+        (STDIN, ("for _ in range(int(input())):", "    print(int(input()) * 2)")),
+    ],
+)
+@pytest.mark.parametrize("margin", ["", "   "])
+def test_a_block_that_continues_the_lines_of_the_one_before_belongs_to_its_program(target, parts, margin):
+    blocks = [block(part).replace("\n", f"\n{margin}") for part in parts]
+    solution = "\n".join(f"Then:\n{margin}{each}" for each in blocks)
+    assert chosen(solution, target) == "\n".join(parts) + "\n"
+
+
+def test_an_indented_part_of_a_whole_program_continues_nothing():
+    whole = f"{BRANCH}\n    return a + b\n"
+    branch, end = block("    if not b:\n        return a"), block("    return a + b")
+    for parts in (f"{branch}\nor\n{block('    return b + a')}", f"{block('def add(a, b):')}\nand\n{end}", branch):
+        assert chosen(f"{block(whole)}\nIn words:\n{parts}", ADD) == whole
+    prints = "n = int(input())\nif n:\n    print(n)\n"
+    assert chosen(f"{block(prints)}\nLonger:\n{block('    print(n, n)')}", STDIN) == prints
+
+
 def test_a_transcript_of_the_interpreter_is_the_program_if_it_alone_defines_the_function():
     transcript = ">>> def add(a, b):\n...     return a + b\n...\n>>> add(1, 2)\n3"
     assert chosen(f"{block(transcript)}\nIt adds.", ADD) == f"{DEFINES}\nadd(1, 2)\n"
     assert chosen(f"{block(DEFINES)}\nTry it:\n{block(transcript)}", ADD) == DEFINES
     assert not choose_program(block(">>> add(1, 2)\n3"), ADD).fits
+    notebook = "In [1]: def add(a, b):\n   ...:     return a + b\n   ...:\n\nIn [2]: add(1, 2)\nOut[2]: 3"
+    assert chosen(block(notebook), ADD) == f"{DEFINES}\nadd(1, 2)\n"
+    assert chosen(block(">>> n = int(input())\n3\n>>> print(n + 1)\n4"), STDIN) == READS
 
 
 def test_a_byte_order_mark_is_no_part_of_a_program():
@@ -217,6 +266,30 @@ def test_of_a_text_without_blocks_no_part_of_a_broken_program_and_none_of_two_is
         assert not choose_program(f"{add}{broken}", ADD).fits
     assert choose_program(f"One:\n{add}Or this one:\ndef add(*each): return sum(each)", ADD).undecided
     assert choose_program("I read n, then print n + 1.", STDIN).program is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "该函数求和。",
+        "Это функция суммы.",
+        "✅ Done!",
+        "$O(1)$ time",
+        "`a + b`",
+        "---",
+        "add(1, 2) returns 3.",
+        "O(1)",
+        "[/code]",
+    ],
+)
+def test_words_in_any_script_end_a_program_without_fences(words):
+    assert chosen(f"{words}\n\n{DEFINES}\n{words}", ADD).strip() == DEFINES.strip()
+    assert chosen(f"{DEFINES}\n{words}", ADD).strip() == DEFINES.strip()
+
+
+@pytest.mark.parametrize("line", ["add(1, 2) if a else (", "print(add(1, 2) for a in ("])
+def test_a_broken_line_of_code_is_no_words(line):
+    assert not choose_program(f"{DEFINES}\n{line}", ADD).fits
 
 
 def test_a_fence_in_a_string_does_not_end_the_program():

@@ -1,0 +1,68 @@
+"""Programs that an answer gives in several code blocks, of which each continues the lines of the one before.
+
+    ```python
+    def add(a, b):
+    ```
+    and then
+    ```python
+        return a + b
+    ```
+
+A block whose first line is indented continues the block before it if the two together can be parsed, and if the first
+one needs it: it cannot be parsed alone, or only with the second one it returns, prints, or has the method.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from textwrap import dedent
+
+from hindsight.text.code_blocks import CodeBlock
+from hindsight.text.programs import ProgramFacts, program_facts
+
+_MOST_PARTS = 16  # blocks that are tried as parts of a program
+
+
+def with_joined_blocks(blocks: Sequence[CodeBlock], text: str) -> tuple[CodeBlock, ...]:
+    """The blocks of a text, with one in place of those that are a program only together."""
+    found: list[CodeBlock] = []
+    number = 0
+    while number < len(blocks):
+        parts = blocks[number : number + 1 + _continuations(blocks[number + 1 :], text)]
+        joined = next((each for size in range(len(parts), 1, -1) if (each := _join(parts[:size], text))), parts[0])
+        found.append(joined)
+        number += max(len(joined.parts), 1)
+    return tuple(found)
+
+
+def _continuations(blocks: Sequence[CodeBlock], text: str) -> int:
+    """The number of blocks, from the first, that may continue one before them."""
+    count = 0
+    while count < min(len(blocks), _MOST_PARTS) and _is_indented(blocks[count], text):
+        count += 1
+    return count
+
+
+def _is_indented(block: CodeBlock, text: str) -> bool:
+    first = _written(block, text).lstrip("\r\n")
+    return (block.is_python or not block.language) and first[:1] in (" ", "\t")
+
+
+def _written(block: CodeBlock, text: str) -> str:
+    return text[block.code_start : block.code_end]
+
+
+def _join(parts: Sequence[CodeBlock], text: str) -> CodeBlock | None:
+    """The parts as one block, None if they are no program together or the first needs no other."""
+    code = dedent("".join(_written(part, text).rstrip() + "\n" for part in parts))
+    joined, first = program_facts(code), program_facts(parts[0].code)
+    if joined is None or not (parts[0].is_python or not parts[0].language) or (first and not _gains(first, joined)):
+        return None
+    last = parts[-1]
+    end = {"end": last.end, "code_end": last.code_end, "closed": last.closed}
+    return replace(parts[0], code=code, **end, parts=tuple(parts))
+
+
+def _gains(first: ProgramFacts, joined: ProgramFacts) -> bool:
+    """Whether joined code has what its first part lacks, of which no function was whole."""
+    prints = joined.mentions_output and not (first.mentions_output or first.ending)
+    return prints or not joined.ending <= first.ending or not joined.functions <= first.functions
