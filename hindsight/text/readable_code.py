@@ -5,7 +5,7 @@
     if a &lt; b:                               with HTML's entities, or with blanks that Python refuses (U+00A0, U+200B)
     1  n = int(input())                        with line numbers
     ```, then a line "python"                  with the name of the language below its fence
-    n = int(input()), then "Output:"           with words before its closing fence, or in place of it
+    n = int(input()), then "Output:"           with words between its fences, or in place of the closing one
 
 Code that can be parsed stays as it is, and so does code that cannot be parsed afterwards. No character of a program
 changes except these.
@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks, names_python
-from hindsight.text.programs import is_program, program_facts, syntax_tree
-from hindsight.text.unfenced_code import unfenced_blocks
+from hindsight.text.programs import does_nothing, is_program, program_facts, syntax_tree
+from hindsight.text.unfenced_code import is_words, unfenced_blocks
 from hindsight.text.uniform_format import find_tags
 
 MOST_BLOCKS = 256  # an answer with more blocks repeats itself; its words stay where they are
@@ -161,21 +161,24 @@ def _with_language_on_fence(text: str) -> str:
     return text
 
 
-def _with_words_after_blocks(text: str) -> str:
-    """The text with a closing fence between a program and the words in the rest of its block."""
+def _with_words_out_of_blocks(text: str) -> str:
+    """The text with the fences of a block around the program in it, without the words before and after it."""
     blocks = find_code_blocks(text)
     for block in reversed(blocks if len(blocks) <= MOST_BLOCKS else ()):
         if (block.language and not block.is_python) or syntax_tree(block.code):
             continue
         code = text[block.code_start : block.code_end]
         programs = unfenced_blocks(code)
-        if len(programs) != 1 or code[: programs[0].start].strip():
+        first = code[: programs[0].start].splitlines() if len(programs) == 1 else []
+        if len(programs) != 1 or not all(is_words(line) or does_nothing(line) for line in first):
             continue
-        end = block.code_start + programs[0].end
+        start, end = (block.code_start + place for place in (programs[0].start, programs[0].end))
         after = text[block.end :]
         closes = block.closed and all(each.closed for each in find_code_blocks(after))  # else it opens the next block
         rest = text[end : block.code_end].rstrip() + after if closes else text[end:]
-        text = f"{text[:end].rstrip()}\n{block.fence}\n\n{rest.lstrip()}"
+        words, opening = text[block.code_start : start].strip(), text[block.start : block.code_start]
+        before = text[: block.start] + (f"{words}\n\n" if words else "") + opening
+        text = f"{before}{text[start:end].rstrip()}\n{block.fence}\n\n{rest.lstrip()}"
     return text
 
 
@@ -185,5 +188,5 @@ _CHANGES = {
     "code in HTML": _out_of_html,
     "odd characters": _with_plain_characters,
     "line numbers": _without_line_numbers,
-    "words in a code block": _with_words_after_blocks,
+    "words in a code block": _with_words_out_of_blocks,
 }

@@ -122,9 +122,11 @@ def test_the_name_of_the_language_below_its_fence_is_no_part_of_a_program():
         f"```python\n{LESS}\n\nThis compares two numbers.\n```\nThat is all.",
         f"```python\n{LESS}\n\nThis compares two numbers, and returns a boolean.",
         f"```\n{LESS}\n\nOutput:\n```\nTrue\n```",
+        f"```\nHere is the code:\n\n{LESS}\n```\nThat is all.",
+        f"So: ```python\n代码：\n{LESS}\nIt compares.\n```",
     ],
 )
-def test_words_before_a_closing_fence_are_no_part_of_a_program(text):
+def test_words_between_the_fences_of_a_block_are_no_part_of_a_program(text):
     assert found(text, "words in a code block") == LESS
 
 
@@ -132,8 +134,8 @@ def test_words_before_a_closing_fence_are_no_part_of_a_program(text):
     "rest", ["This is\ndef less(a, b): return a", "print(less(1, 2", "def other(a, b:\n    return"]
 )
 def test_of_a_broken_or_truncated_program_no_part_is_taken(rest):
-    text = f"```python\n{LESS}\n\n{rest}\n```"
-    assert with_readable_code(text) == (text, "")
+    for text in (f"```python\n{LESS}\n\n{rest}\n```", f"```python\nlist.sort(\n{LESS}\n```"):
+        assert with_readable_code(text) == (text, "")
 
 
 @given(PROGRAMS.filter(is_program), st.sampled_from(sorted(STYLES)))
