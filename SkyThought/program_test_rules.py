@@ -10,7 +10,8 @@ the answer returned in a child of its own. Which calls a test makes is seen by r
 
 A test is not replayed if it gives the function other things than JSON and `marshal` can write, expects exceptions or
 changed arguments, or if its problem has no solution, nor on an answer whose values lead it to other calls than the
-solution's: `decode(encode(text)) == text`. It then runs after the answer, with the answer's names.
+solution's: `decode(encode(text)) == text`. It then runs after the answer, with the answer's names. What the answer
+replaced in modules is restored before, and a value that equals everything does not pass.
 
 A test judges nothing if it does not compile, cannot import what it needs, ends by `sys.exit`, or passes with any
 function, for example because it defines `check` or a unittest class and does not call it.
@@ -18,6 +19,7 @@ function, for example because it defines `check` or a unittest class and does no
 
 import json
 import marshal
+import secrets
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from typing import Any
 
 from hindsight.files.verdicts import NOT_JUDGED, RUNTIME_ERROR, TIME_LIMIT, WRONG_ANSWER
 from SkyThought.execution.program import Call, Program
+from SkyThought.execution.reasons import BAD_RESULT
 from SkyThought.execution.warm_process_handle import WarmProcess
 from SkyThought.own_rules import TestResult, make_result
 from SkyThought.problem_tests import ProblemTests
@@ -155,9 +158,10 @@ def _result(reason: str, seconds: float) -> TestResult:
 
 
 def _run_together(warm: WarmProcess, source: str, tests: ProblemTests, seconds: float) -> TestResult:
-    test = tests.test_program.encode("utf-8", "surrogatepass")
+    word = secrets.token_hex(8)
+    test = f"{word}\n{tests.test_program}".encode("utf-8", "surrogatepass")
     (call,) = _calls(warm, source, tests.function or "", test, [seconds], TEST_PROGRAM)
-    return _result(call.reason, call.seconds)
+    return _result(call.reason or ("" if call.value == word else BAD_RESULT), call.seconds)
 
 
 def _run_apart(warm: WarmProcess, source: str, function: str, recording: Recording, seconds: float) -> TestResult:

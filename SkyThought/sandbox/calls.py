@@ -15,18 +15,21 @@ global with that name, and values are reported with their types (see `exact_valu
     SET       the same for functions whose values are compared as sets: an iterator is reported as its items
     REPLAY    the same for functions whose values are given to a test program: an iterator stays one
 
-A test program is run in place of calls, after the program and with its names.
+A test program is run in place of calls, after the program and with its names. It comes after a line with a word, see
+`serve_test_program`.
 """
 
 import builtins
 import json
 import marshal
 import os
+import sys
 from builtins import BaseException, SystemExit, callable, enumerate, getattr, isinstance, type  # noqa: UP029  # see `interpreter`
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from time import process_time
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 from SkyThought.sandbox.exact_values import tag_exactly, tag_with_iterators
@@ -34,6 +37,8 @@ from SkyThought.sandbox.report import Report, tag
 
 NATIVE, TEXT, TACO, PAPER, EXACT, SET, REPLAY, TEST_PROGRAM = b"n", b"t", b"i", b"p", b"e", b"s", b"r", b"x"
 MARSHALLED = (EXACT, SET, REPLAY)
+_HONEST = (int, float, str, bool, type(None), list, tuple, dict, set)
+_UNLIKELY = (-987654321, 0.123456789, "\0", b"\0", ["\0"], ("\0",), {"\0": 0}, {"\0"})  # values of a right function
 
 
 def serve_calls(
@@ -80,22 +85,58 @@ def serve_test_program(
 ) -> NoReturn:
     """Run the program in `names`, then the test program with its names, report that it ran to its end, and end.
 
-    test: a file with the test program. The program's changes to builtin functions are undone first, and where it has a
-    name of its own for one, the test has the builtin one, except for the function.
+    test: a file with a word, which only a test that came to its end reports, and the test program. What the program
+    replaced in builtins, and in modules that the test names, is restored first. Where it has a name of its own for a
+    builtin, the test has the builtin one, except for the function. No value of the function may equal everything.
     """
-    exit, before = report.exit, dict(builtins.__dict__)
+    exit = report.exit
     try:
-        exec(code, names)
         with os.fdopen(test, "rb") as content:
-            source = content.read()
-        builtins.__dict__.update(before)
-        own = {name: value for name, value in names.items() if name == function_name or name not in before}
+            word, _, source = content.read().partition(b"\n")
+        modules = _modules_before(source)
+        exec(code, names)
+        for module, before in modules:
+            module.__dict__.update(before)
+        own = {name: value for name, value in names.items() if name == function_name or name not in modules[0][1]}
+        false: list[bool] = []
+        if callable(function := own.get(function_name)) and not isinstance(function, type):
+            own[function_name] = _watched(function, false)
         exec(compile(source, "<test>", "exec", dont_inherit=True), {**own, "__name__": names["__name__"]})
-        report.send(value=None)
+        if false:
+            raise AssertionError("a value equals everything")
+        report.send(value=word.decode())
     except BaseException as error:
         report.exception(error)
         exit(1)
     exit(0)
+
+
+def _modules_before(test: bytes) -> list[tuple[ModuleType, dict[str, Any]]]:
+    """`builtins` and the modules whose name occurs in the test, each with what it holds."""
+    named = [each for name, each in sys.modules.items() if name.rpartition(".")[2].encode() in test]
+    return [(each, dict(each.__dict__)) for each in (builtins, *named) if type(each) is ModuleType]
+
+
+def _watched(function: Callable, false: list[bool]) -> Callable:
+    """The function, which appends to `false` if it returns, directly or in a list, what equals everything."""
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        value = function(*arguments, **keywords)
+        items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+        if any(
+            type(each) not in _HONEST and any(_equals(each, other) for other in _UNLIKELY) for each in (value, *items)
+        ):
+            false.append(True)
+        return value
+
+    return call
+
+
+def _equals(value: Any, other: Any) -> bool:
+    with suppress(Exception):
+        return (value == other) is True or (value != other) is False
+    return False
 
 
 def _find_function(names: dict[str, Any], name: str) -> Callable[[], Callable] | None:

@@ -104,6 +104,34 @@ def test_no_program_passes_that_knows_the_test_or_equals_everything(judge, progr
     assert reason(judge, program, TABLE, SOLUTION) != ""
 
 
+REFUSES = "try:\n square('a')\n assert False\nexcept TypeError: pass\n"  # so no test that begins with it is replayed
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "class Equal:\n __eq__ = lambda self, other: True\n__value = Equal()",
+        "class Equal(int):\n __ne__ = lambda self, other: False\n__value = Equal()",
+        "from unittest.mock import ANY\n__value = ANY",
+        "class Equal:\n __eq__ = lambda self, other: isinstance(other, int)\n__value = Equal()",
+        "import numpy\nnumpy.allclose = lambda *each: True\n__value = 1",
+        "import os\nos.write(100, b'{\"value\": null}\\n')\nos._exit(0)",
+    ],
+)
+def test_no_program_passes_a_test_in_its_own_process_by_what_equals_everything(judge, program):
+    program += "\ndef square(x):\n if isinstance(x, str): raise TypeError\n return __value"
+    assert reason(judge, program, REFUSES + TABLE) != ""
+
+
+def test_values_with_their_own_comparison_may_pass_a_test_in_their_process(judge):
+    own = "class Own:\n __eq__ = lambda self, other: self.x == other.x\n x = 4\n"
+    values = "[numpy.array([4]), numpy.float64(4), Fraction(4), Own()], Counter(a=4), Own()"
+    program = f"import numpy\nfrom fractions import Fraction\nfrom collections import Counter\n{own}"
+    program += f"def square(x):\n if isinstance(x, str): raise TypeError\n return ({values})[x]"
+    test = f"{REFUSES}assert [square(n) for n in (0, 1, 2)] and square(2).x == 4"
+    assert reason(judge, program, test) == ""
+
+
 def test_a_programs_own_names_are_not_those_of_the_test(judge):
     own = "def zip(*each): return 0\nabs = 3\ndef enumerate(x): return x * x\ndef square(x): return enumerate(x)"
     for solution in ("", SOLUTION):
