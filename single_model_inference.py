@@ -26,6 +26,7 @@ from hindsight.servers.replies import Completion, ItemFailed
 from hindsight.servers.requests import (
     MOST_STOP_WORDS,
     ask_model,
+    logprob_keys,
     read_extra_body,
     refused_part,
     require_distribution,
@@ -143,7 +144,7 @@ async def answer_with_base(sample: Sample, server: ModelServer, prompts: Prompts
     request = {
         **sampling.request(sample),
         **({"stop": stop} if stop else {"stop": list(sampling.stop), "include_stop_str_in_output": True}),
-        **({"logprobs": 0, "return_token_ids": True} if sampling.logprobs else {}),
+        **(logprob_keys(prompt) if sampling.logprobs else {}),
     }
     answer, sent = await ask_model(server, prompt, request)
     return sample.record(
@@ -160,7 +161,7 @@ async def answer_with_instruct(
 ) -> dict[str, Any]:
     """Asks an instruct model by chat messages. vLLM's log-probabilities are those before temperature and top_p."""
     messages, stop = model.prompt(sample.problem), prompts.stop_words("instruct", sample.problem)[:MOST_STOP_WORDS]
-    more = {"logprobs": True, "return_token_ids": True} if sampling.logprobs else {}
+    more = logprob_keys(messages) if sampling.logprobs else {}
     try:
         answer, sent = await ask_model(
             server, messages, {**sampling.request(sample), **more, **({"stop": stop} if stop else {})}
@@ -186,6 +187,7 @@ def facts(answer: Completion, sent: dict[str, Any], sampling: Sampling) -> dict[
         "generation_config": sent,
         "finish_reason": answer.finish_reason,
         "usage": answer.usage,
+        **answer.other_name(sampling.model),
         **sampling.parents(),
         **({"token_ids": answer.token_ids, "logprobs": answer.logprobs} if sampling.logprobs else {}),
     }
@@ -212,7 +214,8 @@ async def _main(settings: Settings) -> int:
         missing.require_whole_files()
         return 1 if missing else 0
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:
-        asked = PromptedModel(role, servers, prompts.transcript if role == "base" else prompts.chat, extra)
+        prompt = prompts.transcript if role == "base" else prompts.chat
+        asked = PromptedModel(role, servers, prompt, extra, sampling.logprobs)
         loop = SamplingLoop(missing, [asked], [(server,) for server in servers], settings.pick(RunLimits))
         async for sentence in loop.check():
             print(sentence)

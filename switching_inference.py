@@ -161,7 +161,7 @@ class Switching:
         except (TryAgain, ServerAway):
             self._unfinished[sample.name] = answer
             raise
-        opening = self.prompts.thought_opening(sample.problem)
+        opening, ids = self.prompts.thought_opening(sample.problem), answer.ids if self.vocabulary else None
         for segment in answer.segments:  # their offsets count from the start of `generated_text`
             segment |= {edge: segment[edge] + len(opening) for edge in ("start", "end")}
         return sample.record(
@@ -172,8 +172,8 @@ class Switching:
             **self.marks(sample.problem),
             generation_config=self.generation_config(sample, order, servers),
             finish_reason=answer.finish_reason,
-            usage={"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens},
-            **({"token_ids": answer.ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
+            usage={**answer.prompt_usage, "completion_tokens": answer.tokens},
+            **({"token_ids": ids, "logprobs": answer.logprobs} if self.limits.logprobs else {}),
         )
 
     def prompt(self, role: str, problem: Problem) -> Prompt:
@@ -296,8 +296,8 @@ async def _main(settings: Settings) -> int:
     ):
         of_base = extra if settings.base_in_chat else without_template_keys(extra)
         models = [
-            PromptedModel("instruct", instruct, partial(switching.prompt, "instruct"), extra),
-            PromptedModel("base", base, partial(switching.prompt, "base"), of_base),
+            PromptedModel("instruct", instruct, partial(switching.prompt, "instruct"), extra, settings.logprobs),
+            PromptedModel("base", base, partial(switching.prompt, "base"), of_base, settings.logprobs),
         ]
         run_limits = settings.pick(RunLimits, max_tokens=settings.total_new_tokens)
         loop = SamplingLoop(missing, models, pair_servers(instruct, base), run_limits)

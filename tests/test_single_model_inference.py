@@ -135,6 +135,32 @@ def test_a_refused_request_is_counted_and_the_other_samples_are_written(sample, 
     assert len(contents(tmp_path / "run")) == 6
 
 
+def test_a_reply_that_names_another_model_is_recorded_and_reported(sample, toy, tmp_path):
+    toy.rewrite = lambda path, body: {**body, "model": "v1" if toy.requests else "v0"}
+    result = sample()
+    assert f'{toy.url} was asked for lab-instruct and names "v0", "v1" in its replies' in result.stdout
+    assert {record["answered_as"] for record in contents(tmp_path / "run").values()} == {"v1"}
+
+
+def test_logprobs_are_recorded_a_broken_reply_is_requested_again_and_a_server_without_them_refused(
+    sample, toy, tmp_path
+):
+    broken = [1] * 4
+
+    def drop(path, body):
+        if "choices" in body and toy.requests and broken and broken.pop():
+            body["choices"][0]["logprobs"] = None
+        return body
+
+    toy.rewrite = drop
+    assert sample("--logprobs", 1).returncode == 0
+    for record in contents(tmp_path / "run").values():
+        assert record["logprobs"] == [-0.5] * record["usage"]["completion_tokens"]
+    broken += [1] * 4
+    result = sample("--logprobs", 1, "--output_dir", tmp_path / "none")
+    assert (result.returncode, "sent no log-probabilities: give --logprobs 0" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [

@@ -1,6 +1,9 @@
 """Step 1b with the toy server, whose tokens are bytes: turns, their boundaries, limits and authors."""
 
+import functools
+import itertools
 import json
+import operator
 
 import pytest
 import quick_scripts
@@ -124,6 +127,28 @@ def test_the_settings_that_were_sent_are_recorded_for_each_model(switch, toy):
         }
         assert request["max_tokens"] == int(config[role]["tokens_a_turn"])
     assert [segment["seed"] for segment in record["segments"]] == [request["seed"] for request in toy.requests]
+
+
+def test_a_turn_whose_counts_are_wrong_is_requested_again_and_a_missing_count_is_not_zero(switch, toy):
+    """Every second reply is wrong: its count of tokens, its token ids or its log-probabilities."""
+    count = ["choices", 0, "token_ids"], ["choices", 0, "logprobs", "token_logprobs"]
+    wrong = [(["usage", "completion_tokens"], 10**9), (["usage", "completion_tokens"], 1)]
+    wrong += [(path, length) for path in count for length in ([1] * 50, [1], [])]
+    replies = itertools.count()
+
+    def spoil(path, body):
+        if path == "/completions" and toy.requests:
+            body["usage"].pop("prompt_tokens")
+            if (number := next(replies)) % 2 == 0:
+                (*keys, last), value = wrong[number // 2]
+                functools.reduce(operator.getitem, keys, body)[last] = value
+        return body
+
+    toy.rewrite = spoil
+    result, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 20, "--logprobs", 1)
+    assert (result.returncode, len(toy.requests)) == (0, 16), result.stdout
+    assert record["generated_text"] == OPENING + "iiibb" * 4
+    assert (record["usage"], record["logprobs"]) == ({"completion_tokens": 20}, [-0.5] * 20)
 
 
 CODE = "def add(a, b):\n    return a + b"

@@ -60,7 +60,7 @@ async def convert_by_model(
                         files.write(*each.result)
                     bar.set_postfix_str(f"${reformatter.bill.dollars:.4f}", refresh=False)
                     bar.update()
-            for sentence in model_server.dialect.sentences(model_server.url):
+            for sentence in model_server.sentences():
                 bar.write(sentence)
     return queue.gave_up
 

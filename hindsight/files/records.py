@@ -47,9 +47,10 @@ class AnswerRecord(TypedDict, total=False):
     stop_words: list[str]  # with it, what ends the answer: the first four were sent, step 2 cuts at all of them
     finish_reason: str | None  # "stop", "length"
     usage: dict[str, int]  # prompt_tokens, completion_tokens
+    answered_as: str  # the model's name in the reply, if it is not the requested one; step 1b: in the segment
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
     merged_from: dict[str, Any]  # a merged model: base, finetuned, alpha (by part: see hindsight.merging.alphas)
-    token_ids: list[int]  # with LOGPROBS
+    token_ids: list[int] | None  # with LOGPROBS; None: the server sent none
     logprobs: list[float | None]  # with LOGPROBS, natural logarithms
     # step 2
     converted_text: str

@@ -102,8 +102,9 @@ class SamplingLoop:
     def report(self) -> Iterator[str]:
         """How many samples were written and are missing, then a sentence per reason why some are missing."""
         yield f"{self._counts['written']} samples written, {self.still_missing} missing"
-        for server in {server.url: server for route in self.routes for server in route}.values():
-            yield from (each for each in server.dialect.sentences(server.url) if each not in self.findings)
+        servers = {(server.url, server.model): server for route in self.routes for server in route}.values()
+        sentences = dict.fromkeys(sentence for server in servers for sentence in server.sentences())
+        yield from (each for each in sentences if each not in self.findings)
         if self.failures:
             yield self.failures.report()
         if self.gave_up:

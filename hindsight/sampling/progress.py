@@ -15,18 +15,21 @@ class Progress:
 
     def __init__(self, bar: tqdm, failures: Failures, at_once: int):
         self.bar, self.failures, self.at_once = bar, failures, at_once
-        self.written = self.tokens = self.cut = 0
+        self.written = self.tokens = self.uncounted = self.cut = 0
         self._started, self._estimated = time.monotonic(), False
 
     def counts(self) -> dict[str, Any]:
         """What `run.json` records of the work; the seconds run from the first request to the last answer."""
         seconds = round(time.monotonic() - self._started, 1)
-        return {"written": self.written, "completion_tokens": self.tokens, "cut_off": self.cut, "seconds": seconds}
+        uncounted = {"without_tokens": self.uncounted} if self.uncounted else {}  # answers without a count
+        counts = {"written": self.written, "completion_tokens": self.tokens, **uncounted, "cut_off": self.cut}
+        return {**counts, "seconds": seconds}
 
     def add(self, record: dict[str, Any]) -> None:
         """Counts a written answer."""
         self.written += 1
         self.tokens += record["usage"].get("completion_tokens", 0)
+        self.uncounted += "completion_tokens" not in record["usage"]
         self.cut += record["finish_reason"] == "length"
 
     def step(self) -> None:

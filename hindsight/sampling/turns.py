@@ -14,7 +14,7 @@ from typing import Any
 from hindsight.errors import UserError
 from hindsight.sampling.vocabulary import SharedVocabulary
 from hindsight.servers.client import ATTEMPTS, ModelServer
-from hindsight.servers.replies import Completion, ItemFailed, TryAgain
+from hindsight.servers.replies import BadReply, Completion, ItemFailed, TryAgain
 from hindsight.servers.requests import MOST_STOP_WORDS, ask_model, detokenize
 
 REPLACEMENT = "\ufffd"  # stands for the bytes of an incomplete character
@@ -88,6 +88,7 @@ class TurnsAnswer:
     """An answer as it grows: its text, token ids, log-probabilities, and the segment that each turn wrote.
 
     `prompts` holds by role the input of the next turn: token ids if the models share a vocabulary, else text.
+    `prompt_usage` is the count of the first turn's prompt, if the server sent it.
     """
 
     prompts: dict[str, Any]
@@ -95,7 +96,7 @@ class TurnsAnswer:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float | None] = field(default_factory=list)
     tokens: int = 0
-    prompt_tokens: int = 0
+    prompt_usage: dict[str, int] = field(default_factory=dict)
     segments: list[dict[str, Any]] = field(default_factory=list)
     finish_reason: str = "length"
 
@@ -149,11 +150,29 @@ async def _ask_for_turn(server: ModelServer, prompt: Any, request: dict[str, Any
     """The text of one turn. Repeats the request after a broken reply, so that no earlier turn is lost."""
     for tried in range(ATTEMPTS):
         try:
-            return (await ask_model(server, prompt, request))[0]
+            completion, _ = await ask_model(server, prompt, request)
+            _require_counts(completion, request, server.url)
+            return completion
         except TryAgain:
             if tried + 1 == ATTEMPTS:
                 raise
     raise AssertionError
+
+
+def _require_counts(completion: Completion, request: dict[str, Any], server: str) -> None:
+    """Raises BadReply for a turn of more tokens than requested, or whose lists are not as long as the server counts."""
+    tokens, most = _count(completion), request["max_tokens"]
+    if tokens > most:
+        raise BadReply(server, f"a turn of {tokens} tokens where at most {most} were requested")
+    if completion.token_ids is not None and len(completion.token_ids) != tokens:
+        raise BadReply(server, f"{len(completion.token_ids)} token ids of a turn of {tokens} tokens")
+    if "logprobs" in request and completion.logprobs is not None and len(completion.logprobs) != tokens:
+        raise BadReply(server, f"{len(completion.logprobs)} log-probabilities of a turn of {tokens} tokens")
+
+
+def _count(completion: Completion) -> int:
+    """The tokens of a turn as the server counted them, else the number of its token ids."""
+    return completion.usage.get("completion_tokens") or len(completion.token_ids or ())
 
 
 def _add_turn(
@@ -165,17 +184,17 @@ def _add_turn(
     by_tokens: bool,
 ) -> tuple[str, list[int]]:
     """Adds a turn to the answer, and ends the answer if the turn does; returns the turn's text and token ids."""
-    start, text, ids, usage = len(answer.text), completion.text, completion.token_ids or [], completion.usage
+    start, text, ids, tokens = len(answer.text), completion.text, completion.token_ids or [], _count(completion)
     if by_tokens and completion.token_ids is None:
         raise ItemFailed(f"{model.server.url} sends no token ids: the turns need vLLM's return_token_ids")
     if not by_tokens and completion.finish_reason == "length":
         text = text.rstrip(REPLACEMENT)  # an incomplete character, which the other model cannot continue
-    tokens = usage.get("completion_tokens") or len(ids)
     answer.text += text
     answer.ids += ids
     answer.logprobs += completion.logprobs or [None] * len(ids)
     answer.tokens += tokens
-    answer.prompt_tokens = answer.prompt_tokens or usage.get("prompt_tokens") or 0
+    if not answer.segments:
+        answer.prompt_usage = {name: count for name, count in completion.usage.items() if name == "prompt_tokens"}
     if (end := limits.end_of_stop(answer.text, start)) is not None:
         answer.text, answer.finish_reason = answer.text[:end], "stop"
     if completion.finish_reason == "stop":
@@ -184,6 +203,7 @@ def _add_turn(
         raise ItemFailed(f"{model.server.url} {'counts no tokens of a turn' if text else 'wrote an empty turn'}")
     segment = {"model": model.role, "start": start, "end": len(answer.text), "tokens": tokens}
     segment |= {"seed": request["seed"], "max_tokens": request["max_tokens"]}
+    segment |= completion.other_name(request["model"])
     answer.segments.append({**segment, "end_token": len(answer.ids)} if by_tokens else segment)
     return text, ids
 

@@ -8,8 +8,8 @@ from hindsight.errors import UserError
 from hindsight.problem_sets.problems import Problem
 from hindsight.servers.client import REQUEST_ERRORS, SHORT, ModelServer
 from hindsight.servers.refusals import first_line
-from hindsight.servers.replies import whole_number
-from hindsight.servers.requests import Prompt, ask_model, is_chat, refused_part, render, tokenize
+from hindsight.servers.replies import NoLogprobs, whole_number
+from hindsight.servers.requests import Prompt, ask_model, is_chat, logprob_keys, refused_part, render, tokenize
 from hindsight.text.uniform_format import ends_in_thought
 
 PROMPTS_FOR_MEAN = 20  # prompts whose tokens are counted for the mean length
@@ -22,7 +22,7 @@ CONTEXTS = ("max_model_len", "context_length")  # where servers report the conte
 
 @dataclass
 class PromptedModel:
-    """One of a run's models: its role, the servers that all serve it, its prompt for a problem, and EXTRA_BODY.
+    """One of a run's models: its role, the servers that all serve it, its prompt, EXTRA_BODY and LOGPROBS.
 
     `opens_thought` is found by the checks: whether an answer begins inside a thought, because the chat template
     opens one and the server does not send thoughts apart; None: unknown.
@@ -32,6 +32,7 @@ class PromptedModel:
     servers: Sequence[ModelServer]
     prompt: Callable[[Problem], Prompt]
     extra_body: dict[str, Any] = field(default_factory=dict)
+    logprobs: int = 0
     opens_thought: bool | None = None
 
     @property
@@ -70,8 +71,8 @@ async def check_models(
         elif model.opens_thought is None and unknown:
             sentences.append(f"{model.role}: {unknown}: treated as if it did not")
         means.append(mean)
-    for server in {server.url: server for each in models for server in each.servers}.values():
-        sentences += server.dialect.sentences(server.url)
+    every = {(server.url, server.model): server for each in models for server in each.servers}.values()
+    sentences += dict.fromkeys(sentence for server in every for sentence in server.sentences())
     return Checked(sentences, sum(means) / len(means))
 
 
@@ -131,15 +132,19 @@ async def measure_prompts(
 async def try_seeds(model: PromptedModel, problem: Problem) -> str:
     """A sentence on whether the first server gives the same text for the same seed, and a different text otherwise.
 
-    Notes whether the server sends thoughts apart from the text.
+    Notes whether the server sends thoughts apart from the text. Raises UserError if it sends no log-probabilities but
+    the run is to record them.
     """
     server, prompt, answers = model.servers[0], model.prompt(problem), []
     # nearly 1, so without effect, but not the default: a server that does not accept top_p refuses it here
-    common = {"model": server.model, **SHORT, "top_p": 0.999, **model.extra_body}
+    logprobs = logprob_keys(prompt) if model.logprobs else {}
+    common = {"model": server.model, **SHORT, "top_p": 0.999, **logprobs, **model.extra_body}
     try:
         for seed in (1, 1, 2):
             answer, sent = await ask_model(server, prompt, {**common, "seed": seed})
             answers.append((answer.text, answer.thought))
+    except NoLogprobs as error:
+        raise UserError(f"{error}: give --logprobs 0") from None
     except REQUEST_ERRORS as error:
         require_whole_chat(model, problem, error)
         return f"{model.role}: seeds could not be tried ({first_line(str(error))})"

@@ -18,7 +18,16 @@ import aiohttp
 from hindsight.errors import UserError, require
 from hindsight.servers.alpha_dial import HEADER, NO_DIAL, PATH, Dial, OtherAlpha, dial_in
 from hindsight.servers.refusals import Refused, described_error, message_in
-from hindsight.servers.replies import BadReply, ItemFailed, TryAgain, described, models_in, read_json, whole_number
+from hindsight.servers.replies import (
+    BadReply,
+    ItemFailed,
+    TryAgain,
+    described,
+    models_in,
+    read_json,
+    shortened,
+    whole_number,
+)
 from hindsight.servers.request_dialect import RequestDialect
 from hindsight.servers.sessions import PROBE_TIMEOUT, open_session
 
@@ -74,6 +83,7 @@ class ModelServer:
         self.dialect = RequestDialect()
         self.dial: Dial | None = None
         self.lists_model = True
+        self.answered_as: set[str] = set()  # other names of the model in replies
         self.away_since: float | None = None
         self.reason = ""
         self._failed_at = self._seen_at = self._ask_again_at = 0.0
@@ -125,6 +135,12 @@ class ModelServer:
             except ItemFailed as refused:
                 if not self.dialect.learn(str(refused).removeprefix(self.url), sent):
                     raise
+
+    def sentences(self) -> list[str]:
+        """How the server differs from what was requested, for the report of a run."""
+        names = ", ".join(map(shortened, sorted(self.answered_as)))
+        other = [f"{self.url} was asked for {self.model} and names {names} in its replies"] if names else []
+        return other + self.dialect.sentences(self.url)
 
     async def _post(self, url: str, body: bytes) -> bytes:
         """The body of a reply, after at most RETRIES retries. Raises Refused and the errors of NO_CONNECTION."""

@@ -43,11 +43,16 @@ class BadReply(TryAgain):
         super().__init__(f"{server} sent {sent}")
 
 
+class NoLogprobs(BadReply):
+    """A reply without the log-probabilities that were requested, or with a different number of token ids."""
+
+
 @dataclass(frozen=True)
 class Completion:
     """An answer: its text, the thought if the server sent it in a separate field, and how it ended.
 
-    `usage` has the counts that the server made; `token_ids` and `logprobs` are None where it sent none.
+    `usage` has the counts that the server made; `token_ids` and `logprobs` are None where it sent none. `model` is the
+    model's name in the reply, "" where it has none.
     """
 
     text: str
@@ -56,6 +61,18 @@ class Completion:
     usage: dict[str, int] = field(default_factory=dict)
     token_ids: list[int] | None = None
     logprobs: list[float | None] | None = None
+    model: str = ""
+
+    def other_name(self, requested: str) -> dict[str, str]:
+        """A record's entry if the reply names another model than the requested one: an alias's model, or a mistake."""
+        return {"answered_as": self.model} if self.model not in ("", requested) else {}
+
+    def require_logprobs(self, server: str) -> None:
+        """Raises NoLogprobs unless each token has an entry, which may be null."""
+        if self.logprobs is None and (self.text or self.thought):
+            raise NoLogprobs(server, "no log-probabilities")
+        if self.logprobs is not None and self.token_ids is not None and len(self.logprobs) != len(self.token_ids):
+            raise NoLogprobs(server, f"{len(self.logprobs)} log-probabilities with {len(self.token_ids)} token ids")
 
     def whole_text(self) -> tuple[str, bool]:
         """The text with the thought before it, and whether it begins inside a thought that is never closed.
@@ -102,7 +119,8 @@ def read_completion(reply: Any, server: str) -> Completion:
     if text is None and not thought.strip():
         raise BadReply(server, f"neither a text nor a thought (finish reason {reason})")
     token_ids, logprobs = _numbers(choice.get("token_ids"), whole_number), _logprobs(choice.get("logprobs"))
-    return Completion(text or "", thought, reason, read_usage(reply), token_ids, logprobs)
+    model = reply["model"] if isinstance(reply.get("model"), str) else ""
+    return Completion(text or "", thought, reason, read_usage(reply), token_ids, logprobs, model)
 
 
 def finish_reason_of(choice: dict[str, Any], server: str) -> str:

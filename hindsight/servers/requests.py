@@ -72,12 +72,22 @@ async def ask_model(
     """The answer to chat messages, to a text or to token ids, and the body as it was sent, without the prompt.
 
     Parameters of `body` that the server does not accept are sent under another name or left out; the returned body
-    lists the latter under `not_sent`. Raises BadReply for a reply that is not an answer.
+    lists the latter under `not_sent`. Raises BadReply for a reply that is not an answer, or lacks the log-probabilities
+    that the body asks for.
     """
     path, key = ("/chat/completions", "messages") if is_chat(prompt) else ("/completions", "prompt")
     reply, sent = await server.ask_as_it_wants(path, {key: prompt, **body})
     del sent[key]
-    return read_completion(reply, server.url), sent
+    answer = read_completion(reply, server.url)
+    if "logprobs" in body:
+        answer.require_logprobs(server.url)
+    server.answered_as.update(answer.other_name(server.model).values())
+    return answer, sent
+
+
+def logprob_keys(prompt: Prompt) -> dict[str, Any]:
+    """The keys that ask for each token's log-probability, and for its id, which only vLLM sends."""
+    return {"logprobs": True if is_chat(prompt) else 0, "return_token_ids": True}
 
 
 def is_chat(prompt: Prompt | list[int]) -> TypeGuard[Messages]:

@@ -211,8 +211,11 @@ class ToyServer:
         choice = {"index": 0, "finish_reason": {"unfinished": None, "abort": "abort"}.get(fault, finish)}
         if path.endswith("/chat/completions"):
             choice["message"] = {"role": "assistant", "content": text}
+            logprobs = {"content": [{"token": "x", "logprob": -0.5} for _ in content]}
         else:
             choice |= {"text": text, "token_ids": content}
+            logprobs = {"token_logprobs": [-0.5 for _ in content]}
+        choice |= {"logprobs": logprobs} if "logprobs" in request else {}
         usage = {"prompt_tokens": 7, "completion_tokens": len(content), "total_tokens": 7 + len(content)}
         head = {"id": "x", "object": "x", "created": 0, "model": model}
         whole = {**head, "choices": [] if fault == "empty" else [choice], "usage": usage}

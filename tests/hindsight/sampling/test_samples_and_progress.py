@@ -63,6 +63,8 @@ def test_the_progress_bar_counts_written_failed_and_cut_off_samples(clock):
     progress.step()
     assert (bar.n, bar.postfix) == (3, "1 failed, 60 tokens/s, 60 per sample, 50% cut off")
     assert progress.counts() == {"written": 2, "completion_tokens": 120, "cut_off": 1, "seconds": 2.0}
+    progress.add({**ANSWER, "usage": {}})
+    assert progress.counts()["without_tokens"] == 1
 
 
 def test_after_a_minute_the_time_left_is_estimated_once(clock):

@@ -7,9 +7,11 @@ import statistics
 import pytest
 
 from hindsight.errors import UserError
+from hindsight.sampling import vocabulary
 from hindsight.sampling.turns import TurnLength, parse_turn_length
 from hindsight.sampling.vocabulary import SharedVocabulary, find_shared_vocabulary
 from hindsight.servers.client import ModelServer
+from hindsight.servers.replies import BadReply
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,21 @@ def test_an_id_with_different_texts_reaches_the_other_model_as_the_ids_of_its_te
 def test_models_that_give_a_text_different_ids_share_no_vocabulary(toy):
     toy.shift = {"lab-base": 1}
     assert shared_vocabulary(toy) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "reply"), [("/tokenize", {"tokens": [], "count": 0}), ("/detokenize", {"prompt": ""}), ("/detokenize", {})]
+)
+def test_a_server_without_ids_or_texts_is_not_taken_to_share_a_vocabulary(toy, path, reply):
+    toy.rewrite = lambda asked, body: reply if asked == path else body
+    with pytest.raises(BadReply):
+        shared_vocabulary(toy)
+
+
+def test_a_server_with_a_text_for_every_id_ends_the_comparison(toy, monkeypatch):
+    monkeypatch.setattr(vocabulary, "MOST_IDS", 10_000)
+    toy.rewrite = lambda path, body: {"prompt": "?"} if path == "/detokenize" else body
+    assert shared_vocabulary(toy) == SharedVocabulary({"instruct": {}, "base": {}})
 
 
 def test_the_prompts_can_show_that_only_one_tokenizer_splits_a_text(toy):
