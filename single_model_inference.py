@@ -209,8 +209,9 @@ async def _main(settings: Settings) -> int:
     missing = MissingSamples(folder, choice, settings.pick(SampleCount))
     print(missing)
     script, may_differ = Path(__file__).name, MAY_DIFFER + OF_THE_OTHER_MODEL[role]
-    if settings.only_count:
+    if settings.only_count or not settings.dry_run:
         require_same_settings(folder, script, settings, may_differ, problems=missing.chosen)
+    if settings.only_count:
         missing.require_whole_files()
         return 1 if missing else 0
     async with open_servers(settings.base_urls, model, settings.server_deadline, settings.request_timeout) as servers:

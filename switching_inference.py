@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError, require
-from hindsight.files.runs import open_run
+from hindsight.files.runs import open_run, require_same_settings
 from hindsight.problem_sets.problems import Problem
 from hindsight.sampling.loop import RunLimits, SamplingLoop
 from hindsight.sampling.samples import MissingSamples, ProblemChoice, Sample, SampleCount, sample_seed
@@ -289,6 +289,9 @@ async def _main(settings: Settings) -> int:
     choice = settings.pick(ProblemChoice, first_day=settings["from"], last_day=settings.until)
     missing = MissingSamples(folder, choice, settings.pick(SampleCount))
     print(missing)
+    script = Path(__file__).name
+    if not settings.dry_run:
+        require_same_settings(folder, script, settings, MAY_DIFFER, problems=missing.chosen)
     patience = settings.server_deadline, settings.request_timeout
     async with (
         open_servers(settings.instruct_model_urls, settings.instruct_model, *patience) as instruct,
@@ -305,7 +308,7 @@ async def _main(settings: Settings) -> int:
             print(sentence)
         if settings.dry_run:
             return 0
-        entry = open_run(folder, Path(__file__).name, settings, MAY_DIFFER, **loop.facts())
+        entry = open_run(folder, script, settings, MAY_DIFFER, **loop.facts())
         await loop.write_answers(switching.answer, entry)
     print(*loop.report(), sep="\n")
     return 1 if loop.still_missing else 0

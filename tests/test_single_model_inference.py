@@ -1,6 +1,7 @@
 """Step 1a as a user runs it, with the toy server: it records what it sent, loses no answer and invents none."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,7 @@ def test_logprobs_are_recorded_a_broken_reply_is_requested_again_and_a_server_wi
         (["--instruct_top_p", "1.5"], "top_p lies in [0, 1], not 1.5"),
         (["--request_timeout", "0"], "REQUEST_TIMEOUT is above 0, not 0"),
         (["--output_dir", ""], "OUTPUT_DIR is empty"),
+        (["--output_dir", "README.md", "--base_urls", "http://127.0.0.1:9/v1"], "README.md is not a folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_no_folder(sample, tmp_path, flags, sentence):
@@ -187,8 +189,9 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(sample, tmp_path, flags,
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_made_with_other_settings_is_refused_and_untouched(sample, tmp_path):
+def test_a_folder_made_with_other_settings_is_refused_before_a_server_is_asked_and_untouched(sample, toy, tmp_path):
     sample()
+    toy.stop()
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     result = sample("--seed", 1, "--num_samples", 3)
     assert (result.returncode, "seed was 0, is 1" in result.stderr) == (2, True)
@@ -197,11 +200,20 @@ def test_a_folder_made_with_other_settings_is_refused_and_untouched(sample, tmp_
 
 def test_a_broken_file_is_reported_and_left_unchanged(sample, tmp_path):
     sample()
-    path = next(iter(list_files(tmp_path / "run", "sample").values()))
+    path, other = list(list_files(tmp_path / "run", "sample").values())[:2]
     path.write_text('{"prompt": ')
+    other.unlink()
+    other.mkdir()
     result = sample()
-    assert (result.returncode, f"{path} is not valid JSON" in result.stdout) == (1, True)
+    assert (result.returncode, "0 samples written, 2 missing" in result.stdout) == (1, True)
+    assert f"{path} is not valid JSON" in result.stdout and f"{other} is not valid JSON" in result.stdout
     assert path.read_text() == '{"prompt": '
+
+
+def test_a_folder_that_disappears_ends_with_a_sentence(sample, toy, tmp_path):
+    toy.fault = lambda request: shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    result = sample()
+    assert (result.returncode, "No such file or directory" in result.stderr) == (2, True)
 
 
 def test_a_full_disk_ends_with_a_sentence_and_whole_files(sample, tmp_path):

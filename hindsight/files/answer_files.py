@@ -83,16 +83,19 @@ def read_no_answers(folder: Path) -> set[tuple[int, int]]:
 
 
 def broken_samples(folder: Path) -> list[str]:
-    """The raw answers whose files are incomplete."""
+    """The raw answers whose files are incomplete or cannot be read."""
     paths = (sample_path(folder, *key) for key in sample_keys(existing_samples(folder, "sample"), without={}))
     return sorted(str(path) for path in paths if not _ends_as_json(path))
 
 
 def _ends_as_json(path: Path) -> bool:
     """Whether a file ends as a JSON object does: after a power cut a renamed file can be empty or hold zeros."""
-    with path.open("rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - 2))
-        return file.read().strip().endswith(b"}")
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 2))
+            return file.read().strip().endswith(b"}")
+    except (IsADirectoryError, PermissionError):
+        return False
 
 
 def require_files(folder: Path, kind: str) -> dict[tuple[int, int], Path]:

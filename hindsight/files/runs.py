@@ -8,6 +8,7 @@ import datetime
 import importlib.metadata
 import json
 import math
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,7 @@ def open_run(folder: Path, script: str, settings: Settings, may_differ: tuple[st
     another script, or of this one with another value of a setting that may not differ. If the setting
     `allow_other_settings` is true, other values are accepted, and the old entry is kept under `earlier`.
     """
-    require(settings.get("output_dir") != "", "OUTPUT_DIR is empty: name the run's folder")
+    _require_folder(folder, settings)
     content = _open_folder(folder)
     _require_same_script(folder, script, content)
     earlier = content if content["script"] else None
@@ -62,6 +63,7 @@ def require_same_settings(
     folder: Path, script: str, settings: Settings, may_differ: tuple[str, ...], **facts: Any
 ) -> None:
     """Raises UserError if `open_run` would refuse the folder; writes nothing."""
+    _require_folder(folder, settings)
     content = read_run(folder)
     _require_same_script(folder, script, content)
     if content["script"]:
@@ -167,6 +169,11 @@ def _open_folder(folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     return read_run(folder)
+
+
+def _require_folder(folder: Path, settings: Settings) -> None:
+    require(settings.get("output_dir") != "", "OUTPUT_DIR is empty: name the run's folder")
+    require(folder.is_dir() or not os.path.lexists(folder), f"{folder} is not a folder: OUTPUT_DIR is the run's folder")
 
 
 def _require_same_script(folder: Path, script: str, content: dict[str, Any]) -> None:

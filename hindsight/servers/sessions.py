@@ -5,7 +5,9 @@ takes most of a second, so it is left out where there is nothing to resolve. The
 library's own transport costs four times the CPU time, more than a millisecond per request.
 """
 
+import contextlib
 import os
+import resource
 import urllib.request
 
 import aiohttp
@@ -19,8 +21,11 @@ def open_session(base_url: str) -> tuple[str, aiohttp.ClientSession]:
     """A server's address and a session with it; an empty address means OPENAI_BASE_URL, else the OpenAI API.
 
     The key is OPENAI_API_KEY, or a placeholder that servers without keys accept. The session sets no limit on
-    simultaneous requests.
+    simultaneous requests; each is an open file, so this process gets as many as it may have.
     """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # a limit above the system's own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     key = os.environ.get("OPENAI_API_KEY") or "none"
     decided = any(name.startswith("OPENAI_") and name != "OPENAI_API_KEY" for name in os.environ)
     address, headers = (base_url, JSON_HEADERS) if base_url and not decided else _resolve(base_url, key)

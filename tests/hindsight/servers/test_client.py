@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import time
 
 import pytest
@@ -28,6 +29,21 @@ DATE = "%a, %d %b %Y %H:%M:%S GMT"
 )
 def test_retry_after_may_be_a_number_of_seconds(headers, seconds):
     assert Refused(429, b"", headers).retry_after == seconds
+
+
+def test_a_process_may_open_a_connection_per_request_in_flight():
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+
+    async def open_and_close() -> None:
+        async with ModelServer("http://127.0.0.1:9/v1", "m"):
+            pass
+
+    asyncio.run(open_and_close())
+    try:
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_wait_longer_than_the_deadline_ends_at_the_deadline_for_all_requests_together():
