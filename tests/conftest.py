@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
     no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
     ranks = {}
     for item in items:
-        if "lab_servers" in item.fixturenames:
+        if "lab_processes" in item.fixturenames:
             assert item.path.name in SERVERS, f"{item.path.name} uses the lab's servers: name it in SERVERS"
             item.add_marker(pytest.mark.server)
         if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
@@ -74,8 +74,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def lab_servers():
-    """Real vLLM servers of the lab's base and instruct model: {"base": url, "instruct": url}.
+def lab_processes():
+    """Real vLLM servers of the lab's models: {"base": VllmProcess, "instruct": VllmProcess}.
 
     They compute in float32: in bfloat16 two tokens are often equally likely, and the rest of a batch decides.
     """
@@ -89,11 +89,17 @@ def lab_servers():
     try:
         for server in servers.values():
             wait_until_up(server, START_DEADLINE)
-        yield {name: server.url for name, server in servers.items()}
+        yield servers
     finally:
         for server in servers.values():
             stop(server)
             assert processes_of(server.process.pid) == []
+
+
+@pytest.fixture(scope="session")
+def lab_servers(lab_processes):
+    """The addresses of the servers: {"base": url, "instruct": url}."""
+    return {name: server.url for name, server in lab_processes.items()}
 
 
 @pytest.fixture(scope="session")

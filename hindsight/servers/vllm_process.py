@@ -137,8 +137,9 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
 
 def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
     loaded, merge_flags = _merge_flags(model, options.merge) if options.merge else (model, [])
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", loaded, "--served-model-name", name, "--host", options.host, "--port", str(port)]
+    module = "vllm.entrypoints.openai.api_server" if _has_gpu() else "hindsight.servers.cpu_server"
+    command = [sys.executable, "-m", module, "--model", loaded]
+    command += ["--served-model-name", name, "--host", options.host, "--port", str(port)]
     command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
     command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
     return command if _has_gpu() else [*command, *CPU_FLAGS]

@@ -1,9 +1,11 @@
 """The sampling scripts with real vLLM servers of the lab's models: seeds, and switching compared token by token."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import transformers
-from scripts import ROOT, run_script
+from scripts import ROOT, processes_of, run_script
 
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
@@ -35,6 +37,13 @@ def own_answers(lab_servers, tmp_path_factory):
     """The instruct model's greedy answers to chat messages."""
     flags = ["--base_urls", lab_servers["instruct"], *GREEDY, "--end_idx", PROBLEMS]
     return sample(SINGLE, tmp_path_factory.mktemp("own") / "run", *flags)
+
+
+def test_an_engine_is_a_fork_of_its_server_and_imports_nothing_again(lab_processes):
+    """Before it starts another program, vLLM tells it so by a variable of its environment."""
+    for server in lab_processes.values():
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in processes_of(server.process.pid)]
+        assert len(environments) == 2 and not any(b"VLLM_WORKER_MULTIPROC_METHOD" in each for each in environments)
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab_servers, tmp_path):
