@@ -107,7 +107,7 @@ def print_report(report: dict[str, Any], output: Path) -> None:
 def main(settings: Settings) -> int:
     folders = [Path(folder) for folder in settings.input_dirs]
     require(bool(folders), "INPUT_DIRS names no folder")
-    require(len(set(folders)) == len(folders), "INPUT_DIRS names a folder twice")
+    require(len({folder.resolve() for folder in folders}) == len(folders), "INPUT_DIRS names a folder twice")
     rows, filters = settings.pick(RowOptions), settings.pick(FilterOptions)
     selection = settings.pick(SelectionOptions, shares=read_shares(settings.shares, len(folders)))
     dataset = settings.pick(DatasetOptions, settings=dict(settings))

@@ -24,7 +24,7 @@ from hindsight.files import records
 from hindsight.files.masks import Mask, read_mask
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import Curve, Difference, differences, go_beyond, make_curve
-from hindsight.pass_at_k.drawing import draw_curves, suffixes_of
+from hindsight.pass_at_k.drawing import draw_curves, require_output, suffixes_of
 from hindsight.pass_at_k.evalplus_results import count_evalplus, label_of, result_files
 from hindsight.pass_at_k.extrapolation import Extrapolation
 from hindsight.pass_at_k.labels import RunLabel, alpha_in, describe_run, tell_apart
@@ -276,7 +276,7 @@ def choose_paper(name: str, ks: Sequence[int], runs: Sequence[str], panels: Sequ
 
 
 def main(settings: Settings) -> int:
-    require(bool(Path(settings.output).name), f"OUTPUT is a path for files, not {settings.output!r}")
+    require_output(settings.output)
     ks = sorted(set(settings.ks))
     require(bool(ks) and ks[0] >= 1, f"KS are whole numbers of at least 1, not {ks}")
     names = settings.input_dirs or (() if settings.paper else LAB_RUNS)

@@ -31,7 +31,7 @@ from analysis.measures.entropy_summary import difference, summarise
 from analysis.reading.prompts_and_answers import KEYS, choose_answers
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
-from hindsight.pass_at_k.drawing import suffixes_of
+from hindsight.pass_at_k.drawing import require_output, suffixes_of
 from hindsight.pass_at_k.labels import describe_run
 from hindsight.settings import Settings, run_script
 
@@ -70,6 +70,7 @@ class Options:
 
     def __post_init__(self) -> None:
         require(self.max_answers >= 0, "MAX_ANSWERS is at least 0")
+        require_output(self.output)
         suffixes_of(self.formats)
 
 

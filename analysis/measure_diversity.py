@@ -26,7 +26,7 @@ from analysis.reading.vectors import Vectors, load_embeddings
 from hindsight.errors import require
 from hindsight.files import answer_files, records
 from hindsight.files.runs import read_run
-from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, save_figure, suffixes_of
+from hindsight.pass_at_k.drawing import PRINT_STYLE, line_style, require_output, save_figure, suffixes_of
 from hindsight.pass_at_k.estimators import Estimate
 from hindsight.pass_at_k.labels import RunLabel, describe_run, tell_apart
 from hindsight.settings import Settings, run_script
@@ -60,6 +60,7 @@ class Options:
         require(count == len(self.input_dirs), f"{count} labels for {len(self.input_dirs)} INPUT_DIRS")
         require(self.what in SOURCES, f"WHAT is one of {', '.join(SOURCES)}, not {self.what!r}")
         require(self.width >= 1.65, f"WIDTH is at least 1.65 inches, the width of one panel, not {self.width}")
+        require_output(self.output)
         suffixes_of(self.formats)
 
 

@@ -43,9 +43,10 @@ class Options:
 
     def __post_init__(self) -> None:
         require(bool(self.input_dirs), "INPUT_DIRS names no folder")
-        require(len(set(map(Path, self.input_dirs))) == len(self.input_dirs), "INPUT_DIRS names a folder twice")
+        folders = {Path(folder).resolve() for folder in self.input_dirs}
+        require(len(folders) == len(self.input_dirs), "INPUT_DIRS names a folder twice")
         require(self.max_answers >= 0, f"MAX_ANSWERS is at least 0, not {self.max_answers}")
-        require(not Path(self.output).is_dir(), f"{self.output} is a folder; OUTPUT is the HTML file to write")
+        require(not Path(self.output).is_dir(), f"OUTPUT is the HTML file to write, not the folder {self.output!r}")
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ from typing import Any, TypeVar
 from hindsight.errors import UserError
 
 # Errors when a script cannot write: the disk is full or fails, the permission or the folder is missing, a folder is in
-# the place of a file, or the process has too many open files.
+# the place of a file, the name is too long, or the process has too many open files.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE)
 DISK_ERRORS += (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EMFILE, errno.ENFILE)
+DISK_ERRORS += (errno.ENAMETOOLONG, errno.ELOOP)
+
 
 Options = TypeVar("Options")
 

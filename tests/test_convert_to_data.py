@@ -308,7 +308,10 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
     ):
         result, _ = curate(checked, flags=flags)
         assert (result.returncode, words in result.stderr) == (2, True), result.stderr
-    assert curate(checked, checked)[0].returncode == 2
+    (tmp_path / "link").symlink_to(checked)
+    for again in (checked, checked / ".." / checked.name, tmp_path / "link"):
+        result, _ = curate(checked, again)
+        assert (result.returncode, "INPUT_DIRS names a folder twice" in result.stderr) == (2, True)
     write_converted(tmp_path / "wrong", 1, 0, "print()", STDIN, correctness=False)
     result, output = curate(tmp_path / "wrong")
     assert (result.returncode, "no answer is left in" in result.stderr) == (2, True)

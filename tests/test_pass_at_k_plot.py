@@ -118,6 +118,25 @@ def test_every_panel_shows_its_whole_curves():
         assert len(figure.legends) == (len(shown) == 14)
 
 
+def test_any_label_and_title_is_drawn_and_fits():
+    outcomes = Counter({Outcome.CORRECT: 1, Outcome.WRONG: 3})
+    counts = tabulate({question: ProblemCounts(files=4, outcomes=outcomes) for question in (1, 2)})
+    labels = ["cost $^$ 5", "_hidden", "long " * 20, r"$\alpha$ 0.5", "one $"]
+    curves = [make_curve(counts, RunLabel(label), [1, 2], leave_out_few=False, source="") for label in labels]
+    figure = make_figure(curves, "word " * 30 + "$x^$", bands=True)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    drawn = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert drawn == [
+        r"cost \$^\$ 5",
+        " _hidden",
+        "\n".join([("long " * 8).strip()] * 2 + ["long long long long"]),
+        *labels[3:],
+    ]
+    assert axes.get_window_extent().width > 0.7 * figure.bbox.width
+    assert figure._suptitle.get_window_extent().width < figure.bbox.width
+
+
 def test_two_runs_are_compared_on_the_problems_of_both(tmp_path, plot):
     """One has problems 0 to 3, the other 0 to 2, where it solves 0 only: differences 0, 1 and 0."""
     one = make_run(tmp_path / "one", [[True], [True], [False], [True]])
@@ -261,6 +280,14 @@ def test_answers_that_could_not_be_judged_are_left_out_and_reported(tmp_path, pl
     result, numbers = plot(run, ks=(1, 2))
     assert numbers["curves"][0]["values"] == {"1": 0.5, "2": 1.0}
     assert "2 of 4 answers could not be judged and are left out" in result.stdout
+    refused, _ = plot(run, ks=(3,))
+    assert (
+        refused.returncode,
+        "(the least 2; the first: 0); 2 answers could not be judged; give" in refused.stderr,
+    ) == (
+        2,
+        True,
+    )
 
 
 def test_a_k_above_a_problems_samples_is_refused_or_leaves_the_problem_out(tmp_path, plot):
@@ -376,6 +403,9 @@ def test_bad_input_is_one_sentence(tmp_path, plot):
     ):
         result, _ = plot(run, ks=ks, flags=flags)
         assert (result.returncode, sentence in result.stderr) == (2, True)
+    (tmp_path / "taken.png").mkdir()
+    result, _ = plot(run, ks=(1,), flags=("--output", tmp_path / "taken", "--formats", "png"))
+    assert (result.returncode, f"Is a directory ({tmp_path}/taken.png)" in result.stderr) == (2, True)
     for missing, sentence in (("none", "there is no folder"), ("n*ne", "nothing matches the pattern")):
         result, _ = plot(tmp_path / missing)
         assert (result.returncode, sentence in result.stderr) == (2, True)

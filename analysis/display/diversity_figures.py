@@ -12,9 +12,11 @@ from scipy.stats import gaussian_kde
 
 from analysis.display.style import DPI, add_legend, color_of, new_figure, style_of
 from analysis.measures.diversity import MEASURES
+from hindsight.pass_at_k.drawing import shown_text
 from hindsight.pass_at_k.estimators import Estimate
 
 PANEL_WIDTH, PANEL_MARGIN = 1.65, 0.62  # inches: width of a measure's panel; height of its title and axis
+LABEL_LETTERS = 24  # the most characters of a line of a run's label
 
 
 def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Figure:
@@ -49,7 +51,9 @@ def draw_measures(
     styles = styles or {run: style_of(run, number) for number, run in enumerate(runs)}
     columns = min(len(names), max(1, int(width / PANEL_WIDTH)))
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(width, lines * (PANEL_MARGIN + 0.14 * len(runs))), layout="constrained", dpi=DPI)
+    labels = [shown_text(run, LABEL_LETTERS) for run in runs]
+    height = PANEL_MARGIN + 0.14 * len(runs) * max(label.count("\n") + 1 for label in labels)
+    figure = Figure(figsize=(width, lines * height), layout="constrained", dpi=DPI)
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axes, name in zip(panels, names, strict=False):
         _draw_measure(axes, name, {run: estimates[run][name] for run in runs}, styles)
@@ -64,7 +68,7 @@ def _draw_measure(axes: Axes, name: str, estimates: dict[str, Estimate], styles:
         axes.plot([each.low, each.high], [place, place], color=color, linewidth=1.4)
         axes.plot(each.mean, place, color=color, marker=marker, markersize=2.8)
     axes.set_title(name, fontsize=7)
-    axes.set_yticks(range(len(estimates)), list(estimates))
+    axes.set_yticks(range(len(estimates)), [shown_text(run, LABEL_LETTERS) for run in estimates])
     axes.tick_params(labelsize=7)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(estimates) - 0.5, -0.5)

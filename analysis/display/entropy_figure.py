@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from analysis.display.style import add_label, add_legend, color_of, new_figure
-from hindsight.pass_at_k.drawing import COLUMN_INCHES, PRINT_STYLE, line_style, save_figure
+from hindsight.pass_at_k.drawing import COLUMN_INCHES, COLUMN_LETTERS, PRINT_STYLE, line_style, save_figure, shown_text
 
 NAMED = 6  # most alphas that are all named in a legend
 
@@ -62,7 +62,7 @@ def save_summary(summaries: Sequence[Record], size: int, read: str, output: Path
             axes.grid(alpha=0.3, linewidth=0.4)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("next-token entropy, nats")
-        figure.suptitle(f"{read}, read by each checkpoint", fontsize=8)
+        figure.suptitle(shown_text(f"{read}, read by each checkpoint", COLUMN_LETTERS * count), fontsize=8)
         save_figure(figure, output, suffixes)
 
 
@@ -87,7 +87,7 @@ def _draw_positions(axes: Any, summaries: Sequence[Record], styles: dict[str, di
     alphas = [each["label"] for each in summaries if each["alpha"] is not None]
     unnamed = set(alphas) - {alphas[0], alphas[len(alphas) // 2], alphas[-1]} if len(alphas) > NAMED else set()
     for each in summaries:
-        label = None if each["label"] in unnamed else each["label"]
+        label = None if each["label"] in unnamed else shown_text(each["label"])
         style, points = styles[each["label"]], each["by_position"]
         places = [point["start"] + size / 2 for point in points]
         low, mean, high = ([point[name] for point in points] for name in ("low", "mean", "high"))

@@ -93,7 +93,7 @@ def load_checkpoint(
         on_cpu = torch.device(device).type == "cpu"
         model = model.float() if on_cpu else model.to(device)  # type: ignore  (transformers decorates `to` without self)
         return model.eval(), transformers.AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, AssertionError) as error:  # the last two: of a device that is missing
         name = merge.finetuned if merge else source
         raise UserError(f"{name} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hindsight.errors import require
 from hindsight.files import answer_files, records
 
 KEYS = ("prompt", "generated_text")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Record = dict[str, Any]
 
@@ -47,6 +49,9 @@ def read_line(path: Path, number: int, line: bytes, broken: list[str]) -> Record
     if not isinstance(record, dict) or any(key not in record for key in KEYS):
         broken.append(f"{where} is not an object with {' and '.join(KEYS)}")
         return None
+    if isinstance(record.get("question_id"), list | dict):
+        broken.append(f"{where}: question_id is a number or a text")
+        return None
     return {"question_id": f"line {number}", "sample_index": 0, **record} if is_text(where, record, broken) else None
 
 
@@ -55,7 +60,11 @@ def is_text(where: Path | str, record: Record, broken: list[str]) -> bool:
     prompt = record["prompt"]
     if isinstance(prompt, dict):  # a switching answer has the prompts of both models
         prompt = prompt.get("instruct")
-    fits = isinstance(prompt, str | list) and isinstance(record["generated_text"], str)
+    chat = isinstance(prompt, list) and bool(prompt) and all(isinstance(message, dict) for message in prompt)
+    fits = (isinstance(prompt, str) or chat) and isinstance(record["generated_text"], str)
     if not fits:
         broken.append(f"{where}: expected prompt as text or messages, and generated_text as text")
+    elif _SURROGATE.search(json.dumps([prompt, record["generated_text"]], ensure_ascii=False)):
+        broken.append(f"{where}: its text has half of a surrogate pair, which no tokenizer reads")
+        return False
     return fits

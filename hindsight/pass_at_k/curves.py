@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from hindsight.errors import UserError, require
+from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.estimators import estimate_differences, estimate_means, pass_at_ks
 from hindsight.pass_at_k.extrapolation import FARTHEST, Extrapolation, extrapolate
 from hindsight.pass_at_k.labels import RunLabel
@@ -61,13 +62,21 @@ def make_curve(counts: VerdictCounts, run: RunLabel, ks: Sequence[int], leave_ou
     if too_few and not (leave_out_few and enough.any()):
         raise UserError(
             f"{source}: pass@{max(ks)} needs {max(ks)} samples per problem, {len(too_few)} of {len(enough)} have fewer "
-            f"(the least {counts.samples.min()}; the first: {', '.join(too_few[:5])}); give smaller --ks, sample more, "
-            "or leave them out by --leave_out_few"
+            f"(the least {counts.samples.min()}; the first: {', '.join(too_few[:5])}){_not_counted(counts)}; give "
+            "smaller --ks, sample more, or leave them out by --leave_out_few"
         )
     rows = zip(counts.questions, counts.texts, enough, strict=True)
     texts = {question: text for question, text, fits in rows if fits}
     values = dict(zip(texts, pass_at_ks(counts.samples[enough], counts.correct[enough], ks), strict=True))
     return Curve(run, tuple(ks), counts, values, *estimate_means(values), texts, too_few)
+
+
+def _not_counted(counts: VerdictCounts) -> str:
+    """A part of a sentence on the answers that are no samples, if there are some."""
+    not_judged = counts.of(Outcome.NOT_JUDGED).sum()
+    found = [f"{not_judged} answers could not be judged"] * bool(not_judged)
+    found += [f"{len(counts.broken)} files are broken, the first: {sentence}" for sentence in counts.broken[:1]]
+    return "".join(f"; {each}" for each in found)
 
 
 def go_beyond(curve: Curve, last: int, source: str) -> Curve:

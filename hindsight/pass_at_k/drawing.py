@@ -1,5 +1,6 @@
 """Figures of Pass@k curves, and the style that every figure shares."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ ALPHA_MARKERS = "X<v>dDphsP^"  # of alpha 0, 0.1, ..., 1
 INSIDE = 5  # the most curves whose legend fits inside a panel
 PUBLISHED = {"markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.6, "linewidth": 0.7, "alpha": 0.8}
 COLUMN_INCHES = 3.3, 2.6  # the size of a panel: one column of a paper
+COLUMN_LETTERS = 42  # the most characters of a line that fit into it
 PRINT_STYLE: dict[Any, Any] = {  # matplotlib's settings
     "font.size": 8,
     "svg.hashsalt": "hindsight",
@@ -30,6 +32,28 @@ def suffixes_of(formats: Sequence[str]) -> list[str]:
     unknown = sorted(set(formats) - {"pdf", "png", "svg"})
     require(not unknown, f"FORMATS are pdf, png and svg, not {', '.join(unknown)}")
     return [f".{name}" for name in formats]
+
+
+def require_output(output: str) -> None:
+    """Raises UserError unless OUTPUT, a path without suffix, names files."""
+    require(bool(Path(output).name), f"OUTPUT is a path for files, not {output!r}")
+
+
+def shown_text(text: str, letters: int = COLUMN_LETTERS) -> str:
+    """A label or title as matplotlib draws it: in lines of at most `letters` characters; a formula such as $k^2$ stays.
+
+    A dollar sign without a formula is drawn as it is, and a leading underscore does not hide the label in the legend.
+    """
+    from matplotlib.cbook import is_math_text
+    from matplotlib.mathtext import MathTextParser
+
+    if is_math_text(text):
+        try:
+            MathTextParser("path").parse(text)
+            return text
+        except ValueError:
+            text = text.replace("$", r"\$")
+    return "\n".join(textwrap.wrap(f" {text}" if text.startswith("_") else text, letters))
 
 
 def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
@@ -71,20 +95,23 @@ def make_figure(curves: Sequence[Curve], title: str, bands: bool, paper: Sequenc
     """The figure of `draw_curves`. If all panels show the same many curves, they share one legend below."""
     from matplotlib.figure import Figure
 
-    shown = [(curve.run.panel, f"paper: {curve.run.label}") for curve in paper]
-    shown += [(curve.run.panel, curve.run.label) for curve in curves]
+    shown = [(curve.run.panel, shown_text(f"paper: {curve.run.label}")) for curve in paper]
+    shown += [(curve.run.panel, shown_text(curve.run.label)) for curve in curves]
+    title = shown_text(title, COLUMN_LETTERS * len({panel for panel, _ in shown}))
     panels = list(dict.fromkeys(panel for panel, _ in shown))
     labels = [[label for panel, label in shown if panel == each] for each in panels]
     below = not paper and len(labels[0]) > INSIDE and all(each == labels[0] for each in labels)
     width, legend = COLUMN_INCHES[0] * len(panels), {"frameon": False, "fontsize": 7, "handlelength": 2.6}
-    columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * max(map(len, labels[0])))))  # by their width in points
-    lines = -(-len(labels[0]) // columns) if below else max(map(len, labels)) if paper else 0
-    height = COLUMN_INCHES[1] + 0.2 * bool(title) + 0.16 * lines
+    longest = max(len(line) for label in labels[0] for line in label.splitlines())
+    columns = max(1, int(width * 72 / 7 / (5.5 + 0.55 * longest)))  # by their width in points
+    entries = -(-len(labels[0]) // columns) if below else max(map(len, labels)) if paper else 0
+    lines = entries * max(label.count("\n") + 1 for _, label in shown)
+    height = COLUMN_INCHES[1] + 0.2 * len(title.splitlines()) + 0.16 * lines
     figure = Figure(figsize=(width, height), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), sharey=not paper, squeeze=False)[0], panels, strict=True):
         published = [curve for curve in paper if curve.run.panel == panel]
         _draw_panel(axes, [curve for curve in curves if curve.run.panel == panel], bands, published)
-        axes.set_title(panel, fontsize=8)
+        axes.set_title(shown_text(panel), fontsize=8)
         if paper:  # the curves fill their panels
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), **legend)
         elif not below:
@@ -113,12 +140,12 @@ def _draw_panel(axes: Any, curves: Sequence[Curve], bands: bool, published: Sequ
     styles: dict[str, dict[str, Any]] = {}
     for curve in published:
         style = styles[curve.run.label] = _next_style(curve.run.alpha, drawn)
-        axes.plot(curve.ks, curve.mean, **style, **PUBLISHED, label=f"paper: {curve.run.label}")
+        axes.plot(curve.ks, curve.mean, **style, **PUBLISHED, label=shown_text(f"paper: {curve.run.label}"))
     for curve in curves:
         style = styles.get(curve.run.label) or _next_style(curve.run.alpha, drawn)
         if bands:
             axes.fill_between(curve.ks, curve.low, curve.high, color=style["color"], alpha=0.12, linewidth=0)
-        axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=curve.run.label)
+        axes.plot(curve.ks, curve.mean, **style, markersize=3, linewidth=1.1, label=shown_text(curve.run.label))
         if curve.beyond:
             _draw_beyond(axes, curve.beyond, style["color"], bands)
     ks = sorted({k for curve in (*curves, *published) for k in curve.ks})

@@ -95,14 +95,17 @@ def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_pa
 def test_each_line_of_a_file_counts_as_a_problem_and_broken_lines_are_reported(measure, checkpoints, tmp_path):
     path = tmp_path / "texts.jsonl"
     lines = [{"prompt": CHAT, "generated_text": "a b"}, {"prompt": "", "generated_text": "a b c"}, {"prompt": "a"}]
-    lines += [{"prompt": 5, "generated_text": "a"}]
+    lines += [{"prompt": prompt, "generated_text": "a"} for prompt in (5, [], ["a"])]
+    lines += [{"prompt": "a", "generated_text": "\ud800"}, {"prompt": "a", "generated_text": "a", "question_id": []}]
     path.write_text("\n".join(map(json.dumps, lines)) + "\n{\n")
     result, found = measure("--input_dir", path, "--alphas", "--checkpoints", checkpoints[1], "--formats", "svg")
     assert result.returncode == 1, result.stderr
     for sentence in (
         "line 3 is not an object with prompt and generated_text",
-        "line 4: expected prompt as text or messages",
-        "line 5 is not JSON",
+        *(f"line {number}: expected prompt as text or messages" for number in (4, 5, 6)),
+        "line 7: its text has half of a surrogate pair",
+        "line 8: question_id is a number or a text",
+        "line 9 is not JSON",
     ):
         assert sentence in result.stdout
     (summary,) = found["checkpoints"]
@@ -122,6 +125,8 @@ def test_each_line_of_a_file_counts_as_a_problem_and_broken_lines_are_reported(m
         (("--alphas",), "give at least one of --alphas, --checkpoints and --base_checkpoints"),
         (("--method", "mean"), "METHOD is lerp or slerp, not 'mean'"),
         (("--formats", "gif"), "FORMATS are pdf, png and svg, not gif"),
+        (("--output", ""), "OUTPUT is a path for files, not ''"),
+        (("--alphas", "1", "--device", "nowhere"), "cannot be loaded: Expected one of cpu, cuda"),
         (("--batch_tokens", "0"), "BATCH_TOKENS and BIN are at least 1"),
         (("--max_answers", "-1"), "at least 0"),
     ],

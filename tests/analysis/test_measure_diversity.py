@@ -70,6 +70,7 @@ def test_without_embeddings_their_measures_are_left_out_and_equal_labels_are_tol
         (["--what", "raw"], "WHAT is one of generated, converted, code"),
         (["--formats", "gif"], "FORMATS are pdf, png and svg, not gif"),
         (["--width", "1"], "WIDTH is at least"),
+        (["--output", ""], "OUTPUT is a path for files, not ''"),
         (["--input_dirs", "no/such/folder"], "there is no folder no/such/folder"),
         ([], "embeddings of different models cannot be compared: one by m, other by n"),
     ],

@@ -151,10 +151,10 @@ def test_broken_files_are_reported_and_the_other_answers_shown(runs, tmp_path):
     [
         ((), (), "INPUT_DIRS names no folder"),
         (("no/such/folder",), (), "there is no folder no/such/folder"),
-        (("{run}", "{run}/"), (), "INPUT_DIRS names a folder twice"),
+        (("{run}", "{empty}/../{run.name}"), (), "INPUT_DIRS names a folder twice"),
         (("{empty}",), (), "has no answers"),
         (("{run}",), ("--max_answers", "-1"), "MAX_ANSWERS is at least 0, not -1"),
-        (("{run}",), ("--output", "{empty}"), "is a folder; OUTPUT is the HTML file to write"),
+        (("{run}",), ("--output", "{empty}"), "OUTPUT is the HTML file to write, not the folder"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(runs, tmp_path, folders, flags, sentence):
