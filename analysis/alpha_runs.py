@@ -89,14 +89,14 @@ def wait_for_dial(url: str, seconds: float) -> Dial | None:
 
 def plan_runs(options: AlphaRuns, choice: ProblemChoice, flags: Sequence[str]) -> list[SamplingRun]:
     """Each alpha's run, with flags of step 1a. The server is asked for the parents only if a run is incomplete."""
-    answers = len(choice.select()) * options.num_samples
+    counts = len(choice.select()), options.num_samples
     names = options.served_names or (options.served_name,) * len(options.alphas)
     runs = []
     for alpha, name in zip(options.alphas, names, strict=True):
         dialled = None if options.served_names else alpha
         models = {"--base_urls": name}
         own = ("--model", "instruct", "--instruct_model", name, "--num_samples", str(options.num_samples), *flags)
-        runs.append(SamplingRun(options.folder(alpha), answers, STEP, own, models, alpha=dialled))
+        runs.append(SamplingRun(options.folder(alpha), *counts, STEP, own, models, alpha=dialled))
     if all(run.is_complete() for run in runs):
         return runs
     parents = options.parents

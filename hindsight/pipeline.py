@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError
-from hindsight.files.answer_files import list_files
+from hindsight.files.answer_files import existing_samples
+from hindsight.files.runs import read_run
 from hindsight.servers.alpha_dial import read_dial, set_alpha
 from hindsight.servers.vllm_process import ServeOptions, VllmProcess, start, stop, wait_until_up
 
 ROOT = Path(__file__).resolve().parents[1]
+MAY_DIFFER = ("num_samples", "end_idx", "concurrency", "server_deadline")  # flags of step 1 that change no answer
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 
 
@@ -42,7 +44,7 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class SamplingRun:
-    """A run to sample: its folder, how many answers make it complete, the script and its flags.
+    """A run to sample: its folder, the number of problems, the first ones, and of samples of each; script and flags.
 
     `models` names the model behind each flag that takes a server's address, as in {"--base_urls": "lab-base"}. The
     script's output goes to the file `log`; None: to the terminal. alpha: set on the dial of each model's server before
@@ -50,16 +52,36 @@ class SamplingRun:
     """
 
     folder: Path
-    answers: int
+    problems: int
+    samples: int
     script: str
     flags: tuple[str, ...]
     models: Mapping[str, str]
     log: Path | None = None
     alpha: float | None = None
 
+    @property
+    def answers(self) -> int:
+        return self.problems * self.samples
+
     def is_complete(self) -> bool:
-        folder = ROOT / self.folder
-        return folder.is_dir() and len(list_files(folder, "sample")) >= self.answers
+        """Whether the folder has each sample, made with these flags. With others, the script has to refuse the folder.
+
+        Raises UserError if the folder's `run.json` is broken.
+        """
+        folder, whole = ROOT / self.folder, (1 << self.samples) - 1
+        if not folder.is_dir():
+            return False
+        run, existing = read_run(folder), existing_samples(folder, "sample")
+        questions = (run.get("problems") or {}).get("question_ids", [])[: self.problems]
+        has_all = all(existing.get(question, 0) & whole == whole for question in questions)
+        return len(questions) == self.problems and has_all and self._made(run)
+
+    def _made(self, run: dict[str, Any]) -> bool:
+        """Whether the script made a run with these flags, except those that affect no answer."""
+        given = {name: words for name, words in words_by_flag(self.flags).items() if name not in MAY_DIFFER}
+        settings = {name: words_of(value) for name, value in (run.get("settings") or {}).items()}
+        return run["script"] == self.script and given == {name: settings.get(name) for name in given}
 
     def sample(self, urls: Mapping[str, str], may_fail: bool = False) -> int:
         """Runs the script with the addresses of the models, by name; returns its exit status as `run_step` does.
@@ -74,6 +96,31 @@ class SamplingRun:
         addresses = (word for flag, name in self.models.items() for word in (flag, urls[name]))
         folder = ("--output_dir", str(self.folder))
         return run_step(self.script, *self.flags, *addresses, *folder, may_fail=may_fail, log=self.log)
+
+
+def words_by_flag(flags: Iterable[str]) -> dict[str, list[str]]:
+    """The values of each flag, in the form of `words_of`."""
+    found: dict[str, list[str]] = {}
+    for word in flags:
+        name, equals, value = word.partition("=") if word.startswith("--") else ("", "", "")
+        if name:
+            words = found[name.removeprefix("--")] = [value] if equals else []
+        else:
+            words.append(word)
+    return {name: words_of(words) for name, words in found.items()}
+
+
+def words_of(setting: Any) -> list[str]:
+    """A setting as the words after its flag, in one form: `1.0` for 1, no word for true."""
+    words = [str(each) for each in (setting if isinstance(setting, list) else [setting])]
+    return [_as_number(word) for word in words if word.lower() != "true"]
+
+
+def _as_number(word: str) -> str:
+    try:
+        return str(float(word))
+    except ValueError:
+        return word.lower() if word.lower() == "false" else word
 
 
 def run_step(script: str, *flags: str, may_fail: bool = False, log: Path | None = None) -> int:

@@ -52,7 +52,7 @@ class DemoOptions:
         """A run of step 1a, or of step 1b for two models."""
         script = "single_model_inference.py" if len(models) == 1 else "switching_inference.py"
         common = ("--num_samples", str(self.num_samples), "--end_idx", str(self.end_idx))
-        return SamplingRun(folder, self.count_problems(split) * self.num_samples, script, (*common, *flags), models)
+        return SamplingRun(folder, self.count_problems(split), self.num_samples, script, (*common, *flags), models)
 
 
 def sample_parents(runs: Path, options: DemoOptions) -> None:

@@ -45,8 +45,8 @@ def main(settings: Settings) -> int:
     for name in ("problems", "split", "difficulty", "end_idx", "num_samples", "max_tokens", "concurrency"):
         flags += [f"--{name}", str(settings[name])]
     flags += ["--merged_from", *settings.merged_from] if settings.merged_from else []
-    folder, answers = Path(settings.output_dir), len(problems) * settings.num_samples
-    run = SamplingRun(folder, answers, "single_model_inference.py", tuple(flags), {"--base_urls": settings.name})
+    folder, counts = Path(settings.output_dir), (len(problems), settings.num_samples)
+    run = SamplingRun(folder, *counts, "single_model_inference.py", tuple(flags), {"--base_urls": settings.name})
     (ROOT / folder).mkdir(parents=True, exist_ok=True)
     options = ServeOptions(port=settings.port, log=ROOT / folder / "server.log", command=settings.serve)
     model = ServedModel(settings.name, settings.checkpoint, options)

@@ -112,7 +112,8 @@ class StudyRun:
                 flags += ["--merged_from", *(str(self.models / name) for name in ("base", "instruct"))]
                 flags += [str(setting.alpha)]
                 dialled = setting.alpha
-        return SamplingRun(self.folder, options.answers, script, tuple(flags), models, self.log, dialled)
+        counts = options.problem_count, options.num_samples
+        return SamplingRun(self.folder, *counts, script, tuple(flags), models, self.log, dialled)
 
     def is_measured(self) -> bool:
         """Whether all wanted answers are measured; an earlier run may have measured fewer."""

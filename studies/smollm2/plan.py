@@ -151,8 +151,8 @@ class StudyRun:
                 flags += ["--merged_from", options.start, str(self.checkpoint), f"{dialled:g}"]
         if self.seed:  # with the same seeds, fine-tuned models that differ little would write the same answers
             flags += ["--seed", str(self.seed)]
-        answers = self.problem_count * options.samples
-        return SamplingRun(self.folder, answers, script, tuple(flags), models, self.log, dialled)
+        counts = self.problem_count, options.samples
+        return SamplingRun(self.folder, *counts, script, tuple(flags), models, self.log, dialled)
 
 
 def start_setting(prompt: str, temperature: float) -> Setting:

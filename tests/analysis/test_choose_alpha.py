@@ -12,6 +12,8 @@ from scripts import ROOT, run_in_process, write_converted
 
 from analysis import alpha_choice, choose_alpha
 from hindsight.files.answer_files import list_files
+from hindsight.files.records import write_json
+from hindsight.pipeline import words_by_flag
 
 PROBLEMS = 40
 SIZE = ("--end_idx", PROBLEMS, "--alphas", 0, 0.5, 1, "--k", 2, "--first_samples", 2, "--most_samples", 8)
@@ -26,10 +28,12 @@ class Sampler:
 
     def __call__(self, options, runs):
         for run in runs:
-            self.runs.append((run.alpha, run.answers // PROBLEMS, options.base_url))
+            self.runs.append((run.alpha, run.samples, options.base_url))
             for question in range(PROBLEMS):
-                for sample in range(run.answers // PROBLEMS):
+                for sample in range(run.samples):
                     self.write(run, question, sample)
+            made = {"script": run.script, "settings": words_by_flag(run.flags)}
+            write_json(ROOT / run.folder / "run.json", {**made, "problems": {"question_ids": list(range(PROBLEMS))}})
         return 0
 
     def write(self, run, question, sample):
