@@ -21,6 +21,7 @@ if __name__ == "__main__":  # Python looks for modules beside a script; ours are
 from tqdm import tqdm
 
 from analysis.page.page import Page
+from analysis.reading.answers import whole_records
 from hindsight.errors import UserError, require
 from hindsight.files import answer_files, records
 from hindsight.files.runs import alpha_of_run, raw_folder, read_run
@@ -95,12 +96,8 @@ def read_answers(runs: list[RunFolder], broken: list[str]) -> Iterator[tuple[int
     for question_id, number, sample in tqdm(keys, unit="answer"):
         key = (question_id, sample)
         path = runs[number].files[key]
-        for _, record in records.read_records({key: path}, ("generated_text",), broken):
-            texts = (record.get("generated_text"), record.get("converted_text") or "")
-            if all(isinstance(text, str) for text in texts):
-                yield number, record
-            else:
-                broken.append(f"{path}: its generated_text or converted_text is not a text")
+        for record in whole_records({key: path}, broken):
+            yield number, record
 
 
 def main(settings: Settings) -> int:

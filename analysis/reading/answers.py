@@ -1,6 +1,6 @@
 """The answers of run folders as plain data: a list of `Answer` per run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,12 @@ from hindsight.files.runs import converted_files, raw_folder
 from hindsight.files.verdicts import Outcome, counts_as, verdict_name
 from hindsight.text.program_choice import UNKNOWN_TARGET, find_program, target_of
 from hindsight.text.uniform_format import split_uniform
+
+# The types of the values of an answer file; most may be missing or null
+TYPES: dict[str, Any] = {"generated_text": str, "question_id": int, "sample_index": int, "correctness": bool | None}
+TYPES |= dict.fromkeys(("converted_text", "correctness_reason", "finish_reason"), str | None)
+TYPES |= dict.fromkeys(("metadata", "usage", "generation_config", "conversion", "merged_from"), dict | None)
+TYPES |= dict.fromkeys(("segments", "test_results"), list | None)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,13 @@ def require_same_problems(runs: dict[str, list[Answer]]) -> None:
     """Raises UserError when one question id names different problems in two runs."""
     texts: dict[int, tuple[str, str]] = {}
     for run, answers in runs.items():
-        for answer in answers:
+        for answer in (each for each in answers if each.question):  # a file of another script can lack the text
             first, text = texts.setdefault(answer.question_id, (run, answer.question))
             if text != answer.question:
-                raise UserError(f"question {answer.question_id} is one problem in {first} and another in {run}")
+                where = (
+                    f"is one problem in {first} and another in {run}" if first != run else f"is two problems in {run}"
+                )
+                raise UserError(f"question {answer.question_id} {where}")
 
 
 def load_answers(folder: Path, run: str) -> list[Answer]:
@@ -87,10 +96,20 @@ def load_answers(folder: Path, run: str) -> list[Answer]:
     raw = answer_files.list_files(raw_folder(folder), "sample")
     broken: list[str] = []
     files = dict(sorted({**raw, **converted}.items()))
-    answers = [make_answer(record, run) for _, record in records.read_records(files, ("generated_text",), broken)]
+    answers = [make_answer(record, run) for record in whole_records(files, broken)]
     if broken:
         raise UserError(f"{len(broken)} files are broken, the first: {broken[0]}")
     return answers
+
+
+def whole_records(files: dict[tuple[int, int], Path], broken: list[str]) -> Iterator[records.AnswerRecord]:
+    """The records whose values have the types that the steps write; adds a sentence to `broken` for each other file."""
+    for path, record in records.read_records(files, ("generated_text",), broken):
+        wrong = [key for key, kind in TYPES.items() if not isinstance(record.get(key), kind)]
+        if wrong:
+            broken.append(f"{path}: its {wrong[0]} is of type {type(record.get(wrong[0])).__name__}")
+        else:
+            yield record
 
 
 def make_answer(record: records.AnswerRecord, run: str) -> Answer:
@@ -103,12 +122,12 @@ def make_answer(record: records.AnswerRecord, run: str) -> Answer:
         sample_index=record["sample_index"],
         question=metadata.get("question") or "",
         difficulty=metadata.get("difficulty") or "",
-        text=record.get("generated_text", ""),
+        text=record["generated_text"],
         code=find_program(converted, target_of(metadata)) if converted else None,
         outcome=counts_as(record),
         verdict=verdict_name(record),
-        tokens=record.get("usage", {}).get("completion_tokens"),
-        segments=record.get("segments", []),
+        tokens=(record.get("usage") or {}).get("completion_tokens"),
+        segments=record.get("segments") or [],
         thought=sections[0] if sections else None,
         finish_reason=record.get("finish_reason"),
     )

@@ -116,14 +116,19 @@ def _columns(record: dict[str, Any]) -> dict[str, Any]:
         "correctness_reason": _text(record.get("correctness_reason")),
         "test_results": _json(results),
         "finish_reason": _text(record.get("finish_reason")),
-        "prompt_tokens": _of_type(usage.get("prompt_tokens"), int),
-        "completion_tokens": _of_type(usage.get("completion_tokens"), int),
+        "prompt_tokens": _count(usage.get("prompt_tokens")),
+        "completion_tokens": _count(usage.get("completion_tokens")),
         "generation_config": _json(record.get("generation_config")),
     }
 
 
 def _of_type(value: Any, kind: type) -> Any:
     return value if isinstance(value, kind) else None
+
+
+def _count(value: Any) -> int | None:
+    """A number that fits into 64 bits."""
+    return value if isinstance(value, int) and abs(value) < 1 << 63 else None
 
 
 def _text(value: Any) -> str | None:

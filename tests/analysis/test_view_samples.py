@@ -143,7 +143,7 @@ def test_broken_files_are_reported_and_the_other_answers_shown(runs, tmp_path):
     result = view(runs, tmp_path / "page.html")
     assert (result.returncode, "4 answers of 2 runs" in result.stdout) == (1, True)
     assert "question_7_sample_0.json is not valid JSON" in result.stdout
-    assert "question_8_sample_0.json: its generated_text or converted_text is not a text" in result.stdout
+    assert "question_8_sample_0.json: its generated_text is of type NoneType" in result.stdout
 
 
 @pytest.mark.parametrize(

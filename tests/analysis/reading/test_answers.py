@@ -1,5 +1,7 @@
 """Answers of run folders with their verdicts."""
 
+import json
+
 import pytest
 from scripts import write_converted
 from toy_answers import PROBLEM
@@ -69,3 +71,32 @@ def test_runs_of_two_problem_sets_are_refused(tmp_path, monkeypatch):
     ]  # fmt: skip
     with pytest.raises(UserError, match="question 1 is one problem in a and another in c"):
         answers.load_runs(("a", "c"))
+    write_converted(tmp_path / "c", 1, 1, "print(1)", {"question": "P"})
+    write_converted(tmp_path / "a", 1, 1, "print(1)", None)
+    with pytest.raises(UserError, match="question 1 is two problems in c"):
+        answers.load_runs(("c",))
+    assert len(answers.load_runs(("a", "b"))["a"]) == 2  # the problem of an answer without its text is not known
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("generated_text", None),
+        ("question_id", "1"),
+        ("converted_text", 5),
+        ("metadata", []),
+        ("correctness", 1),
+        ("correctness_reason", 5),
+        ("usage", []),
+        ("segments", {}),
+    ],
+)
+def test_a_value_of_another_type_makes_a_file_broken_and_null_is_a_missing_one(tmp_path, key, value):
+    empty = {"usage": None, "segments": None, "finish_reason": None, "test_results": None}
+    path = tmp_path / "converted_question_1_sample_0.json"
+    write_converted(tmp_path, 1, 0, "print(1)", PROBLEM)
+    write_json(path, {**json.loads(path.read_text()), key: value})
+    with pytest.raises(UserError, match=rf"sample_0\.json: its {key} is of type {type(value).__name__}"):
+        answers.load_answers(tmp_path, "r")
+    write_converted(tmp_path, 1, 0, "print(1)", PROBLEM, **empty)
+    assert answers.load_answers(tmp_path, "r")[0].tokens is None

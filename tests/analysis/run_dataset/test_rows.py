@@ -49,6 +49,8 @@ def test_a_row_has_the_columns_and_a_file_without_its_long_texts(tmp_path):
     assert values["sample_file"].count(b"\0generated_text:text\0") == 3 and b"an unknown key" in values["sample_file"]
     assert [values[f"{kind}_file"] for kind in KINDS[1:]] == [None, None]
     assert restore(values["sample_file"], values) == content
+    _, row = rows_of(tmp_path, {**record, "usage": {"prompt_tokens": 1 << 63, "completion_tokens": 2}})
+    assert (row.values["prompt_tokens"], row.values["completion_tokens"]) == (None, 2)
 
 
 @settings(max_examples=50)
