@@ -122,7 +122,7 @@ def make_answer(record: records.AnswerRecord, run: str) -> Answer:
         sample_index=record["sample_index"],
         question=metadata.get("question") or "",
         difficulty=metadata.get("difficulty") or "",
-        text=record["generated_text"],
+        text=record.get("generated_text", ""),
         code=find_program(converted, target_of(metadata)) if converted else None,
         outcome=counts_as(record),
         verdict=verdict_name(record),

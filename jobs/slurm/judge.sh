@@ -22,6 +22,13 @@ PORT=${PORT:-$((30000 + ${SLURM_JOB_ID:-0} % 2000))}  # Ray's port on its first 
 START_DEADLINE=${START_DEADLINE:-300}     # seconds that Ray's nodes may take to join
 source jobs/slurm/common.sh || exit 2  # the job runs in the repository's folder, on a shared disk
 
+# Whether the run has converted answers, and each has a verdict. Other special judges can judge them again.
+all_judged() {
+    local answers=(find "$RUN" -maxdepth 1 -name "converted_question_*_sample_*[0-9].json")
+    [[ $JUDGING != *--checkers* && -n $("${answers[@]}" -print -quit) &&
+        -z $("${answers[@]}" -exec grep -L '"correctness": \(true\|false\)' {} + | head -n 1) ]]
+}
+
 # Starts Ray on all nodes of the job, waits until each has joined, and sets `address`.
 start_ray() {
     local until=$((SECONDS + START_DEADLINE))
@@ -49,5 +56,5 @@ require_shared "$RUN"
 run_items python format_converter.py --input_dir "$RUN"
 address=
 log=$RUN/ray.log
-((SLURM_JOB_NUM_NODES == 1)) || start_ray
+((SLURM_JOB_NUM_NODES == 1)) || all_judged || start_ray
 run python check_converted_samples.py --input_dir "$RUN" --ray_address "$address" $JUDGING

@@ -175,6 +175,20 @@ def test_several_nodes_without_ray_are_refused(login):
     )
 
 
+@pytest.mark.parametrize(
+    ("verdict", "flags", "starts"),
+    [("false", "", False), ("null", "", True), ("true", "--checkers judges", True)],
+)
+def test_ray_is_started_only_if_an_answer_has_no_verdict(login, verdict, flags, starts):
+    (login.folder / "run").mkdir()
+    (login.folder / "run" / "converted_question_1_sample_0.json").write_text(f'{{"correctness": {verdict}}}')
+    (login.folder / "run" / "converted_question_1_sample_0_with_embeddings.json").write_text("{}")
+    job = {**JOB, "SLURM_JOB_NUM_NODES": 2, "PATH": f"{login.bin}:/usr/bin:/bin", "JUDGING": flags}
+    said, status = login.run("judge.sh", **job)
+    assert ("judging on several nodes needs Ray" in said, status) == (starts, 2 if starts else 0)
+    assert any("check_converted_samples.py" in call for call in login.called("python")) == (not starts)
+
+
 def test_a_server_that_ends_ends_the_job_with_the_end_of_its_log(login):
     login.stand_in("vllm", "echo no such model; exit 1")
     login.stand_in("python", "exec sleep 60 >/dev/null 2>&1")
