@@ -166,6 +166,7 @@ def test_logprobs_are_recorded_a_broken_reply_is_requested_again_and_a_server_wi
     ("flags", "sentence"),
     [
         (["--base_urls", "http://127.0.0.1:9/v1"], "): start it, or correct the address"),
+        (["--base_urls", "http://me:secret@127.0.0.1:9/v1"], "an address has a user or a password"),
         (["--instruct_model", "other"], "has no model 'other'; it has lab-base, lab-instruct"),
         (["--model", "chat"], "MODEL is base or instruct, not 'chat'"),
         (["--problems", "missing.jsonl"], "there is no problem file missing.jsonl"),

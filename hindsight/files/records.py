@@ -21,6 +21,7 @@ Files are written under a temporary name and renamed, so a killed run leaves who
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Required, TypedDict, cast
@@ -28,6 +29,7 @@ from typing import Any, Required, TypedDict, cast
 from hindsight.errors import BrokenFile
 
 LINE = 120  # the longest object that is written in one line
+DAY = 86_400.0  # seconds
 _TEXT, _ESCAPED = json.JSONEncoder(ensure_ascii=False).encode, json.JSONEncoder().encode
 
 
@@ -148,11 +150,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files that killed processes of this machine left in the folder."""
-    for path in folder.glob(f".*.{socket.gethostname()}.*.tmp"):
-        pid = path.name.split(".")[-2]
-        if pid.isdigit() and not _runs(pid):
+    """Removes temporary files that killed processes left in the folder: those of this machine, and all after a day.
+
+    A container has another name each time it starts.
+    """
+    for path in folder.glob(".*.*.tmp"):
+        pid, is_ours = path.name.split(".")[-2], f".{socket.gethostname()}." in path.name
+        if pid.isdigit() and ((is_ours and not _runs(pid)) or _is_old(path)):
             path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether a file was last changed more than a day ago."""
+    try:
+        return path.stat().st_mtime < time.time() - DAY
+    except FileNotFoundError:
+        return False
 
 
 def _runs(pid: str) -> bool:

@@ -94,6 +94,15 @@ def test_the_temporary_file_of_a_running_process_is_kept(tmp_path):
     assert temporary.exists()
 
 
+def test_the_temporary_file_of_another_machine_is_kept_for_a_day(tmp_path):
+    new, old = tmp_path / ".a.json.other.1.tmp", tmp_path / ".b.json.other.1.tmp"
+    for path in (new, old):
+        path.write_text("")
+    os.utime(old, (time.time() - 100_000,) * 2)
+    records.remove_leftovers(tmp_path)
+    assert (new.exists(), old.exists()) == (True, False)
+
+
 def test_run_json_records_what_made_the_folder(tmp_path):
     run = open_run(tmp_path / "new", "sample.py", SETTINGS, MAY_DIFFER, models=["m"])
     assert read_run(tmp_path / "new")["ended"] is None

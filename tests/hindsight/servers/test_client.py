@@ -133,7 +133,7 @@ def test_without_the_library_the_address_and_the_headers_are_the_same(monkeypatc
 
 
 def test_requests_carry_the_key_and_the_organisation_and_nothing_about_this_machine(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret\r\n")
     monkeypatch.setenv("OPENAI_ORG_ID", "lab")
     headers = address_and_headers("http://one/v1")[1]
     assert headers == {
