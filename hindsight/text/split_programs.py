@@ -8,10 +8,12 @@
         return a + b
     ```
 
-A block whose first line is indented continues the block before it if the two together can be parsed, and if the first
-one needs it: it cannot be parsed alone, or only with the second one it returns, prints, or has the method.
+A block whose first line is indented, or begins with `else` or `except`, continues the block before it if the two
+together can be parsed, and if the first one needs it: it cannot be parsed alone, or only with the second one it
+returns, prints, or has the method or the `else`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import dedent
@@ -19,6 +21,8 @@ from textwrap import dedent
 from hindsight.text.code_blocks import CodeBlock
 from hindsight.text.programs import ProgramFacts, program_facts
 
+_CLAUSE = re.compile(r"\s*(?:else|elif|except|finally)\b")
+_INNER_LINE = re.compile(rf"\s*\n[ \t]|[ \t]|{_CLAUSE.pattern}")
 _MOST_PARTS = 16  # blocks that are tried as parts of a program
 
 
@@ -37,14 +41,13 @@ def with_joined_blocks(blocks: Sequence[CodeBlock], text: str) -> tuple[CodeBloc
 def _continuations(blocks: Sequence[CodeBlock], text: str) -> int:
     """The number of blocks, from the first, that may continue one before them."""
     count = 0
-    while count < min(len(blocks), _MOST_PARTS) and _is_indented(blocks[count], text):
+    while count < min(len(blocks), _MOST_PARTS) and _continues(blocks[count], text):
         count += 1
     return count
 
 
-def _is_indented(block: CodeBlock, text: str) -> bool:
-    first = _written(block, text).lstrip("\r\n")
-    return (block.is_python or not block.language) and first[:1] in (" ", "\t")
+def _continues(block: CodeBlock, text: str) -> bool:
+    return (block.is_python or not block.language) and _INNER_LINE.match(_written(block, text)) is not None
 
 
 def _written(block: CodeBlock, text: str) -> str:
@@ -55,11 +58,21 @@ def _join(parts: Sequence[CodeBlock], text: str) -> CodeBlock | None:
     """The parts as one block, None if they are no program together or the first needs no other."""
     code = dedent("".join(_written(part, text).rstrip() + "\n" for part in parts))
     joined, first = program_facts(code), program_facts(parts[0].code)
-    if joined is None or not (parts[0].is_python or not parts[0].language) or (first and not _gains(first, joined)):
+    if (
+        joined is None
+        or not (parts[0].is_python or not parts[0].language)
+        or (first and not _gains(first, joined) and not _is_new_clause(_written(parts[1], text), parts[0].code))
+    ):
         return None
     last = parts[-1]
     end = {"end": last.end, "code_end": last.code_end, "closed": last.closed}
     return replace(parts[0], code=code, **end, parts=tuple(parts))
+
+
+def _is_new_clause(part: str, first: str) -> bool:
+    """Whether a part begins with an `else` or `except`, and is no excerpt of the code before it."""
+    lines = {line.strip() for line in first.splitlines()}
+    return _CLAUSE.match(part) is not None and not all(line.strip() in lines for line in part.splitlines())
 
 
 def _gains(first: ProgramFacts, joined: ProgramFacts) -> bool:

@@ -118,6 +118,8 @@ SOLVE = "def solve():\n    n = int(input())"
         (ADD, (CLASS, "    def add(self, a, b):\n        return a + b")),
         (STDIN, (SOLVE, "    print(n)", "solve()")),
         (STDIN, ("for _ in range(int(input())):", "    print(int(input()) * 2)")),
+        (STDIN, ("if int(input()):\n    print(1)", "else:\n    print(0)")),
+        (STDIN, ("try:\n    print(int(input()))", "except EOFError:\n    print(0)")),
     ],
 )
 @pytest.mark.parametrize("margin", ["", "   "])
@@ -132,6 +134,8 @@ def test_an_indented_part_of_a_whole_program_continues_nothing():
     branch, end = block("    if not b:\n        return a"), block("    return a + b")
     for parts in (f"{branch}\nor\n{block('    return b + a')}", f"{block('def add(a, b):')}\nand\n{end}", branch):
         assert chosen(f"{block(whole)}\nIn words:\n{parts}", ADD) == whole
+    ends = "for n in input():\n    if n:\n        print(n)\n    else:\n        print(0)\n"
+    assert chosen(f"{block(ends)}\nHere\n{block('else:' + chr(10) + '    print(0)')}", STDIN) == ends
     prints = "n = int(input())\nif n:\n    print(n)\n"
     assert chosen(f"{block(prints)}\nLonger:\n{block('    print(n, n)')}", STDIN) == prints
 
@@ -278,6 +282,7 @@ def test_of_a_text_without_blocks_no_part_of_a_broken_program_and_none_of_two_is
         "`a + b`",
         "---",
         "add(1, 2) returns 3.",
+        "Python3 code:",
         "O(1)",
         "[/code]",
     ],
