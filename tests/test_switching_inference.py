@@ -79,16 +79,23 @@ def test_a_stop_string_that_spans_two_turns_ends_the_answer_and_is_kept(switch, 
     assert (record["finish_reason"], record["segments"][-1]["end"]) == ("stop", len(record["generated_text"]))
 
 
-def test_a_character_whose_bytes_lie_in_two_turns_is_whole(switch, toy):
-    target = "naïve 数学 \U0001f600!" * 3
+@pytest.mark.parametrize(
+    ("target", "turns", "text"),
+    [
+        ("naïve 数学 \U0001f600!" * 3, ("--k", 2, "--p", 3), "naïve 数学 \U0001f600!" * 3),
+        ("xéabb", ("--k", 2, "--p", 2, "--stop", "ab"), "xéab"),
+    ],
+)
+def test_a_character_whose_bytes_lie_in_two_turns_is_whole(switch, toy, target, turns, text):
+    """A stop string that spans two turns ends the answer then too, where the last turn has its end twice."""
 
     def continue_target(request):
         written = bytes(request["prompt"]).split(OPENING.encode())[-1]
         return target.encode()[len(written) :]
 
     toy.answer = continue_target
-    _, (record,) = switch("--k", 2, "--p", 3, "--total_new_tokens", 500)
-    assert record["generated_text"] == OPENING + target
+    _, (record,) = switch(*turns, "--total_new_tokens", 500)
+    assert record["generated_text"] == OPENING + text
     ends = [segment["end"] for segment in record["segments"]]
     starts = [segment["start"] for segment in record["segments"]]
     assert starts == [len(OPENING), *ends[:-1]]

@@ -126,7 +126,7 @@ async def write_in_turns(
             theirs = vocabulary.translate(ids, each.role) if vocabulary and each is not model else ids
             answer.prompts[each.role] = answer.prompts[each.role] + (theirs if vocabulary else text)
     if vocabulary and REPLACEMENT in answer.text:
-        await _mend_characters(answer, models[0].server)
+        await _mend_characters(answer, models[0].server, limits)
 
 
 def _request(model: TurnModel, most: int, seed: int, limits: AnswerLimits, by_tokens: bool) -> dict[str, Any]:
@@ -208,11 +208,11 @@ def _add_turn(
     return text, ids
 
 
-async def _mend_characters(answer: TurnsAnswer, server: ModelServer) -> None:
+async def _mend_characters(answer: TurnsAnswer, server: ModelServer, limits: AnswerLimits) -> None:
     """Reads the text again from all ids, to restore characters whose bytes lie in two turns.
 
-    Such a character belongs to the turn that completed it. The end of the last turn stays as the server sent it,
-    because its ids may end with a token that has no text.
+    Such a character belongs to the turn that completed it. The last turn ends at its stop string, else as the server
+    sent it, because its ids may end with a token that has no text.
     """
     last = answer.text[answer.segments[-1]["start"] :].lstrip(REPLACEMENT)
     start, text = 0, ""
@@ -220,5 +220,7 @@ async def _mend_characters(answer: TurnsAnswer, server: ModelServer) -> None:
         text = await detokenize(server, answer.ids[: segment["end_token"]])
         segment["start"], segment["end"] = start, max(len(text.rstrip(REPLACEMENT)), start)
         start = segment["end"]
-    answer.text = text[: text.rfind(last) + len(last)]
+    if (end := limits.end_of_stop(text, answer.segments[-1]["start"])) is not None:
+        answer.finish_reason = "stop"
+    answer.text = text[: text.rfind(last) + len(last) if end is None else end]
     answer.segments[-1]["end"] = len(answer.text)
