@@ -12,6 +12,7 @@ Reads the checked converted_question_*_sample_*.json of one or more run folders.
     python convert_to_data.py --input_dirs runs/lab/alpha_0.7_train --output_dir runs/lab/data
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def read_shares(words: Sequence[str], folders: int) -> tuple[float, ...]:
         shares = tuple(float(word) for word in words)
     except ValueError:
         raise UserError(f"SHARES are numbers, not {' '.join(map(str, words))}") from None
-    good = not shares or (len(shares) == folders and min(shares) >= 0 and sum(shares) > 0)
+    good = not shares or (len(shares) == folders and min(shares) >= 0 and 0 < sum(shares) < math.inf)
     require(good, f"SHARES are as many numbers as INPUT_DIRS has folders, none below 0: {folders}")
     return shares
 
@@ -107,6 +108,7 @@ def print_report(report: dict[str, Any], output: Path) -> None:
 def main(settings: Settings) -> int:
     folders = [Path(folder) for folder in settings.input_dirs]
     require(bool(folders), "INPUT_DIRS names no folder")
+    require(settings.output_dir != "", "OUTPUT_DIR is empty: name the dataset's folder")
     require(len({folder.resolve() for folder in folders}) == len(folders), "INPUT_DIRS names a folder twice")
     rows, filters = settings.pick(RowOptions), settings.pick(FilterOptions)
     selection = settings.pick(SelectionOptions, shares=read_shares(settings.shares, len(folders)))

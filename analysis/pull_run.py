@@ -36,6 +36,7 @@ def dataset_folder(name: str, runs: tuple[str, ...]) -> Path:
 
 
 def main(settings: Settings) -> int:
+    require(settings.output_dir != "", "OUTPUT_DIR is empty: name the folder of the runs")
     folder = dataset_folder(settings.dataset, settings.runs)
     found = runs_in(folder)
     if missing := [run for run in settings.runs if run not in found]:

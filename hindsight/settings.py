@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hindsight.errors import UserError
+from hindsight.errors import BrokenFile, UserError
 
 # Errors when a script cannot write: the disk is full or fails, the permission or the folder is missing, a folder is in
 # the place of a file, the name is too long, or the process has too many open files.
@@ -88,7 +88,7 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], w
     name = Path(script["__file__"]).name
     try:
         sys.exit(main(read_settings(script, sys.argv[1:], words)))
-    except UserError as error:
+    except (UserError, BrokenFile) as error:  # a broken file: one that has changed since the script looked at it
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

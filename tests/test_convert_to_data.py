@@ -158,6 +158,12 @@ def test_diverse_goes_by_embeddings_where_every_answer_has_one(tmp_path, curate)
     result, output = curate(folder, flags=flags)
     assert "1 by embedding" in result.stdout
     assert 0 in {source["sample_index"] for source in sources_of(output)}
+    for record in (
+        {"converted_embedding": [float("nan"), 1]},
+        {"converted_embedding": [1, 2], "converted_text": "old"},
+    ):
+        path.with_name(f"{path.stem}_with_embeddings.json").write_text(json.dumps(record))
+        assert "1 by code tokens" in curate(folder, flags=[*flags, "--overwrite"])[0].stdout
 
 
 def test_shares_divide_the_rows_between_folders(tmp_path, curate):
@@ -301,6 +307,8 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
         (["--name", ""], "NAME is a name without < > : / "),
         (["--select", "best"], "SELECT is one of random, shortest, diverse, not 'best'"),
         (["--near_duplicates", 2], "NEAR_DUPLICATES is a share from 0 to 1, not 2.0"),
+        (["--shares", "inf"], "SHARES are as many numbers"),
+        (["--output_dir", ""], "OUTPUT_DIR is empty"),
         (["--ngram", 65], "NGRAM is from 1 to 64 words, not 65"),
         (["--validation", 1], "VALIDATION is a share from 0 to below 1"),
         (["--benchmarks", "nothing.jsonl"], "there is no problem file nothing.jsonl"),

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from analysis.reading.answers import Answer
-from hindsight.errors import UserError
-from hindsight.files import answer_files, records
+from hindsight.errors import BrokenFile, UserError
+from hindsight.files import answer_files
+from hindsight.files.embeddings import read_embedding
 
 Vectors = Mapping[tuple[int, int], np.ndarray]  # [dimensions] by (question_id, sample_index)
 
@@ -16,18 +17,21 @@ def load_embeddings(folder: Path, kind: str = "converted") -> dict[tuple[int, in
     """The embeddings of a run folder by (question_id, sample_index), each an array of [dimensions].
 
     `kind` is "generated", "converted" or "code"; answers without a program have no embedding of their code. Raises
-    UserError when the run has no embeddings or some of its files lack this kind.
+    UserError when the run has no embeddings, some of its files lack this kind, or an answer's text has changed since.
     """
-    key = f"{kind}_embedding"
-    files, broken = answer_files.list_files(folder, "embedded"), []
+    files, broken = answer_files.list_files(folder, "embedded"), list[str]()
     command = f"`python analysis/embed.py --input_dir {folder} --what {kind}`"
     if not files:
         raise UserError(f"{folder} has no embeddings; make them with {command}")
-    vectors = {
-        (record["question_id"], record["sample_index"]): np.array(record[key])
-        for _, record in records.read_records(files, (key,), broken)
-        if record[key] is not None
-    }
+    vectors: dict[tuple[int, int], np.ndarray] = {}
+    for key in files:
+        try:
+            if (vector := read_embedding(answer_files.converted_path(folder, *key), kind)) is not None:
+                vectors[key] = vector
+        except BrokenFile as error:
+            broken.append(str(error))
+    if len({len(vector) for vector in vectors.values()}) > 1:
+        raise UserError(f"{folder} has embeddings of different lengths; delete them, and embed it again")
     if broken:
         raise UserError(f"{len(broken)} files are broken, the first: {broken[0]}; complete them with {command}")
     return vectors

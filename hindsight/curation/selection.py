@@ -17,8 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from hindsight.curation.candidates import Candidates
-from hindsight.errors import UserError, require
+from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import records
+from hindsight.files.embeddings import read_embedding
 from hindsight.text.program_choice import find_program, target_of
 
 OTHER_PROBLEM, OTHER_ROWS, ROW = "beyond MAX_PER_PROBLEM", "beyond MAX_SAMPLES or SHARES", "row of the dataset"
@@ -184,8 +185,8 @@ def farthest_first(distances: Callable[[int], np.ndarray], count: int, most: int
 def answer_distances(paths: list[Path]) -> tuple[str, Callable[[int], np.ndarray]]:
     """The name of the measure, and a function that returns the distances of answer i to all, [n], from 0 to 2.
 
-    By embedding, if `embed.py` has written one of the same length for each answer: 1 minus the cosine. Otherwise by
-    code tokens: the Jaccard distance of the programs' sets of 3-grams of tokens.
+    By embedding, if `embed.py` has written a valid one of the same length for each answer: 1 minus the cosine.
+    Otherwise by code tokens: the Jaccard distance of the programs' sets of 3-grams of tokens.
     """
     embeddings = _read_embeddings(paths)
     if embeddings is not None:
@@ -207,14 +208,12 @@ def _jaccard_distance(one: set, other: set) -> float:
 
 
 def _read_embeddings(paths: list[Path]) -> np.ndarray | None:
-    """Unit vectors, [n, dimensions]; None if an answer has no embedding, or one of another length."""
-    vectors = []
-    for path in paths:
-        embedded = path.with_name(f"{path.stem}_with_embeddings.json")
-        if not embedded.exists():
-            return None
-        vectors.append(records.read_record(embedded).get("converted_embedding"))
-    if None in vectors or len({len(vector) for vector in vectors}) != 1:
+    """Unit vectors, [n, dimensions]; None if an answer has no valid embedding, or one of another length."""
+    try:
+        vectors = [vector for path in paths if (vector := read_embedding(path)) is not None]
+    except BrokenFile:
         return None
-    rows = np.array(vectors, dtype=float)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    if len(vectors) < len(paths) or len(set(map(len, vectors))) != 1:
+        return None
+    rows = np.array(vectors)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
