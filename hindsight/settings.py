@@ -86,6 +86,8 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], w
     sentence; 130: stopped by Ctrl-C.
     """
     name = Path(script["__file__"]).name
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the output's encoding lacks
     try:
         sys.exit(main(read_settings(script, sys.argv[1:], words)))
     except (UserError, BrokenFile) as error:  # a broken file: one that has changed since the script looked at it

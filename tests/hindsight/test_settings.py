@@ -53,10 +53,9 @@ def script(tmp_path):
     return path
 
 
-def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, script, *arguments], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}
-    )
+def run(script, *arguments, **environment):
+    environment["PYTHONPATH"] = ":".join(sys.path)
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, env=environment)
 
 
 def settings_of(script, *arguments) -> Settings:
@@ -107,6 +106,11 @@ def test_the_help_shows_each_comment_and_default(script):
 def test_a_users_mistake_is_one_sentence_and_exit_2(script):
     result = run(script, "--name", "bad")
     assert (result.returncode, result.stderr) == (2, "script.py: NAME is bad\n")
+
+
+def test_characters_that_the_output_cannot_show_are_escaped(script):
+    result = run(script, "--name", "\u6570", PYTHONIOENCODING="ascii")
+    assert (result.returncode, r"\u6570" in result.stdout) == (0, True), result.stderr
 
 
 def test_mains_return_value_is_the_exit_status(script):
