@@ -35,6 +35,8 @@ _FIRST_CODE = re.compile(
     r"(?:import|from|def|async def|class|for|while|if|with)\b.*|(?:try:|print\(|@).*|[A-Za-z_]\w* = .*"
 )
 _MANY_LINES = re.compile(r"\"\"\"|'''")  # a string of several lines begins or ends
+MOST_BLOCKS = 256  # a text with more blocks repeats itself; these are neither joined nor parted from words
+_MOST_FENCES = 256  # after an opening fence, of which one may close its block
 _MOST_ENDS = 16  # closing fences that are tried for a block
 
 
@@ -206,7 +208,7 @@ def _blocks(text: str, marks: Sequence[_Mark]) -> tuple[CodeBlock, ...]:
         if not opening.opens:
             number += 1
             continue
-        closing, closed = _closing(text, opening, marks[number + 1 :])
+        closing, closed = _closing(text, opening, marks[number + 1 : number + 1 + _MOST_FENCES])
         last = marks[number + 1 + closing] if closing is not None else None
         blocks.append(_block(text, opening, last, closed))
         number = len(marks) if closing is None else number + 1 + closing + closed

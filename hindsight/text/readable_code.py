@@ -17,12 +17,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hindsight.text.code_blocks import CodeBlock, fenced, find_code_blocks, names_python
+from hindsight.text.code_blocks import MOST_BLOCKS, CodeBlock, fenced, find_code_blocks, names_python
 from hindsight.text.programs import does_nothing, is_program, program_facts, syntax_tree
 from hindsight.text.unfenced_code import is_words, unfenced_blocks
 from hindsight.text.uniform_format import find_tags
 
-MOST_BLOCKS = 256  # an answer with more blocks repeats itself; its words stay where they are
 _BLANK = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 _INVISIBLE = re.compile("[\u200b-\u200d\u2060\ufeff]")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#39|#x27|#34);")

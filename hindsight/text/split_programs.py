@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import dedent
 
-from hindsight.text.code_blocks import CodeBlock
+from hindsight.text.code_blocks import MOST_BLOCKS, CodeBlock
 from hindsight.text.programs import ProgramFacts, program_facts
 
 _CLAUSE = re.compile(r"\s*(?:else|elif|except|finally)\b")
@@ -28,8 +28,8 @@ _MOST_PARTS = 16  # blocks that are tried as parts of a program
 
 def with_joined_blocks(blocks: Sequence[CodeBlock], text: str) -> tuple[CodeBlock, ...]:
     """The blocks of a text, with one in place of those that are a program only together."""
-    found: list[CodeBlock] = []
-    number = 0
+    found: list[CodeBlock] = list(blocks) if len(blocks) > MOST_BLOCKS else []
+    number = len(found)
     while number < len(blocks):
         parts = blocks[number : number + 1 + _continuations(blocks[number + 1 :], text)]
         joined = next((each for size in range(len(parts), 1, -1) if (each := _join(parts[:size], text))), parts[0])
