@@ -58,6 +58,7 @@ def main(settings: Settings) -> int:
         print(f"{settings.mergekit}: {read.method} of {base} (0) and {finetuned} (1), alpha {read.rule}")
     if settings.dry_run:
         return show_distances(base, finetuned, options)
+    require(settings.output_dir != "", "OUTPUT_DIR is empty: name the folder of the merges")
     output_dir, hub = Path(settings.output_dir), settings.pick(HubOptions)
     targets = hub.targets(options.rules) if hub.push_to_hub else []
     check_targets(targets)

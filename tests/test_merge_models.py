@@ -41,6 +41,7 @@ def test_one_run_makes_every_alpha_and_a_second_run_keeps_them(tmp_path):
     ("flags", "sentence"),
     [
         (["--alphas"], "give at least one alpha by --alphas"),
+        (["--output_dir", ""], "OUTPUT_DIR is empty"),
         (["--base_model", "no/such/folder"], "there is no checkpoint folder no/such/folder"),
         (["--output_dir", str(ROOT / "README.md")], "README.md"),
     ],

@@ -102,10 +102,13 @@ def choice_as_json(sampled: SampledAlphas, finding: Finding) -> dict[str, Any]:
 def plan_text(sampled: SampledAlphas, k: int, half_width: float) -> str:
     """How exact pass@k is at each alpha, and what plus or minus `half_width` needs, judging by the existing answers."""
     require(half_width > 0, f"PLAN is half the width of an interval, above 0, not {half_width:g}")
+    require(k <= MOST, f"K is at most {MOST} for a plan, not {k}")
     sampled.read_all()
     lines = []
     for number, answers in sampled.found.items():
         judged = judged_problems(answers).values()
+        folder = sampled.runs.folder(sampled.runs.alphas[number])
+        require(bool(judged), f"{folder} has no answer that was judged; run check_converted_samples.py on it")
         samples, correct = [len(each) for each in judged], [sum(a.is_correct for a in each) for each in judged]
         precision = Precision(fit_distribution(AnswerCounts.of(samples, correct)), k)
         lines += [f"alpha {sampled.runs.alphas[number]:g}", *plan_of(precision, samples, half_width)]

@@ -39,7 +39,7 @@ class Precision:
     def half_width(self, problems: int, answers: int, same_problems: bool) -> float:
         """Half the width of the 95 % interval."""
         variance = self.variance_of_answers(answers) + (0 if same_problems else self.variance_of_problems)
-        return QUANTILE * (variance / problems) ** 0.5
+        return QUANTILE * (max(0.0, variance) / problems) ** 0.5  # rounding can make a variance of 0 negative
 
     def answers_needed(self, problems: int, half_width: float, same_problems: bool) -> int | None:
         """The fewest answers per problem for this half width; None if even MOST are too few."""

@@ -142,6 +142,9 @@ def test_a_plan_says_what_an_interval_needs(sampler, tmp_path):
     )
     empty = choose(tmp_path / "empty", "--plan", 0.02)
     assert (empty.returncode, "has no run folder of an alpha, such as alpha_0" in empty.stderr) == (2, True)
+    write_converted(tmp_path / "unjudged" / "alpha_0.5", 1, 0, "print(1)", {"question": "?"}, correctness=None)
+    unjudged = choose(tmp_path / "unjudged", "--plan", 0.02)
+    assert (unjudged.returncode, "alpha_0.5 has no answer that was judged" in unjudged.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,7 @@ def test_a_plan_says_what_an_interval_needs(sampler, tmp_path):
         (["--confidence", 95], "CONFIDENCE is between 0 and 1, not 95"),
         (["--k", 0], "K is at least 1, not 0"),
         (["--level", 2], "LEVEL is a pass@k, from 0 to 1, not 2"),
+        (["--plan", 0.02, "--k", 2001], "K is at most 2000 for a plan, not 2001"),
         (["--plan", -1], "PLAN is half the width of an interval, above 0, not -1"),
     ],
 )

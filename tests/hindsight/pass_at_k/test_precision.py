@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hindsight.pass_at_k.estimators import pass_at_ks
-from hindsight.pass_at_k.extrapolation import FittedDistribution
+from hindsight.pass_at_k.extrapolation import FittedDistribution, fit_distribution
 from hindsight.pass_at_k.mixing_distributions import AnswerCounts
 from hindsight.pass_at_k.precision import Precision
 
@@ -42,3 +42,11 @@ def test_what_an_interval_needs_is_the_least_that_suffices():
     problems = precision.problems_needed(10, 0.02)
     assert precision.half_width(problems, 10, False) <= 0.02 < precision.half_width(problems - 1, 10, False)
     assert precision.answers_needed(100_000, 0.5, same_problems=True) == 2  # k: fewer give no unbiased estimate
+
+
+@pytest.mark.parametrize("problems", [1, 4])
+def test_problems_that_are_always_solved_have_no_width(problems):
+    precision = Precision(fit_distribution(AnswerCounts.of([2] * problems, [2] * problems)), 10)
+    for same in (True, False):
+        assert 0 <= precision.half_width(problems, 2000, same) < 0.1
+        precision.answers_needed(problems, 0.02, same)
