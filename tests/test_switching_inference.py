@@ -82,15 +82,17 @@ def test_a_stop_string_that_spans_two_turns_ends_the_answer_and_is_kept(switch, 
 @pytest.mark.parametrize(
     ("target", "turns", "text"),
     [
+        ("é<think>é", ("--k", 1, "--p", 3, "--first", "base"), "é<think>é"),
         ("naïve 数学 \U0001f600!" * 3, ("--k", 2, "--p", 3), "naïve 数学 \U0001f600!" * 3),
         ("xéabb", ("--k", 2, "--p", 2, "--stop", "ab"), "xéab"),
     ],
 )
 def test_a_character_whose_bytes_lie_in_two_turns_is_whole(switch, toy, target, turns, text):
-    """A stop string that spans two turns ends the answer then too, where the last turn has its end twice."""
+    """An id with different texts keeps that of its model, and a stop string that spans two turns ends the answer."""
+    toy.special = {"lab-instruct": {300: "<think>"}, "lab-base": {300: "<|reserved|>"}}
 
     def continue_target(request):
-        written = bytes(request["prompt"]).split(OPENING.encode())[-1]
+        written = toy.decode(request["model"], request["prompt"]).split(OPENING.encode())[-1]
         return target.encode()[len(written) :]
 
     toy.answer = continue_target

@@ -126,7 +126,7 @@ async def write_in_turns(
             theirs = vocabulary.translate(ids, each.role) if vocabulary and each is not model else ids
             answer.prompts[each.role] = answer.prompts[each.role] + (theirs if vocabulary else text)
     if vocabulary and REPLACEMENT in answer.text:
-        await _mend_characters(answer, models[0].server, limits)
+        await _mend_characters(answer, models[0], vocabulary, limits)
 
 
 def _request(model: TurnModel, most: int, seed: int, limits: AnswerLimits, by_tokens: bool) -> dict[str, Any]:
@@ -208,16 +208,20 @@ def _add_turn(
     return text, ids
 
 
-async def _mend_characters(answer: TurnsAnswer, server: ModelServer, limits: AnswerLimits) -> None:
-    """Reads the text again from all ids, to restore characters whose bytes lie in two turns.
+async def _mend_characters(
+    answer: TurnsAnswer, reader: TurnModel, vocabulary: SharedVocabulary, limits: AnswerLimits
+) -> None:
+    """Reads the text again from all ids, as `reader` knows them, to restore characters whose bytes lie in two turns.
 
     Such a character belongs to the turn that completed it. The last turn ends at its stop string, else as the server
     sent it, because its ids may end with a token that has no text.
     """
     last = answer.text[answer.segments[-1]["start"] :].lstrip(REPLACEMENT)
-    start, text = 0, ""
+    start, text, first_token, ids = 0, "", 0, []
     for segment in answer.segments:
-        text = await detokenize(server, answer.ids[: segment["end_token"]])
+        own, first_token = answer.ids[first_token : segment["end_token"]], segment["end_token"]
+        ids += own if segment["model"] == reader.role else vocabulary.translate(own, reader.role)
+        text = await detokenize(reader.server, ids)
         segment["start"], segment["end"] = start, max(len(text.rstrip(REPLACEMENT)), start)
         start = segment["end"]
     if (end := limits.end_of_stop(text, answer.segments[-1]["start"])) is not None:
