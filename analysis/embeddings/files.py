@@ -104,6 +104,10 @@ class EmbeddedRun:
         for source in sources:
             if not isinstance(record[source], str):
                 raise BrokenFile(f"{path}: {source} is not a text")
+            try:
+                record[source].encode()
+            except UnicodeEncodeError:
+                raise BrokenFile(f"{path}: {source} has half of a surrogate pair, which no tokenizer reads") from None
         before = self._read_stored(key)
         valid = [kind for kind in SOURCES if name_of(kind) in before and same_text(kind, before, record)]
         return AnswerEmbeddings(

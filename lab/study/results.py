@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hindsight.errors import UserError
+from hindsight.errors import UserError, require
 from hindsight.files import records
 from hindsight.pass_at_k.estimators import Estimate, bootstrap_ratio_interval, draws, pass_at_ks
 from lab.study.measure import MEASURED
@@ -161,5 +161,7 @@ def read_results(path: Path) -> Results:
 
 
 def setting_of(name: str) -> Setting:
-    """The setting with a name."""
-    return next(setting for setting in list_settings(everything=True) if setting.name == name)
+    """The setting with a name. Raises UserError when there is none."""
+    found = [setting for setting in list_settings(everything=True) if setting.name == name]
+    require(bool(found), f"{name!r} is not a setting of the study")
+    return found[0]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hindsight.errors import require
 from hindsight.pass_at_k.estimators import Estimate
 from lab.study.results import Results, setting_of
 from lab.study.settings_grid import TEMPERATURE
@@ -34,6 +35,7 @@ class Summary:
             names = {alpha: name for alpha, name in self.alphas_of(method).items() if name in full}
             if set(names) - {0, 1}:
                 self.by_alpha[method] = names
+        require("lerp" in self.by_alpha, "the results have no merge by LERP, which the report needs")
         self.merged = [name for alpha, name in self.by_alpha["lerp"].items() if alpha not in (0, 1)]
 
     def most(self, names: list[str]) -> list[str]:

@@ -83,9 +83,10 @@ def test_a_broken_file_is_reported_the_others_are_embedded_and_cut_texts_are_cou
     write_answer(tmp_path, 1, 2, "word " * 400)
     converted_path(tmp_path, 2, 0).write_text('{"generated_text": "cut of')
     write_json(converted_path(tmp_path, 3, 0), {"generated_text": None, "converted_text": "x"})
+    write_answer(tmp_path, 4, 0, "half of a pair: \ud800")
     result = run_in_process(embed, "--input_dir", tmp_path)
     assert result.returncode == 1
-    assert "3 embedded by all-MiniLM-L6-v2, 2 not" in result.stdout
+    assert "3 embedded by all-MiniLM-L6-v2, 3 not" in result.stdout
     assert "longer than the model's 256 tokens and cut there: 2 generated, 1 converted" in result.stdout
     assert "converted_question_2_sample_0.json is not valid JSON" in result.stdout
     assert "converted_question_3_sample_0.json" in result.stdout

@@ -201,6 +201,10 @@ def test_runs_of_other_problems_are_refused(output):
         collect(output / "nowhere", [0])
     with pytest.raises(UserError, match="holds no results"):
         read_results(output / "nowhere" / RESULTS)
+    for runs, sentence in (({}, "no merge by LERP"), ({"lerp_45": {}}, "'lerp_45' is not a setting of the study")):
+        (output / RESULTS).write_text(json.dumps({"problems": [], "seeds": [], "runs": runs}))
+        with pytest.raises(UserError, match=sentence):
+            Summary(read_results(output / RESULTS))
 
 
 def run_study(folder, *flags):
