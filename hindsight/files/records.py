@@ -52,7 +52,7 @@ class AnswerRecord(TypedDict, total=False):
     answered_as: str  # the model's name in the reply, if it is not the requested one; step 1b: in the segment
     segments: list[dict[str, Any]]  # step 1b: each turn's model and place in the text
     merged_from: dict[str, Any]  # a merged model: base, finetuned, alpha (by part: see hindsight.merging.alphas)
-    token_ids: list[int] | None  # with LOGPROBS; None: the server sent none
+    token_ids: list[int] | None  # with LOGPROBS; None: the server sent none, or turns were joined as text
     logprobs: list[float | None]  # with LOGPROBS, natural logarithms
     # step 2
     converted_text: str
