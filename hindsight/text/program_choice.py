@@ -233,10 +233,12 @@ def _without_excerpts(candidates: list[_Candidate], function: str) -> list[_Cand
 
 def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool:
     """Whether a candidate has only lines of another one, whose function returns something, or at its end, while its
-    own does not; or it was given in parts."""
-    own, whole = _own(candidate), _own(other)
+    own does not; or each of its parts has."""
+    own, whole, parts = _own(candidate), _own(other), candidate.blocks[-1].parts
+    if parts and all(_is_part(part.code, other.program) for part in parts):
+        return True
     returns = function in whole.returning and function not in own.returning
-    returns = returns or (function in whole.ending and function not in own.ending) or bool(candidate.blocks[-1].parts)
+    returns = returns or (function in whole.ending and function not in own.ending)
     lines = "\n".join(line for line in _lines(_own_code(candidate)) if line not in ("...", "pass") and line[0] != "#")
     return returns and _is_part(lines, other.program)
 
@@ -277,12 +279,14 @@ def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]
 
 
 def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates that read and print, without those that only add to another, and without those of which a later
-    one has every line."""
+    """The candidates that read and print, without those that only add to another, those of which a later one has every
+    line, and those that have only lines of an earlier one and are in several blocks or lack a definition."""
     found: list[_Candidate] = []
     for each in candidates:
         used = [other for other in found if set(other.blocks) <= set(each.blocks[:-1])]
-        if each.complete and not used:
+        excerpt = len(each.blocks) > 1 or each.facts.names[1]
+        parts = excerpt and any(_is_part(each.program, other.program) for other in found)
+        if each.complete and not used and not parts:
             found = [other for other in found if not _is_part(other.program, each.program)]
             found.append(each)
     return found

@@ -126,13 +126,17 @@ class ProgramFacts:
     @cached_property
     def stubs(self) -> frozenset[str]:
         """The functions that it declares without a body: with no more than a stub has (see `_is_stub`), or with "..."
-        in place of code, also in a comment."""
+        in place of code, also in a comment; and methods without their class."""
         lines = self._code.splitlines()
         return frozenset(
             node.name
             for node in ast.walk(self._tree)
             if isinstance(node, ast.FunctionDef)
-            and (_is_stub(node) or any(map(_LEFT_OUT.match, lines[node.lineno : node.end_lineno])))
+            and (
+                _is_stub(node)
+                or _is_bare_method(node, self._tree)
+                or any(map(_LEFT_OUT.match, lines[node.lineno : node.end_lineno]))
+            )
         )
 
     @cached_property
@@ -213,6 +217,10 @@ def _is_stub(function: ast.FunctionDef) -> bool:
         or (isinstance(each, ast.Raise) and each.exc is not None and "NotImplementedError" in ast.dump(each.exc))
         for each in function.body
     )
+
+
+def _is_bare_method(function: ast.FunctionDef, tree: ast.Module) -> bool:
+    return function in tree.body and [each.arg for each in function.args.args[:1]] == ["self"]
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

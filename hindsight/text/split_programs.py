@@ -19,7 +19,7 @@ from dataclasses import replace
 from textwrap import dedent
 
 from hindsight.text.code_blocks import MOST_BLOCKS, CodeBlock
-from hindsight.text.programs import ProgramFacts, program_facts
+from hindsight.text.programs import ProgramFacts, program_facts, syntax_tree
 
 _CLAUSE = re.compile(r"\s*(?:else|elif|except|finally)\b")
 _INNER_LINE = re.compile(rf"\s*\n[ \t]|[ \t]|{_CLAUSE.pattern}")
@@ -51,12 +51,17 @@ def _continues(block: CodeBlock, text: str) -> bool:
 
 
 def _written(block: CodeBlock, text: str) -> str:
-    return text[block.code_start : block.code_end]
+    """The code of a block with its own indentation, without that of its fence."""
+    line = text[text.rfind("\n", 0, max(block.code_start - 1, 0)) + 1 : block.code_start]
+    margin = max(line.find(block.fence), 0)
+    return re.sub(rf"^[ \t]{{0,{margin}}}", "", text[block.code_start : block.code_end], flags=re.MULTILINE)
 
 
 def _join(parts: Sequence[CodeBlock], text: str) -> CodeBlock | None:
     """The parts as one block, None if they are no program together or the first needs no other."""
-    code = dedent("".join(_written(part, text).rstrip() + "\n" for part in parts))
+    start, *rest = (_written(part, text).rstrip() + "\n" for part in parts)
+    codes = "".join((dedent(start), *rest)), dedent("".join((start, *rest)))
+    code = next(filter(syntax_tree, codes), "(")
     joined, first = program_facts(code), program_facts(parts[0].code)
     if (
         joined is None

@@ -171,6 +171,14 @@ def test_a_program_behind_prompts_or_in_a_diff_is_undecided_and_not_missing(text
     assert converted(f"So:\n\n{text}", "add")[0] == "undecided"
 
 
+def test_windows_line_ends_change_nothing():
+    code = "def add(a, b):\n    c = a\n\n    return c + b"
+    listed = f"```python\n{code}\n```".replace("\n", "\n   ")
+    for text in (f"1. So:\n\n   {listed}", f"So:\n\n{code}\n\nIt adds.", f"<think>\nHm.\n</think>\n{code}"):
+        assert converted(text.replace("\n", "\r\n"), "add") == converted(text, "add")
+        assert converted(text, "add")[0] == code
+
+
 def test_special_tokens_are_counted():
     answer = raw_answer((0, 0), {"generated_text": f"<s>{BLOCK}<|im_end|>\n</s>", "question_id": 0, "sample_index": 0})
     assert convert_answer(answer, OPTIONS).details["special_tokens"] == 3

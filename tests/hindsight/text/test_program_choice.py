@@ -140,6 +140,26 @@ def test_an_indented_part_of_a_whole_program_continues_nothing():
     assert chosen(f"{block(prints)}\nLonger:\n{block('    print(n, n)')}", STDIN) == prints
 
 
+def test_a_program_that_is_explained_in_parts_stays_the_program():
+    whole = f"{BRANCH}\n    return a + b\n"
+    parts = f"{block(BRANCH)}\nthen\n{block('        return a' + chr(10) + '    return a + b')}"
+    assert chosen(f"{block(whole)}\nFirst\n{parts}", ADD) == whole
+    method = f"{CLASS}\n    def add(self, a, b):\n        return a + b\n"
+    assert (
+        chosen(f"{block(method)}\nHere\n{block('    def add(self, a, b):' + chr(10) + '        return a + b')}", ADD)
+        == method
+    )
+    loop = "for _ in range(int(input())):\n    n = int(input())\n    print(n)\n"
+    assert chosen(f"{block(loop)}\nHere\n{block('n = int(input())')}\nand\n{block('print(n)')}", STDIN) == loop
+    known = f"t = int(input())\n{loop.replace('int(input())):', 't):')}"
+    assert chosen(f"{block(known)}\nHere\n{block(known.partition(chr(10))[2])}", STDIN) == known
+
+
+def test_a_block_in_a_list_continues_nothing_by_the_lists_margin():
+    test = block("import unittest\nclass Test(unittest.TestCase): pass\nunittest.main()").replace("\n", "\n   ")
+    assert chosen(f"{block(DEFINES)}\n1. Test:\n\n   {test}", ADD) == DEFINES
+
+
 def test_a_transcript_of_the_interpreter_is_the_program_if_it_alone_defines_the_function():
     transcript = ">>> def add(a, b):\n...     return a + b\n...\n>>> add(1, 2)\n3"
     assert chosen(f"{block(transcript)}\nIt adds.", ADD) == f"{DEFINES}\nadd(1, 2)\n"
