@@ -51,12 +51,13 @@ def draw_measures(
     styles = styles or {run: style_of(run, number) for number, run in enumerate(runs)}
     columns = min(len(names), max(1, int(width / PANEL_WIDTH)))
     lines = -(-len(names) // columns)
-    labels = [shown_text(run, LABEL_LETTERS) for run in runs]
+    labels = [shown_text(run, min(LABEL_LETTERS, int(6 * width))) for run in runs]
     height = PANEL_MARGIN + 0.14 * len(runs) * max(label.count("\n") + 1 for label in labels)
     figure = Figure(figsize=(width, lines * height), layout="constrained", dpi=DPI)
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axes, name in zip(panels, names, strict=False):
         _draw_measure(axes, name, {run: estimates[run][name] for run in runs}, styles)
+    panels[0].set_yticks(range(len(runs)), labels)  # of all panels, as they share the axis
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     return figure
@@ -68,7 +69,6 @@ def _draw_measure(axes: Axes, name: str, estimates: dict[str, Estimate], styles:
         axes.plot([each.low, each.high], [place, place], color=color, linewidth=1.4)
         axes.plot(each.mean, place, color=color, marker=marker, markersize=2.8)
     axes.set_title(name, fontsize=7)
-    axes.set_yticks(range(len(estimates)), [shown_text(run, LABEL_LETTERS) for run in estimates])
     axes.tick_params(labelsize=7)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(estimates) - 0.5, -0.5)
