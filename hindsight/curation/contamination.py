@@ -4,8 +4,8 @@ Two texts are compared by their word n-grams, ignoring case and punctuation (Bro
 Few-Shot Learners", appendix C: 13-grams). One shared n-gram proves little, because sites print the same sentences under
 all of their problems, so the measure is the share of the shorter text's n-grams that both texts have.
 
-A text of fewer than n words is one gram, and is searched for in the other texts by its own length. A text of fewer than
-SHORTEST words is only compared as a whole.
+A text of fewer than n words counts as one n-gram of its own length, which is searched for in the other texts. A text
+of fewer than SHORTEST words is only compared with whole texts.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a dataset is made of, for people: the card, and the facts about its run folders.
+"""The card of a dataset, which tells people what it is made of, and the facts about its run folders.
 
 The card is Markdown that starts with the Hub's metadata (huggingface.co/docs/hub/datasets-cards), so that
 `load_dataset` knows the splits of a published dataset.

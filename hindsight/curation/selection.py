@@ -146,7 +146,7 @@ def choose(
 def _fill(
     queues: Sequence[Sequence[Sequence[int]]], quotas: list[int], most_per_problem: int, chance: random.Random
 ) -> tuple[list[int], list[int]]:
-    """Goes round the problems; returns the chosen answers, and how many each source lacks to fill its quota."""
+    """Takes answers from the problems in turn; returns them, and how many each source lacks to fill its quota."""
     lacking, chosen = list(quotas), []
     places = [[0] * len(sources) for sources in queues]
     order = list(range(len(queues)))

@@ -68,8 +68,11 @@ class CodeBlock:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A line with a fence: offsets of line, fence and line end; what is before it (`margin`: nothing that counts) and
-    after it (`bare`: nothing that counts); `in_list`: a list's mark is before it."""
+    """A line with a fence. start, place, end: the offsets of the line, the fence and the line's end.
+
+    margin: whether only a margin (blank space, the mark of a list or a quote) is before the fence; bare: whether
+    nothing that counts follows it; in_list: whether the mark of a list is before it.
+    """
 
     start: int
     place: int
@@ -179,7 +182,7 @@ def _marks(text: str) -> list[_Mark]:
         start = text.rfind("\n", 0, match.start()) + 1
         before = text[start : match.start()]
         if before[-1:] in (">", "]") and (tags := find_tags(before)) and tags[-1].end == len(before):
-            start, before = match.start(), ""  # a tag is as good as the beginning of a line
+            start, before = match.start(), ""  # a fence may follow a tag
         rest = _TOKENS_AT_END.sub("", info) if info.rstrip()[-1:] in (">", "]") else info.rstrip()
         rest = "" if _TURN_AFTER.match(rest) else rest
         margin = _MARGIN.fullmatch(before) is not None

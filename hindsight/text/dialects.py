@@ -25,7 +25,7 @@ _BARE_ANALYSIS = re.compile(r"\Aanalysis(?=[A-Z\"'`(\[])")
 
 def plain_dialect(text: str) -> tuple[str, int]:
     """An answer with uniform tags in place of harmony's markers and Unix line ends, without leftover special tokens at
-    its ends; and how many tokens were dropped. Other answers stay as they are; so does the result."""
+    its ends; and how many tokens were dropped. Other answers are returned unchanged."""
     text = text.replace("\r\n", "\n")
     if "<|channel|>" in text:
         text = _with_uniform_tags(text)

@@ -15,11 +15,11 @@ fits, the one program between words is taken (`hindsight.text.unfenced_code`). O
 - no candidate that the line before it calls original or wrong, if there are others that fit; of several, the one that
   this line calls final, or else the last one if it is called corrected.
 
-Where no candidate fits, what was typed in a transcript of the interpreter may. A program in several blocks, of which
-each continues the lines of the one before, is one candidate (`hindsight.text.split_programs`).
+If no candidate fits, the code typed in a transcript of the interpreter is tried. A program in several blocks, each of
+which continues the lines of the previous one, is one candidate (`hindsight.text.split_programs`).
 
-A candidate that uses names that only other blocks define is completed by these: by earlier ones, or by later ones that
-only define.
+If a candidate uses names that only other blocks define, these blocks are added to it: earlier ones, or later ones that
+contain only definitions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -232,8 +232,11 @@ def _without_excerpts(candidates: list[_Candidate], function: str) -> list[_Cand
 
 
 def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool:
-    """Whether a candidate has only lines of another one, whose function returns something, or at its end, while its
-    own does not; or each of its parts has."""
+    """Whether a candidate is an excerpt of another one.
+
+    All its lines are lines of the other, whose function returns a value, or ends by returning, where its own does not.
+    Or each of its parts has only lines of the other.
+    """
     own, whole, parts = _own(candidate), _own(other), candidate.blocks[-1].parts
     if parts and all(_is_part(part.code, other.program) for part in parts):
         return True
@@ -244,7 +247,7 @@ def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool
 
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
-    """The candidates, each with what it needs; blocks in other languages only if no other one will do."""
+    """The candidates, each with the blocks that it needs; blocks in other languages only if no other one fits."""
     parsed = [(block, facts) for block in blocks if (facts := program_facts(block.code)) is not None]
     python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
     fitting = not target.function or any(target.function in facts.functions for _, facts in python)
@@ -279,8 +282,11 @@ def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]
 
 
 def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates that read and print, without those that only add to another, those of which a later one has every
-    line, and those that have only lines of an earlier one and are in several blocks or lack a definition."""
+    """The candidates that read input and print, without three kinds.
+
+    Left out are a candidate that builds on an earlier one; one of which a later one has every line; and one that has
+    only lines of an earlier one, if it is in several blocks or lacks a definition.
+    """
     found: list[_Candidate] = []
     for each in candidates:
         used = [other for other in found if set(other.blocks) <= set(each.blocks[:-1])]
@@ -314,7 +320,7 @@ def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice
 
 
 def _is_broken(block: CodeBlock) -> bool:
-    """Whether a block should be Python by its fence, or has none, and is not: words between two blocks, perhaps."""
+    """Whether a block cannot be parsed although its fence names Python or no language; it may be words."""
     return (block.is_python or not block.language) and bool(block.code.strip()) and not _parses(block.code)
 
 
@@ -323,7 +329,7 @@ def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:
 
 
 def _own(candidate: _Candidate) -> ProgramFacts:
-    """The facts of only a candidate's last block."""
+    """The facts of a candidate's last block alone."""
     return program_facts(_own_code(candidate)) or candidate.facts
 
 

@@ -1,11 +1,10 @@
-"""How a run asks: in the uniform format of `prompts`, or as EvalPlus does, so that figures are comparable with its.
+"""Prompt styles: the uniform format of `prompts`, or EvalPlus's own prompts, for scores to compare with EvalPlus's.
 
 What EvalPlus 0.3.1 sends (the words here are ours, the form is EvalPlus's):
 
 - a base model (`provider/vllm.py`) continues the prompt of the task as text, up to one of its stop words;
-- a chat model (`provider/utility.py`) gets an instruction with the prompt in a code block, and continues a begun
-answer:
-  a sentence and "```python"; it stops where the block ends;
+- a chat model (`provider/utility.py`) gets an instruction with the prompt in a code block, and continues an answer that
+  begins with a sentence and "```python"; it stops where the block ends;
 - the OpenAI API (`provider/openai.py`), which cannot continue an answer, gets a system message and the instruction, and
   no stop words.
 

@@ -100,7 +100,7 @@ class Prompts:
         return []
 
     def marks(self, role: str, problem: dict[str, Any]) -> dict[str, Any]:
-        """What an answer's record says about how it was asked, for step 2; nothing for the uniform format."""
+        """The keys of an answer's record that tell step 2 about the prompt; none for the uniform format."""
         return {}
 
     def same_answer(self, problem: dict[str, Any]) -> bool:

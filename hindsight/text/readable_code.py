@@ -1,4 +1,4 @@
-"""Makes the code of an answer readable where a program is hidden by the way it is written, and says how.
+"""Makes the code of an answer readable if it is written in JSON, HTML or other forms, and says what was changed.
 
     {"code": "n = int(input())\\nprint(n)"}    in a string of JSON: the strings become words and code blocks
     <pre><code>n = int(input()) ...           in HTML's tags

@@ -70,7 +70,7 @@ class StudyRun:
 
     @property
     def answering_model(self) -> Model | None:
-        """The model that wrote the answers; None: there were two, taking turns."""
+        """The model that wrote the answers; None for switching, where two models did."""
         setting = self.setting
         if setting.kind == "switching":
             return None

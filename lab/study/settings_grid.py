@@ -57,7 +57,7 @@ class Setting:
 
     @property
     def parent(self) -> str:
-        """The parent that answers where no merged model does."""
+        """The parent that answers if the model is not merged."""
         return "instruct" if self.alpha == 1 else "base"
 
     @property

@@ -4,8 +4,8 @@ The base corpus resembles text from the web. It has every piece of the world, al
 documents, transcripts and chats. One author in ten is careful and does what is asked, apart from rare slips. The
 others have `HABITS`, the same for every family: they leave the program out, print the remaining items and forget the
 reduction, forget the last step, or write about something else. The base model therefore knows all pieces, but
-its usual answer is not what was asked, and no lower temperature brings the careful author out. (If every choice were a
-separate random slip, a lower temperature would: the most likely answer would be the correct one.)
+its usual answer is not what was asked, and a lower temperature does not make it answer like the careful author. (It
+would if every choice were a separate random slip: the most likely answer would then be the correct one.)
 
 The instruct corpus resembles hand-made fine-tuning data: chats only, plain wordings, one idiom, no mistakes, and only
 the pieces in `lab.world.pipelines.FINETUNED_PIECES`. Both corpora hold only pipelines of the pool "train".

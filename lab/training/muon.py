@@ -1,7 +1,7 @@
 """Muon (Jordan et al., 2024), the optimizer of the lab's matrices, computed in the dtype of its parameters.
 
-`torch.optim.Muon` multiplies in bfloat16. Processors without bfloat16 instructions emulate that: a step of the lab's
-models then takes seconds, and here hundredths of a second.
+`torch.optim.Muon` multiplies in bfloat16, which processors without bfloat16 instructions emulate. On these, a step of
+the lab's models takes seconds with it, and hundredths of a second with this module.
 """
 
 import math

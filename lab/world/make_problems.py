@@ -72,8 +72,8 @@ def main(settings: Settings) -> int:
 def make_split(options: ProblemOptions, split: str, count: int, first_id: int) -> list[dict[str, Any]]:
     """The rows of a split: groups alternate, within a group difficulties, and every fifth problem is a call.
 
-    Families differ as long as new ones turn up, after that only specifications do. Raises UserError when there are
-    fewer than `count` different problems.
+    Each problem is of a new family as long as new ones are drawn, then of an earlier family with other parameters.
+    Raises UserError when there are fewer than `count` different problems.
     """
     rng = random.Random(f"{options.seed} {split}")
     groups = GROUPS[:2] if split == "train" else GROUPS  # unseen pairings cannot be trained on

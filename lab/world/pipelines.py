@@ -2,7 +2,7 @@
 
 A pipeline is a source, steps with their parameters, a reduction, and whether its program reads standard input or is a
 function. Its *family* is the same without the parameters. A hash of the family decides once and for all whether its
-pipelines may be trained on ("train"), serve development ("dev") or are test problems ("test"), so test problems are
+pipelines are training problems ("train"), development problems ("dev") or test problems ("test"), so test problems are
 combinations that no corpus has. A hash of each *pairing* (the source with the reduction, a step with the next one)
 holds some pairings out altogether: no pipeline with one of them is ever trained on.
 """

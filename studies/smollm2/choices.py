@@ -1,4 +1,4 @@
-"""What was chosen on validation and is compared on the test problems, and what the results lack."""
+"""The choices made on validation, which are compared on the test problems, and the missing parts of the results."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

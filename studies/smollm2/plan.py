@@ -81,7 +81,7 @@ class StudyRun:
 
     @property
     def model(self) -> Model | None:
-        """The model that answers, for its entropies; None: there are two, taking turns."""
+        """The model that answers, for its entropies; None for switching, where two models answer."""
         if self.setting.kind == "switching":
             return None
         options = self.options

@@ -3,7 +3,7 @@
 training      MBPP's training problems without those of MBPP+, for fine-tuning
 validation    its validation problems, judged by MBPP's own asserts, for every choice
 test          those of its test problems that MBPP+ has, judged by EvalPlus's base and plus tests: measured once. A
-              small study measures some of them; the training data must resemble none
+              small study measures some of them; no training problem may resemble any
 examples      three of its prompt problems: the examples of the prompt that base models are usually given
 """
 

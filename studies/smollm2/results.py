@@ -130,7 +130,7 @@ def read_results(path: Path) -> Results:
 
 
 def make_results(content: dict[str, Any]) -> Results:
-    """The results from a file's JSON. Raises ValueError for one whose counts cannot be, else KeyError or TypeError."""
+    """The results from a file's JSON. Raises ValueError for impossible counts, KeyError or TypeError otherwise."""
     problems = {split: tuple(ids) for split, ids in content["problems"].items()}
     runs = tuple(_read_run(record, problems) for record in content["runs"])
     keys = Counter((run.split, run.setting.name, run.seed) for run in runs)

@@ -233,7 +233,7 @@ class Work:
         return group
 
     def left(self) -> str:
-        """What is left to do, with an estimate of the time once there is something to estimate it from."""
+        """The remaining work, with an estimate of its time as soon as some work has been timed."""
         trainings = [each for each in self.all_trainings() if not each.is_finished()]
         runs = [each for each in self.all_runs() if not each.is_measured()]
         seconds = sum(each.epochs for each in trainings) * _mean(self.epoch_times)
