@@ -235,15 +235,21 @@ def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool
     """Whether a candidate is an excerpt of another one.
 
     All its lines are lines of the other, whose function returns a value, or ends by returning, where its own does not.
-    Or each of its parts has only lines of the other.
+    Or it is in several blocks, each of which has only lines of the other.
     """
-    own, whole, parts = _own(candidate), _own(other), candidate.blocks[-1].parts
-    if parts and all(_is_part(part.code, other.program) for part in parts):
+    if _is_retold(candidate, other):
         return True
+    own, whole = _own(candidate), _own(other)
     returns = function in whole.returning and function not in own.returning
     returns = returns or (function in whole.ending and function not in own.ending)
     lines = "\n".join(line for line in _lines(_own_code(candidate)) if line not in ("...", "pass") and line[0] != "#")
     return returns and _is_part(lines, other.program)
+
+
+def _is_retold(candidate: _Candidate, other: _Candidate) -> bool:
+    """Whether a candidate is in several blocks, each of which has only lines of another candidate."""
+    pieces = [part.code for block in candidate.blocks for part in block.parts or (block,)]
+    return len(pieces) > 1 and all(_is_part(piece, other.program) for piece in pieces)
 
 
 def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
@@ -290,9 +296,9 @@ def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     found: list[_Candidate] = []
     for each in candidates:
         used = [other for other in found if set(other.blocks) <= set(each.blocks[:-1])]
-        excerpt = len(each.blocks) > 1 or each.facts.names[1]
-        parts = excerpt and any(_is_part(each.program, other.program) for other in found)
-        if each.complete and not used and not parts:
+        retold = any(_is_retold(each, other) for other in found)
+        lacking = each.facts.names[1] and any(_is_part(each.program, other.program) for other in found)
+        if each.complete and not (used or retold or lacking):
             found = [other for other in found if not _is_part(other.program, each.program)]
             found.append(each)
     return found

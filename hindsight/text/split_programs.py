@@ -22,6 +22,7 @@ from hindsight.text.code_blocks import MOST_BLOCKS, CodeBlock
 from hindsight.text.programs import ProgramFacts, program_facts, syntax_tree
 
 _CLAUSE = re.compile(r"\s*(?:else|elif|except|finally)\b")
+_DEFINITION = re.compile(r"\s*(?:@|def |async def )")
 _INNER_LINE = re.compile(rf"\s*\n[ \t]|[ \t]|{_CLAUSE.pattern}")
 _MOST_PARTS = 16  # blocks that are tried as parts of a program
 
@@ -66,7 +67,7 @@ def _join(parts: Sequence[CodeBlock], text: str) -> CodeBlock | None:
     if (
         joined is None
         or not (parts[0].is_python or not parts[0].language)
-        or (first and not _gains(first, joined) and not _is_new_clause(_written(parts[1], text), parts[0].code))
+        or (first and not _gains(first, joined, rest[0]) and not _is_new_clause(rest[0], parts[0].code))
     ):
         return None
     last = parts[-1]
@@ -80,7 +81,8 @@ def _is_new_clause(part: str, first: str) -> bool:
     return _CLAUSE.match(part) is not None and not all(line.strip() in lines for line in part.splitlines())
 
 
-def _gains(first: ProgramFacts, joined: ProgramFacts) -> bool:
+def _gains(first: ProgramFacts, joined: ProgramFacts, part: str) -> bool:
     """Whether joined code has what its first part lacks, of which no function was whole."""
     prints = joined.mentions_output and not (first.mentions_output or first.ending)
-    return prints or not joined.ending <= first.ending or not joined.functions <= first.functions
+    method = _DEFINITION.match(part) is not None and not joined.functions <= first.functions
+    return prints or method or not joined.ending <= first.ending

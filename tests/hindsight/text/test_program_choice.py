@@ -152,6 +152,12 @@ def test_a_program_that_is_explained_in_parts_stays_the_program():
     loop = "for _ in range(int(input())):\n    n = int(input())\n    print(n)\n"
     assert chosen(f"{block(loop)}\nHere\n{block('n = int(input())')}\nand\n{block('print(n)')}", STDIN) == loop
     known = f"t = int(input())\n{loop.replace('int(input())):', 't):')}"
+    count = "for _ in range(t):\n    n = int(input())\n"
+    twice = f"{block('t = int(input())' + chr(10) + count)}\nand\n{block(count + '    print(n)')}"
+    assert chosen(f"{block(known)}\nHere\n{twice}", STDIN) == known
+    assert chosen(
+        f"{block(DEFINES + 'print(add(1, 2))')}\nHere\n{block('    c = a' + chr(10) + 'return c')}", STDIN
+    ) == (f"{DEFINES}print(add(1, 2))\n")
     assert chosen(f"{block(known)}\nHere\n{block(known.partition(chr(10))[2])}", STDIN) == known
 
 
