@@ -27,7 +27,6 @@ import sys
 from builtins import BaseException, SystemExit, callable, enumerate, getattr, isinstance, type  # noqa: UP029  # see `interpreter`
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from time import process_time
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
@@ -100,7 +99,7 @@ def serve_test_program(
         own = {name: value for name, value in names.items() if name == function_name or name not in modules[0][1]}
         false: list[bool] = []
         if callable(function := own.get(function_name)) and not isinstance(function, type):
-            own[function_name] = _watched(function, false)
+            own[function_name] = _Watched(function, false)
         exec(compile(source, "<test>", "exec", dont_inherit=True), {**own, "__name__": names["__name__"]})
         if false:
             raise AssertionError("a value equals everything")
@@ -117,20 +116,22 @@ def _modules_before(test: bytes) -> list[tuple[ModuleType, dict[str, Any]]]:
     return [(each, dict(each.__dict__)) for each in (builtins, *named) if type(each) is ModuleType]
 
 
-def _watched(function: Callable, false: list[bool]) -> Callable:
-    """The function, which appends to `false` if it returns, directly or in a list, what equals everything."""
+class _Watched:
+    """A function, which appends to `false` if it returns, directly or in a list, what equals everything."""
 
-    @wraps(function)
-    def call(*arguments: Any, **keywords: Any) -> Any:
-        value = function(*arguments, **keywords)
+    def __init__(self, function: Callable, false: list[bool]):
+        self.__wrapped__, self._false = function, false
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        value = self.__wrapped__(*arguments, **keywords)
         items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-        if any(
-            type(each) not in _HONEST and any(_equals(each, other) for other in _UNLIKELY) for each in (value, *items)
-        ):
-            false.append(True)
+        others = (each for each in (value, *items) if type(each) not in _HONEST)
+        if any(_equals(each, other) for each in others for other in _UNLIKELY):
+            self._false.append(True)
         return value
 
-    return call
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
 
 
 def _equals(value: Any, other: Any) -> bool:
