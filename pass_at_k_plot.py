@@ -121,7 +121,7 @@ def table(curves: Sequence[Curve], ks: Sequence[int], paper: PaperFigure | None)
     if paper:
         published = paper.problems, paper.samples
         rows += [(f"paper: {curve.run.name}", *published, curve.ks, curve.mean) for curve in paper.curves]
-    rows += [(each.run.name, len(each.values), each.counts.samples.sum(), each.ks, each.mean) for each in curves]
+    rows += [(each.run.name, len(each.values), each.samples.sum(), each.ks, each.mean) for each in curves]
     width = max(len("run"), *(len(name) for name, *_ in rows))
     lines = [f"{'run':{width}}  problems  samples  " + "  ".join(f"{f'pass@{k}':>7}" for k in ks)]
     for name, problems, samples, its_ks, mean in rows:
@@ -184,7 +184,7 @@ def latex(curves: Sequence[Curve]) -> str:
     ks = curves[0].ks
     rows = [
         " & ".join(
-            [curve.run.name.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")]
+            [curve.run.name.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&").replace("#", r"\#")]
             + [
                 rf"{mean:.3f} {{\scriptsize [{low:.3f}, {high:.3f}]}}"
                 for mean, low, high in zip(curve.mean, curve.low, curve.high, strict=True)
@@ -214,8 +214,8 @@ def as_json(curve: Curve, path: Path) -> dict[str, Any]:
         "low": by_k(curve.low),
         "high": by_k(curve.high),
         "problems": len(curve.values),
-        "samples": int(counts.samples.sum()),
-        "correct": int(counts.correct.sum()),
+        "samples": int(curve.samples.sum()),
+        "correct": int(curve.correct.sum()),
         "unconverted": int(counts.of(Outcome.NOT_CONVERTED).sum()),
         "no_answer": counts.no_answer,
         "no_code": int(counts.of(Outcome.NO_CODE).sum()),

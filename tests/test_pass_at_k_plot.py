@@ -299,6 +299,8 @@ def test_a_k_above_a_problems_samples_is_refused_or_leaves_the_problem_out(tmp_p
     assert (result.returncode, numbers["curves"][0]["values"]) == (0, {"1": 0.5, "2": 1.0})
     assert "1 problems have too few samples and are left out" in result.stdout
     assert numbers["curves"][0]["too_few_samples"] == ["1"]
+    assert (numbers["curves"][0]["samples"], numbers["curves"][0]["correct"]) == (2, 1)
+    assert " 1        2    0.500" in result.stdout
 
 
 def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path, plot):

@@ -34,6 +34,20 @@ class Curve:
     too_few: tuple[str, ...]
     beyond: Extrapolation | None = None
 
+    @property
+    def samples(self) -> np.ndarray:
+        """The number of samples of each of its problems, [problems]."""
+        return self.counts.samples[self._counted]
+
+    @property
+    def correct(self) -> np.ndarray:
+        """The number of correct samples of each of its problems, [problems]."""
+        return self.counts.correct[self._counted]
+
+    @property
+    def _counted(self) -> list[bool]:
+        return [question in self.values for question in self.counts.questions]
+
 
 @dataclass(frozen=True, eq=False)
 class Difference:
@@ -84,13 +98,11 @@ def go_beyond(curve: Curve, last: int, source: str) -> Curve:
 
     Raises UserError, naming the `source`, when `last` is not above the largest k, or too far above the sample count.
     """
-    kept = [question in curve.values for question in curve.counts.questions]
-    samples, correct = curve.counts.samples[kept], curve.counts.correct[kept]
-    first, most = curve.ks[-1], FARTHEST * int(samples.min())
+    first, most = curve.ks[-1], FARTHEST * int(curve.samples.min())
     span = f"from above the largest of --ks, {first}, to {FARTHEST} times the number of samples per problem, {most}"
     require(first < last <= most, f"{source}: --beyond goes {span}, not to {last}")
     ks = sorted({round(k) for k in np.geomspace(first, last, 16)})
-    return replace(curve, beyond=extrapolate(samples, correct, ks))
+    return replace(curve, beyond=extrapolate(curve.samples, curve.correct, ks))
 
 
 def differences(curves: Sequence[Curve]) -> list[Difference]:
