@@ -1,10 +1,9 @@
 """Merging while vLLM loads: the answers equal those of the merged checkpoint on disk, from real engines."""
 
 import json
+import multiprocessing
 import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -24,39 +23,46 @@ pytestmark = pytest.mark.slow  # importing vLLM takes seconds
 BASE, INSTRUCT = ROOT / "lab" / "models" / "base", ROOT / "lab" / "models" / "instruct"
 PROMPTS = ["def f(x):", "Read a list of numbers and print", "The sum of"]
 
-ANSWER = """
-import json, sys
-from vllm import LLM, SamplingParams
 
-if __name__ == "__main__":
+def answers(engines):
+    """Digests of the weights, tokens and log-probabilities of greedy answers, by one engine after another.
+
+    engines: each with the alphas that are set in it, one after the other; None: as it was loaded. They run in a fork of
+    this process, so that vLLM is imported once.
+    """
+    import vllm.entrypoints.llm  # noqa: F401
+
+    context = multiprocessing.get_context("fork")
+    results, sender = context.Pipe(duplex=False)
+    child = context.Process(target=run_engines, args=(engines, sender))
+    child.start()
+    sender.close()
+    found = results.recv()
+    child.join()
+    return found
+
+
+def run_engines(engines, sender):
+    """The body of that process: sends what `answers` returns."""
+    from vllm import LLM, SamplingParams
+
+    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    os.environ.update(own)
     results = []
-    for options, alphas in json.loads(sys.argv[1]):
+    for options, alphas in engines:
         engine = LLM(**options, enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=8)
         for alpha in alphas:
             if alpha is not None:
                 engine.collective_rpc("hindsight_set_alpha", args=(json.dumps(alpha),))
                 engine.reset_prefix_cache()
-            outputs = engine.generate(json.loads(sys.argv[2]), SamplingParams(temperature=0, max_tokens=48, logprobs=0))
-            answers = [
-                [list(answer.token_ids), [next(iter(each.values())).logprob for each in answer.logprobs]]
+            outputs = engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=48, logprobs=0))
+            written = [
+                (list(answer.token_ids), [next(iter(each.values())).logprob for each in answer.logprobs])
                 for answer in (output.outputs[0] for output in outputs)
             ]
-            results.append([engine.collective_rpc("compute_weight_checksums"), answers])
+            results.append((engine.collective_rpc("compute_weight_checksums"), written))
         del engine
-    print(json.dumps(results))
-"""
-
-
-def answers(engines):
-    """Digests of the weights, tokens and log-probabilities of greedy answers, by one engine after another.
-
-    engines: each with the alphas that are set in it, one after the other; None: as it was loaded.
-    """
-    command = [sys.executable, "-c", ANSWER, json.dumps(engines), json.dumps(PROMPTS)]
-    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    result = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout.strip().splitlines()[-1])
+    sender.send(results)
 
 
 def at_load(**merge):
