@@ -22,13 +22,14 @@ class Page:
     """The contents of the page.
 
     runs: name and model of each run; rows: the list, [run, question id, sample index, verdict, tokens] each, where run
-    and verdict are numbers; chunks: the packed answers, of which `starts` has each chunk's first row; missing: the
-    number of answers that are not on the page, by reason.
+    and verdict are numbers; titles: those of the problems with each id, several if the runs have different problems;
+    chunks: the packed answers, of which `starts` has each chunk's first row; missing: the number of answers that are
+    not on the page, by reason.
     """
 
     runs: list[tuple[str, str]]
     rows: list[list[Any]] = field(default_factory=list)
-    titles: dict[int, str] = field(default_factory=dict)
+    titles: dict[int, dict[str, None]] = field(default_factory=dict)
     verdicts: dict[str, int] = field(default_factory=dict)
     starts: list[int] = field(default_factory=list)
     chunks: list[str] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Page:
     def add(self, run: int, record: Mapping[str, Any]) -> None:
         """Adds an answer of the run with the given number."""
         question_id, question = record["question_id"], question_of(record)
-        self.titles.setdefault(question_id, title_of(question))
+        self.titles.setdefault(question_id, {})[title_of(question)] = None
         verdict = self.verdicts.setdefault(verdict_name(record), len(self.verdicts))
         tokens = (record.get("usage") or {}).get("completion_tokens")
         self.rows.append([run, question_id, record["sample_index"], verdict, tokens])
@@ -59,7 +60,7 @@ class Page:
             "missing": self.missing,
             "runs": self.runs,
             "verdicts": list(self.verdicts),
-            "titles": sorted(self.titles.items()),
+            "titles": [(question, " | ".join(filter(None, found))) for question, found in sorted(self.titles.items())],
             "rows": self.rows,
             "starts": self.starts,
         }

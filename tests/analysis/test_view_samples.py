@@ -129,6 +129,14 @@ def test_the_same_answers_give_the_same_bytes_and_only_the_pages_own_script(runs
     assert "\u2028" not in content.decode()
 
 
+def test_different_problems_with_one_id_are_both_in_its_title(runs, tmp_path):
+    for number, question in enumerate(("Add.", "Add.", "Count.", "")):
+        write_answer(runs[number % 2], 9, number, "text", metadata={"question": question})
+    write_answer(runs[0], 9, 4, "text", metadata=None)
+    assert view(runs, tmp_path / "page.html").returncode == 0
+    assert [9, "Add. | Count."] in read_page(tmp_path / "page.html")[0]["titles"]
+
+
 def test_max_answers_are_the_first_of_each_run_and_the_others_are_counted(runs, tmp_path):
     result = view(runs, tmp_path / "page.html", "--max_answers", 1)
     assert (result.returncode, "MAX_ANSWERS leaves out 2 more" in result.stdout) == (0, True)
