@@ -11,7 +11,7 @@ from hindsight.servers.client import ModelServer
 from hindsight.servers.replies import BadReply, ItemFailed, TryAgain
 from hindsight.servers.requests import detokenize, tokenize
 
-PROBE = "def f(x):\n\treturn 'ünï 数 \U0001f600'  # 12345\n\n```\n<begin_of_solution>  </think>"
+PROBE = "def f(x):\n\treturn 'ünï 数 \U0001f600'  # 12345\n\n```\n<begin_of_solution>"
 IDS_PER_REQUEST = 4096  # ids whose texts are compared by one request
 MOST_DIFFERING = 256  # ids that may have different texts in a shared vocabulary
 MOST_IDS = 1 << 20  # more than any vocabulary has: a server may send a text for ids beyond its end

@@ -70,10 +70,14 @@ def test_one_vocabulary_needs_no_translation(toy):
 
 
 def test_an_id_with_different_texts_reaches_the_other_model_as_the_ids_of_its_text(toy):
-    """The instruct model has <think> where the base model has another token, like DeepSeek-R1's distilled Llama."""
-    toy.special = {"lab-instruct": {300: "<think>"}, "lab-base": {300: "<|reserved_9|>"}}
+    """The instruct model has <think> and </think> where the base model has other tokens, as DeepSeek-R1's distilled
+    Llama."""
+    toy.special = {
+        "lab-instruct": {300: "<think>", 301: "</think>"},
+        "lab-base": {300: "<|reserved_9|>", 301: "<|reserved_10|>"},
+    }
     found = shared_vocabulary(toy)
-    assert found.translate([65, 300, 66], "base") == [65, *b"<think>", 66]
+    assert found.translate([65, 300, 66, 301], "base") == [65, *b"<think>", 66, *b"</think>"]
     assert found.translate([300], "instruct") == list(b"<|reserved_9|>")
 
 
