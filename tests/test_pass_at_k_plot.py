@@ -333,6 +333,13 @@ def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     assert numbers["curves"][0]["correct"] == 2
 
 
+def test_a_run_whose_counts_cannot_be_kept_is_plotted(tmp_path, plot):
+    run = make_run(tmp_path / "one", [[True, False]])
+    (run / "verdicts.json").mkdir()  # root may write anywhere else, except on a read-only disk
+    result, numbers = plot(run, ks=(1,))
+    assert (result.returncode, numbers["curves"][0]["samples"]) == (0, 2), result.stderr
+
+
 @pytest.mark.slow
 def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])

@@ -124,7 +124,7 @@ def _read_folder(folder: Path, workers: int, reading: str) -> tuple[dict[int, Pr
             digests.append(digest)
     if cached and not broken and not any(counts.outcomes[Outcome.UNCHECKED] for counts in problems.values()):
         kept = {str(question): {**vars(each), "texts": sorted(each.texts)} for question, each in problems.items()}
-        with suppress(PermissionError):  # somebody else's folder is read again next time
+        with suppress(OSError):  # where nothing can be written, the run is read again next time
             write_json(folder / CACHE, {"digest": _digest(digests), "problems": kept})
     return problems, broken
 
