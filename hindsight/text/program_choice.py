@@ -32,8 +32,8 @@ from typing import Any
 from hindsight.problem_sets.problems import function_name
 from hindsight.text.code_blocks import CodeBlock, block_readings, find_code_blocks, looks_like_code, names_python
 from hindsight.text.introductions import CORRECTED, FINAL, REJECTED, is_introduced
+from hindsight.text.program_candidates import Candidate, complete_programs, find_candidates, without_excerpts
 from hindsight.text.programs import (
-    ProgramFacts,
     has_words_at_ends,
     is_program,
     program_facts,
@@ -168,37 +168,23 @@ def _choose_unfenced(solution: str, fenced: Sequence[CodeBlock], target: Program
     return choice
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A block that parses, preceded by the blocks that it needs."""
-
-    blocks: tuple[CodeBlock, ...]
-    program: str
-    facts: ProgramFacts
-
-    @property
-    def complete(self) -> bool:
-        """Whether it reads input and prints when it is run."""
-        return self.facts.reads and self.facts.prints
-
-
 def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -> ProgramChoice:
     """The choice among the blocks of one reading of a solution."""
-    candidates = _candidates(blocks, target)
-    if not any(target.function in _own(each).functions if target.function else each.complete for each in candidates):
+    candidates = find_candidates(blocks, target.function)
+    if not any(target.function in each.own.functions if target.function else each.complete for each in candidates):
         typed = [(block, transcript_input(block.code)) for block in blocks]
         if found := [each for each in typed if _fits(each[1], target)]:
             return ProgramChoice(found[-1][1], (found[-1][0],), fits=True)
     if not candidates:
         return _broken(blocks, target)
     if target.function:
-        defining = [each for each in candidates if target.function in _own(each).functions]
-        written = [each for each in defining if target.function not in _own(each).stubs]
+        defining = [each for each in candidates if target.function in each.own.functions]
+        written = [each for each in defining if target.function not in each.own.stubs]
         last = (written or defining or candidates)[-1]
-        left = _without_excerpts(_by_introduction(written, solution), target.function)
+        left = without_excerpts(_by_introduction(written, solution), target.function)
         choice = _chosen((left or [last])[-1], fits=bool(defining))
         return replace(choice, introduced=choice.blocks != last.blocks)
-    complete = _complete(candidates)
+    complete = complete_programs(candidates)
     if complete:
         left = _by_introduction(complete, solution)
         undecided = TWO_PROGRAMS if len(left) > 1 else ""
@@ -209,7 +195,7 @@ def _choose(blocks: Sequence[CodeBlock], target: ProgramTarget, solution: str) -
     return _chosen((reading or candidates)[-1], fits=bool(reading))
 
 
-def _by_introduction(candidates: list[_Candidate], solution: str) -> list[_Candidate]:
+def _by_introduction(candidates: list[Candidate], solution: str) -> list[Candidate]:
     """The candidates that the lines before them leave, of those that fit; see the module."""
     corrected = [each for each in candidates if _is_introduced(each, solution, CORRECTED)]
     left = [each for each in candidates if each in corrected or not _is_introduced(each, solution, REJECTED)]
@@ -218,100 +204,8 @@ def _by_introduction(candidates: list[_Candidate], solution: str) -> list[_Candi
     return final if len(final) == 1 else left or candidates
 
 
-def _is_introduced(candidate: _Candidate, solution: str, word: Pattern) -> bool:
+def _is_introduced(candidate: Candidate, solution: str, word: Pattern) -> bool:
     return is_introduced(solution[: candidate.blocks[-1].start], word)
-
-
-def _without_excerpts(candidates: list[_Candidate], function: str) -> list[_Candidate]:
-    """The candidates for a function without excerpts of earlier ones."""
-    left: list[_Candidate] = []
-    for each in candidates:
-        if not any(_is_excerpt(each, other, function) for other in left):
-            left.append(each)
-    return left
-
-
-def _is_excerpt(candidate: _Candidate, other: _Candidate, function: str) -> bool:
-    """Whether a candidate is an excerpt of another one.
-
-    All its lines are lines of the other, whose function returns a value, or ends by returning, where its own does not.
-    Or it is in several blocks, each of which has only lines of the other.
-    """
-    if _is_retold(candidate, other):
-        return True
-    own, whole = _own(candidate), _own(other)
-    returns = function in whole.returning and function not in own.returning
-    returns = returns or (function in whole.ending and function not in own.ending)
-    lines = "\n".join(line for line in _lines(_own_code(candidate)) if line not in ("...", "pass") and line[0] != "#")
-    return returns and _is_part(lines, other.program)
-
-
-def _is_retold(candidate: _Candidate, other: _Candidate) -> bool:
-    """Whether a candidate is in several blocks, each of which has only lines of another candidate."""
-    pieces = [part.code for block in candidate.blocks for part in block.parts or (block,)]
-    return len(pieces) > 1 and all(_is_part(piece, other.program) for piece in pieces)
-
-
-def _candidates(blocks: Sequence[CodeBlock], target: ProgramTarget) -> list[_Candidate]:
-    """The candidates, each with the blocks that it needs; blocks in other languages only if no other one fits."""
-    parsed = [(block, facts) for block in blocks if (facts := program_facts(block.code)) is not None]
-    python = [(block, facts) for block, facts in parsed if block.is_python or not block.language]
-    fitting = not target.function or any(target.function in facts.functions for _, facts in python)
-    found, usable = [], python if fitting and any(_does_something(*each, target) for each in python) else parsed
-    for number, (block, facts) in enumerate(usable):
-        if not _does_something(block, facts, target):
-            continue
-        definitions = [each for each in usable[number + 1 :] if not (each[1].calls or each[1].reads or each[1].prints)]
-        needed = _needed(facts, [*definitions, *usable[:number]])
-        program = "\n".join(each.code.strip("\n") for each in (*needed, block)) + "\n" if needed else block.code
-        whole = program_facts(program)
-        found.append(_Candidate((*needed, block), program, whole or facts))
-    return found
-
-
-def _does_something(block: CodeBlock, facts: ProgramFacts, target: ProgramTarget) -> bool:
-    """Whether a block that parses is a program, and not data or constants."""
-    return is_program(block.code) or facts.calls or target.function in facts.functions
-
-
-def _needed(facts: ProgramFacts, others: Sequence[tuple[CodeBlock, ProgramFacts]]) -> tuple[CodeBlock, ...]:
-    """The blocks that define the names that a program uses without defining them, each name by its last definition."""
-    if not others:
-        return ()
-    missing, needed = set(facts.names[1]), []
-    for block, other in reversed(others):
-        defined, undefined = other.names
-        if missing & defined or (missing and "*" in defined):
-            missing = missing - defined | undefined
-            needed.append(block)
-    return tuple(reversed(needed))
-
-
-def _complete(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """The candidates that read input and print, without three kinds.
-
-    Left out are a candidate that builds on an earlier one; one of which a later one has every line; and one that has
-    only lines of an earlier one, if it is in several blocks or lacks a definition.
-    """
-    found: list[_Candidate] = []
-    for each in candidates:
-        used = [other for other in found if set(other.blocks) <= set(each.blocks[:-1])]
-        retold = any(_is_retold(each, other) for other in found)
-        lacking = each.facts.names[1] and any(_is_part(each.program, other.program) for other in found)
-        if each.complete and not (used or retold or lacking):
-            found = [other for other in found if not _is_part(other.program, each.program)]
-            found.append(each)
-    return found
-
-
-def _is_part(program: str, other: str) -> bool:
-    """Whether the other program has each line of a program, in order, or is the same program."""
-    lines = iter(_lines(other))
-    return all(line in lines for line in _lines(program)) or syntax_text(program) == syntax_text(other)
-
-
-def _lines(program: str) -> list[str]:
-    return [line.strip() for line in program.splitlines() if line.strip()]
 
 
 def _broken(blocks: Sequence[CodeBlock], target: ProgramTarget) -> ProgramChoice:
@@ -330,17 +224,8 @@ def _is_broken(block: CodeBlock) -> bool:
     return (block.is_python or not block.language) and bool(block.code.strip()) and not _parses(block.code)
 
 
-def _chosen(candidate: _Candidate, fits: bool) -> ProgramChoice:
+def _chosen(candidate: Candidate, fits: bool) -> ProgramChoice:
     return ProgramChoice(candidate.program, candidate.blocks, fits=fits)
-
-
-def _own(candidate: _Candidate) -> ProgramFacts:
-    """The facts of a candidate's last block alone."""
-    return program_facts(_own_code(candidate)) or candidate.facts
-
-
-def _own_code(candidate: _Candidate) -> str:
-    return candidate.blocks[-1].code
 
 
 def _fits(code: str, target: ProgramTarget) -> bool:
