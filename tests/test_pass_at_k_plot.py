@@ -248,6 +248,8 @@ def test_two_temperatures_of_one_model_are_two_curves(tmp_path, plot):
     assert (difference["one"], difference["other"], difference["mean"]) == (names[1], names[0], [0.5])
     styles = [line_style(0.7, number) for number in range(4)]
     assert len({style["color"] for style in styles}) == 1 and len({style["linestyle"] for style in styles}) == 4
+    for alpha in (None, 0.7):
+        assert len({tuple(line_style(alpha, number).items()) for number in range(40)}) == 40
 
 
 def test_no_answer_counts_as_wrong_and_is_named_beside_the_table(tmp_path, plot):

@@ -66,11 +66,13 @@ def line_style(alpha: float | None, number: int = 0) -> dict[str, Any]:
     from matplotlib import colormaps
 
     if alpha is None:
-        line = DASHES[1 + number // len(COLORS)] if number >= len(COLORS) else "--"
-        return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": line}
-    tenth = min(10, max(0, round(alpha * 10)))
-    dashes = DASHES[number % len(DASHES)]
-    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": ALPHA_MARKERS[tenth], "linestyle": dashes}
+        lap, place = divmod(number, len(COLORS))
+        again, dashes = divmod(lap, len(DASHES) - 1)  # when the dashes are used up, the markers move on
+        marker = MARKERS[(place + again) % len(MARKERS)]
+        return {"color": COLORS[place], "marker": marker, "linestyle": DASHES[1 + dashes]}
+    again, dashes = divmod(number, len(DASHES))
+    marker = ALPHA_MARKERS[(min(10, max(0, round(alpha * 10))) + again) % len(ALPHA_MARKERS)]
+    return {"color": colormaps["viridis"](0.9 * (1 - alpha)), "marker": marker, "linestyle": DASHES[dashes]}
 
 
 def draw_curves(
