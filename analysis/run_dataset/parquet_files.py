@@ -62,7 +62,7 @@ class RunSummary:
     broken: list[str] = field(default_factory=list)
 
     def add(self, row: AnswerRow) -> None:
-        self.outcomes.update([row.values["outcome"]] if row.contents else [])
+        self.outcomes.update([row.values["outcome"]] if row.contents and row.values["outcome"] else [])
         self.broken += row.broken.values()
 
 

@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()),  # chat messages as JSON
         ("generated_text", pa.string()),
         ("converted_text", pa.string()),
-        ("outcome", pa.string()),  # one of `hindsight.files.verdicts.Outcome`
+        ("outcome", pa.string()),  # one of `hindsight.files.verdicts.Outcome`; null if the converted file is broken
         ("correctness", pa.bool_()),
         ("correctness_reason", pa.string()),
         ("test_results", pa.string()),  # JSON
@@ -71,6 +71,8 @@ def make_row(key: tuple[int, int], files: Mapping[str, Path], model: str, alpha:
         except BrokenFile as error:
             broken[path] = str(error)
     values = {**_columns(record), "question_id": key[0], "sample_index": key[1], "model": model, "alpha": alpha}
+    if files.get("converted") in broken:
+        values["outcome"] = None  # the raw answer alone would count as not converted
     values |= {f"{kind}_file": None for kind in KINDS}
     values |= {f"{kind}_file": cut(content, values) for kind, content in contents.items()}
     return AnswerRow(values, contents, broken)

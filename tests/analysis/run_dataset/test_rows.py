@@ -53,6 +53,15 @@ def test_a_row_has_the_columns_and_a_file_without_its_long_texts(tmp_path):
     assert (row.values["prompt_tokens"], row.values["completion_tokens"]) == (None, 2)
 
 
+def test_an_answer_whose_converted_file_is_broken_has_no_outcome(tmp_path):
+    write_json(tmp_path / "raw.json", {"generated_text": "text"})
+    (tmp_path / "broken.json").write_text('{"converted_text": "cut o')
+    files = {"sample": tmp_path / "raw.json", "converted": tmp_path / "broken.json"}
+    row = make_row((3, 1), files, "m", None)
+    assert (row.values["outcome"], list(row.broken)) == (None, [tmp_path / "broken.json"])
+    assert make_row((3, 1), {"sample": tmp_path / "raw.json"}, "m", None).values["outcome"] == "not converted"
+
+
 @settings(max_examples=50)
 @given(TEXTS, TEXTS, TEXTS, st.sampled_from([None, 4]), st.booleans())
 def test_cutting_texts_out_of_a_file_loses_no_byte(generated, converted, question, indent, escapes):
