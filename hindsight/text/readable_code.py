@@ -5,7 +5,10 @@
     if a &lt; b:                               with HTML's entities, or with blanks that Python refuses (U+00A0, U+200B)
     1  n = int(input())                        with line numbers
     ```, then a line "python"                  with the name of the language below its fence
+    ```pythonimport sys                        with its first line on the fence
     n = int(input()), then "Output:"           with words between its fences, or in place of the closing one
+    n = int(input()), then "``"                with a closing fence that is cut off
+    %%time, or !pip install numpy              with commands of a notebook
 
 Code that can be parsed stays as it is, and so does code that cannot be parsed afterwards. No character of a program
 changes except these.
@@ -28,6 +31,12 @@ _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#39|#x27|#34);")
 _ENTITY_NAMES = frozenset(("lt", "gt", "amp", "quot", "apos", "nbsp"))
 _NUMBERED = re.compile(r"[ \t]*(\d+)(?:[ \t]*[|:.])?(?: ?(.*))?")
 _HTML = re.compile(r"<pre\b[^<>]*>\s*(?:<code\b[^<>]*>)?(.*?)(?:</code>)?\s*</pre>", re.DOTALL | re.IGNORECASE)
+_GLUED = re.compile(
+    r"(?P<fence>.*[`~]{3,}[ \t]*(?:python3?|py))"
+    r"(?P<code>(?:def|class|import|from|if|for|while|try|with)\b|[#@]|\w+(?: ?=|\())"
+)
+_COMMAND = re.compile(r"^[ \t]*[%!].*\n?", re.MULTILINE)  # of a notebook
+_CUT_FENCE = re.compile(r"\n[ \t]*`{1,2}\s*$")
 _JSON = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
 
@@ -160,6 +169,30 @@ def _with_language_on_fence(text: str) -> str:
     return text
 
 
+def _with_code_below_fence(text: str) -> str:
+    for block in reversed(find_code_blocks(text)):
+        glued = None if block.is_python else _GLUED.match(text, block.start, block.code_start)
+        if glued and syntax_tree(text[glued.start("code") : block.code_end]):
+            text = f"{glued['fence']}\n".join((text[: block.start], text[glued.start("code") :]))
+    return text
+
+
+def _with_whole_fence(text: str) -> str:
+    blocks, cut = find_code_blocks(text), _CUT_FENCE.search(text)
+    if cut is None or not blocks or blocks[-1].closed or not syntax_tree(text[blocks[-1].code_start : cut.start()]):
+        return text
+    return f"{text[: cut.start()]}\n{blocks[-1].fence}"
+
+
+def _without_commands(text: str) -> str:
+    return _with_changed_blocks(text, find_code_blocks(text), _without_notebook_commands)
+
+
+def _without_notebook_commands(code: str) -> str:
+    plain = _COMMAND.sub("", code)
+    return plain if syntax_tree(plain) else code
+
+
 def _with_words_out_of_blocks(text: str) -> str:
     """The text with the fences of a block around the program in it, without the words before and after it."""
     blocks = find_code_blocks(text)
@@ -187,5 +220,8 @@ _CHANGES = {
     "code in HTML": _out_of_html,
     "odd characters": _with_plain_characters,
     "line numbers": _without_line_numbers,
+    "code on the fence": _with_code_below_fence,
+    "a cut fence": _with_whole_fence,
+    "commands of a notebook": _without_commands,
     "words in a code block": _with_words_out_of_blocks,
 }

@@ -130,6 +130,35 @@ def test_words_between_the_fences_of_a_block_are_no_part_of_a_program(text):
     assert found(text, "words in a code block") == LESS
 
 
+@pytest.mark.parametrize("name", ["python", "python3", "py"])
+@pytest.mark.parametrize("code", [LESS, f"import sys\n{LESS}", f"# compares\n{LESS}", f"n = 1\n{LESS}"])
+def test_the_first_line_of_a_program_may_be_on_the_fence(name, code):
+    assert found(f"Sure!\n\n```{name}{code}\n```\nDone.", "code on the fence") == code
+
+
+@pytest.mark.parametrize("info", ["pythonic", "python title=1", "python:main.py", "python{1}", "pycon"])
+def test_other_words_on_the_fence_are_no_code(info):
+    text = f"```{info}\n{LESS}\n```"
+    assert with_readable_code(text) == (text, "")
+
+
+@pytest.mark.parametrize("end", ["`", "``", "``\n", "  ``"])
+def test_a_closing_fence_that_is_cut_off_ends_its_block(end):
+    assert found(f"Sure!\n\n```python\n{LESS}\n{end}", "a cut fence") == LESS
+
+
+def test_a_cut_fence_ends_no_truncated_program():
+    text = f"```python\n{LESS}\nprint(less(1,\n``"
+    assert with_readable_code(text) == (text, "")
+
+
+def test_commands_of_a_notebook_are_no_part_of_a_program():
+    code = f"%%time\n!pip install numpy\n{LESS}\n%matplotlib inline"
+    assert found(block(code), "commands of a notebook") == LESS
+    text = block("x = 7\nprint(x\n% 2)")
+    assert with_readable_code(text) == (text, "")
+
+
 @pytest.mark.parametrize(
     "rest", ["This is\ndef less(a, b): return a", "print(less(1, 2", "def other(a, b:\n    return"]
 )
