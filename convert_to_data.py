@@ -24,7 +24,7 @@ from hindsight.curation.filters import FilterOptions
 from hindsight.curation.hub_upload import hub_dataset, push_to_hub
 from hindsight.curation.selection import SelectionOptions, select_rows, split_rows
 from hindsight.curation.training_rows import RowOptions
-from hindsight.errors import UserError, require
+from hindsight.errors import UserError, require, require_utf8
 from hindsight.files.masks import read_mask
 from hindsight.settings import Settings, run_script
 
@@ -110,6 +110,8 @@ def main(settings: Settings) -> int:
     require(bool(folders), "INPUT_DIRS names no folder")
     require(settings.output_dir != "", "OUTPUT_DIR is empty: name the dataset's folder")
     require(len({folder.resolve() for folder in folders}) == len(folders), "INPUT_DIRS names a folder twice")
+    for path in (*folders, Path(settings.output_dir)):
+        require_utf8(path)
     rows, filters = settings.pick(RowOptions), settings.pick(FilterOptions)
     selection = settings.pick(SelectionOptions, shares=read_shares(settings.shares, len(folders)))
     dataset = settings.pick(DatasetOptions, settings=dict(settings))

@@ -261,7 +261,7 @@ def write_numbers(
         **({"paper": paper.as_json()} if paper else {}),
     }
     records.write_json(output.with_name(f"{output.name}.json"), numbers)
-    records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode())
+    records.write_bytes(output.with_name(f"{output.name}.csv"), as_csv(curves).encode(errors="replace"))
 
 
 def choose_paper(name: str, ks: Sequence[int], runs: Sequence[str], panels: Sequence[str]) -> PaperFigure | None:

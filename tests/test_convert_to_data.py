@@ -309,6 +309,7 @@ def test_bad_input_is_one_sentence(checked, tmp_path, curate):
         (["--near_duplicates", 2], "NEAR_DUPLICATES is a share from 0 to 1, not 2.0"),
         (["--shares", "inf"], "SHARES are as many numbers"),
         (["--output_dir", ""], "OUTPUT_DIR is empty"),
+        (["--output_dir", "l\udce4uf"], r"the name of 'l\udce4uf' is not UTF-8: rename it"),
         (["--ngram", 65], "NGRAM is from 1 to 64 words, not 65"),
         (["--validation", 1], "VALIDATION is a share from 0 to below 1"),
         (["--benchmarks", "nothing.jsonl"], "there is no problem file nothing.jsonl"),

@@ -121,14 +121,14 @@ def test_every_panel_shows_its_whole_curves():
 def test_any_label_and_title_is_drawn_and_fits():
     outcomes = Counter({Outcome.CORRECT: 1, Outcome.WRONG: 3})
     counts = tabulate({question: ProblemCounts(files=4, outcomes=outcomes) for question in (1, 2)})
-    labels = ["cost $^$ 5", "_hidden", "long " * 20, r"$\alpha$ 0.5", "one $"]
+    labels = ["cost $^$ 5 \udce4", "_hidden", "long " * 20, r"$\alpha$ 0.5", "one $"]
     curves = [make_curve(counts, RunLabel(label), [1, 2], leave_out_few=False, source="") for label in labels]
     figure = make_figure(curves, "word " * 30 + "$x^$", bands=True)
     figure.draw_without_rendering()
     (axes,) = figure.axes
     drawn = [text.get_text() for text in axes.get_legend().get_texts()]
     assert drawn == [
-        r"cost \$^\$ 5",
+        r"cost \$^\$ 5 ?",
         " _hidden",
         "\n".join([("long " * 8).strip()] * 2 + ["long long long long"]),
         *labels[3:],

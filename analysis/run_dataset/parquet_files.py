@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from analysis.run_dataset.rows import KINDS, SCHEMA, TEXTS, AnswerRow, make_row, restore
-from hindsight.errors import UserError, require
+from hindsight.errors import UserError, require, require_utf8
 from hindsight.files import answer_files
 from hindsight.files.runs import RUN_FILE, alpha_of_run, raw_folder, read_run
 
@@ -69,6 +69,7 @@ class RunSummary:
 def run_name(folder: Path) -> str:
     """The name of a run in a dataset. Raises UserError for a folder whose name `load_dataset` would not take."""
     name = folder.resolve().name
+    require_utf8(Path(name))
     require(
         bool(name) and not name.startswith(".") and not set(name) & set("<>:/\\|?*"),
         f"{folder} cannot be part of a dataset: its name has one of <>:/\\|?* or begins with a dot",

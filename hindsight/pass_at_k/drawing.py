@@ -47,6 +47,7 @@ def shown_text(text: str, letters: int = COLUMN_LETTERS) -> str:
     from matplotlib.cbook import is_math_text
     from matplotlib.mathtext import MathTextParser
 
+    text = text.encode("utf-8", "replace").decode()  # a folder's name may be of bytes that are not UTF-8
     if is_math_text(text):
         try:
             MathTextParser("path").parse(text)
