@@ -131,8 +131,7 @@ def test_the_demo_starts_and_ends_only_the_missing_servers_each_with_its_share_o
     monkeypatch.setattr(pipeline, "wait_until_up", lambda server, deadline: events.append(("up", server.model)))
     monkeypatch.setattr(pipeline, "stop", lambda server: events.append(("stop", server.model)))
     monkeypatch.setattr(pipeline, "run_step", lambda script, *flags, **_: events.append((script, flags[-2:-6:-2])))
-    (tmp_path / "instruct").mkdir()
-    (tmp_path / "instruct" / "question_0_sample_0.json").touch()  # this run is complete
+    monkeypatch.setattr(pipeline.SamplingRun, "is_complete", lambda run: run.folder.name == "instruct")
     options = demo.DemoOptions(0.7, num_samples=1, end_idx=1, base_url=running, instruct_url="", start_deadline=60)
     demo.sample_parents(tmp_path, options)
     started = ["lab-base"] * (not running) + ["lab-instruct"]
