@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hindsight.text.code_blocks import MOST_BLOCKS, CodeBlock, fenced, find_code_blocks, names_python
-from hindsight.text.programs import does_nothing, is_program, program_facts, syntax_tree
+from hindsight.text.programs import does_nothing, is_program, program_facts, syntax_error_line, syntax_tree
 from hindsight.text.unfenced_code import is_words, unfenced_blocks
 from hindsight.text.uniform_format import find_tags
 
@@ -35,7 +35,8 @@ _GLUED = re.compile(
     r"(?P<fence>.*[`~]{3,}[ \t]*(?:python3?|py))"
     r"(?P<code>(?:def|class|import|from|if|for|while|try|with)\b|[#@]|\w+(?: ?=|\())"
 )
-_COMMAND = re.compile(r"^[ \t]*[%!].*\n?", re.MULTILINE)  # of a notebook
+_COMMAND = re.compile(r"[ \t]*[%!]")  # the beginning of a notebook's command
+_MOST_COMMANDS = 16  # that are left out of a block
 _CUT_FENCE = re.compile(r"\n[ \t]*`{1,2}\s*$")
 _JSON = re.compile(r"^[ \t]*\{", re.MULTILINE)
 
@@ -189,8 +190,17 @@ def _without_commands(text: str) -> str:
 
 
 def _without_notebook_commands(code: str) -> str:
-    plain = _COMMAND.sub("", code)
-    return plain if syntax_tree(plain) else code
+    """Code without its lines that Python refuses and that are commands; a line in a string is none of these."""
+    lines = code.split("\n")
+    for _ in range(_MOST_COMMANDS):
+        number = syntax_error_line("\n".join(lines))
+        if number is None:
+            return "\n".join(lines)
+        place = min(number, len(lines)) - 1
+        if not _COMMAND.match(lines[place]):
+            break
+        del lines[place]
+    return code
 
 
 def _with_words_out_of_blocks(text: str) -> str:

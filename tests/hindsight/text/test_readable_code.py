@@ -155,6 +155,8 @@ def test_a_cut_fence_ends_no_truncated_program():
 def test_commands_of_a_notebook_are_no_part_of_a_program():
     code = f"%%time\n!pip install numpy\n{LESS}\n%matplotlib inline"
     assert found(block(code), "commands of a notebook") == LESS
+    code = f'%%time\n{LESS}\nprint("""\n% kept\n""")'
+    assert found(block(code), "commands of a notebook") == code.partition("\n")[2]
     text = block("x = 7\nprint(x\n% 2)")
     assert with_readable_code(text) == (text, "")
 
