@@ -1,29 +1,30 @@
 """Step 3 on many programs, a tenth of them hostile, and interrupted and killed repeatedly.
 
-HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     # judges 10,000 instead of 500
+HINDSIGHT_PROGRAMS=10000 python -m pytest tests/SkyThought/test_many_programs.py     # judges 10,000 instead of 300
 """
 
 import json
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from hostile_programs import LIMITS, descendants, read_all, state
-from scripts import ROOT, write_converted
+from scripts import ROOT, wait_until, write_converted
 
 from hindsight.files.answer_files import list_files
 from hindsight.files.verdicts import REASONS
 from hindsight.text.program_choice import ProgramTarget, find_program
 from hindsight.text.uniform_format import render
+from SkyThought.problem_tests import make_tests
+from SkyThought.taco import TACOTaskHandler
 
-PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "500"))
+PROGRAMS = int(os.environ.get("HINDSIGHT_PROGRAMS", "300"))
 SCRIPT = ROOT / "check_converted_samples.py"
 SQUARE = {"question": "?", "input_output": json.dumps({"inputs": ["3\n", "4\n"], "outputs": ["9\n", "16\n"]})}
 PLAIN = [
@@ -36,6 +37,9 @@ PLAIN = [
 ]
 SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL)
 ANSWERS_TO_KILL = 300
+WORKERS = 4
+GROWTH = 2 << 20  # bytes, for more than a hundred programs
+FAMILY = 4  # processes of a warm process: a shell, one outside its namespaces, itself, and the child that runs a test
 
 
 def suitable_hostile_programs():
@@ -58,12 +62,16 @@ def answer(source):
 
 
 def write_programs(folder, count):
-    """Writes answers with different programs; returns the expected reasons by file name."""
+    """Writes answers with different programs; returns the expected reasons by file name.
+
+    The first two thirds are plain. Then every fourth is hostile.
+    """
     hostile, expected = suitable_hostile_programs(), {}
     assert len(hostile) > 100
+    random.Random(0).shuffle(hostile)
     for number in range(count):
-        if number % 10 == 9:
-            program = hostile[(number // 10) % len(hostile)]
+        if number % 4 == 3 and number > 2 * count // 3:
+            program = hostile[(number // 4) % len(hostile)]
             problem = {"question": "?", "input_output": json.dumps(program.problem({}))}
             source = program.source.rstrip("\n")
             reason = "" if program.verdicts[0] == "correct" else program.verdicts[0]
@@ -73,6 +81,32 @@ def write_programs(folder, count):
         path = write_converted(folder, number // 10, number % 10, f"{source}\n# {number}", problem)
         expected[path.name] = reason
     return expected
+
+
+class Stop:
+    """An answer whose file is a named pipe: the script waits at it until the test has looked at its processes."""
+
+    def __init__(self, path):
+        self.path, self.text = path, path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+
+    @contextmanager
+    def reached(self, process):
+        """Within this, the script has judged what comes before, except a few answers, and waits."""
+        found = []
+
+        def is_read():
+            assert process.poll() is None, "the script has ended"
+            with suppress(OSError):  # nobody reads it yet
+                found.append(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+            return found
+
+        wait_until(is_read, 300)
+        yield
+        os.set_blocking(found[0], True)
+        with os.fdopen(found[0], "wb") as file:
+            file.write(self.text)
 
 
 def reasons(folder):
@@ -93,16 +127,14 @@ def judged(run, made):
     return found
 
 
-def tree_memory(pid):
-    """The memory of a process and its descendants in MiB; shared memory counts once."""
-    total = 0
-    for each in (pid, *descendants(pid)):
-        try:
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1024
+def own_memory(pid):
+    """The bytes of memory that a process does not share with a file: what it has allocated."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon:"))
+
+
+def open_files(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def is_zombie(pid):
@@ -150,24 +182,36 @@ def start(run, temporary, *flags):
 def test_hundreds_of_programs_get_their_verdicts_and_leave_nothing_behind(folders):
     run, temporary = folders
     expected = write_programs(run, PROGRAMS)
-    made = time.time_ns()
+    early, late, last = (Stop(run / list(expected)[number]) for number in (PROGRAMS // 4, 2 * PROGRAMS // 3, -1))
     before = descendants(os.getpid())
-    process = start(run, temporary, "--workers", 4, "--timeout", 1, "--memory_mb", 1024)
-    memory, zombies = [], []
-    while process.poll() is None:
-        memory.append((judged(run, made), tree_memory(process.pid)))
-        zombies.append(sum(is_zombie(pid) for pid in descendants(process.pid)))
-        time.sleep(0.1)
-    assert process.returncode == 0
+    process = start(run, temporary, "--workers", WORKERS, "--timeout", 1, "--memory_mb", 1024)
+    memory = []
+    for stop in (early, late):  # before the hostile programs: reading a long output is not growth
+        with stop.reached(process):
+            memory.append(own_memory(process.pid))
+            assert len(descendants(process.pid)) <= WORKERS * FAMILY
+    with last.reached(process):
+        assert len(descendants(process.pid)) <= 2 * WORKERS * FAMILY, "with few and with many modules imported"
+        wait_until(lambda: not any(map(is_zombie, descendants(process.pid))))
+    assert process.wait() == 0
     got = reasons(run)
     assert {name: (expected[name], got[name]) for name in expected if got[name] != expected[name]} == {}
     assert wait_until_nothing_is_left(temporary) == []
     assert descendants(os.getpid()) == before
-    # By the number of verdicts, since starting takes a while; the minimum, since reading a long output is not growth.
-    parts = ((0.3, 0.6), (0.65, 1))
-    early, late = (min(size for number, size in memory if begin <= number / PROGRAMS < end) for begin, end in parts)
-    assert late < 1.1 * early + 20, (early, late)
-    assert statistics.median(zombies) == 0, "an ended child stays a zombie for a moment only"
+    assert memory[1] - memory[0] < GROWTH
+
+
+def test_a_warm_process_keeps_nothing_of_the_tests_that_it_runs():
+    before, looks = descendants(os.getpid()), []
+    with TACOTaskHandler() as judge:
+        for number in (5, 100):
+            tests = make_tests({"inputs": ["3\n"] * number, "outputs": ["9\n"] * number})
+            assert judge.judge(PLAIN[0][0], tests)["correctness"]
+            started = descendants(os.getpid()) - before
+            looks.append({pid: (own_memory(pid), open_files(pid)) for pid in started})
+    (early, files), (late, files_after) = (zip(*look.values(), strict=True) for look in looks)
+    assert looks[0].keys() == looks[1].keys() and files == files_after
+    assert sum(late) - sum(early) < GROWTH // 10
 
 
 @pytest.mark.slow
