@@ -1,11 +1,11 @@
 """Step 0 as a user runs it: bad input, kills, full disks."""
 
 import errno
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from scripts import ROOT, run_in_process
 import merge_models
 from hindsight.merging.arithmetic import merge_tensors
 
-pytestmark = pytest.mark.slow  # together they take over ten seconds
+pytestmark = pytest.mark.slow  # together they take seconds
 
 
 def merge(base, finetuned, folder, *flags):
@@ -64,34 +64,29 @@ def pair_of_three_shards(folder):
     return folders
 
 
-KILLED_AT_A_WRITE = """
-import os, runpy, signal, sys
+def merge_until_killed(write, *arguments):
+    """Merges in a fork of this process, which is killed at this write; returns its exit status."""
 
-left, write = int(sys.argv.pop(1)), os.pwrite
+    def killed():
+        real, left = os.pwrite, iter(range(write))
+        os.pwrite = lambda *given: (
+            real(*given) if next(left, None) is not None else os.kill(os.getpid(), signal.SIGKILL)
+        )
+        merge(*arguments)
 
-def write_or_die(*arguments):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write(*arguments)
-
-os.pwrite = write_or_die
-sys.path.insert(0, os.getcwd())
-runpy.run_path("merge_models.py", run_name="__main__")
-"""
+    process = multiprocessing.get_context("fork").Process(target=killed)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
-@pytest.mark.slow
 def test_a_run_that_is_killed_and_started_again_makes_the_same_files(tmp_path):
     base, finetuned = pair_of_three_shards(tmp_path)
     (whole,) = merge_into(base, finetuned, tmp_path / "whole", [0.7], "slerp", max_shard_gb=0.006)
     out = tmp_path / "out"
     flags = ["--alphas", "0.7", "--method", "slerp", "--max_shard_gb", "0.006", "--workers", "1"]
-    models = ["--base_model", str(base), "--finetuned_model", str(finetuned), "--output_dir", str(out)]
     for writes, complete in ((3, 0), (8, 1)):
-        command = [sys.executable, "-c", KILLED_AT_A_WRITE, str(writes), *models, *flags]
-        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
+        assert merge_until_killed(writes, base, finetuned, out, *flags) == -signal.SIGKILL
         assert not list(out.glob("alpha*"))
         assert len(list(out.glob(".alpha_0.7.partial/*.safetensors"))) == complete
     assert merge(base, finetuned, out, *flags).returncode == 0

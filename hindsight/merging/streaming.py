@@ -33,7 +33,7 @@ BUFFERS = 16  # pairs of chunks in memory
 WRITTEN = 1 << 19  # elements written at once, a multiple of a block
 THREADS = 8  # at most; more would wait for buffers
 
-Buffers = tuple[bytearray, bytearray]
+Buffers = tuple[torch.Tensor, torch.Tensor]  # of bytes; one that is never taken costs no memory
 
 
 class CannotMerge(UserError):
@@ -98,7 +98,7 @@ class ChunkWorkers:
         self._pool = ThreadPoolExecutor(min(threads, THREADS), initializer=torch.set_num_threads, initargs=(1,))
         self._free: queue.LifoQueue[Buffers] = queue.LifoQueue()
         for _ in range(BUFFERS):
-            self._free.put((bytearray(CHUNK), bytearray(CHUNK)))
+            self._free.put((torch.empty(CHUNK, dtype=torch.uint8), torch.empty(CHUNK, dtype=torch.uint8)))
         self._failure: BaseException | None = None
 
     def take_buffers(self) -> Buffers:
@@ -188,12 +188,13 @@ class PairMerger:
         for begin in range(0, pair.shared, step):
             buffers, count, tensors = self._workers.take_buffers(), min(step, pair.shared - begin), []
             for index, stored in enumerate((pair.base, pair.finetuned)):
-                content = memoryview(buffers[index])[: count * stored.dtype.itemsize]
+                part = buffers[index][: count * stored.dtype.itemsize]
+                content = part.numpy().data
                 self._reader.read(stored, begin * stored.dtype.itemsize, content)
                 if not again:
                     merge.hashes[index].update(content)
                     self._progress(len(content))
-                tensors.append(torch.frombuffer(buffers[index], dtype=stored.dtype, count=count))
+                tensors.append(part.view(stored.dtype))
             base, finetuned = tensors
             yield Chunk(begin, base, finetuned, buffers)
 

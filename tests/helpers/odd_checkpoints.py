@@ -2,7 +2,7 @@
 
 import json
 import re
-import shlex
+import subprocess
 
 import pytest
 import torch
@@ -54,7 +54,9 @@ def advice(base, finetuned):
 
 
 def follow(command, folder, monkeypatch):
-    """Runs the program of such a command in this process, and returns the folder that it writes."""
+    """Runs such a command in a shell, and its program in this process; returns the folder that it writes."""
     monkeypatch.chdir(folder)
-    exec(shlex.split(command)[2], {})
+    shell = subprocess.run(f'python() {{ printf %s "$2"; }}\n{command}', shell=True, capture_output=True, text=True)
+    assert (shell.returncode, shell.stderr) == (0, "")
+    exec(shell.stdout, {})
     return next(folder.glob("*_rewritten"))

@@ -1,11 +1,16 @@
 """Checkpoints of a few thousand parameters, made for one test, and their merges."""
 
 import json
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from hindsight.merging import report
 from hindsight.merging.merge import MergeOptions, merge_checkpoints
 
 SIZES = {
@@ -62,7 +67,14 @@ def save(folder, tensors, **config):
     return folder
 
 
-def merge_into(base, finetuned, folder, alphas, method="lerp", *, say=lambda sentence: None, **options):
+def merge_into(base, finetuned, folder, alphas, method="lerp", *, say=lambda sentence: None, picture=False, **options):
     """Merges two checkpoints, whether related or not, into `folder`, and returns the merged ones' folders."""
     options = MergeOptions(alphas, method, **{"allow_unrelated": True, **options})
-    return merge_checkpoints(base, finetuned, folder, options, say=say)
+    with nullcontext() if picture else without_picture():
+        return merge_checkpoints(base, finetuned, folder, options, say=say)
+
+
+def without_picture():
+    """Leaves the report's picture empty, since drawing it takes longer than most merges of a test."""
+    empty = SimpleNamespace(savefig=lambda path, **_: Path(path).touch())
+    return mock.patch.object(report, "draw_distances", lambda distances: empty)

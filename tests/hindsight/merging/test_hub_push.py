@@ -6,7 +6,7 @@ import pytest
 import yaml
 from adapters import LINEAR, make_adapter
 from huggingface_hub import snapshot_download
-from pico import pair
+from pico import pair, without_picture
 from scripts import run_in_process
 from toy_hub import Repository
 
@@ -15,7 +15,7 @@ from hindsight.files.records import write_json
 from hindsight.merging.alphas import AlphaRule
 from hindsight.merging.hub_push import HubOptions, hub_card
 
-pytestmark = pytest.mark.slow  # together they take over ten seconds
+pytestmark = pytest.mark.slow  # together they take seconds
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def push(hub, parents, tmp_path):
 
     def run(*flags, base=parents[0], finetuned=parents[1], to="me/merged"):
         given = ["--base_model", base, "--finetuned_model", finetuned, "--output_dir", tmp_path / "out"]
-        return run_in_process(merge_models, *given, "--max_shard_gb", 0.00001, "--push_to_hub", to, *flags)
+        with without_picture():
+            return run_in_process(merge_models, *given, "--max_shard_gb", 0.00001, "--push_to_hub", to, *flags)
 
     return run
 

@@ -1,5 +1,6 @@
 """Merging while vLLM loads: the answers equal those of the merged checkpoint on disk, from real engines."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -46,11 +47,20 @@ def run_engines(engines, sender):
     """The body of that process: sends what `answers` returns."""
     from vllm import LLM, SamplingParams
 
-    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    gc.disable()
+    gc.collect = lambda *_: 0  # vLLM often calls it, and it would search all that this process has imported
+    torch._dynamo.config.disable = True  # compiling how log-probabilities are ranked takes longer than the answers
+    own = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
     os.environ.update(own)
+    small = {
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_seqs": 8,
+        "kv_cache_memory_bytes": 1 << 26,
+    }
     results = []
     for options, alphas in engines:
-        engine = LLM(**options, enforce_eager=True, enable_chunked_prefill=False, max_num_seqs=8)
+        engine = LLM(**options, **small)
         for alpha in alphas:
             if alpha is not None:
                 engine.collective_rpc("hindsight_set_alpha", args=(json.dumps(alpha),))

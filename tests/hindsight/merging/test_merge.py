@@ -24,7 +24,7 @@ from hindsight.merging.merge_folder import MergeFolder
 from hindsight.merging.plan import plan_merge
 from hindsight.merging.report import MERGE_FILE, REPORT_FILE, distances_by_layer, layer_and_part
 
-pytestmark = pytest.mark.slow  # together they take over ten seconds
+pytestmark = pytest.mark.slow  # together they take seconds
 
 EVERY_KIND = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -161,7 +161,7 @@ def test_the_digest_of_a_checkpoint_depends_only_on_its_weights(tmp_path):
 def test_the_report_lists_distance_cosine_and_norms_of_every_tensor(tmp_path):
     base, finetuned = pair(tmp_path)
     merge_into(base, finetuned, tmp_path / "out", [0.7], "slerp")
-    merge_into(base, finetuned, tmp_path / "out", [0.2], "slerp")
+    merge_into(base, finetuned, tmp_path / "out", [0.2], "slerp", picture=True)
     report = json.loads((tmp_path / "out" / REPORT_FILE).read_text())
     for row in report["tensors"]:
         one, other = state(base)[row["name"]].double(), state(finetuned)[row["name"]].double()

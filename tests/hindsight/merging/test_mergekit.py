@@ -8,7 +8,7 @@ from scripts import ROOT
 
 from hindsight.merging.mergekit import read_mergekit
 
-pytestmark = pytest.mark.slow  # together they take over ten seconds
+pytestmark = pytest.mark.slow  # together they take seconds
 
 ALPHA = 0.7
 
