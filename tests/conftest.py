@@ -24,6 +24,9 @@ START_DEADLINE = 600
 # Files whose tests use the lab's servers, which then start once
 SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
 
+# Files whose tests need the models of transformers, whose import takes longer than they do
+MODELS = {"test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py", "test_train_models.py", "test_world.py"}
+
 # An example may take long on a busy machine, so no test has a deadline. The examples are the same in every run;
 # HINDSIGHT_EXPLORE=1 tries others.
 EXPLORE = os.environ.get("HINDSIGHT_EXPLORE") == "1"
@@ -59,7 +62,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, a file's tests run in one process, as do those of SERVERS and those of merging.
+    """With `pytest -n`, a file's tests run in one process, as do those of SERVERS, of MODELS and of merging.
 
     The tests of merging need transformers, peft and vLLM, whose imports take longer than most tests.
     """
@@ -68,7 +71,9 @@ def pytest_xdist_make_scheduler(config, log):
     class SomeTogether(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = Path(super()._split_scope(nodeid))
-            return "servers" if file.name in SERVERS else "merging" if file.parent.name == "merging" else str(file)
+            if file.name in SERVERS:
+                return "servers"
+            return "models" if file.name in MODELS else "merging" if file.parent.name == "merging" else str(file)
 
     return SomeTogether(config, log)
 

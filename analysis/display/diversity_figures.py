@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
 
 from analysis.display.style import DPI, add_legend, color_of, new_figure, style_of
 from analysis.measures.diversity import MEASURES
@@ -21,6 +20,8 @@ LABEL_LETTERS = 24  # the most characters of a line of a run's label
 
 def draw_densities(panels: dict[str, dict[str, np.ndarray]], xlabel: str) -> Figure:
     """A panel per entry with a density per run, by kernels of Scott's width, and a tick at each run's mean."""
+    from scipy.stats import gaussian_kde  # slow to import, and needed only here
+
     figure, axes = new_figure(3.6 * len(panels) + 1.2, 3, columns=len(panels))
     for one, (title, samples) in zip(axes, panels.items(), strict=True):
         ends = min(sample.min() for sample in samples.values()), max(sample.max() for sample in samples.values())

@@ -25,20 +25,24 @@ AS_STEP_3 = JudgeOptions(timeout=4.0, memory_mb=4096, sandbox=LAYERS, unsafe=Fal
 Verdicts = dict[tuple[int, int], bool]  # by (question_id, sample_index)
 
 
-def judge_by_the_papers_rules(run: str) -> Verdicts:
-    """Whether each converted answer of a run is correct by the rules of the paper's checker (`reference_rules`).
+def judge_by_the_papers_rules(runs: Iterable[str]) -> dict[str, Verdicts]:
+    """For each run, whether each converted answer is correct by the rules of the paper's checker (`reference_rules`).
 
-    The programs are run again; the files of the run do not change.
+    The programs are run again, by the same judges for all runs; the files of the runs do not change.
     """
-    lookup, files = ProblemLookup(""), answer_files.list_files(run_folder(run), "converted")
-    workers = len(os.sched_getaffinity(0))
+    lookup, workers = ProblemLookup(""), len(os.sched_getaffinity(0))
+    verdicts: dict[str, Verdicts] = {run: {} for run in runs}
     with closing(LocalJudges(workers, AS_STEP_3)) as judges:
         programs = (
-            (key, problem, judges.find_program(record["converted_text"], problem.tests))
-            for key, record in ((key, records.read_record(path)) for key, path in files.items())
+            ((run, key), problem, judges.find_program(record["converted_text"], problem.tests))
+            for run in verdicts
+            for key, path in answer_files.list_files(run_folder(run), "converted").items()
+            for record in [records.read_record(path)]
             for problem in [ProblemToJudge(key[0], read_tests(lookup.problem(record).get("input_output")))]
         )  # fmt: skip
-        return {key: bool(verdict["correctness"]) for key, verdict in judge_all(judges, programs)}
+        for (run, key), verdict in judge_all(judges, programs):
+            verdicts[run][key] = bool(verdict["correctness"])
+    return verdicts
 
 
 def with_verdicts(answers: Iterable[Answer], verdicts: Verdicts) -> list[Answer]:

@@ -50,18 +50,9 @@ class Pipeline:
         return f"{self.family}|{[parameter for _, parameter in self.steps]}"
 
     @property
-    def pairings(self) -> list[str]:
-        """The source with the reduction, and each step with the next one."""
-        names = [step.name for step, _ in self.steps]
-        return [f"{self.source.name}-{self.reduction.name}", *(f"{one}>{after}" for one, after in pairwise(names))]
-
-    @property
     def pool(self) -> str:
         """Its split by the hash of the family: train, dev or test; never train with a held-out pairing."""
-        share = hashed(self.family)
-        if self.group == "unseen":
-            return "test" if share < TEST_SHARE / (TEST_SHARE + DEV_SHARE) else "dev"
-        return "test" if share < TEST_SHARE else "dev" if share < TEST_SHARE + DEV_SHARE else "train"
+        return pool_of(self.family)
 
     @property
     def group(self) -> str:
@@ -70,9 +61,7 @@ class Pipeline:
         "unseen": one of its pairings is in neither corpus; "finetuned": the instruct corpus uses all of its pieces;
         "base_only": one of its pieces is only in the base corpus.
         """
-        if any(hashed(pairing) < HELD_OUT_SHARE for pairing in self.pairings):
-            return "unseen"
-        return "finetuned" if set(self.family.split("|")) <= FINETUNED_PIECES else "base_only"
+        return group_of(self.family)
 
     def items(self, *arguments: Any) -> list:
         """The items after the steps, for the arguments of the source."""
@@ -92,6 +81,29 @@ class Pipeline:
 def family_of(key: str) -> str:
     """The family in a pipeline's key, which is a problem's `name`."""
     return key.rpartition("|")[0]
+
+
+def pairings_of(family: str) -> list[str]:
+    """The source with the reduction, and each step with the next one."""
+    source, *steps, reduction = family.split("|")
+    return [f"{source}-{reduction}", *(f"{one}>{after}" for one, after in pairwise(steps))]
+
+
+@cache
+def pool_of(family: str) -> str:
+    """See `Pipeline.pool`; a corpus draws most families many times."""
+    share = hashed(family)
+    if group_of(family) == "unseen":
+        return "test" if share < TEST_SHARE / (TEST_SHARE + DEV_SHARE) else "dev"
+    return "test" if share < TEST_SHARE else "dev" if share < TEST_SHARE + DEV_SHARE else "train"
+
+
+@cache
+def group_of(family: str) -> str:
+    """See `Pipeline.group`."""
+    if any(hashed(pairing) < HELD_OUT_SHARE for pairing in pairings_of(family)):
+        return "unseen"
+    return "finetuned" if set(family.split("|")) <= FINETUNED_PIECES else "base_only"
 
 
 @cache

@@ -32,7 +32,7 @@ def test_the_script_prints_and_writes_every_measure_and_difference(tmp_path):
     alike = write_run(tmp_path / "alike", [["print(1)", "print(1)"], ["print(2)", "print(2)"]])
     unlike = write_run(tmp_path / "unlike", [["print(1)", "print(2)"], ["print(2)", "print(3)"]])
     flags = ("--input_dirs", alike, unlike, "--labels", "A", "B", "--output", tmp_path / "out" / "d")
-    result = run_script("analysis/measure_diversity.py", *flags, "--formats", "png", "svg")
+    result = run_script("analysis/measure_diversity.py", *flags, "--formats", "svg")
     assert result.returncode == 0, result.stderr
     assert "difference to A, paired by problem" in result.stdout
     assert "A: compared 4 of 4 answers" in result.stdout
@@ -43,7 +43,6 @@ def test_the_script_prints_and_writes_every_measure_and_difference(tmp_path):
     assert {"one": "B", "other": "A", "measure": "distinct programs"}.items() <= content["differences"][6].items()
     assert content["differences"][6]["mean"] == 0.5
     assert by_label["A"]["similarity"]["mean"] == pytest.approx((2**-0.5 + 2 / 5**0.5) / 2)
-    assert (tmp_path / "out" / "d.png").stat().st_size > 1000
     assert "effective programs" in (tmp_path / "out" / "d.svg").read_text()
 
 
@@ -61,6 +60,7 @@ def test_without_embeddings_their_measures_are_left_out_and_equal_labels_are_tol
     content = json.loads((tmp_path / "d.json").read_text())
     assert next(iter(content["runs"][1]["estimates"])) == "distinct-1"
     assert [run["label"] for run in content["runs"]] == ["m, bare", "m, whole"]
+    assert (tmp_path / "d.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ def run(tmp_path, monkeypatch):
 
 def test_the_papers_rules_accept_broken_programs_and_leave_the_runs_files_unchanged(run, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    verdicts = paper_rules.judge_by_the_papers_rules("merged")
-    assert verdicts == {(0, index): theirs for index, (_, theirs) in enumerate(PROGRAMS.values())}
+    verdicts = paper_rules.judge_by_the_papers_rules(("merged",))
+    assert verdicts["merged"] == {(0, index): theirs for index, (_, theirs) in enumerate(PROGRAMS.values())}
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
-    (row,) = paper_rules.compare_rules(run, {"merged": verdicts})
+    (row,) = paper_rules.compare_rules(run, verdicts)
     assert row == {
         "run": "merged",
         "answers": 5,
@@ -42,7 +42,7 @@ def test_the_papers_rules_accept_broken_programs_and_leave_the_runs_files_unchan
         "our verdicts on these": "syntax error 1, runtime error 1",
         paper_rules.ONLY_OURS: 0,
     }
-    both = paper_rules.pass_at_k_by_both(run, {"merged": verdicts}, 1)["merged"]
+    both = paper_rules.pass_at_k_by_both(run, verdicts, 1)["merged"]
     assert both["ours"].mean == pytest.approx((1 / 4 + 0) / 2)
     assert both["the paper's"].mean == pytest.approx((3 / 4 + 0) / 2)
 
