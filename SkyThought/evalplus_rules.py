@@ -22,8 +22,6 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-import numpy
-
 from hindsight.files.verdicts import WRONG_ANSWER
 from SkyThought.evalplus_tasks import EvalplusTask
 from SkyThought.execution.program import SAME, Program
@@ -166,6 +164,8 @@ def describe(tagged: Any) -> str:
 def _close(output: Any, expected: Any, atol: float) -> bool:
     if type(output) is not type(expected) or (isinstance(expected, list | tuple) and len(output) != len(expected)):
         return False
+    import numpy  # slow to import, and rarely needed
+
     # For numpy, and so for EvalPlus, [[]] is close to [1.5].
     if (numpy.size(output) == 0) != (numpy.size(expected) == 0):
         return False

@@ -11,8 +11,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy
-
 from hindsight.files.records import write_json
 from SkyThought.evalplus_tasks import EvalplusTask
 from SkyThought.execution.program import Program
@@ -96,6 +94,7 @@ def is_floats(value: Any) -> bool:
     """Whether a value is a float, or a list, tuple or array of floats."""
     if isinstance(value, list | tuple) and value:
         return all(isinstance(item, float) for item in value)
-    if isinstance(value, numpy.ndarray):
+    numpy = sys.modules.get("numpy")  # an array's module is there
+    if numpy is not None and isinstance(value, numpy.ndarray):
         return value.dtype in (numpy.float64, numpy.float32)
     return isinstance(value, float)

@@ -31,6 +31,11 @@ def verdicts(folder):
     return [(record["correctness"], record["correctness_reason"]) for record in records]
 
 
+def judge(folder, *flags):
+    """Runs the script in this process, with one judge."""
+    return run_in_process(check_converted_samples, "--input_dir", folder, "--workers", 1, *flags)
+
+
 @pytest.mark.parametrize("script", [SCRIPT, "SkyThought/check_converted_samples.py"])
 def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_path, script):
     programs = [
@@ -47,7 +52,7 @@ def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_pa
     ]
     for number, (problem, program, _) in enumerate(programs):
         write_converted(tmp_path, number, 0, program, problem)
-    result = run_script(script, "--input_dir", tmp_path, "--timeout", 1)
+    result = run_script(script, "--input_dir", tmp_path, "--timeout", 0.5)
     assert verdicts(tmp_path) == [verdict for _, _, verdict in programs]
     assert result.returncode == 1, "one was not judged"
     assert "4 of 9 correct" in result.stdout
@@ -58,7 +63,7 @@ def test_verdicts_are_written_into_the_files_by_either_name_of_the_script(tmp_pa
 
 def test_the_first_failing_test_is_told(tmp_path):
     path = write_converted(tmp_path, 0, 0, "print('a b')", ECHO)
-    run_script(SCRIPT, "--input_dir", tmp_path)
+    judge(tmp_path)
     passed, failed = json.loads(path.read_text())["test_results"]
     assert (passed["passed"], failed["passed"]) == (True, False)
     assert (failed["input"], failed["expected"], failed["output"]) == ("c\n", "c\n", "a b\n")
@@ -69,24 +74,24 @@ def test_the_tests_are_found_where_the_answer_came_from(tmp_path):
     metadata = {key: value for key, value in problem.items() if key not in ("input_output", "solutions")}
     write_converted(tmp_path, problem["question_id"], 0, json.loads(problem["solutions"])[0], metadata)
     write_converted(tmp_path, problem["question_id"], 1, "print()", metadata)
-    assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
+    assert judge(tmp_path).returncode == 0
     assert [correct for correct, _ in verdicts(tmp_path)] == [True, False]
 
 
 def test_a_verdict_that_is_none_is_made_again(tmp_path):
     path = write_converted(tmp_path, 0, 0, "print('wrong')", ECHO)
     path.write_text(json.dumps({**json.loads(path.read_text()), "correctness": "yes"}))
-    assert run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 1).returncode == 0
+    assert judge(tmp_path).returncode == 0
     assert verdicts(tmp_path) == [(False, "wrong answer")]
 
 
 def test_judged_files_are_left_alone_and_other_limits_are_refused(tmp_path):
     path = write_converted(tmp_path, 0, 0, "print(input())", ECHO)
-    run_script(SCRIPT, "--input_dir", tmp_path)
+    judge(tmp_path)
     before = path.stat().st_mtime_ns
-    assert run_script(SCRIPT, "--input_dir", tmp_path).returncode == 0
+    assert judge(tmp_path).returncode == 0
     assert path.stat().st_mtime_ns == before
-    result = run_script(SCRIPT, "--input_dir", tmp_path, "--timeout", 9)
+    result = judge(tmp_path, "--timeout", 9)
     assert (result.returncode, "timeout was 4.0, is 9.0" in result.stderr) == (2, True)
 
 
@@ -96,7 +101,7 @@ def test_a_broken_file_among_good_ones_is_named_and_the_others_judged(tmp_path):
     (tmp_path / "converted_question_1_sample_0.json").write_text("{")
     (tmp_path / "converted_question_3_sample_0.json").mkdir()
     (tmp_path / "converted_question_4_sample_0.json").symlink_to("nowhere")
-    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    result = judge(tmp_path)
     assert (result.returncode, "2 of 2 correct" in result.stdout) == (1, True)
     assert "converted_question_1_sample_0.json is not valid JSON" in result.stdout
     assert "converted_question_3_sample_0.json cannot be read (Is a directory)" in result.stdout
@@ -123,7 +128,7 @@ def test_bad_records_among_good_ones_are_named_and_skipped(tmp_path):
     for path, (change, _) in zip(paths[1:], BAD_RECORDS, strict=False):
         record = {**json.loads(path.read_text()), **change}
         path.write_text(json.dumps({key: value for key, value in record.items() if value is not ...}))
-    result = run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 1)
+    result = judge(tmp_path)
     assert (result.returncode, result.stderr.count("Traceback")) == (1, 0), result.stderr
     assert "2 of 2 correct" in result.stdout
     for path, (_, sentence) in zip(paths[1:], BAD_RECORDS, strict=False):
@@ -136,13 +141,13 @@ def test_bad_records_among_good_ones_are_named_and_skipped(tmp_path):
 @pytest.mark.parametrize("metadata", [{}, {"origin": {"dataset": "gone.jsonl", "split": "", "row": 0, "digest": "x"}}])
 def test_missing_tests_end_in_one_sentence(tmp_path, metadata):
     write_converted(tmp_path, 0, 0, "print(1)", metadata)
-    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    result = judge(tmp_path)
     assert (result.returncode, len(result.stderr.strip().splitlines()[-1:])) == (2, 1)
     assert "question 0 names no problem set" in result.stderr or "no problem file gone.jsonl" in result.stderr
 
 
 def test_a_folder_without_samples_ends_in_one_sentence(tmp_path):
-    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    result = judge(tmp_path)
     assert (result.returncode, "has no converted files; run format_converter.py" in result.stderr) == (2, True)
 
 
@@ -152,7 +157,7 @@ def test_identical_programs_on_one_problem_are_judged_once(tmp_path):
     for sample in range(12):
         write_converted(tmp_path, 0, sample, chance, ECHO)
     write_converted(tmp_path, 1, 0, chance, {"input_output": json.dumps({"inputs": ["a\n"], "outputs": ["wrong\n"]})})
-    result = run_script(SCRIPT, "--input_dir", tmp_path, "--workers", 2)
+    result = run_in_process(check_converted_samples, "--input_dir", tmp_path, "--workers", 2)
     assert result.returncode == 0, result.stderr
     assert len(set(verdicts(tmp_path)[:12])) == 1
     assert "11 answers had the same program as another answer, which was judged once" in result.stdout
@@ -160,7 +165,7 @@ def test_identical_programs_on_one_problem_are_judged_once(tmp_path):
 
 def test_the_script_says_in_one_line_what_contains_the_programs(tmp_path):
     write_converted(tmp_path, 0, 0, "print(input())", ECHO)
-    lines = run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox", "landlock", "seccomp").stdout.splitlines()
+    lines = judge(tmp_path, "--sandbox", "landlock", "seccomp").stdout.splitlines()
     assert [line for line in lines if "Landlock" in line and "seccomp" in line] == lines[:1]
     assert "no namespaces" in lines[0]
 
@@ -168,22 +173,22 @@ def test_the_script_says_in_one_line_what_contains_the_programs(tmp_path):
 def test_without_a_layer_nothing_is_run_unless_told_to(tmp_path):
     path = write_converted(tmp_path, 0, 0, "print(input())", ECHO)
     before = path.read_bytes()
-    result = run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox")
+    result = judge(tmp_path, "--sandbox")
     assert (result.returncode, path.read_bytes() == before) == (2, True)
     assert "--unsafe" in result.stderr
     assert "Traceback" not in result.stderr
-    assert run_script(SCRIPT, "--input_dir", tmp_path, "--sandbox", "--unsafe").returncode == 0
+    assert judge(tmp_path, "--sandbox", "--unsafe").returncode == 0
     assert verdicts(tmp_path) == [(True, "")]
 
 
 def test_the_papers_rules_give_other_verdicts_and_do_not_mix_with_ours(tmp_path):
     write_converted(tmp_path / "ours", 0, 0, "print(input(", ECHO)
     write_converted(tmp_path / "reference", 0, 0, "print(input(", ECHO)
-    run_script(SCRIPT, "--input_dir", tmp_path / "ours")
-    run_script(SCRIPT, "--input_dir", tmp_path / "reference", "--reference_rules")
+    judge(tmp_path / "ours")
+    judge(tmp_path / "reference", "--reference_rules")
     assert verdicts(tmp_path / "ours") == [(False, "syntax error")]
     assert verdicts(tmp_path / "reference") == [(True, "")]
-    result = run_script(SCRIPT, "--input_dir", tmp_path / "ours", "--reference_rules")
+    result = judge(tmp_path / "ours", "--reference_rules")
     assert (result.returncode, "reference_rules was False, is True" in result.stderr) == (2, True)
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from scripts import EVALPLUS, EVERY
 
+from SkyThought import evalplus_rules
 from SkyThought.evalplus_tasks import make_task
 from SkyThought.problem_tests import make_tests
 from SkyThought.reference_values import cache_folder
@@ -16,6 +17,7 @@ from SkyThought.taco import TACOTaskHandler
 
 # EvalPlus's own `continue` for this task skips the line that counts an input as passed, so nothing passes there.
 FAULTS_OF_EVALPLUS = {"HumanEval/32"}
+TAKES_LONG = "HumanEval/139"  # its own solution, with factorials of huge numbers: 15 s
 
 
 @pytest.fixture(scope="module")
@@ -196,12 +198,13 @@ def test_state_stays_between_inputs_of_a_group_and_the_main_block_does_not_run(j
 
 
 @pytest.mark.slow
-def test_an_input_may_take_as_long_as_the_reference_solution_needs(judge):
+def test_an_input_may_take_as_long_as_the_reference_solution_needs(judge, monkeypatch):
+    monkeypatch.setattr(evalplus_rules, "LEAST_SECONDS", 0.1)  # instead of 1.0
     spin = "import time\ndef f(x):\n end = time.process_time() + x\n while time.process_time() < end: pass\n return x"
-    tests = task_of(spin, [[0.0]], [[0.5]])  # a second at least; 4 times 0.5 s
-    program = spin.replace("+ x", "+ (1.3 if x else 0)")
+    tests = task_of(spin, [[0.0]], [[0.1]])  # a tenth of a second at least; 4 times 0.1 s
+    program = spin.replace("+ x", "+ (0.2 if x else 0)")
     assert statuses(judge, program, tests) == ("pass", "pass")
-    assert statuses(judge, spin.replace("+ x", "+ 3"), tests) == ("fail", "fail")
+    assert statuses(judge, spin.replace("+ x", "+ 1"), tests) == ("fail", "fail")
 
 
 def test_an_input_on_which_the_reference_fails_is_passed_by_none_and_a_broken_reference_judges_nothing(judge):
@@ -313,7 +316,10 @@ def test_the_statuses_are_evalpluses_on_real_programs(judge):
             inputs = {key: row[key] for key in ("base_input", "plus_input")}
             tasks[row["task_id"]] = {**tests, "canonical_solution": solution, **inputs}
     different = []
-    for row in sorted(rows("programs.jsonl.gz"), key=lambda row: row["task_id"])[:: 1 if EVERY == 1 else 60]:
+    programs = sorted(rows("programs.jsonl.gz"), key=lambda row: row["task_id"])
+    if EVERY != 1:
+        programs = [row for row in programs[::60] if row["task_id"] != TAKES_LONG]
+    for row in programs:
         found = statuses(judge, row["solution"], make_tests(tasks[row["task_id"]]))
         if found != (row["base_status"], row["plus_status"]) and row["task_id"] not in FAULTS_OF_EVALPLUS:
             different.append((row["task_id"], row["source"], row["sample"], found))

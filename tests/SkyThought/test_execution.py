@@ -29,6 +29,13 @@ def judge():
 
 
 @pytest.fixture(scope="module")
+def quick():
+    """A judge with a short limit, for programs that use it up."""
+    with TACOTaskHandler(timeout=0.2) as handler:
+        yield handler
+
+
+@pytest.fixture(scope="module")
 def open_judge():
     """A judge without any layer: what programs start is ended all the same."""
     with TACOTaskHandler(timeout=1.0, memory_mb=1024, layers=(), unsafe=True) as handler:
@@ -38,14 +45,14 @@ def open_judge():
 # Limits
 
 
-def test_an_infinite_loop_is_killed_at_the_time_limit(judge):
-    result = judged(judge, "while True: pass", "", "1")
+def test_an_infinite_loop_is_killed_at_the_time_limit(quick):
+    result = judged(quick, "while True: pass", "", "1")
     assert result["reason"] == "time limit"
-    assert 1.0 <= result["tests"][0]["seconds"] < 4, "CPU time"
-    assert reason(judge, "def f():\n while True: pass", [[]], [1], "f") == "time limit"
+    assert 0.2 <= result["tests"][0]["seconds"] < 0.8, "CPU time"
+    assert reason(quick, "def f():\n while True: pass", [[]], [1], "f") == "time limit"
 
 
-def test_a_loop_that_catches_every_exception_and_signal_is_killed_too(judge):
+def test_a_loop_that_catches_every_exception_and_signal_is_killed_too(quick):
     program = """
         import signal
         for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
@@ -55,14 +62,13 @@ def test_a_loop_that_catches_every_exception_and_signal_is_killed_too(judge):
                 while True: pass
             except BaseException: pass
     """
-    assert reason(judge, "if True:" + program, "", "1") == "time limit"
+    assert reason(quick, "if True:" + program, "", "1") == "time limit"
 
 
-def test_a_program_that_sleeps_is_ended_by_the_wall_clock():
-    with TACOTaskHandler(timeout=0.2) as quick:
-        result = judged(quick, "import time; time.sleep(60)", "", "1")
-        assert result["reason"] == "time limit"
-        assert result["tests"][0]["seconds"] < 0.2
+def test_a_program_that_sleeps_is_ended_by_the_wall_clock(quick):
+    result = judged(quick, "import time; time.sleep(60)", "", "1")
+    assert result["reason"] == "time limit"
+    assert result["tests"][0]["seconds"] < 0.2
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,9 @@ def test_a_program_that_sleeps_is_ended_by_the_wall_clock():
     ],
     ids=["a large value", "a large output", "many calls"],
 )  # fmt: skip
-def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(monkeypatch, program, inputs, outputs, function):
+def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(
+    quick, monkeypatch, program, inputs, outputs, function
+):
     """As on a busy machine. The child waits for a full pipe, or is several calls ahead of the judge."""
 
     def read(pipe):
@@ -92,21 +100,21 @@ def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(monkeypatch, 
 
     read_all = OutputPipe.read
     monkeypatch.setattr(OutputPipe, "read", read)
-    with TACOTaskHandler(timeout=0.2) as judge:
-        assert reason(judge, textwrap.dedent(program), inputs, outputs, function) == ""
+    assert reason(quick, textwrap.dedent(program), inputs, outputs, function) == ""
 
 
 @pytest.mark.parametrize("call", ["main()", "thread = threading.Thread(target=main); thread.start(); thread.join()"])
-def test_a_busy_machine_takes_no_wall_time_from_a_program(call):
+def test_a_busy_machine_takes_no_wall_time_from_a_program(monkeypatch, call):
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))  # else the limit is longer
     core = min(os.sched_getaffinity(0))
-    spin = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
-    program = f"import threading, time\ndef main():\n while time.process_time() < 0.5: pass\n print(1)\n{call}"
-    with TACOTaskHandler(timeout=0.8) as judge:
+    program = f"import threading, time\ndef main():\n while time.process_time() < 0.13: pass\n print(1)\n{call}"
+    with TACOTaskHandler(timeout=0.2) as judge:
         cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {core})  # the helper process inherits it
         assert reason(judge, "print(1)", "", "1") == ""
+        loop = ["sh", "-c", "while :; do :; done"]
+        spinning = [subprocess.Popen(loop, start_new_session=True) for _ in range(7)]
         os.sched_setaffinity(0, cores)
-        spinning = [subprocess.Popen([sys.executable, "-c", spin], start_new_session=True) for _ in range(7)]
         try:
             assert reason(judge, program, "", "1") == ""
         finally:
@@ -115,16 +123,15 @@ def test_a_busy_machine_takes_no_wall_time_from_a_program(call):
                 process.wait()
 
 
-def test_each_call_has_the_whole_time():
+def test_each_call_has_the_whole_time(quick):
     program = (
         "import time\ndef f(x):\n start = time.process_time()\n while time.process_time() < start + x: pass\n return x"
     )
-    with TACOTaskHandler(timeout=0.6) as quick:
-        result = judged(quick, program, [[0.4], [0.4], [0.4]], [0.4, 0.4, 0.4], "f")
-        assert result["reason"] == ""
-        assert all(0.37 <= test["seconds"] < 0.6 for test in result["tests"])
-        result = judged(quick, program, [[0.4], [0.8]], [0.4, 0.8], "f")
-        assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
+    result = judged(quick, program, [[0.13], [0.13], [0.13]], [0.13, 0.13, 0.13], "f")
+    assert result["reason"] == ""
+    assert all(0.12 <= test["seconds"] < 0.2 for test in result["tests"])
+    result = judged(quick, program, [[0.13], [0.5]], [0.13, 0.5], "f")
+    assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_a_memory_hog_meets_the_memory_limit(judge, program):
 
 
 def test_memory_used_up_by_small_objects_is_reported_as_well():
-    with TACOTaskHandler(timeout=10, memory_mb=400) as small:
+    with TACOTaskHandler(timeout=10, memory_mb=200) as small:
         assert reason(small, "x = []\nwhile True: x.append([])", "", "1") == "memory limit"
 
 

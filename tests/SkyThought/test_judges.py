@@ -17,7 +17,7 @@ from SkyThought.problem_tests import make_tests
 from SkyThought.sandbox.layers import LAYERS
 
 TESTS = make_tests({"inputs": ["a\n"], "outputs": ["a\n"]})
-OPTIONS = JudgeOptions(timeout=1.0, memory_mb=1024, sandbox=LAYERS, unsafe=False)
+OPTIONS = JudgeOptions(timeout=0.3, memory_mb=1024, sandbox=LAYERS, unsafe=False)
 
 
 class RandomJudges:

@@ -8,7 +8,9 @@ import tempfile
 import time
 
 import pytest
-from scripts import ROOT, run_script, write_converted
+from scripts import ROOT, run_in_process, run_script, write_converted
+
+import check_converted_samples
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
 
@@ -22,7 +24,7 @@ QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "hea
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster of a head without CPUs and two nodes with one CPU each."""
+    """A cluster of two nodes with one CPU each."""
     pytest.importorskip("ray", reason="Ray is not installed")
     folder = tempfile.mkdtemp(prefix="ray-")  # not tmp_path, which is too long for the sockets in it
     with pytest.MonkeyPatch.context() as patch:
@@ -30,11 +32,9 @@ def cluster():
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": QUICK}
         cluster = Cluster(initialize_head=True, head_node_args=head)
-        for _ in range(2):
-            cluster.add_node(num_cpus=1)
-        yield cluster
+        yield cluster, cluster.add_node(num_cpus=1)
         cluster.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -44,7 +44,16 @@ def judged(folder):
     return [(record.get("correctness"), record.get("correctness_reason")) for record in records]
 
 
-def test_verdicts_on_a_cluster_are_those_on_this_machine(tmp_path, cluster):
+def test_a_node_that_cannot_contain_programs_is_named(tmp_path, cluster):
+    path = write_converted(tmp_path, 0, 0, "print()", ECHO)
+    before = path.read_bytes()
+    result = run_script(SCRIPT, "--input_dir", tmp_path, "--ray_address", cluster[0].address, "--sandbox")
+    assert (result.returncode, path.read_bytes()) == (2, before)
+    assert "of the Ray cluster: " in result.stderr
+    assert "--unsafe" in result.stderr
+
+
+def test_verdicts_on_a_cluster_of_which_a_node_is_killed_are_those_on_this_machine(tmp_path, cluster):
     checkers = tmp_path / "checkers"
     checkers.mkdir()
     (checkers / "question_7.py").write_text("def check(input, expected, output): return output == 'right'")
@@ -57,48 +66,28 @@ def test_verdicts_on_a_cluster_are_those_on_this_machine(tmp_path, cluster):
         ({"question": "?", "input_output": "{}"}, "print(1)"),
         ({"question": "?", "input_output": LARGE}, "print(len(input()))"),
         (ECHO, "print('right', end='')"),
+        *[(ECHO, f"import time\ntime.sleep(0.1)\nprint({'input()' if number % 3 else '0'})") for number in range(40)],
     ]
-    results = {}
-    for place, flags in {"here": [], "cluster": ["--ray_address", cluster.address]}.items():
+    for place in ("here", "cluster"):
         for number, (problem, program) in enumerate(programs):
             write_converted(tmp_path / place, number, 0, program, problem)
             write_converted(tmp_path / place, number, 1, program, problem)
-        flags += ["--input_dir", tmp_path / place, "--checkers", checkers, "--timeout", 1]
-        results[place] = run_script(SCRIPT, *flags)
-        assert results[place].returncode == 1, results[place].stderr  # one problem has no tests
-    assert judged(tmp_path / "cluster") == judged(tmp_path / "here")
-    assert judged(tmp_path / "here").count((True, "")) == 8
-    assert "2 nodes of Ray, 2 programs at once: Programs are contained by" in results["cluster"].stdout
-    assert "8 answers had the same program as another answer" in results["cluster"].stdout
+    flags = ["--checkers", checkers, "--timeout", 1, "--input_dir"]
+    assert run_in_process(check_converted_samples, *flags, tmp_path / "here").returncode == 1  # one has no tests
 
-
-def test_a_node_that_is_killed_in_the_middle_loses_nothing(tmp_path, cluster):
-    node = cluster.add_node(num_cpus=1)
-    for number in range(60):
-        program = f"import time\ntime.sleep(0.1)\nprint({'input()' if number % 3 else '0'})"
-        write_converted(tmp_path, number, 0, program, ECHO)
-    command = [sys.executable, ROOT / SCRIPT, "--input_dir", tmp_path, "--ray_address", cluster.address]
+    run, (ray, node) = tmp_path / "cluster", cluster
+    command = [sys.executable, ROOT / SCRIPT, *map(str, flags), run, "--ray_address", ray.address]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    while sum('"correctness"' in path.read_text() for path in tmp_path.glob("converted*")) < 10:
+    while sum('"correctness"' in path.read_text() for path in run.glob("converted*")) < 2 * 8 + 10:
         time.sleep(0.05)
         assert process.poll() is None
-    cluster.remove_node(node, allow_graceful=False)
+    ray.remove_node(node, allow_graceful=False)
     said = process.communicate(timeout=120)[0]
-    assert process.returncode == 0, said
-    assert "3 nodes of Ray" in said
-    by_number = {int(path.stem.split("_")[2]): json.loads(path.read_text()) for path in tmp_path.glob("converted*")}
-    assert {number: record["correctness"] for number, record in by_number.items()} == {
-        number: bool(number % 3) for number in range(60)
-    }
-
-
-def test_a_node_that_cannot_contain_programs_is_named(tmp_path, cluster):
-    path = write_converted(tmp_path, 0, 0, "print()", ECHO)
-    before = path.read_bytes()
-    result = run_script(SCRIPT, "--input_dir", tmp_path, "--ray_address", cluster.address, "--sandbox")
-    assert (result.returncode, path.read_bytes()) == (2, before)
-    assert "of the Ray cluster: " in result.stderr
-    assert "--unsafe" in result.stderr
+    assert process.returncode == 1, said
+    assert judged(run) == judged(tmp_path / "here")
+    assert judged(run).count((True, "")) == 8 + 2 * 26
+    assert "2 nodes of Ray, 2 programs at once: Programs are contained by" in said
+    assert f"{len(programs)} answers had the same program as another answer" in said
 
 
 def test_a_missing_cluster_and_a_number_of_workers_end_in_one_sentence(tmp_path):
