@@ -5,10 +5,8 @@ has all of its answers, and each step skips what exists.
 """
 
 import contextlib
-import ctypes
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -22,11 +20,10 @@ from hindsight.errors import UserError
 from hindsight.files.answer_files import existing_samples
 from hindsight.files.runs import read_run
 from hindsight.servers.alpha_dial import read_dial, set_alpha
-from hindsight.servers.vllm_process import ServeOptions, VllmProcess, start, stop, wait_until_up
+from hindsight.servers.vllm_process import ServeOptions, VllmProcess, end_with_parent, start, stop, wait_until_up
 
 ROOT = Path(__file__).resolve().parents[1]
 MAY_DIFFER = ("num_samples", "end_idx", "concurrency", "server_deadline")  # flags of step 1 that change no answer
-LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ def run_command(
     """
     words = ["python" if word == sys.executable else word for word in command]
     name = next(word for word in words if word not in ("python", "bash"))
-    run: Any = {"cwd": ROOT, "preexec_fn": _end_with_parent, "env": {**os.environ, **(environment or {})}}
+    run: Any = {"cwd": ROOT, "preexec_fn": end_with_parent, "env": {**os.environ, **(environment or {})}}
     if log is None:
         print(f"\n$ {shlex.join(words)}", flush=True)
         status = subprocess.run(command, **run).returncode
@@ -155,11 +152,6 @@ def run_command(
     if status != 0 and not (may_fail and status == 1):
         raise UserError(f"{name} ended with status {status}" + (f"; see {log}" if log else ""))
     return status
-
-
-def _end_with_parent() -> None:
-    """In a new process: the kernel sends it SIGTERM when the thread that started it ends. See prctl(2)."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager

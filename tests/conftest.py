@@ -1,11 +1,11 @@
 """Fixtures: real vLLM servers of the lab's models, the runs of a small `make demo`, a toy server, step 2."""
 
+import gc
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import hypothesis
@@ -13,11 +13,13 @@ import pytest
 import quick_scripts
 from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
-from scripts import DEMO_SIZE, ROOT, processes_of, write_converted
+from scripts import DEMO_SIZE, ROOT, output_to, processes_of, write_converted
 from toy_hub import ToyHub, connect
 from toy_server import ToyServer
 
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
+from hindsight.settings import read_settings
+from lab import demo
 
 START_DEADLINE = 600
 
@@ -36,6 +38,10 @@ hypothesis.settings.load_profile("patient")
 # The processes of `pytest -n` share the cores: more threads in each, and in the scripts that they start, only wait for
 # one another, and a waiting thread keeps its core busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Nothing that an import or a collected test leaves is garbage: to search all of it again and again takes each process
+# of `pytest -n` a third of its time until the first test.
+gc.disable()
 
 # A shell starts background processes with SIGINT ignored; scripts that tests interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,6 +64,12 @@ def pytest_collection_modifyitems(items):
         marks = [item.path.name in SERVERS, *(item.get_closest_marker(mark) is not None for mark in ("server", "slow"))]
         ranks[item.path] = max(ranks.get(item.path, marks), marks)
     items.sort(key=lambda item: ranks[item.path], reverse=True)
+
+
+def pytest_collection_finish():
+    """From now on garbage is collected, without another look at what exists already."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -111,16 +123,13 @@ def lab_servers(lab_processes):
 def lab_runs(lab_servers, tmp_path_factory):
     """The runs of a small `make demo` after every step: base/, instruct/, alpha_0.7/, switching/, data/.
 
-    It uses the other tests' servers of the two parents, since each start takes half a minute.
+    It uses the other tests' servers of the two parents; the merged model's is a fork of the same process.
     """
     folder = tmp_path_factory.mktemp("runs")
     flags = ["--runs_dir", str(folder), *DEMO_SIZE]
     flags += ["--base_url", lab_servers["base"], "--instruct_url", lab_servers["instruct"]]
-    result = subprocess.run(
-        [sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True, timeout=1200
-    )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    (folder / "demo.txt").write_text(result.stdout)
+    with output_to(folder / "demo.txt"), chdir(ROOT):
+        assert demo.main(read_settings(vars(demo), flags)) == 0
     return folder
 
 

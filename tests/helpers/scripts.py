@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
@@ -49,6 +49,19 @@ def run_in_process(module, *flags):
             settings.run_script(module.main, vars(module))
         except SystemExit as ended:
             return subprocess.CompletedProcess(arguments, ended.code, output.getvalue(), errors.getvalue())
+
+
+@contextmanager
+def output_to(path):
+    """What this process and those that it starts print goes to a file."""
+    terminal = os.dup(1)
+    with path.open("w", buffering=1) as file, redirect_stdout(file):
+        os.dup2(file.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 1)
+            os.close(terminal)
 
 
 def processes_of(group):

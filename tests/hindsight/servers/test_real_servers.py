@@ -39,11 +39,12 @@ def own_answers(lab_servers, tmp_path_factory):
     return sample(SINGLE, tmp_path_factory.mktemp("own") / "run", *flags)
 
 
-def test_an_engine_is_a_fork_of_its_server_and_imports_nothing_again(lab_processes):
-    """Before it starts another program, vLLM tells it so by a variable of its environment."""
-    for server in lab_processes.values():
-        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in processes_of(server.process.pid)]
-        assert len(environments) == 2 and not any(b"VLLM_WORKER_MULTIPROC_METHOD" in each for each in environments)
+def test_servers_and_their_engines_are_forks_and_import_nothing_again(lab_processes):
+    processes = [pid for server in lab_processes.values() for pid in processes_of(server.process.pid)]
+    assert len(processes) == 4, "a server and an engine each"
+    maps = [Path(f"/proc/{pid}/maps").read_text() for pid in processes]
+    addresses = [{line.split("-")[0] for line in each.splitlines() if "libtorch_cpu" in line} for each in maps]
+    assert addresses[0] and all(each == addresses[0] for each in addresses), "another program lies elsewhere in memory"
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab_servers, tmp_path):

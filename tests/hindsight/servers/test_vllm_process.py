@@ -69,11 +69,11 @@ def test_several_servers_share_the_cores_equally(monkeypatch, parts, threads):
 def test_an_adapter_is_served_as_its_base_which_is_merged_with_it(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     options = ServeOptions(merge={"base": "BASE", "alpha": 0.4})
-    command = vllm_process._vllm_command(str(tmp_path), "name", 1234, options)
+    command = vllm_process._vllm_flags(str(tmp_path), "name", 1234, options)
     assert command[command.index("--model") + 1] == "BASE"
     extra = {"base": "BASE", "alpha": 0.4, "adapter": str(tmp_path)}
     assert json.loads(command[command.index("--model-loader-extra-config") + 1]) == extra
     assert "--tokenizer" not in command
     (tmp_path / "tokenizer_config.json").write_text("{}")
-    command = vllm_process._vllm_command(str(tmp_path), "name", 1234, options)
+    command = vllm_process._vllm_flags(str(tmp_path), "name", 1234, options)
     assert command[command.index("--tokenizer") + 1] == str(tmp_path)
