@@ -92,9 +92,9 @@ def _run(warm: WarmProcess, task: EvalplusTask, group: str, reading: bytes) -> R
 
 def is_floats(value: Any) -> bool:
     """Whether a value is a float, or a list, tuple or array of floats."""
-    if isinstance(value, list | tuple) and value:
-        return all(isinstance(item, float) for item in value)
     numpy = sys.modules.get("numpy")  # an array's module is there
     if numpy is not None and isinstance(value, numpy.ndarray):
         return value.dtype in (numpy.float64, numpy.float32)
+    if isinstance(value, list | tuple) and value:
+        return all(isinstance(item, float) for item in value)
     return isinstance(value, float)
