@@ -27,7 +27,8 @@ START_DEADLINE = 600
 SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
 
 # Files whose tests need the models of transformers, whose import takes longer than they do
-MODELS = {"test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py", "test_train_models.py", "test_world.py"}
+MODELS = {"test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py", "test_train_models.py"}
+MODELS |= {"test_world.py", "test_embed.py"}
 
 # An example may take long on a busy machine, so no test has a deadline. The examples are the same in every run;
 # HINDSIGHT_EXPLORE=1 tries others.

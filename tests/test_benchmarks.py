@@ -8,12 +8,11 @@ import pytest
 from scripts import ROOT
 
 
-@pytest.mark.parametrize("module", ["client", "finding_programs"])
-def test_help_explains_a_benchmark_and_measures_nothing(module):
-    command = [sys.executable, "-m", f"benchmarks.{module}", "--help"]
+def test_help_explains_a_benchmark_and_measures_nothing():
+    command = [sys.executable, "-m", "benchmarks.client", "--help"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert f"python -m benchmarks.{module}" in result.stdout and "options:" in result.stdout
+    assert "python -m benchmarks.client" in result.stdout and "options:" in result.stdout
 
 
 @pytest.mark.slow

@@ -3,19 +3,20 @@
 import csv
 import gzip
 import json
-import time
 from collections import Counter
 
 import pytest
-import quick_scripts
-from scripts import write_converted
+from scripts import run_in_process, run_script, write_converted
 
+import pass_at_k_plot
 from hindsight.files.verdicts import Outcome
 from hindsight.pass_at_k.curves import go_beyond, make_curve
 from hindsight.pass_at_k.drawing import line_style, make_figure
 from hindsight.pass_at_k.labels import RunLabel
 from hindsight.pass_at_k.paper_curves import read_paper_figure
 from hindsight.pass_at_k.verdict_counts import ProblemCounts, tabulate
+
+PICTURE = ("--formats", "svg")  # the format that is the quickest to write
 
 
 def make_run(folder, verdicts, **more):
@@ -28,11 +29,11 @@ def make_run(folder, verdicts, **more):
 
 @pytest.fixture
 def plot(tmp_path):
-    """Runs step 5 and gives its result and the numbers that it wrote; the picture's format is the quickest to write."""
+    """Runs step 5 in this process and gives its result and the numbers that it wrote; draws on request (PICTURE)."""
 
     def run(*inputs, ks=(1, 2), flags=()):
-        given = ["--output", tmp_path / "out", "--ks", *ks, "--formats", "svg", "--input_dirs", *inputs, *flags]
-        result = quick_scripts.run(tmp_path / "said" / str(time.monotonic_ns()), quick_scripts.PLOTTER, *given)
+        given = ["--output", tmp_path / "out", "--ks", *ks, "--formats", "--input_dirs", *inputs, *flags]
+        result = run_in_process(pass_at_k_plot, *given)
         path = tmp_path / "out.json"
         return result, json.loads(path.read_text()) if path.exists() else None
 
@@ -42,21 +43,25 @@ def plot(tmp_path):
 def test_numbers_are_the_estimators_mean_over_problems(tmp_path, plot):
     one = make_run(tmp_path / "one", [[True, False, False], [True, True, True]])
     two = make_run(tmp_path / "two", [[False, False]])
-    result, numbers = plot(one, two, flags=["--labels", "first", "second"])
+    result, numbers = plot(one, two, flags=["--labels", "first", "second", *PICTURE])
     assert result.returncode == 0, result.stderr
     first, second = numbers["curves"]
+    assert "pass@k" in (tmp_path / "out.svg").read_text()
     assert (first["label"], first["problems"], first["samples"], first["correct"]) == ("first", 2, 6, 4)
     assert first["values"] == {"1": pytest.approx(2 / 3), "2": pytest.approx((2 / 3 + 1) / 2)}
     assert second["values"] == {"1": 0.0, "2": 0.0}
     assert "first          2        6    0.667    0.833" in result.stdout
 
 
+@pytest.mark.slow
 def test_pictures_and_tables_are_written_the_same_each_time(tmp_path, plot):
+    """Once as a user starts it, once in this process, which hashes strings with another seed."""
     run = make_run(tmp_path / "one", [[True, False]])
-    names = [f"out.{suffix}" for suffix in ("pdf", "png", "svg", "json", "csv")]
-    written = []
-    for _ in range(2):
-        result, _ = plot(run, flags=["--formats", "pdf", "png", "svg", "--latex", "--title", "A title"])
+    flags = ["--formats", "pdf", "png", "svg", "--latex", "--title", "A title"]
+    given = ["--output", tmp_path / "out", "--ks", 1, 2, "--input_dirs", run, *flags]
+    names, written = [f"out.{suffix}" for suffix in ("pdf", "png", "svg", "json", "csv")], []
+    for start in (lambda: run_script("pass_at_k_plot.py", *given), lambda: plot(run, flags=flags)[0]):
+        result = start()
         assert result.returncode == 0, result.stderr
         written.append([(tmp_path / name).read_bytes() for name in names])
     assert written[0] == written[1]
@@ -71,7 +76,7 @@ def test_beyond_the_samples_the_curve_is_estimated_and_says_where_it_cannot(tmp_
     times = [0] * 20 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 8
     run = make_run(tmp_path / "one", [[sample < right for sample in range(4)] for right in times])
     plain, before = plot(run, ks=(1, 4))
-    result, numbers = plot(run, ks=(1, 4), flags=["--beyond", 40])
+    result, numbers = plot(run, ks=(1, 4), flags=["--beyond", 40, *PICTURE])
     assert result.returncode == 0, result.stderr
     (curve,) = numbers["curves"]
     beyond = curve.pop("beyond")
@@ -240,7 +245,7 @@ def test_two_temperatures_of_one_model_are_two_curves(tmp_path, plot):
         settings = {"model": "instruct", "instruct_temperature": temperature, "merged_from": ["b", "f", "0.7"]}
         content = {"script": "single_model_inference.py", "settings": settings, "models": ["m"]}
         (runs[-1] / "run.json").write_text(json.dumps(content))
-    result, numbers = plot(*runs, ks=(1,))
+    result, numbers = plot(*runs, ks=(1,), flags=PICTURE)
     assert result.returncode == 0, result.stderr
     names = ["alpha 0.7, temperature 0.7", "alpha 0.7, temperature 1"]
     assert [(each["label"], each["alpha"]) for each in numbers["curves"]] == [(name, 0.7) for name in names]
@@ -312,7 +317,6 @@ def test_answers_without_a_verdict_are_refused_not_counted_as_wrong(tmp_path, pl
     assert (result.returncode, "1 of 2 answers" in result.stderr) == (2, True)
 
 
-@pytest.mark.slow
 def test_a_broken_file_is_named_and_the_others_are_plotted(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     (run / "converted_question_1_sample_1.json").write_text("{")
@@ -342,7 +346,6 @@ def test_a_run_whose_counts_cannot_be_kept_is_plotted(tmp_path, plot):
     assert (result.returncode, numbers["curves"][0]["samples"]) == (0, 2), result.stderr
 
 
-@pytest.mark.slow
 def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
     run = make_run(tmp_path / "one", [[True, False], [True, True]])
     first = plot(run, ks=(1,))[1]
@@ -360,7 +363,7 @@ def test_a_run_is_read_once_until_an_answer_changes(tmp_path, plot):
 
 
 def test_the_papers_curves_are_drawn_without_a_run(plot):
-    result, numbers = plot(ks=range(1, 11), flags=["--paper", "mbppplus"])
+    result, numbers = plot(ks=range(1, 11), flags=["--paper", "mbppplus", *PICTURE])
     assert result.returncode == 0, result.stderr
     curves = {(each["panel"], each["label"]): each["values"]["10"] for each in numbers["paper"]["curves"]}
     assert len(curves) == 16 and numbers["curves"] == []
@@ -392,7 +395,8 @@ def test_answers_to_tasks_of_evalplus_are_counted_by_the_tests_that_are_asked_fo
 
 
 def test_a_folder_whose_name_looks_like_a_pattern_is_plotted(tmp_path, plot):
-    result, numbers = plot(make_run(tmp_path / "a [1]*", [[True]]), ks=(1,))
+    result, numbers = plot(make_run(tmp_path / "a [1]*", [[True]]), ks=(1,), flags=PICTURE)
+    assert (tmp_path / "out.svg").exists()
     assert (result.returncode, numbers["curves"][0]["label"]) == (0, "a [1]*"), result.stderr
 
 

@@ -84,10 +84,12 @@ def draw_curves(
     bands: bool = True,
     paper: Sequence[PaperCurve] = (),
 ) -> None:
-    """Draws the curves with their 95 % bands, panels side by side, and saves them as `output` with each suffix.
+    """Draws the curves with their 95 % bands, panels side by side, and saves them as `output` with each suffix, if any.
 
     `paper`: published curves to draw below them, in the panels of the same names.
     """
+    if not suffixes:
+        return
     from matplotlib import rc_context  # here, so that bad input is reported before this slow import
 
     with rc_context(PRINT_STYLE):

@@ -215,15 +215,18 @@ def test_readers_skip_answers_without_a_program_and_refuse_files_without_the_kin
     assert (len(vectors.load_embeddings(folder)), answer_distances(files)[0]) == (2, "by embedding")
 
 
-def test_with_a_key_the_default_is_the_api_and_its_cost_is_reported_before_and_after(server, tmp_path):
+def test_with_a_key_the_default_is_the_api_and_its_cost_is_reported_before_and_after(
+    server, offline, tmp_path, monkeypatch
+):
     for index in range(3):
         write_answer(tmp_path, 7, index, "x" * 29, "y" * 89)  # at 3 bytes per token 10 and 30 tokens, each text once
-    environment = {**OFFLINE, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"}
-    dry = run_script(SCRIPT, "--input_dir", tmp_path, "--dry_run", "--price", 1000, **environment)
+    for name, value in (("OPENAI_BASE_URL", server.url), ("OPENAI_API_KEY", "k")):
+        monkeypatch.setenv(name, value)
+    dry = run_in_process(embed, "--input_dir", tmp_path, "--dry_run", "--price", 1000)
     assert (dry.returncode, server.sent, (tmp_path / "run.json").exists()) == (0, [], False), dry.stderr
     assert f"model: {API_MODEL} at {server.url}, since OPENAI_API_KEY is set" in dry.stdout
     assert "3 answers to embed: about 40 tokens, $0.0400" in dry.stdout
-    result = run_script(SCRIPT, "--input_dir", tmp_path, **environment)
+    result = run_script(SCRIPT, "--input_dir", tmp_path)
     assert "the bill: 1 requests, 118 tokens, $0.0000" in result.stdout, result.stdout + result.stderr
     step = step_of(tmp_path)
     assert (step["settings"]["embedding_model"], step["settings"]["price"]) == (API_MODEL, 0.02)

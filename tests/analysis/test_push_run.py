@@ -227,7 +227,7 @@ def test_a_broken_upload_of_runs_resumes_with_what_is_missing(run, hub, tmp_path
     assert {"alpha_0.7/answers.parquet", "raw/answers.parquet"} < set(hub.files("me/runs", "dataset"))
 
 
-@pytest.mark.slow  # starts the script twice
+@pytest.mark.slow  # starts the script
 def test_runs_go_to_the_hub_by_xet_as_it_is_installed(run, hub, tmp_path):
     pytest.importorskip("hf_xet")
     hub.store = tmp_path / "store"
@@ -241,8 +241,8 @@ def test_runs_go_to_the_hub_by_xet_as_it_is_installed(run, hub, tmp_path):
     assert (stored.oid, hub.puts) == (hashlib.sha256(content).hexdigest(), 0)
     assert list(hub.store.rglob("default.*"))  # Xet's blocks of chunks, compressed
     before = hub.commits()
-    result = run_script("analysis/push_run.py", *flags, **environment)
-    assert (result.returncode, hub.commits()) == (0, before)
+    result = push(run, flags=flags[2:])
+    assert (result.returncode, hub.commits()) == (0, before), result.stderr
 
 
 def test_a_dataset_keeps_every_run_that_it_has(run, hub, tmp_path):

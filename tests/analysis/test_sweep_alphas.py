@@ -75,7 +75,9 @@ def quick_steps(monkeypatch, tmp_path):
 
 
 def sweep(server, folder, *flags):
-    return run_in_process(sweep_alphas, "--base_url", server.url, "--output_dir", folder, *SIZE, *flags)
+    """Without a picture, unless the flags have `--formats`: drawing takes longer than sampling."""
+    own = ("--base_url", server.url, "--output_dir", folder)
+    return run_in_process(sweep_alphas, *own, *SIZE, "--formats", *flags)
 
 
 def expected_share(alpha):
@@ -84,8 +86,10 @@ def expected_share(alpha):
 
 
 def test_each_alpha_has_its_run_and_its_row_and_nothing_is_sampled_twice(server, quick_steps, tmp_path):
-    result = sweep(server, tmp_path, "--alphas", 1, 0.4)
+    flags = ("--alphas", 1, 0.4, "--formats", "svg")
+    result = sweep(server, tmp_path, *flags)
     assert result.returncode == 0, result.stderr
+    assert "pass@1" in (tmp_path / "sweep.svg").read_text()
     sampled = [folder for script, folder in quick_steps if script == STEP]
     assert sampled == ["alpha_1", "alpha_0.4"]
     assert [worker.weights for worker in server.engine.workers] == [0.4, 0.4]
@@ -102,7 +106,7 @@ def test_each_alpha_has_its_run_and_its_row_and_nothing_is_sampled_twice(server,
     assert (difference["alpha"], difference["minus"]) == (0.4, 1)
     assert difference["mean"] == pytest.approx(expected_share(0.4) - 1)
     answered, report = server.answered, (tmp_path / "sweep.md").read_bytes()
-    again = sweep(server, tmp_path, "--alphas", 1, 0.4)
+    again = sweep(server, tmp_path, *flags)
     assert (again.returncode, server.answered, again.stdout) == (
         0,
         answered,
@@ -134,7 +138,8 @@ def test_a_server_is_started_at_the_first_missing_alpha_and_ended(server, quick_
     monkeypatch.setattr(pipeline, "start", start)
     monkeypatch.setattr(pipeline, "wait_until_up", lambda *_: None)
     monkeypatch.setattr(pipeline, "stop", lambda _: events.append("stopped"))
-    result = run_in_process(sweep_alphas, "--output_dir", tmp_path / "new", *SIZE, "--alphas", 0.3, "--method", "slerp")
+    flags = (*SIZE, "--alphas", 0.3, "--method", "slerp", "--formats")
+    result = run_in_process(sweep_alphas, "--output_dir", tmp_path / "new", *flags)
     assert result.returncode == 0, result.stderr
     merge = {"base": "lab/models/base", "alpha": 0.3, "method": "slerp"}
     assert events == [("lab/models/instruct", "m", merge), "stopped"]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import embedding_server
 import pytest
-from embedding_server import API_MODEL, OFFLINE, SCRIPT, EmbeddingServer, embed_by_api, numbers, vector, write_answer
+from embedding_server import API_MODEL, OFFLINE, EmbeddingServer, embed_by_api, numbers, vector, write_answer
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts import run_script
+from scripts import run_in_process
 
+from analysis import embed
 from analysis.embeddings.models import MOST_TOKENS, OPENAI_TOKENS, Input, requests_of
 from hindsight.files.answer_files import embedded_path, list_files
 
@@ -29,6 +30,13 @@ CARRIED = {
     "llama_index": f"core/_static/tiktoken_cache/{CL100K}",
     "litellm": f"litellm_core_utils/tokenizers/{CL100K}",
 }
+
+
+def run_offline(monkeypatch, *flags, **environment):
+    """Runs the script in this process, without a key, with these variables of the environment."""
+    for name, value in {**OFFLINE, **environment}.items():
+        monkeypatch.setenv(name, value)
+    return run_in_process(embed, *flags)
 
 
 @pytest.fixture
@@ -103,12 +111,12 @@ def test_a_server_that_stays_away_is_given_up_after_its_deadline(server, tmp_pat
     assert "1 embedded by text-embedding-3-small, 2 not embedded\nthe server stopped answering" in result.stdout
 
 
-def test_a_vllm_server_cuts_with_its_own_tokenizer_and_the_cut_texts_are_counted(server, tmp_path):
+def test_a_vllm_server_cuts_with_its_own_tokenizer_and_the_cut_texts_are_counted(server, tmp_path, monkeypatch):
     server.vllm, server.models = True, ("any",)
     for index, size in enumerate((97, 98, 99, 300)):
         write_answer(tmp_path, 7, index, f"{index}" * size, "short")
     flags = ("--input_dir", tmp_path, "--embedding_url", server.url)
-    result = run_script(SCRIPT, *flags, **OFFLINE)
+    result = run_offline(monkeypatch, *flags)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"model: any at {server.url}, its only model" in result.stdout
     assert "longer than the model's 100 tokens and cut there: 2 generated" in result.stdout
@@ -146,7 +154,7 @@ def test_texts_too_long_for_openai_are_cut_at_the_exact_token(server, vocabulary
         write_answer(tmp_path, 7, index, text)
     server.longest = 10**6
     flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
-    result = run_script(SCRIPT, *flags, **OFFLINE | {"OPENAI_BASE_URL": server.url})
+    result = run_offline(monkeypatch, *flags, OPENAI_BASE_URL=server.url)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "longer than the model's 8,191 tokens and cut there: 1 generated, 1 converted" in result.stdout
     assert vector(tmp_path, 7, 0) == pytest.approx(numbers(fits))
@@ -154,13 +162,14 @@ def test_texts_too_long_for_openai_are_cut_at_the_exact_token(server, vocabulary
     assert vector(tmp_path, 7, 2) == pytest.approx(numbers("short"))
 
 
-def test_without_a_vocabulary_nothing_is_cut_and_refused_texts_are_reported(server, tmp_path):
+def test_without_a_vocabulary_nothing_is_cut_and_refused_texts_are_reported(server, tmp_path, monkeypatch):
     write_answer(tmp_path, 7, 0, "word " * 8000)
     write_answer(tmp_path, 7, 1, "short")
     server.longest = 10000
-    environment = {**OFFLINE, **NO_VOCABULARY, "OPENAI_BASE_URL": server.url, "NO_PROXY": "127.0.0.1"}
+    monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})  # those that this process has loaded
+    environment = {**NO_VOCABULARY, "OPENAI_BASE_URL": server.url, "NO_PROXY": "127.0.0.1"}
     flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
-    result = run_script(SCRIPT, *flags, **environment)
+    result = run_offline(monkeypatch, *flags, **environment)
     assert (result.returncode, list(list_files(tmp_path, "embedded"))) == (1, [(7, 1)]), result.stderr
     assert "texts longer than 8191 tokens cannot be cut" in result.stdout
     assert "maximum context length is 10000 tokens: converted_question_7_sample_0.json" in result.stdout

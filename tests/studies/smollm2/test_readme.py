@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import pytest
 from scripts import ROOT
@@ -22,6 +23,12 @@ needs_results = pytest.mark.skipif(not (FOLDER / "results.json").exists(), reaso
 
 def readme():
     return (FOLDER / "README.md").read_text("utf-8")
+
+
+@cache
+def tables_of(name):
+    """The tables of committed results."""
+    return make_tables(Study(read_results(FOLDER / name)))
 
 
 def decimal_numbers(text):
@@ -50,16 +57,15 @@ def unknown_numbers(text, known, linked):
 
 @needs_results
 def test_the_readme_has_the_tables_of_the_committed_results():
-    tables = make_tables(Study(read_results(FOLDER / "results.json")))
-    assert fill_tables(readme(), tables) == readme()
+    assert fill_tables(readme(), tables_of("results.json")) == readme()
 
 
 @needs_results
 def test_every_decimal_number_of_the_readme_is_one_of_the_results():
     results = read_results(FOLDER / "results.json")
-    known = [*make_tables(Study(results)).values(), json.dumps(results.about), json.dumps(results.chosen)]
+    known = [*tables_of("results.json").values(), json.dumps(results.about), json.dumps(results.chosen)]
     known += [json.dumps([run.setting.alpha, run.setting.temperature]) for run in results.runs]
-    known += make_tables(Study(read_results(FOLDER / "float32.json"))).values()
+    known += tables_of("float32.json").values()
     found = unknown_numbers(readme(), "\n".join(known), lambda page: (FOLDER / page).read_text("utf-8"))
     assert not found
 
@@ -69,7 +75,7 @@ def test_the_float32_table_has_the_cells_of_its_results():
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
 
     (written,) = re.findall(r"^(\| in float32 .*?)\n\n", readme(), re.MULTILINE | re.DOTALL)
-    titles, _, *rows = cells(make_tables(Study(read_results(FOLDER / "float32.json")))["test"])
+    titles, _, *rows = cells(tables_of("float32.json")["test"])
     wanted, _, *found = cells(written)
     columns = [0, *(titles.index(title) for title in wanted[1:])]
     assert found == [[row[column] for column in columns] for row in rows]
