@@ -25,6 +25,8 @@ START_DEADLINE = 600
 
 # Files whose tests use the lab's servers, which then start once
 SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
+# Files whose tests start servers in pytest's process, which then are forks of one process
+FORKED = {*SERVERS, "test_study.py"}
 
 # Files whose tests need the models of transformers, whose import takes longer than they do
 MODELS = {"test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py", "test_train_models.py"}
@@ -75,7 +77,7 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, a file's tests run in one process, as do those of SERVERS, of MODELS and of merging.
+    """With `pytest -n`, a file's tests run in one process, as do those of FORKED, of MODELS and of merging.
 
     The tests of merging need transformers, peft and vLLM, whose imports take longer than most tests.
     """
@@ -84,7 +86,7 @@ def pytest_xdist_make_scheduler(config, log):
     class SomeTogether(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = Path(super()._split_scope(nodeid))
-            if file.name in SERVERS:
+            if file.name in FORKED:
                 return "servers"
             return "models" if file.name in MODELS else "merging" if file.parent.name == "merging" else str(file)
 

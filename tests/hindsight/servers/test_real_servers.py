@@ -12,7 +12,7 @@ from hindsight.files.records import read_record
 
 SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
 GREEDY = ["--base_temperature", 0, "--instruct_temperature", 0, "--num_samples", 1, "--logprobs", 1]
-PROBLEMS = 12
+PROBLEMS = 4
 MODELS = ROOT / "lab" / "models"
 # The base model's transcript, written like the lab's chat template, so that both roles get the same tokens.
 ONE_PROMPT = """{% block transcript %}<|im_start|>system
@@ -48,7 +48,8 @@ def test_servers_and_their_engines_are_forks_and_import_nothing_again(lab_proces
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab_servers, tmp_path):
-    flags = ["--base_urls", lab_servers["instruct"], "--end_idx", 8, "--num_samples", 2, "--instruct_temperature", 1]
+    flags = ["--base_urls", lab_servers["instruct"], "--end_idx", 4, "--num_samples", 2, "--instruct_temperature", 1]
+    flags += ["--max_tokens", 64]
     runs = [
         sample(SINGLE, tmp_path / name, *flags, *seed)
         for name, seed in (("one", ()), ("two", ("--concurrency", 3)), ("three", ("--seed", 1)))
@@ -56,7 +57,7 @@ def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab
     assert not any(record["thought_open"] for record in runs[0]), "the lab's chat template opens no thought"
     one, two, three = ([record["generated_text"] for record in records] for records in runs)
     assert one == two
-    assert sum(a != b for a, b in zip(one, three, strict=True)) > 4, "the model is certain of the rest"
+    assert sum(a != b for a, b in zip(one, three, strict=True)) > 2, "the model is certain of the rest"
     assert {record["generation_config"]["seed"] for record in runs[0]}.isdisjoint(
         record["generation_config"]["seed"] for record in runs[2]
     )
