@@ -35,8 +35,8 @@ PLAIN = [
     ("print(int(input()) ** 2 // 0)", "runtime error: ZeroDivisionError"),
     ("raise SystemExit(3)", "runtime error: exit status 3"),
 ]
-SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL)
-ANSWERS_TO_KILL = 300
+SIGNALS = (signal.SIGINT, signal.SIGKILL, signal.SIGKILL)
+ANSWERS_TO_KILL = 120
 WORKERS = 4
 GROWTH = 2 << 20  # bytes, for more than a hundred programs
 FAMILY = 4  # processes of a warm process: a shell, one outside its namespaces, itself, and the child that runs a test
@@ -184,7 +184,8 @@ def test_hundreds_of_programs_get_their_verdicts_and_leave_nothing_behind(folder
     expected = write_programs(run, PROGRAMS)
     early, late, last = (Stop(run / list(expected)[number]) for number in (PROGRAMS // 4, 2 * PROGRAMS // 3, -1))
     before = descendants(os.getpid())
-    process = start(run, temporary, "--workers", WORKERS, "--timeout", 1, "--memory_mb", 1024)
+    limits = ("--timeout", LIMITS["timeout"], "--memory_mb", LIMITS["memory_mb"])
+    process = start(run, temporary, "--workers", WORKERS, *limits)
     memory = []
     for stop in (early, late):  # before the hostile programs: reading a long output is not growth
         with stop.reached(process):

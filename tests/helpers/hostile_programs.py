@@ -11,7 +11,7 @@ A file is a header and, after the first empty line, the program:
 verdict   `correct` or the reason; if it depends on the sandbox's layers or the kernel, alternatives with ` | ` between
 test      an input and the expected output, or for a function its arguments and the expected value; one line per test
 function  the function to call; without it the program reads standard input
-limits    the judge's limits where they differ from `timeout=1, memory_mb=1024`
+limits    the judge's limits where they differ from `timeout=1, memory_mb=512`
 program   an expression for a program that a file cannot hold; `text` is the rest of the file
 
 The values of `test`, `limits` and `program` are Python; a test may use the names in `Bait.names`.
@@ -28,7 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests" / "data" / "hostile"
-LIMITS = {"timeout": 1.0, "memory_mb": 1024}
+LIMITS = {"timeout": 1.0, "memory_mb": 512}
 MARK = "left_by_a_hostile_program"  # the names of the files that they try to leave outside begin with it
 SECRET = "swordfish"
 

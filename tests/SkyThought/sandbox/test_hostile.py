@@ -19,6 +19,7 @@ from hostile_programs import ROOT, SECRET, Bait, children, descendants, ended, r
 
 from hindsight.errors import UserError
 from SkyThought.problem_tests import make_tests
+from SkyThought.sandbox.prelude import wants_more
 from SkyThought.taco import TACOTaskHandler
 
 pytestmark = pytest.mark.slow  # together they take over ten seconds
@@ -39,9 +40,10 @@ class Judges:
 
     def __init__(self, bait: Bait):
         self.bait, self.handlers, self.refused = bait, {}, {}
+        self.large = set()  # handlers whose process with more modules runs
 
-    def get(self, layers: str, limits: dict) -> TACOTaskHandler:
-        """A handler with running processes. Skips the test if the kernel does not allow the layers."""
+    def get(self, layers: str, limits: dict, source: str = "") -> TACOTaskHandler:
+        """A handler whose process for a program runs. Skips the test if the kernel does not allow the layers."""
         if layers in self.refused:
             pytest.skip(self.refused[layers])
         key = (layers, *limits.items())
@@ -53,7 +55,9 @@ class Judges:
                 self.refused[layers] = str(error)
                 pytest.skip(str(error))
             self.handlers[key] = handler
-            judged(handler, "import numpy", "", "")
+        if wants_more(source) and key not in self.large:
+            self.large.add(key)
+            judged(self.handlers[key], "import numpy", "", "")
         return self.handlers[key]
 
     def close(self) -> None:
@@ -125,7 +129,7 @@ CASES = [
 
 @pytest.mark.parametrize(("layers", "program"), CASES)
 def test_hostile_and_awkward_programs_get_their_verdict_and_change_nothing(judges, layers, program):
-    judge = judges.get(layers, program.limits)
+    judge = judges.get(layers, program.limits, program.source)
     idle = descendants(os.getpid())
     result = judge.judge(program.source, make_tests(program.problem(judges.bait.names)))
     assert program.verdict_is_expected(result["reason"]), (result["reason"], result["tests"][-1:])

@@ -8,7 +8,7 @@ import os
 
 left = len(os.listdir())
 try:
-    for _ in range(3000):
+    for _ in range(1500):
         os.mkdir("folder")
         os.chdir("folder")
 except OSError:

@@ -1,6 +1,6 @@
 # The same through C code, which uses up the stack.
 # verdict: runtime error: SIGSEGV | memory limit | runtime error: SystemError
-# limits: timeout=4, memory_mb=512
+# limits: timeout=4, memory_mb=192
 # test: "3\n", "9\n"
 
 import functools
