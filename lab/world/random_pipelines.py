@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from lab.world.pieces import Reduction, Source, Step
@@ -66,15 +67,18 @@ def fitting_steps(source: Source, steps: list, kind: str, pieces: frozenset[str]
     """The steps that can come next: of the right type, not used yet, and at most two maps."""
     used = {step.name for step, _ in steps}
     maps_so_far = sum(bool(step.gives) for step, _ in steps)
-    candidates = FILTERS + (MAPS if maps_so_far < 2 else ())
+    negative = source.name == "list" and used.isdisjoint(("absolute", "square"))
     return [
         step
-        for step in candidates
-        if step.takes == kind
-        and step.name not in used
-        and allowed(step, pieces)
-        and (not step.signed or (source.name == "list" and not any(s.name in ("absolute", "square") for s, _ in steps)))
+        for step in steps_taking(kind, maps_so_far < 2, pieces)
+        if step.name not in used and (negative or not step.signed)
     ]
+
+
+@cache
+def steps_taking(kind: str, with_maps: bool, pieces: frozenset[str] | None) -> list[Step]:
+    """The filters, and the maps if wanted, that take items of the type."""
+    return [step for step in FILTERS + (MAPS if with_maps else ()) if step.takes == kind and allowed(step, pieces)]
 
 
 def fitting_reductions(steps: list, kind: str, pieces: frozenset[str] | None = None) -> list[Reduction]:

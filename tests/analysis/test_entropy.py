@@ -48,7 +48,7 @@ def measure(tmp_path, checkpoints):
 @pytest.mark.slow
 def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(run, measure, checkpoints, tmp_path):
     base, finetuned, merged = checkpoints
-    result, first = measure("--input_dir", run, "--alphas", 0, 0.7)
+    result, first = measure("--input_dir", run, "--alphas", 0, 0.7, "--formats")
     assert result.returncode == 1, result.stderr
     assert "question_2_sample_1.json is not valid JSON" in result.stdout
     more = ("--alphas", 0, 0.7, 1, "--checkpoints", merged, base, "--base_checkpoints", finetuned)

@@ -5,6 +5,8 @@ import json
 import re
 import sys
 import warnings
+from contextlib import ExitStack, closing, nullcontext
+from functools import cache
 
 import nbformat
 import numpy as np
@@ -27,6 +29,7 @@ from hindsight.problem_sets.selection import load_problems
 from hindsight.settings import read_settings
 from hindsight.text.prompts import Prompts
 from hindsight.text.uniform_format import render
+from SkyThought.local_judges import open_judges
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
 PROBLEMS, SAMPLES = 4, 3
@@ -99,11 +102,15 @@ def runs(tmp_path_factory):
     """Small runs like those of `make demo`, converted, checked and curated by the steps."""
     folder = tmp_path_factory.mktemp("runs")
     problems = load_problems("lab", "test")[:PROBLEMS]
-    for run in RUNS:
-        write_raw_answers(folder / run, run, problems)
-        step(format_converter, "--input_dir", folder / run, "--workers", 1)
-        step(check_converted_samples, "--input_dir", folder / run, "--workers", 1)
-        write_embeddings(folder / run)
+    with ExitStack() as judges, pytest.MonkeyPatch.context() as patch:
+        opened = cache(lambda *options: judges.enter_context(closing(open_judges(*options))))
+        patch.setattr(check_converted_samples, "open_judges", lambda *options: opened(*options))
+        patch.setattr(check_converted_samples, "closing", nullcontext)  # the runs have the same judges
+        for run in RUNS:
+            write_raw_answers(folder / run, run, problems)
+            step(format_converter, "--input_dir", folder / run, "--workers", 1)
+            step(check_converted_samples, "--input_dir", folder / run, "--workers", 1)
+            write_embeddings(folder / run)
     flags = ("--cutoff_len", 0, "--contamination", 0)  # rows of any length, also of test problems
     step(convert_to_data, "--input_dirs", folder / "instruct", "--output_dir", folder / "data", *flags)
     return folder

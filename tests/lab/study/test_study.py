@@ -147,7 +147,7 @@ def test_each_parent_is_compared_at_its_best_prompt_and_temperature(output):
 def test_the_report_has_all_settings_and_repeats_to_the_byte(output, monkeypatch):
     """The second report has one figure; all are drawn and written by the same code."""
     results = collect(output, [0, 1])
-    report.write_report(results, output / "one")
+    report.write_report(results, output / "one", ["svg"])
     tables = (output / "one" / "tables.md").read_text()
     assert all(f"| {setting.name} |" in tables for setting in list_settings(everything=True))
     summary = Summary(read_results(results))
@@ -156,14 +156,15 @@ def test_the_report_has_all_settings_and_repeats_to_the_byte(output, monkeypatch
         assert f"| {' | '.join([start, *differences])} |" in tables
     assert str(summary.results.share("lerp_0.3", "entropy")) in tables
     monkeypatch.setattr(report, "FIGURES", {"claim": FIGURES["claim"]})
-    report.write_report(results, output / "two")
-    for name in ("claim.png", "tables.md"):
+    report.write_report(results, output / "two", ["svg", "png"])
+    assert (output / "two" / "claim.png").stat().st_size > 1000
+    for name in ("claim.svg", "tables.md"):
         assert (output / "one" / name).read_bytes() == (output / "two" / name).read_bytes()
     assert {path.name for path in (output / "one").iterdir()} == {
-        "claim.png",
-        "groups.png",
-        "measures.png",
-        "controls.png",
+        "claim.svg",
+        "groups.svg",
+        "measures.svg",
+        "controls.svg",
         "tables.md",
     }
 

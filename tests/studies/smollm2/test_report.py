@@ -70,8 +70,8 @@ def test_a_report_is_written_whole_and_renews_a_page(tmp_path):
     write_results(tmp_path / "results.json", found)
     page = tmp_path / "README.md"
     page.write_text("<!-- table: test -->\n<!-- end -->\n")
-    said = write_report(tmp_path / "results.json", tmp_path / "out", ["png"], str(page))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"by_alpha.png", "claim.png", "tables.md"}
+    said = write_report(tmp_path / "results.json", tmp_path / "out", ["svg"], str(page))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"by_alpha.svg", "claim.svg", "tables.md"}
     table = make_tables(Study(found))["test"]
     assert table in said and page.read_text() == f"<!-- table: test -->\n{table}\n<!-- end -->\n"
     with pytest.raises(UserError, match=r"nowhere\.md cannot be read"):
