@@ -19,11 +19,11 @@ as help, a list is given as words (`--alphas 0.7 0.9`), a bool with or without a
 """
 
 import argparse
+import ast
 import dataclasses
 import errno
 import io
 import sys
-import tokenize
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,17 +129,23 @@ def constant_comments(source: str) -> dict[str, str]:
     A constant is an assignment to one UPPER_CASE name at the start of a line, with a comment on the line it ends on.
     """
     found: dict[str, str] = {}
-    name = None
-    start_of_line = True
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME and start_of_line and token.start[1] == 0:
-            name = token.string if token.string.isupper() and not token.string.startswith("_") else None
-        elif token.type == tokenize.COMMENT and name and not start_of_line:
-            found[name] = token.string.lstrip("# ")
-        if token.type == tokenize.NEWLINE:
-            name = None
-        start_of_line = token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT, tokenize.DEDENT)
+    lines = source.split("\n")
+    for statement in ast.parse(source).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            names = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            rest = lines[(statement.end_lineno or 0) - 1].encode()[statement.end_col_offset :].decode().lstrip()
+            if (
+                rest.startswith("#")
+                and len(names) == 1
+                and isinstance(names[0], ast.Name)
+                and _is_constant(names[0].id)
+            ):
+                found[names[0].id] = rest.lstrip("# ")
     return found
+
+
+def _is_constant(name: str) -> bool:
+    return name.isupper() and not name.startswith("_")
 
 
 def _argument(default: Any) -> dict[str, Any]:

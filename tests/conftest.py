@@ -13,7 +13,7 @@ import pytest
 import quick_scripts
 from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
-from scripts import DEMO_SIZE, ROOT, output_to, processes_of, write_converted
+from scripts import DEMO_SIZE, ROOT, output_to, processes_of, run_in_process, write_converted
 from toy_hub import ToyHub, connect
 from toy_server import ToyServer
 
@@ -220,6 +220,10 @@ def curate(tmp_path):
         said = tmp_path / "said" / str(time.monotonic_ns())
         output = tmp_path / "data"
         given = ["--input_dirs", *folders, "--output_dir", output, "--name", name, *PLAIN, *flags]
+        if "--cutoff_len" in flags:  # each new process would import transformers, to count tokens
+            import convert_to_data
+
+            return run_in_process(convert_to_data, *given), output
         return quick_scripts.run(said, quick_scripts.CURATOR, *given), output
 
     return run

@@ -113,15 +113,15 @@ def test_turns_of_models_with_different_tokenizers_are_joined_as_text(switch, to
 
 
 @pytest.mark.slow
-def test_a_run_killed_ten_times_and_resumed_equals_an_undisturbed_run(switch, toy, tmp_path):
+def test_a_run_killed_five_times_and_resumed_equals_an_undisturbed_run(switch, toy, tmp_path):
     toy.answer = lambda request: f"{request['seed']} " * 9
-    flags = ["--end_idx", 20, "--num_samples", 5, "--k", "2-9", "--p", "geometric 9", "--first", "random"]
+    flags = ["--end_idx", 12, "--num_samples", 5, "--k", "2-9", "--p", "geometric 9", "--first", "random"]
     flags += ["--total_new_tokens", 40, "--concurrency", 4]
     switch(*flags, "--output_dir", tmp_path / "whole")
     toy.delay, killed = 0.005, tmp_path / "killed"
     urls = ["--base_model_urls", toy.url, "--instruct_model_urls", toy.url, "--output_dir", killed]
     quick_scripts.kill_at_moments(tmp_path / "output", toy, SWITCHING, *urls, *flags, most=40)
-    assert 0 < len(list_files(killed, "sample")) < 100
+    assert 0 < len(list_files(killed, "sample")) < 60
     result, _ = switch(*flags, "--output_dir", killed)
     assert result.returncode == 0
     assert quick_scripts.everything(killed) == quick_scripts.everything(tmp_path / "whole")

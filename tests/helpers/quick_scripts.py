@@ -8,9 +8,9 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import random
-import runpy
 import sys
 import time
+import types
 from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
@@ -25,10 +25,12 @@ SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference
 CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
+CODES = {script: compile((ROOT / script).read_bytes(), str(ROOT / script), "exec") for script in SCRIPTS}
 PATIENCE = 600.0  # seconds that a script may take on a busy machine
 runs.versions()  # read once, before the scripts are forked
 # What some scripts import only when they need it, which would take each of these processes a second
-LATE = ("openai.types.chat", "matplotlib.figure", "matplotlib.backends.backend_svg")
+LATE = ("openai.types.chat", "openai.resources.batches", "openai.resources.files", "httpcore2")
+LATE += ("matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_pdf")
 CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS), *LATE])
 
 
@@ -84,7 +86,7 @@ def run(output: Path, script: str, *flags: object) -> CompletedProcess:
     return start(output, script, *flags).wait()
 
 
-def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 10, most: int = 14) -> None:
+def kill_at_moments(output: Path, toy, script: str, *flags: object, kills: int = 5, most: int = 14) -> None:
     """Starts a script `kills` times and kills it after 0 to `most` requests: while it starts, asks or writes."""
     chance = random.Random(0)
     for _ in range(kills):
@@ -114,4 +116,6 @@ def be_script(arguments: list[str], output: str) -> None:
         os.environ.pop(name, None)
     os.chdir(ROOT)
     sys.argv = arguments
-    runpy.run_path(arguments[0], run_name="__main__")
+    script = sys.modules["__main__"] = types.ModuleType("__main__")
+    script.__file__ = arguments[0]
+    exec(CODES[Path(arguments[0]).name], vars(script))

@@ -68,6 +68,7 @@ def test_a_broken_run_json_is_named_and_the_other_runs_are_shown(runs):
     assert "is not valid JSON" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_watching_shows_what_is_new_and_runs_that_begin_and_ends_by_ctrl_c(runs):
     command = [sys.executable, "-m", "hindsight.progress", runs, "--watch", "0.05", "--json"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

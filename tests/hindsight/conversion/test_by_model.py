@@ -141,8 +141,9 @@ def test_a_late_correct_reply_is_kept_with_the_cost_of_all_replies(run_folder, a
 FAULTS = ((429, {"Retry-After": "0.01"}), 500, 503, "cut", "not json", "empty", "dropped", "html", "unfinished")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["cut", "rewrite"])
-def test_500_conversions_are_right_or_absent_while_a_fifth_of_requests_fails(run_folder, ask, toy, mode):
+def test_200_conversions_are_right_or_absent_while_a_fifth_of_requests_fails(run_folder, ask, toy, mode):
     """A tenth of the requests meets a server fault, and a tenth a wrong reply."""
     asked = collections.Counter()
 
@@ -157,15 +158,15 @@ def test_500_conversions_are_right_or_absent_while_a_fifth_of_requests_fails(run
         return (BAD_MODELS[int(draw * 10 * len(BAD_MODELS))] if draw < 0.1 else good_model)(request)
 
     toy.fault, toy.answer = fault, model
-    folder = run_folder(*[loose(number) for number in range(500)])
+    folder = run_folder(*[loose(number) for number in range(200)])
     result = ask(folder, "--llm_mode", mode, "--retries", 1)
     found = {record["question_id"]: record["converted_text"] for record in converted(folder)}
     assert found == {number: expected(number) for number in found}
-    lost = [n for n in range(500) if all(chance("a model", n, attempt) < 0.1 for attempt in (1, 2))]
-    assert sorted(set(range(500)) - set(found)) == lost
-    assert (result.returncode, f"{500 - len(lost)} converted" in result.stdout) == (1, True)
+    lost = [n for n in range(200) if all(chance("a model", n, attempt) < 0.1 for attempt in (1, 2))]
+    assert sorted(set(range(200)) - set(found)) == lost
+    assert (result.returncode, f"{200 - len(lost)} converted" in result.stdout) == (1, True)
     assert sum(int(line.split()[0]) for line in result.stdout.splitlines() if " failed: " in line) == len(lost) > 0
-    assert len(toy.requests) > 550
+    assert len(toy.requests) > 220
 
 
 def test_many_429_replies_cost_only_time(run_folder, ask, toy):
@@ -247,6 +248,7 @@ def test_the_requests_per_minute_are_limited(run_folder, ask, toy):
     assert all(later - earlier > 0.5 for earlier, later in zip(toy.times, toy.times[2:], strict=False)), toy.times
 
 
+@pytest.mark.slow
 def test_kills_at_any_moment_pay_for_nothing_twice(run_folder, ask, toy, tmp_path):
     toy.delay = 0.01
     folder = run_folder(*[loose(number) for number in range(60)])
@@ -262,6 +264,7 @@ def test_kills_at_any_moment_pay_for_nothing_twice(run_folder, ask, toy, tmp_pat
     assert len(toy.requests) <= 60 + 6 * 4
 
 
+@pytest.mark.slow
 def test_the_servers_address_and_key_may_come_from_the_environment(run_folder, toy, tmp_path):
     toy.models, toy.answer = ("reformatter", "other"), good_model
     flags = ["--input_dir", run_folder(loose(1)), "--llm_model", "reformatter", "--cache", tmp_path / "cache"]

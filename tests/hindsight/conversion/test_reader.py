@@ -82,7 +82,8 @@ def reading(text, finished=True, **more):
         return None
 
 
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(DIALECTS)), SECTIONS, SECTIONS, GAPS)
 @example("uniform", "", "a<|begin_of_box|>bé", "\n")
 @example("think and answer", "", "a <|begin_of_box|> b\n```python\né", "\n")
@@ -122,7 +123,7 @@ def test_a_thought_that_the_prompt_opened_is_read_as_if_the_answer_had(dialect, 
         )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(HOSTILE, st.booleans())
 def test_whatever_an_answer_says_its_characters_stay_but_for_tags_and_headings(text, finished):
     found = reading(text, finished)
@@ -159,7 +160,7 @@ DRAFTS = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(DIALECTS | HARMONY)), DRAFTS, PROGRAMS, st.sampled_from(sorted(STYLES)), st.booleans())
 def test_a_program_in_any_dialect_and_style_is_read_or_undecided_but_never_another(
     dialect, draft, program, style, finished

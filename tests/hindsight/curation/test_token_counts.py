@@ -32,19 +32,19 @@ CHAT, TRANSCRIPT = (make_row(RECORD, Prompts(), base) for base in (False, True))
 
 
 def test_a_chats_tokens_are_those_of_the_chat_template():
-    tokenizer = transformers.AutoTokenizer.from_pretrained(LAB)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(LAB)
     text = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in CHAT.messages())
     assert TokenCounter(str(LAB), "", base=False)(CHAT) == len(tokenizer(text)["input_ids"])
 
 
 def test_a_transcripts_tokens_are_those_of_its_text_and_the_end_of_text():
-    tokenizer = transformers.AutoTokenizer.from_pretrained(LAB)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(LAB)
     tokens = tokenizer(f"{TRANSCRIPT.prompt}{TRANSCRIPT.answer}")["input_ids"]
     assert TokenCounter(str(LAB), "", base=True)(TRANSCRIPT) == len(tokens) + 1
 
 
 def test_all_tokens_are_counted_even_if_the_tokenizer_truncates(tmp_path):
-    tokenizer = transformers.AutoTokenizer.from_pretrained(LAB)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(LAB)
     tokenizer.backend_tokenizer.enable_truncation(5)
     tokenizer.backend_tokenizer.save(str(tmp_path / "tokenizer.json"))
     for name in ("tokenizer_config.json", "chat_template.jinja"):
@@ -69,7 +69,7 @@ def test_a_model_without_a_template_is_refused_unless_it_needs_none(tmp_path):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return transformers.AutoTokenizer.from_pretrained(LAB)
+    return transformers.PreTrainedTokenizerFast.from_pretrained(LAB)
 
 
 @pytest.fixture(scope="module")

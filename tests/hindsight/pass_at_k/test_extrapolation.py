@@ -184,12 +184,13 @@ def test_what_cannot_be_extrapolated_is_refused(samples, correct, ks):
         extrapolate(samples, correct, ks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["beta 0.4, 0.8", "0.05 or 0.6", "lab, alpha 0.4"])
 def test_intervals_cover_the_truth_as_often_as_they_say(name):
-    """20 tries with one seed; `benchmarks/extrapolating.py` has the figures of many."""
-    covered, _, errors = measure(all_worlds()[name], answers=5, problems=80, tries=20)
+    """10 tries with one seed; `benchmarks/extrapolating.py` has the figures of many."""
+    covered, _, errors = measure(all_worlds()[name], answers=5, problems=80, tries=10)
     assert (covered.mean(axis=0) >= 0.8).all()
-    assert abs(errors[:, :2].mean(axis=0)).max() < 0.03
+    assert abs(errors[:, :2].mean(axis=0)).max() < 0.04
 
 
 def test_chances_of_success_are_those_of_the_unbiased_estimator():

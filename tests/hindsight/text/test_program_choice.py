@@ -372,7 +372,7 @@ def test_a_solution_begins_at_the_tag_after_the_thought():
     assert solution_of("<|begin_of_solution|>x<|end_of_solution|> bye") == "x"
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(PROGRAMS, st.sampled_from(sorted(STYLES)), st.sampled_from([STDIN, ProgramTarget("f"), UNKNOWN_TARGET]))
 def test_a_program_in_any_style_of_fence_is_found_or_undecided_but_never_another(program, style, target):
     choice = choose_program(STYLES[style].format(program), target)
