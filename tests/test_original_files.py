@@ -50,7 +50,12 @@ def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
         (check_converted_samples, ["--input_dir", original], 2, "run format_converter.py first"),
         (format_converter, ["--input_dir", original], 1, "0 converted"),
         (check_converted_samples, ["--input_dir", original], 0, "0 of 0 correct"),
-        (pass_at_k_plot, ["--input_dirs", original, "--ks", 1, "--output", original / "curve"], 0, "2 of 2"),
+        (
+            pass_at_k_plot,
+            ["--input_dirs", original, "--ks", 1, "--output", original / "curve", "--formats"],
+            0,
+            "2 of 2",
+        ),
         (convert_to_data, ["--input_dirs", original, "--output_dir", original / "d"], 2, "no answer is left"),
     ):
         result = run_in_process(script, *flags)
@@ -59,12 +64,12 @@ def test_a_run_of_which_nothing_can_be_converted_has_a_curve_of_zeros(original):
     assert (curve["values"], curve["unconverted"]) == ({"1": 0.0}, 2)
 
 
-def test_they_are_converted_judged_curated_and_drawn(original):
+def test_they_are_converted_judged_curated_and_counted(original):
     for script, flags in (
         (format_converter, ["--input_dir", original]),
         (check_converted_samples, ["--input_dir", original]),
         (convert_to_data, ["--input_dirs", original, "--output_dir", original / "data"]),
-        (pass_at_k_plot, ["--input_dirs", original, "--ks", 1, 2, "--output", original / "curve"]),
+        (pass_at_k_plot, ["--input_dirs", original, "--ks", 1, 2, "--output", original / "curve", "--formats"]),
     ):
         result = run_in_process(script, *flags)
         assert result.returncode == 0, result.stdout + result.stderr

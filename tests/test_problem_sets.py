@@ -83,5 +83,6 @@ def test_a_set_goes_through_every_step(kind, toy, tmp_path):
     assert {record["correctness"] for record in records} == {True, False}
     step(convert_to_data, "--input_dirs", run, "--output_dir", tmp_path / "data", "--mask", mask, "--validation", 0,
          "--test_problems", "")  # fmt: skip
-    step(pass_at_k_plot, "--input_dirs", run, "--output", tmp_path / "curve", "--mask", mask, "--ks", 1, 6)
+    step(pass_at_k_plot, "--input_dirs", run, "--output", tmp_path / "curve", "--mask", mask, "--ks", 1, 6,
+         "--formats")  # fmt: skip
     step(view_samples, "--input_dirs", run, "--output", tmp_path / "page.html")

@@ -11,8 +11,9 @@ import subprocess
 import sys
 
 import pytest
-from scripts import ROOT, wait_until
+from scripts import ROOT, run_in_process, wait_until
 
+import single_model_inference
 from hindsight.settings import constant_comments
 
 SCRIPTS = ROOT / "jobs" / "slurm"
@@ -115,15 +116,21 @@ def count_really(login):
     path.write_text(f'#!/bin/bash\n[[ $* != *--only_count* ]] || exec {sys.executable} "$@"\n{path.read_text()}')
 
 
-def test_a_job_without_missing_samples_starts_no_server(login, sample):
+@pytest.mark.slow
+def test_a_job_without_missing_samples_starts_no_server(login, toy):
     run, flags = login.folder / "run", ("--num_samples", 2, "--max_tokens", 512, "--end_idx", 3)
+
+    def sample(split):
+        more = ("--base_urls", toy.url, "--output_dir", run / split, "--split", split)
+        assert run_in_process(single_model_inference, *flags, *more).returncode == 0
+
     settings = {**JOB, "SLURM_GPUS_ON_NODE": 1, "NUM_SAMPLES": 2, "END_IDX": 3, "SPLITS": "test train"}
-    assert sample("--output_dir", run / "test", *flags).returncode == 0
+    sample("test")
     count_really(login)
     said, status = login.run("sample.sh", **settings)
     assert (status, len(login.called("python"))) == (0, 2), said  # both splits are sampled
 
-    assert sample("--output_dir", run / "train", "--split", "train", *flags).returncode == 0
+    sample("train")
     login.calls.write_text("")
     said, status = login.run("sample.sh", **settings)
     assert (said.splitlines()[-1], status) == (f"sample: no sample is missing in {run}, so no server is started", 0)
@@ -132,7 +139,7 @@ def test_a_job_without_missing_samples_starts_no_server(login, sample):
     said, status = login.run("sample.sh", **{**settings, "SAMPLING": "--seed 1"})
     assert status == 2 and "seed was 0, is 1" in said and not login.called("vllm")
 
-    broken = next((run / "train").glob("question_*.json"))
+    broken = next((run / "test").glob("question_*.json"))
     broken.write_text('{"prompt": ')
     said, status = login.run("sample.sh", **settings)
     assert status == 2 and f"these are not valid JSON: {broken}: delete them" in said and not login.called("vllm")

@@ -18,8 +18,6 @@ from hindsight.files.answer_files import list_files
 from hindsight.servers.vllm_process import hold_port
 from hindsight.settings import constant_comments
 
-pytestmark = pytest.mark.slow  # together they take over ten seconds
-
 LOOP = ROOT / "SkyThought" / "train" / "loop.sh"
 SOURCE = (LOOP.with_name("run.sh").read_text() + LOOP.read_text()).replace("\\\n", " ")
 CLI = os.environ.get("LLAMAFACTORY_CLI")
@@ -59,7 +57,10 @@ def test_the_scripts_are_valid_bash_and_the_loop_calls_every_step():
 
 
 def test_a_missing_problem_file_ends_the_loop_before_a_server_starts(tmp_path):
-    settings = {"PYTHON": sys.executable, "RUNS": str(tmp_path), "PROBLEMS": str(tmp_path / "none.jsonl")}
+    python = tmp_path / "python"  # merges nothing, which would take seconds
+    python.write_text(f'#!/usr/bin/env bash\n[[ $1 == merge_models.py ]] || exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    settings = {"PYTHON": str(python), "RUNS": str(tmp_path), "PROBLEMS": str(tmp_path / "none.jsonl")}
     result = subprocess.run(["bash", LOOP], env={**os.environ, **settings}, capture_output=True, text=True)
     assert result.returncode != 0 and "there is no problem file" in result.stderr
     assert not list(tmp_path.rglob("server.log"))
