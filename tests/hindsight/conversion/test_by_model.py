@@ -100,8 +100,7 @@ def test_rules_never_asks_about_every_answer_and_only_asks_about_none(run_folder
     assert converted(again)[0]["conversion"]["how"] == "llm"
 
 
-@pytest.mark.parametrize("mode", ["cut", "rewrite"])
-@pytest.mark.parametrize("structured", ["true", "false"])
+@pytest.mark.parametrize(("mode", "structured"), [("cut", "true"), ("rewrite", "false")])
 @pytest.mark.parametrize(
     ("model", "cut_reason", "rewrite_reason"),
     [

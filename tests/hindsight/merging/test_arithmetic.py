@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hindsight.merging.arithmetic import BLOCK, PIECE, ROW, Comparison, compare, merge_tensors, weighted_sums
@@ -13,6 +13,7 @@ from hindsight.merging.arithmetic import BLOCK, PIECE, ROW, Comparison, compare,
 ALPHAS = st.floats(0, 1)
 METHODS = st.sampled_from(["lerp", "slerp"])
 SEEDS = st.integers(0, 50)
+LAW = settings(max_examples=40)
 
 
 def tensors(seed, shape=(4, 5), dtype=torch.bfloat16):
@@ -20,6 +21,7 @@ def tensors(seed, shape=(4, 5), dtype=torch.bfloat16):
     return torch.randn(shape, generator=generator).to(dtype), torch.randn(shape, generator=generator).to(dtype)
 
 
+@LAW
 @given(SEEDS, METHODS, st.sampled_from([torch.bfloat16, torch.float16, torch.float32, torch.float64]))
 def test_alpha_0_and_1_give_the_inputs_bit_for_bit(seed, method, dtype):
     base, finetuned = tensors(seed, dtype=dtype)
@@ -32,6 +34,7 @@ def bits(tensor):
     return tensor.view(torch.uint8).tolist()
 
 
+@LAW
 @given(SEEDS, ALPHAS)
 def test_lerp_with_the_models_swapped_is_lerp_at_one_minus_alpha(seed, alpha):
     base, finetuned = tensors(seed, dtype=torch.float32)
@@ -39,6 +42,7 @@ def test_lerp_with_the_models_swapped_is_lerp_at_one_minus_alpha(seed, alpha):
     assert torch.allclose(merge_tensors(base, finetuned, alpha), merge_tensors(finetuned, base, back), atol=1e-6)
 
 
+@LAW
 @given(SEEDS, ALPHAS)
 def test_slerp_with_the_models_swapped_is_slerp_at_one_minus_alpha(seed, alpha):
     base, finetuned = tensors(seed, dtype=torch.float64)
@@ -46,6 +50,7 @@ def test_slerp_with_the_models_swapped_is_slerp_at_one_minus_alpha(seed, alpha):
     assert torch.allclose(there, back, rtol=1e-9, atol=1e-12)
 
 
+@LAW
 @given(SEEDS, ALPHAS, st.floats(-4, 4))
 def test_lerp_is_linear(seed, alpha, factor):
     base, finetuned = tensors(seed, dtype=torch.float64)
@@ -55,12 +60,14 @@ def test_lerp_is_linear(seed, alpha, factor):
     assert torch.allclose(together, apart, rtol=1e-12, atol=1e-12)
 
 
+@LAW
 @given(SEEDS, ALPHAS)
 def test_slerp_between_unit_tensors_stays_on_the_sphere(seed, alpha):
     base, finetuned = (tensor / tensor.norm() for tensor in tensors(seed, dtype=torch.float64))
     assert merge_tensors(base, finetuned, alpha, "slerp").norm().item() == pytest.approx(1, abs=1e-12)
 
 
+@LAW
 @given(SEEDS, ALPHAS)
 def test_slerp_covers_the_share_alpha_of_the_angle(seed, alpha):
     base, finetuned = (tensor / tensor.norm() for tensor in tensors(seed, dtype=torch.float64))
@@ -124,6 +131,7 @@ def test_scalars_and_other_shapes_are_merged():
     assert torch.equal(merge_tensors(transposed, transposed + 4, 0.5), transposed + 2)
 
 
+@LAW
 @given(SEEDS, st.sampled_from([0.1, 0.3, 0.7, 0.9]))
 def test_slerp_is_the_float64_result_rounded_once(seed, alpha):
     base, finetuned = tensors(seed, (64, 33))
@@ -136,6 +144,7 @@ def test_slerp_is_the_float64_result_rounded_once(seed, alpha):
     assert bool(((merged - exact).abs() <= half_a_unit * 1.0001).all())
 
 
+@LAW
 @given(SEEDS, ALPHAS, st.sampled_from([torch.bfloat16, torch.float32, torch.float64]))
 def test_equal_numbers_do_not_change_on_the_line_and_grow_on_the_arc(seed, alpha, dtype):
     base, finetuned = tensors(seed, dtype=dtype)

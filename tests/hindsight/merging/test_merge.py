@@ -26,7 +26,7 @@ from hindsight.merging.report import MERGE_FILE, REPORT_FILE, distances_by_layer
 
 pytestmark = pytest.mark.slow  # together they take seconds
 
-EVERY_KIND = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EVERY_KIND = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("method", ["lerp", "slerp"])
