@@ -38,7 +38,8 @@ class ForkedServer:
 
     def _read(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
-            self.returncode = int(self._status.recv(64) or -signal.SIGKILL)  # nothing: the launcher was killed
+            status = self._status.recv(8)  # nothing, if the launcher was killed
+            self.returncode = int.from_bytes(status, "little", signed=True) if status else -signal.SIGKILL
             self._status.close()
             os.close(self._descriptor)
         return self.returncode
@@ -73,10 +74,14 @@ class Launcher:
             process, control = self._launcher(environment, output)
             with theirs:
                 socket.send_fds(control, [b"+"], [file.fileno(), output.fileno(), theirs.fileno()])
-        if number := ours.recv(64):
-            return ForkedServer(int(number), ours)
+        try:
+            if number := ours.recv(8):
+                return ForkedServer(int.from_bytes(number, "little"), ours)
+            process.wait()
+        except BaseException:
+            ours.close()  # a server that nobody waits for is ended
+            raise
         ours.close()
-        process.wait()
         return process
 
     def _launcher(self, environment: Mapping[str, str], output: Any) -> tuple[subprocess.Popen, socket.socket]:

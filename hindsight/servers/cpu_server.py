@@ -26,37 +26,47 @@ SERVER = "vllm.entrypoints.openai.api_server"
 def fork_on_request(control: socket.socket) -> tuple[dict[str, Any], int] | None:
     """Forks at each request. Returns it and the file for its output, in the new process; None where requests end.
 
-    The new process's number, and later its exit status, go to the socket that comes with the request.
+    The new process's number, and later its exit status, go to the socket that comes with the request, in eight bytes.
     """
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
-            if key.fileobj is control:
-                _, descriptors, _, _ = socket.recv_fds(control, 1, 3)
-                if not descriptors:
-                    return None
-                request, output, status = descriptors
-                if (process := os.fork()) == 0:
-                    _close_all(selector, status)
-                    with os.fdopen(request, encoding="utf-8") as file:
-                        return json.load(file), output
-                reply = socket.socket(fileno=status)
-                _tell(reply, process)
-                selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, reply))
-                os.close(request)
-                os.close(output)
-            else:
-                process, reply = key.data
-                selector.unregister(key.fileobj)
-                os.close(key.fd)
-                with reply:
-                    _tell(reply, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+            if key.fileobj is not control:
+                _report_end(selector, key)
+                continue
+            _, descriptors, _, _ = socket.recv_fds(control, 1, 3)
+            if not descriptors:
+                return None
+            request, output, status = descriptors
+            if (process := os.fork()) == 0:
+                _close_all(selector, status)
+                with os.fdopen(request, encoding="utf-8") as file:
+                    return json.load(file), output
+            os.close(request)
+            os.close(output)
+            _watch(selector, process, socket.socket(fileno=status))
 
 
-def _tell(reply: socket.socket, number: int) -> None:
-    with contextlib.suppress(OSError):  # nobody waits for it
-        reply.send(str(number).encode())
+def _watch(selector: selectors.BaseSelector, process: int, reply: socket.socket) -> None:
+    if not _tell(reply, process):
+        os.kill(process, signal.SIGKILL)
+    selector.register(os.pidfd_open(process), selectors.EVENT_READ, (process, reply))
+
+
+def _report_end(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    process, reply = key.data
+    selector.unregister(key.fileobj)
+    os.close(key.fd)
+    with reply:
+        _tell(reply, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+
+
+def _tell(reply: socket.socket, number: int) -> bool:
+    """Sends a number; returns whether somebody still waits for it."""
+    with contextlib.suppress(OSError):
+        return reply.send(number.to_bytes(8, "little", signed=True)) == 8
+    return False
 
 
 def _close_all(selector: selectors.BaseSelector, status: int) -> None:

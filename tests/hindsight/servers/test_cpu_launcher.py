@@ -53,6 +53,23 @@ def test_a_running_server_is_ended_by_a_signal_and_then_no_signal_is_sent(start)
     assert other.wait(60) == -signal.SIGKILL
 
 
+def test_a_start_that_is_interrupted_leaves_no_server(start):
+    """It is interrupted while the launcher's process, stopped here, has not answered yet."""
+    server = start(SLEEP)
+    parent = int(Path(f"/proc/{server.pid}/stat").read_text().split()[3])
+    os.kill(parent, signal.SIGSTOP)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        start(SLEEP)
+    os.kill(parent, signal.SIGCONT)
+    last = start(SLEEP)
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    wait_until(lambda: children.read_text().split() == [str(server.pid), str(last.pid)], 60)
+    for each in (server, last):
+        each.kill()
+
+
 def test_what_cannot_be_imported_ends_the_start_with_its_reason(tmp_path):
     launcher = Launcher([sys.executable, "-c", "import no_such_module"])
     with (tmp_path / "output").open("wb") as output:
