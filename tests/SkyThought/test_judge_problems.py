@@ -15,7 +15,7 @@ from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler
 
 ROWS = [json.loads(line) for line in (ROOT / "tests" / "data" / "judge_problems.jsonl").read_text().splitlines()]
-LIMITS = {"timeout": 0.4, "memory_mb": 2048}
+LIMITS = {"timeout": 0.5, "memory_mb": 2048}
 
 
 @pytest.fixture(scope="module")

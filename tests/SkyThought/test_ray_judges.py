@@ -20,6 +20,7 @@ DOUBLE = {"question": "?", "input_output": json.dumps({"fn_name": "double", "inp
 LARGE = json.dumps({"inputs": ["x" * 2_000_000], "outputs": ["2000000"]})
 # Detects a lost node in one second instead of fifteen.
 QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+QUICK |= {"enable_worker_prestart": False, "prestart_worker_first_driver": False}  # starts workers when they are needed
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def cluster():
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": QUICK}
+        head = {"num_cpus": 1, "include_dashboard": False, "include_log_monitor": False, "_system_config": QUICK}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         yield cluster, cluster.add_node(num_cpus=1)
         cluster.shutdown()

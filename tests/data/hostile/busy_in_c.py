@@ -1,6 +1,6 @@
 # Runs one C operation that takes hours and checks for no signal.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 n = 10**8

@@ -1,6 +1,6 @@
 # Several threads compute forever; their CPU time counts together.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import threading

@@ -1,6 +1,6 @@
 # Prints to the error stream forever; nobody reads it.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "3\n", "9\n"
 
 import sys

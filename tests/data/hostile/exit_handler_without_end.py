@@ -1,6 +1,6 @@
 # An exit handler never ends.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "3\n", "9\n"
 
 import atexit

@@ -1,6 +1,6 @@
 # Prints the right answer and never ends, and writes forged messages of success to every descriptor.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "3\n", "9\n"
 
 import os

@@ -1,6 +1,6 @@
 # Catches SIGXCPU, raises its CPU limits as far as allowed, and continues.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import resource

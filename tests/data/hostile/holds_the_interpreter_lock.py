@@ -1,6 +1,6 @@
 # Sleeps in C without releasing the interpreter lock, so none of its other threads can run.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import ctypes

@@ -1,6 +1,6 @@
 # Ignores SIGTERM, SIGALRM, SIGXCPU, every other signal that it can, and every exception.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import ctypes

@@ -1,6 +1,6 @@
 # Never ends.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 while True:

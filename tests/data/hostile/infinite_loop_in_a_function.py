@@ -1,6 +1,6 @@
 # A function that never returns.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # function: f
 # test: [1], 1
 

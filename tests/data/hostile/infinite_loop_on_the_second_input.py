@@ -1,6 +1,6 @@
 # Right in the first test, endless in the second.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "1", "1"
 # test: "2", "2"
 

@@ -1,6 +1,6 @@
 # Gives itself a name that confuses readers of /proc.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "3\n", "9\n"
 
 import ctypes

@@ -1,6 +1,6 @@
 # Disables the signal at its parent's death, leaves the session if it can, and sleeps.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import ctypes

@@ -1,6 +1,6 @@
 # Backtracks forever inside the regular expression engine.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import re

@@ -1,6 +1,6 @@
 # Takes no CPU time.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import time

@@ -1,6 +1,6 @@
 # Sends SIGSTOP to itself: it neither runs nor ends.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "3\n", "9\n"
 
 import os

@@ -1,6 +1,6 @@
 # The main thread ends, another one does not; an interpreter waits for it.
 # verdict: time limit
-# limits: timeout=0.25
+# limits: timeout=0.15
 # test: "", "1"
 
 import threading

@@ -5,4 +5,4 @@
 # test: [1], 1
 
 def f(x):
-    return "x" * (100 << 20)
+    return "x" * (80 << 20)
