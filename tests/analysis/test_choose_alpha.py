@@ -86,6 +86,7 @@ def test_it_spends_where_it_is_undecided_and_finds_the_best(sampler, tmp_path):
     assert (tmp_path / "choice.md").read_text().startswith("alpha 0.5 is the best of 3 by pass@2\n")
 
 
+@pytest.mark.slow
 def test_a_choice_that_was_stopped_ends_like_one_that_was_not(sampler, tmp_path):
     whole = choose(tmp_path / "whole")
     sampler.stop_after = 3 * 2 * PROBLEMS + 30  # in the second round

@@ -32,8 +32,8 @@ from hindsight.text.uniform_format import render
 from SkyThought.local_judges import open_judges
 
 FIGURES = {"correctness": 6, "explore_embeddings": 3, "finetuning_analysis": 6, "model_exploration": 2}
-PROBLEMS, SAMPLES = 4, 3
-CORRECT = {"base": (1, 0, 2, 0), "switching": (2, 1, 0, 1), "alpha_0.7": (3, 2, 1, 0), "instruct": (2, 3, 1, 1)}
+PROBLEMS, SAMPLES = 3, 3
+CORRECT = {"base": (1, 0, 2), "switching": (2, 1, 0), "alpha_0.7": (3, 2, 1), "instruct": (2, 3, 1)}
 # Each of the loop's runs, and the run used in its place
 LOOP = {"start": "base", "finetuned": "instruct", "data": "data"}
 LOOP |= dict.fromkeys(("alpha_0.4", "alpha_0.7", "alpha_0.9"), "alpha_0.7")

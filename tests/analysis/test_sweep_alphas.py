@@ -85,6 +85,7 @@ def expected_share(alpha):
     return sum(right) / len(right)
 
 
+@pytest.mark.slow
 def test_each_alpha_has_its_run_and_its_row_and_nothing_is_sampled_twice(server, quick_steps, tmp_path):
     flags = ("--alphas", 1, 0.4, "--formats", "svg")
     result = sweep(server, tmp_path, *flags)
@@ -126,6 +127,7 @@ def test_a_model_per_alpha_needs_no_dial(quick_steps, tmp_path):
     assert (refused.returncode, "has no dial" in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_server_is_started_at_the_first_missing_alpha_and_ended(server, quick_steps, monkeypatch, tmp_path):
     """A start is the address of the server that runs."""
     events = []

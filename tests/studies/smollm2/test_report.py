@@ -65,6 +65,7 @@ def test_the_figure_shows_the_estimates_by_alpha():
     assert [text.get_text() for text in panel.get_xticklabels()][-2:] == ["1 ep.", "10/10"]
 
 
+@pytest.mark.slow
 def test_a_report_is_written_whole_and_renews_a_page(tmp_path):
     found = results(run("start", "start"), run("full_0.3", alpha=0.3))
     write_results(tmp_path / "results.json", found)

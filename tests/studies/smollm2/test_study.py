@@ -27,6 +27,7 @@ PAIRS = re.findall(r"^python -m studies.smollm2.study (--start .*)$", README, re
 needs_mbpp = pytest.mark.skipif(not MBPP.exists(), reason="../shared has no MBPP")
 
 
+@pytest.mark.slow
 @needs_mbpp
 def test_no_problem_is_in_two_parts_and_training_has_none_of_mbpp_plus(tmp_path):
     chosen = choose_problems(str(MBPP), PLUS)
