@@ -15,7 +15,16 @@ from SkyThought.special_judges import SpecialJudge
 from SkyThought.taco import TACOTaskHandler
 
 ROWS = [json.loads(line) for line in (ROOT / "tests" / "data" / "judge_problems.jsonl").read_text().splitlines()]
+# Programs that use up their time are judged by the slow tests.
+PARAMETERS = [
+    pytest.param(row, marks=[pytest.mark.slow] * ("time limit" in {each["verdict"] for each in row["programs"]}))
+    for row in ROWS
+]
 LIMITS = {"timeout": 0.5, "memory_mb": 2048}
+
+
+def name(row):
+    return f"problem {row['task_id']}"
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,7 @@ def reference_judge():
         yield handler
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"problem {row['task_id']}")
+@pytest.mark.parametrize("row", PARAMETERS, ids=name)
 def test_every_program_gets_its_verdict(judge, row):
     special_judge = SpecialJudge("special judge", row["special_judge"]) if "special_judge" in row else None
     tests = read_tests(row["input_output"])
@@ -39,9 +48,7 @@ def test_every_program_gets_its_verdict(judge, row):
         assert (verdict["reason"] or "correct") == program["verdict"], program["program"]
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if "special_judge" not in row], ids=lambda row: f"problem {row['task_id']}"
-)
+@pytest.mark.parametrize("row", [each for each in PARAMETERS if "special_judge" not in each.values[0]], ids=name)
 def test_the_papers_rules_count_every_program_as_the_papers_checker_does(reference_judge, row):
     for program in row["programs"]:
         if program["reference"] is not None:

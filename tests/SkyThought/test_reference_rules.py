@@ -306,7 +306,7 @@ def test_the_names_of_our_own_prelude_are_undefined():
 
 @pytest.fixture(scope="module")
 def judge():
-    with TACOTaskHandler(timeout=0.5, memory_mb=2048, reference_rules=True) as handler:
+    with TACOTaskHandler(timeout=0.25, memory_mb=2048, reference_rules=True) as handler:
         yield handler
 
 

@@ -150,6 +150,7 @@ def test_unimported_names_are_found_and_change_nothing_that_is_there(judge):
     assert reason(judge, "print(undefined)", "", "") == "runtime error: NameError"
 
 
+@pytest.mark.slow
 def test_every_name_of_the_prelude_is_found_whichever_size_of_it_a_program_gets(judge):
     members = [*prelude.NAMES.items(), *prelude.MORE_NAMES.items()]
     names = [name for module, text in members for name in (module, *text.split())]
