@@ -17,7 +17,7 @@ import transformers
 import yaml
 from curating import sampled_in_a_style
 from pico import merge_into
-from scripts import ROOT, run_script, write_converted
+from scripts import ROOT, run_in_process, write_converted
 
 import convert_to_data
 from hindsight.problem_sets.problems import without_tests
@@ -57,7 +57,7 @@ def dataset(answers):
 def curate(answers, output, *flags):
     """Runs step 4 with a fifth of the problems for validation; returns the folder that it wrote."""
     flags = ("--input_dirs", answers, "--output_dir", output, "--validation", 0.2, *flags)
-    result = run_script("convert_to_data.py", *flags)
+    result = run_in_process(convert_to_data, *flags)
     assert result.returncode == 0, result.stderr
     assert len(read_json(output / "dataset_info.json")) == 2
     return output
@@ -90,7 +90,6 @@ def assert_merges_halfway(finetuned, output):
     assert weights[2].allclose((weights[0] + weights[1]) / 2, atol=1e-2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_the_dataset_is_the_one_that_step_4_writes(name, dataset):
     settings, folder = read_yaml(name), Path(read_yaml(name)["dataset_dir"])
@@ -294,7 +293,7 @@ def test_rows_in_a_prompt_style_are_read_as_sent_if_both_templates_add_the_same_
     programs = [f"def add(a, b):\n    return a + b + {number} - {number}" for number in range(9)]
     run = sampled_in_a_style(tmp_path / "run", programs)
     flags = ("--prompt_style", "evalplus", "--tokenizer", model, "--near_duplicates", 0, "--validation", 0)
-    result = run_script("convert_to_data.py", "--input_dirs", run, "--output_dir", tmp_path / "data", *flags)
+    result = run_in_process(convert_to_data, "--input_dirs", run, "--output_dir", tmp_path / "data", *flags)
     assert result.returncode == 0, result.stderr
     here = (LAB, f"dataset_dir={tmp_path / 'data'}", f"model_name_or_path={model}", "eval_dataset=null")
     here = (*here, "eval_strategy='no'", "template=smollm2")  # which leaves the checkpoint's template as it is
