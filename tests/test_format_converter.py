@@ -1,6 +1,7 @@
 """Step 2 as a user runs it: rules word for word, in several processes, stopped and started again; bad input."""
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -145,21 +146,29 @@ def test_several_processes_write_what_one_does(run_folder, convert):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_while_processes_read_it_goes_on_and_leaves_none_behind(run_folder, convert, number):
-    folder = run_folder(*[PLAIN] * 1500)
+def test_stopped_while_processes_read_it_goes_on_and_leaves_none_behind(run_folder, convert, tmp_path, number):
+    folder = run_folder(*[PLAIN] * 600)
+    first = folder / "question_0_sample_0.json"
+    whole = first.rename(tmp_path / "whole.json")
+    os.mkfifo(first)  # who reads it waits, so that the other answers are not all converted before the stop
+    pipe = os.open(first, os.O_RDWR)
     process = convert(folder, "--workers", 2, start=True)
     while len(list(folder.glob("converted_*"))) < 70:
         time.sleep(0.005)
     workers = [int(pid) for pid in children(process.process.pid)]
-    process.signal(number)
+    os.kill(process.process.pid, number)
+    os.write(pipe, whole.read_bytes())
+    whole.replace(first)
+    os.close(pipe)
+    process.process.join(30)
     assert workers
-    assert 70 <= len(converted(folder)) < 1500
+    assert 70 <= len(converted(folder)) < 600
     until = time.monotonic() + 20
     while any(alive(pid) for pid in workers) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(alive(pid) for pid in workers)
     assert convert(folder).returncode == 0
-    assert texts(folder) == [render("Hm, echo.", CODE)] * 1500
+    assert texts(folder) == [render("Hm, echo.", CODE)] * 600
     assert not list(folder.glob(".*.tmp"))
 
 
