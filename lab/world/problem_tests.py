@@ -19,17 +19,20 @@ def choose_tests(rng: random.Random, pipeline: Pipeline, count: int, drawn: int)
     """
     candidates = [arguments for arguments in draw_inputs(rng, pipeline, drawn) if is_usable(pipeline, arguments)]
     answers = [pipeline.answer(*arguments) for arguments in candidates]
-    telling = []  # for each near miss, the candidates that rule it out
-    for near_miss, lacks_step in near_misses(pipeline):
-        differs = {i for i, arguments in enumerate(candidates) if near_miss.answer(*arguments) != answers[i]}
-        if lacks_step and len(differs) < len(candidates) / 4:
-            return None
-        if differs:
-            telling.append(differs)
     sizes = [len(str(arguments)) for arguments in candidates]
     examples = [i for i, size in enumerate(sizes) if size <= 24 and len(pipeline.items(*candidates[i])) > 1]
     if len(candidates) < drawn / 2 or not examples:
         return None
+
+    def ruling_out(near_miss: Pipeline) -> set[int]:
+        return {i for i, arguments in enumerate(candidates) if near_miss.answer(*arguments) != answers[i]}
+
+    similar = near_misses(pipeline)
+    without_step = {number: ruling_out(near_miss) for number, (near_miss, lacks) in enumerate(similar) if lacks}
+    if any(len(differs) < len(candidates) / 4 for differs in without_step.values()):
+        return None  # most poor problems end here, before the many other near misses are run
+    telling = [without_step.get(number) or ruling_out(near_miss) for number, (near_miss, _) in enumerate(similar)]
+    telling = [differs for differs in telling if differs]  # for each near miss, the candidates that rule it out
     chosen = [examples[0], min(range(len(sizes)), key=sizes.__getitem__)]
     for differs in sorted(telling, key=len):
         if len(chosen) < count and not differs & set(chosen):

@@ -232,12 +232,12 @@ def test_habits_are_the_same_in_every_group(corpora):
 @pytest.mark.slow
 def test_the_committed_problems_are_made_again(tmp_path, rows):
     """The first of each split: a split's problems do not depend on how many the others have."""
-    flags = ["--test_problems", "20", "--train_problems", "20", "--output_file", str(tmp_path / "again.jsonl")]
+    flags = ["--test_problems", "60", "--train_problems", "60", "--output_file", str(tmp_path / "again.jsonl")]
     make_problems.main(read_settings(vars(make_problems), flags))
     again = [json.loads(line) for line in (tmp_path / "again.jsonl").read_text(encoding="utf-8").splitlines()]
     for split in ("test", "train"):
         made, committed = ([row for row in each if row["split"] == split] for each in (again, rows))
-        assert [row | {"task_id": 0} for row in made] == [row | {"task_id": 0} for row in committed[:20]]
+        assert [row | {"task_id": 0} for row in made] == [row | {"task_id": 0} for row in committed[:60]]
 
 
 def test_instruct_answers_are_short_and_in_the_uniform_format(corpora):
