@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from SkyThought.comparison import format_value, has_real_number, same_text, same_value
@@ -183,11 +183,13 @@ def test_of_subclasses_the_built_in_content_counts_and_not_what_they_say_of_them
     assert not equals([1, 2], collections.deque([1, 2]))
 
 
+@settings(max_examples=40)
 @given(json_values)
 def test_every_json_value_equals_itself(value):
     assert equals(value, value)
 
 
+@settings(max_examples=40)
 @given(json_values, json_values)
 def test_values_without_floats_are_the_same_when_python_says_so(left, right):
     if not any(isinstance(part, float) for part in _parts([left, right])):
