@@ -11,6 +11,7 @@ import random
 import sys
 import time
 import types
+from functools import cache
 from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
@@ -25,13 +26,22 @@ SINGLE, SWITCHING, CONVERTER = "single_model_inference.py", "switching_inference
 CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
-CODES = {script: compile((ROOT / script).read_bytes(), str(ROOT / script), "exec") for script in SCRIPTS}
 PATIENCE = 600.0  # seconds that a script may take on a busy machine
 runs.versions()  # read once, before the scripts are forked
 # What some scripts import only when they need it, which would take each of these processes a second
 LATE = ("openai.types.chat", "openai.resources.batches", "openai.resources.files", "httpcore2")
 LATE += ("matplotlib.figure", "matplotlib.backends.backend_svg", "matplotlib.backends.backend_pdf")
 CONTEXT.set_forkserver_preload(["quick_scripts", *(script.removesuffix(".py") for script in SCRIPTS), *LATE])
+
+
+@cache
+def compiled(path: str) -> types.CodeType:
+    """A script as code. Scripts that tests fork were compiled before."""
+    return compile(Path(path).read_bytes(), path, "exec")
+
+
+for name in SCRIPTS:
+    compiled(str(ROOT / name))
 
 
 class Started:
@@ -118,4 +128,4 @@ def be_script(arguments: list[str], output: str) -> None:
     sys.argv = arguments
     script = sys.modules["__main__"] = types.ModuleType("__main__")
     script.__file__ = arguments[0]
-    exec(CODES[Path(arguments[0]).name], vars(script))
+    exec(compiled(arguments[0]), vars(script))
