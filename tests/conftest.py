@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_setup(item):
-    """With `pytest -n`, the tests of FORKED take longest, one after the other: the rest leaves them more of the cores."""
+    """With `pytest -n`, the tests of FORKED take longest, one after the other: the rest leaves them most of a core."""
     if "PYTEST_XDIST_WORKER" in os.environ and item.path.name not in FORKED:
         os.nice(max(0, 3 - os.nice(0)))
 
