@@ -77,6 +77,7 @@ def test_the_script_writes_means_by_alpha_and_resumes_with_missing_checkpoints(r
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".pdf", ".png"}
 
 
+@pytest.mark.slow
 def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_path):
     folder = shutil.copytree(checkpoints[1], tmp_path / "model")
     same = Reading(max_tokens=0, batch_tokens=64, bin=10, device="")
@@ -92,6 +93,7 @@ def test_other_texts_settings_or_weights_are_another_reading(checkpoints, tmp_pa
     assert identity(reader, answers, same) != first
 
 
+@pytest.mark.slow
 def test_each_line_of_a_file_counts_as_a_problem_and_broken_lines_are_reported(measure, checkpoints, tmp_path):
     path = tmp_path / "texts.jsonl"
     lines = [{"prompt": CHAT, "generated_text": "a b"}, {"prompt": "", "generated_text": "a b c"}, {"prompt": "a"}]
