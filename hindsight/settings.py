@@ -131,21 +131,13 @@ def constant_comments(source: str) -> dict[str, str]:
     found: dict[str, str] = {}
     lines = source.split("\n")
     for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            names = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            rest = lines[(statement.end_lineno or 0) - 1].encode()[statement.end_col_offset :].decode().lstrip()
-            if (
-                rest.startswith("#")
-                and len(names) == 1
-                and isinstance(names[0], ast.Name)
-                and _is_constant(names[0].id)
-            ):
-                found[names[0].id] = rest.lstrip("# ")
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                last_line = lines[(statement.end_lineno or 0) - 1].encode()
+                rest = last_line[statement.end_col_offset :].decode().lstrip()
+                if rest.startswith("#") and name.isupper() and not name.startswith("_"):
+                    found[name] = rest.lstrip("# ")
     return found
-
-
-def _is_constant(name: str) -> bool:
-    return name.isupper() and not name.startswith("_")
 
 
 def _argument(default: Any) -> dict[str, Any]:

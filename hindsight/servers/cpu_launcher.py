@@ -72,7 +72,7 @@ class Launcher:
             json.dump(request, file)
             file.seek(0)
             process, control = self._launcher(environment, output)
-            with theirs:
+            with theirs, contextlib.suppress(BrokenPipeError):  # the launcher has ended already
                 socket.send_fds(control, [b"+"], [file.fileno(), output.fileno(), theirs.fileno()])
         try:
             if number := ours.recv(8):

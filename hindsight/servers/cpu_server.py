@@ -18,9 +18,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from hindsight.servers.vllm_process import end_with_parent
-
-SERVER = "vllm.entrypoints.openai.api_server"
+from hindsight.servers.vllm_process import SERVER, end_with_parent
 
 
 def fork_on_request(control: socket.socket) -> tuple[dict[str, Any], int] | None:
@@ -106,7 +104,7 @@ def main() -> None:
     utils.get_mp_context = partial(multiprocessing.get_context, "fork")  # pyright: ignore[reportPrivateImportUsage]
     if forked := fork_on_request(socket.socket(fileno=os.dup(0))):
         begin(*forked)
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))  # a list has one number per level
         sys.argv = [SERVER, *forked[0]["arguments"]]
         runpy.run_module(SERVER, run_name="__main__")
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -70,8 +71,12 @@ def test_a_start_that_is_interrupted_leaves_no_server(start):
         each.kill()
 
 
-def test_what_cannot_be_imported_ends_the_start_with_its_reason(tmp_path):
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_what_cannot_be_imported_ends_the_start_with_its_reason(tmp_path, monkeypatch, ends_first):
     launcher = Launcher([sys.executable, "-c", "import no_such_module"])
+    send = socket.send_fds
+    if ends_first:
+        monkeypatch.setattr(socket, "send_fds", lambda *request: launcher._running[0].wait() and send(*request))
     with (tmp_path / "output").open("wb") as output:
         server = launcher.start([], os.environ, output)
     assert not isinstance(server, ForkedServer) and server.poll() == 1
