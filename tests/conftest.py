@@ -69,12 +69,6 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: ranks[item.path], reverse=True)
 
 
-def pytest_runtest_setup(item):
-    """With `pytest -n`, the tests of FORKED take longest, one after the other: the rest leaves them most of a core."""
-    if "PYTEST_XDIST_WORKER" in os.environ and item.path.name not in FORKED:
-        os.nice(max(0, 3 - os.nice(0)))
-
-
 def pytest_collection_finish():
     """From now on garbage is collected, without another look at what exists already."""
     gc.freeze()

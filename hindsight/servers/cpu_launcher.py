@@ -90,7 +90,9 @@ class Launcher:
             control, theirs = socket.socketpair()
             with theirs:
                 files = {"stdin": theirs, "stdout": output, "stderr": output}
-                process = subprocess.Popen(self._command, env=environment, start_new_session=True, **files)
+                # Imported for one thread, PyTorch is slower with two later; each server sets its own number.
+                any_number = {name: value for name, value in environment.items() if name != "OMP_NUM_THREADS"}
+                process = subprocess.Popen(self._command, env=any_number, start_new_session=True, **files)
             self._running = process, control
         return self._running
 

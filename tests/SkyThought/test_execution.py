@@ -123,15 +123,17 @@ def test_a_busy_machine_takes_no_wall_time_from_a_program(monkeypatch, call):
                 process.wait()
 
 
-def test_each_call_has_the_whole_time(quick):
+def test_each_call_has_the_whole_time():
+    """With a fifth of a second to spare, since a waiting judge may see the end of a call so much later."""
     program = (
         "import time\ndef f(x):\n start = time.process_time()\n while time.process_time() < start + x: pass\n return x"
     )
-    result = judged(quick, program, [[0.13], [0.13], [0.13]], [0.13, 0.13, 0.13], "f")
-    assert result["reason"] == ""
-    assert all(0.12 <= test["seconds"] < 0.2 for test in result["tests"])
-    result = judged(quick, program, [[0.13], [0.5]], [0.13, 0.5], "f")
-    assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
+    with TACOTaskHandler(timeout=0.5) as judge:
+        result = judged(judge, program, [[0.3], [0.3], [0.3]], [0.3, 0.3, 0.3], "f")
+        assert result["reason"] == ""
+        assert all(0.27 <= test["seconds"] < 0.5 for test in result["tests"])
+        result = judged(judge, program, [[0.3], [1.0]], [0.3, 1.0], "f")
+        assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_each_server_has_its_own_environment_session_and_output_and_reports_its_
     assert (tmp_path / "output").read_text() == "two True\n"
 
 
+def test_a_server_has_its_number_of_threads_but_what_is_imported_before_is_ready_for_any(start, tmp_path):
+    look = "b'OMP_NUM' in open(f'/proc/{os.getppid()}/environ', 'rb').read()"
+    line = f"import os; print(os.environ['OMP_NUM_THREADS'], {look})"
+    assert start(line, OMP_NUM_THREADS="1").wait(60) == 0
+    assert (tmp_path / "output").read_text() == "1 False\n"
+
+
 def test_a_running_server_is_ended_by_a_signal_and_then_no_signal_is_sent(start):
     server, other = start(SLEEP), start(SLEEP)
     assert server.poll() is None
