@@ -124,14 +124,14 @@ def test_a_busy_machine_takes_no_wall_time_from_a_program(monkeypatch, call):
 
 
 def test_each_call_has_the_whole_time():
-    """With a fifth of a second to spare, since a waiting judge may see the end of a call so much later."""
+    """On a busy machine the judge may see the end of a call late, so that a part of the next call counts as its time."""
     program = (
         "import time\ndef f(x):\n start = time.process_time()\n while time.process_time() < start + x: pass\n return x"
     )
     with TACOTaskHandler(timeout=0.5) as judge:
         result = judged(judge, program, [[0.3], [0.3], [0.3]], [0.3, 0.3, 0.3], "f")
         assert result["reason"] == ""
-        assert all(0.27 <= test["seconds"] < 0.5 for test in result["tests"])
+        assert sum(test["seconds"] for test in result["tests"]) > 0.8
         result = judged(judge, program, [[0.3], [1.0]], [0.3, 1.0], "f")
         assert [test["reason"] for test in result["tests"]] == ["", "time limit"]
 
