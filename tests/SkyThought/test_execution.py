@@ -124,7 +124,7 @@ def test_a_busy_machine_takes_no_wall_time_from_a_program(monkeypatch, call):
 
 
 def test_each_call_has_the_whole_time():
-    """On a busy machine the judge may see the end of a call late, so that a part of the next call counts as its time."""
+    """The judge of a busy machine may see the end of a call late: a part of the next call then counts as its time."""
     program = (
         "import time\ndef f(x):\n start = time.process_time()\n while time.process_time() < start + x: pass\n return x"
     )
