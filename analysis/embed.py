@@ -1,4 +1,4 @@
-"""Embeds the converted answers of a run: the raw text, the converted text and the program, as WHAT selects.
+"""Embeds the converted answers of runs: the raw text, the converted text and the program, as WHAT selects.
 
 Reads converted_question_*_sample_*.json; writes converted_question_*_sample_*_with_embeddings.json beside each, with
 `generated_embedding`, `converted_embedding`, `code_embedding` (lists of floats; null for an answer without a program),
@@ -8,16 +8,18 @@ resumes where it stopped, a different WHAT is added to the existing files, and e
 The model is a sentence-transformers model, by its name or folder, or one behind the OpenAI protocol: text-embedding-*,
 or any model of the server at EMBEDDING_URL.
 
-    python analysis/embed.py --input_dir runs/lab/instruct
-    python analysis/embed.py --input_dir runs/lab/instruct --what code
+    python analysis/embed.py --input_dirs runs/lab/alpha_0.7 runs/lab/instruct
+    python analysis/embed.py --input_dirs runs/lab/instruct --what code
     python analysis/embed.py --embedding_model text-embedding-3-large --dry_run              # with OPENAI_API_KEY set
     python analysis/embed.py --embedding_url http://localhost:8000/v1           # vllm serve MODEL --runner pooling
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,11 @@ from hindsight.servers.job_queue import Failures
 from hindsight.settings import Settings, run_script
 
 # fmt: off
-INPUT_DIR = "runs/lab/instruct"    # run folder with the converted answers
-WHAT = ["generated", "converted"]  # texts to embed: generated (raw), converted, code (the program of the converted)
-EMBEDDING_MODEL = ""               # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else local MiniLM
-EMBEDDING_URL = ""                 # model's server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else local
-BATCH_SIZE = 64                    # texts per batch and request
+INPUT_DIRS = ["runs/lab/instruct"]  # run folders with the converted answers
+WHAT = ["generated", "converted"]   # texts to embed: generated (raw), converted, code (the program of the converted)
+EMBEDDING_MODEL = ""                # empty: text-embedding-3-small (the paper's) with OPENAI_API_KEY, else local MiniLM
+EMBEDDING_URL = ""                  # model's server; empty: OPENAI_BASE_URL or OpenAI for text-embedding-*, else local
+BATCH_SIZE = 64                     # texts per batch and request
 
 PRICE = 0.0      # dollars per million tokens; 0: OpenAI's price for its models, nothing for others
 BUDGET = ""      # "1 USD" or "200000 tokens": no request may exceed it; empty: no limit
@@ -54,7 +56,7 @@ ALLOW_OTHER_SETTINGS = False  # embed again in a folder that another model embed
 # fmt: on
 
 # Settings that may differ between two calls on one folder, because they do not affect the embeddings
-MAY_DIFFER = ("input_dir", "what", "embedding_url", "batch_size", "price", "budget", "dry_run", "concurrency")
+MAY_DIFFER = ("input_dirs", "what", "embedding_url", "batch_size", "price", "budget", "dry_run", "concurrency")
 MAY_DIFFER += ("server_deadline",)
 OPENAI_MODEL, OPENAI_URL = "text-embedding-3-small", "https://api.openai.com/v1"
 # Dollars per million tokens, from the models' pages at developers.openai.com/api/docs/models, November 2026
@@ -65,7 +67,7 @@ OPENAI_PRICES = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13,
 class Options:
     """What to embed, and how many texts at once."""
 
-    input_dir: str
+    input_dirs: tuple[str, ...]
     what: tuple[str, ...]
     batch_size: int
     concurrency: int
@@ -73,6 +75,7 @@ class Options:
     allow_other_settings: bool
 
     def __post_init__(self) -> None:
+        require(bool(self.input_dirs), "INPUT_DIRS needs a run folder")
         what = ", ".join(self.what)
         require(
             bool(what) and set(self.what) <= set(SOURCES), f"WHAT has values from {', '.join(SOURCES)}, not {what!r}"
@@ -202,72 +205,104 @@ class Embedder:
 
 
 async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options, failures: Failures) -> int:
-    """Embeds the remaining answers and returns how many were written."""
-    async with model:
-        embedder = Embedder(run, model, failures)
-        await embedder.embed_all(options.batch_size, options.concurrency if isinstance(model, ApiModel) else 1)
+    """Embeds the remaining answers of a run and returns how many were written."""
+    embedder = Embedder(run, model, failures)
+    await embedder.embed_all(options.batch_size, options.concurrency if isinstance(model, ApiModel) else 1)
     return embedder.written
 
 
-def remarks_on(model: LocalModel | ApiModel, run: EmbeddedRun) -> list[str]:
-    """Final sentences about the server, the cost, and the texts that were cut."""
+async def embed_and_record(
+    run: EmbeddedRun, model: LocalModel | ApiModel | None, options: Options, settings: Settings
+) -> int:
+    """Embeds a run, records that in its `run.json` and prints it; returns how many answers remain.
+
+    The model is None if no run has answers to embed.
+    """
+    step = open_step(run.folder, Path(__file__).name, settings, MAY_DIFFER)
+    run.remove_other_models()
+    failures, written, facts = Failures(), 0, {}
+    if model and run.todo:
+        before = model.bill.counts() if isinstance(model, ApiModel) else {}
+        written = await embed(run, model, options, failures)
+        facts = {"model_from": model.origin, "longest": model.longest}
+        if isinstance(model, ApiModel):
+            facts["bill"] = {name: round(count - before[name], 6) for name, count in model.bill.counts().items()}
+    missing = len(run.todo) - written
+    step.close(missing=missing, **facts, embedded=run.embedded, cut=run.cut, without_program=run.without_program)
+    lines = [
+        f"{run.folder}: {written} embedded by {run.model}, {missing} not embedded",
+        *remarks_on(run, model, options),
+    ]
+    print("\n".join([*lines, *([failures.report()] if failures else [])]))
+    return missing
+
+
+async def embed_runs(
+    runs: Sequence[EmbeddedRun], model: LocalModel | ApiModel | None, options: Options, settings: Settings
+) -> int:
+    """Embeds the runs, one after another, and returns how many answers remain."""
+    async with model or contextlib.nullcontext():
+        return sum([await embed_and_record(run, model, options, settings) for run in runs])
+
+
+def remarks_on(run: EmbeddedRun, model: LocalModel | ApiModel | None, options: Options) -> list[str]:
+    """Sentences about the texts of a run that were cut, and answers without a program."""
     remarks = []
-    if isinstance(model, ApiModel):
-        remarks += [f"the server stopped answering: {model.gone}; run again to resume"] if model.gone else []
-        remarks += [model.note] if model.note else []
-        bill = model.bill
-        remarks.append(f"the bill: {bill.requests:,} requests, {bill.prompt_tokens:,} tokens, ${bill.dollars:.4f}")
-    if run.cut:
+    if model and run.todo and run.cut:
         cut = ", ".join(f"{run.cut[kind]} {kind}" for kind in SOURCES if run.cut[kind])
         remarks.append(f"longer than the model's {model.longest:,} tokens and cut there: {cut}")
+    if run.without_program and "code" in options.what:
+        remarks.append(f"{run.without_program} answers have no program, so their code_embedding is null")
     return remarks
 
 
-def describe(run: EmbeddedRun, choice: ModelOptions, why: str) -> str:
-    """The model and the number of answers to embed; for a model behind a server, also an estimate of the cost."""
+def remarks_on_server(model: ApiModel) -> list[str]:
+    """Final sentences about the server and the cost."""
+    bill = model.bill
+    remarks = [f"the server stopped answering: {model.gone}; run again to resume"] if model.gone else []
+    remarks += [model.note] if model.note else []
+    return [*remarks, f"the bill: {bill.requests:,} requests, {bill.prompt_tokens:,} tokens, ${bill.dollars:.4f}"]
+
+
+def describe(run: EmbeddedRun, choice: ModelOptions) -> str:
+    """The number of a run's answers to embed; for a model behind a server, also an estimate of the cost."""
     done = run.answers - len(run.todo)
-    lines = [
-        f"model: {choice.embedding_model} {choice.place}, {why}",
-        f"{run.folder}: {run.answers} converted answers, {done} embedded before ({', '.join(run.what)})",
-    ]
+    lines = [f"{run.folder}: {run.answers} converted answers, {done} embedded before ({', '.join(run.what)})"]
     if choice.embedding_url:
         price = f"${run.tokens * choice.price / 1e6:.4f}" if choice.price else "price not known (--price)"
         lines.append(f"{len(run.todo)} answers to embed: about {run.tokens:,} tokens, {price}")
     return "\n".join(lines)
 
 
+def scan_runs(options: Options, choice: ModelOptions) -> list[EmbeddedRun]:
+    """The runs with their remaining answers. Raises UserError for a run that another model embedded."""
+    name, runs = choice.embedding_model, []
+    for folder in dict.fromkeys(map(Path, options.input_dirs)):
+        run = EmbeddedRun(folder, options.what, name)
+        run.scan(bool(choice.embedding_url), OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
+        print(describe(run, choice))
+        if run.other_models and not options.allow_other_settings:
+            raise UserError(
+                f"{run.folder} was embedded with other settings (by {', '.join(run.other_models)}, not by {name}): "
+                "give another folder, the same model, or --allow_other_settings"
+            )
+        runs.append(run)
+    return runs
+
+
 def main(settings: Settings) -> int:
     options = settings.pick(Options)
     choice, why = choose_model(settings.pick(ModelOptions))
-    name = choice.embedding_model
-    run = EmbeddedRun(Path(options.input_dir), options.what, name)
-    run.scan(bool(choice.embedding_url), OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
-    print(describe(run, choice, why))
-    if run.other_models and not options.allow_other_settings:
-        raise UserError(
-            f"{run.folder} was embedded with other settings (by {', '.join(run.other_models)}, not by {name}): "
-            "give another folder, the same model, or --allow_other_settings"
-        )
+    print(f"model: {choice.embedding_model} {choice.place}, {why}")
+    runs = scan_runs(options, choice)
     if options.dry_run:
         print("nothing was embedded")
         return 0
-    failures, written, remarks, facts = Failures(), 0, [], {}
-    model = open_model(choice, options.batch_size) if run.todo else None
-    step = open_step(run.folder, Path(__file__).name, Settings({**settings, **asdict(choice)}), MAY_DIFFER)
-    run.remove_other_models()
-    if model:
-        written = asyncio.run(embed(run, model, options, failures))
-        remarks = remarks_on(model, run)
-        facts = {"model_from": model.origin, "longest": model.longest}
-        facts |= {"bill": model.bill.counts()} if isinstance(model, ApiModel) else {}
-    missing = len(run.todo) - written
-    step.close(missing=missing, **facts, embedded=run.embedded, cut=run.cut, without_program=run.without_program)
-    if run.without_program and "code" in options.what:
-        remarks.append(f"{run.without_program} answers have no program, so their code_embedding is null")
-    remarks += [failures.report()] if failures else []
-    print("\n".join([f"{written} embedded by {name}, {missing} not embedded", *remarks]))
+    model = open_model(choice, options.batch_size) if any(run.todo for run in runs) else None
+    missing = asyncio.run(embed_runs(runs, model, options, Settings({**settings, **asdict(choice)})))
+    print("".join(f"{line}\n" for line in (remarks_on_server(model) if isinstance(model, ApiModel) else [])), end="")
     return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    run_script(main, globals())
+    run_script(main, globals(), earlier_flags={"INPUT_DIRS": "--input_dir"})

@@ -111,7 +111,7 @@ def remarks(runs: Sequence[LabelledRun], measured: dict[str, RunDiversity]) -> l
             f"{counts['programs']} by their programs, {counts['embeddings']} by their embeddings"
         )
     for run in (run for run in runs if not run.vectors):
-        command = f"python analysis/embed.py --input_dir {run.folder}"
+        command = f"python analysis/embed.py --input_dirs {run.folder}"
         sentences.append(f"{run.label} has no embeddings; make them with: {command}")
     missing = [name for name in MEASURES if name not in measured[runs[0].label].estimates()]
     if missing:

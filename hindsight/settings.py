@@ -26,6 +26,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from hindsight.errors import BrokenFile, UserError
@@ -77,10 +78,16 @@ class Settings(Mapping[str, Any]):
         return len(self._values)
 
 
-def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], words: str = "") -> None:
+def run_script(
+    main: Callable[[Settings], int | None],
+    script: dict[str, Any],
+    words: str = "",
+    earlier_flags: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Reads the settings of a script (its `globals()`) and the flags, calls `main`, ends with its exit status.
 
     words: a constant, a list, whose values may also be given without its flag; bools then take no value.
+    earlier_flags: the flag that a constant had in earlier versions, which still works.
 
     Exit status 0: all done; 1: `main` reported failed items; 2: bad usage or input, or a full disk, in one
     sentence; 130: stopped by Ctrl-C.
@@ -89,7 +96,7 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], w
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the output's encoding lacks
     try:
-        sys.exit(main(read_settings(script, sys.argv[1:], words)))
+        sys.exit(main(read_settings(script, sys.argv[1:], words, earlier_flags)))
     except (UserError, BrokenFile) as error:  # a broken file: one that has changed since the script looked at it
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -106,7 +113,12 @@ def run_script(main: Callable[[Settings], int | None], script: dict[str, Any], w
         sys.exit(130)
 
 
-def read_settings(script: dict[str, Any], arguments: list[str], words: str = "") -> Settings:
+def read_settings(
+    script: dict[str, Any],
+    arguments: list[str],
+    words: str = "",
+    earlier_flags: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Settings of a script from its globals and command line; argparse ends with exit 2 on a wrong flag or type."""
     comments = constant_comments(Path(script["__file__"]).read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(
@@ -117,7 +129,8 @@ def read_settings(script: dict[str, Any], arguments: list[str], words: str = "")
         default = script[constant]
         text = f"{comment} (default: {default!r})".replace("%", "%%")
         kind = switch if words and default is False else _argument(default)
-        parser.add_argument(f"--{constant.lower()}", default=default, help=text, **kind)
+        flags = [f"--{constant.lower()}", *([earlier_flags[constant]] if constant in earlier_flags else [])]
+        parser.add_argument(*flags, default=default, help=text, **kind)
         if constant == words:
             parser.add_argument(constant.lower(), default=argparse.SUPPRESS, help=comment, **_argument(default))
     return Settings(vars(parser.parse_args(arguments)))

@@ -20,7 +20,7 @@ def load_embeddings(folder: Path, kind: str = "converted") -> dict[tuple[int, in
     UserError when the run has no embeddings, some of its files lack this kind, or an answer's text has changed since.
     """
     files, broken = answer_files.list_files(folder, "embedded"), list[str]()
-    command = f"`python analysis/embed.py --input_dir {folder} --what {kind}`"
+    command = f"`python analysis/embed.py --input_dirs {folder} --what {kind}`"
     if not files:
         raise UserError(f"{folder} has no embeddings; make them with {command}")
     vectors: dict[tuple[int, int], np.ndarray] = {}

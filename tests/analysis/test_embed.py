@@ -57,7 +57,7 @@ def offline(monkeypatch):
 def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(offline, tmp_path):
     for index, text in enumerate(TEXTS):
         write_answer(tmp_path, 1, index, text)
-    result = run_in_process(embed, "--input_dir", tmp_path)
+    result = run_in_process(embed, "--input_dirs", tmp_path)
     assert (result.returncode, "3 embedded" in result.stdout) == (0, True), result.stdout + result.stderr
     alike, *unlike = pairwise_similarities(np.stack([vector(tmp_path, 1, index) for index in range(3)]))
     assert alike > 0.9 > 0.4 > max(unlike)
@@ -71,7 +71,7 @@ def test_minilm_puts_similar_texts_close_and_a_second_run_embeds_nothing(offline
     assert step["settings"]["embedding_model"] == "all-MiniLM-L6-v2"
 
     before = {path: path.stat().st_mtime_ns for path in list_files(tmp_path, "embedded").values()}
-    again = run_in_process(embed, "--input_dir", tmp_path)
+    again = run_in_process(embed, "--input_dirs", tmp_path)
     assert (again.returncode, "3 embedded before" in again.stdout) == (0, True)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -84,7 +84,7 @@ def test_a_broken_file_is_reported_the_others_are_embedded_and_cut_texts_are_cou
     converted_path(tmp_path, 2, 0).write_text('{"generated_text": "cut of')
     write_json(converted_path(tmp_path, 3, 0), {"generated_text": None, "converted_text": "x"})
     write_answer(tmp_path, 4, 0, "half of a pair: \ud800")
-    result = run_in_process(embed, "--input_dir", tmp_path)
+    result = run_in_process(embed, "--input_dirs", tmp_path)
     assert result.returncode == 1
     assert "3 embedded by all-MiniLM-L6-v2, 3 not" in result.stdout
     assert "longer than the model's 256 tokens and cut there: 2 generated, 1 converted" in result.stdout
@@ -138,20 +138,21 @@ def test_another_model_is_refused_or_embeds_everything_again(server, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--input_dir", "no/such/folder"), "there is no folder"),
+        (("--input_dirs", "no/such/folder"), "there is no folder"),
         (("--embedding_model", API_MODEL), "needs OPENAI_API_KEY"),
         (("--embedding_model", "no-such-model"), "there is no sentence-transformers model 'no-such-model'"),
         (("--embedding_url", "http://127.0.0.1:9/v1"), "no server answers"),
         (("--batch_size", "0"), "BATCH_SIZE is at least 1"),
         (("--what", "codes"), "WHAT has values from generated, converted, code, not 'codes'"),
         (("--what",), "WHAT has values from"),
+        (("--input_dirs",), "INPUT_DIRS needs a run folder"),
         (("--concurrency", "0"), "CONCURRENCY is 1 or more"),
         (("--budget", "much"), "BUDGET is"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(offline, tmp_path, flags, sentence):
     write_answer(tmp_path, 1, 0, "text")
-    result = run_in_process(embed, "--input_dir", tmp_path, *flags)
+    result = run_in_process(embed, "--input_dirs", tmp_path, *flags)
     assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
     assert not list_files(tmp_path, "embedded")
     assert not (tmp_path / "run.json").exists()
@@ -222,16 +223,35 @@ def test_with_a_key_the_default_is_the_api_and_its_cost_is_reported_before_and_a
         write_answer(tmp_path, 7, index, "x" * 29, "y" * 89)  # at 3 bytes per token 10 and 30 tokens, each text once
     for name, value in (("OPENAI_BASE_URL", server.url), ("OPENAI_API_KEY", "k")):
         monkeypatch.setenv(name, value)
-    dry = run_in_process(embed, "--input_dir", tmp_path, "--dry_run", "--price", 1000)
+    dry = run_in_process(embed, "--input_dirs", tmp_path, "--dry_run", "--price", 1000)
     assert (dry.returncode, server.sent, (tmp_path / "run.json").exists()) == (0, [], False), dry.stderr
     assert f"model: {API_MODEL} at {server.url}, since OPENAI_API_KEY is set" in dry.stdout
     assert "3 answers to embed: about 40 tokens, $0.0400" in dry.stdout
-    result = run_script(SCRIPT, "--input_dir", tmp_path)
+    result = run_script(SCRIPT, "--input_dir", tmp_path)  # the flag of earlier versions
     assert "the bill: 1 requests, 118 tokens, $0.0000" in result.stdout, result.stdout + result.stderr
     step = step_of(tmp_path)
     assert (step["settings"]["embedding_model"], step["settings"]["price"]) == (API_MODEL, 0.02)
     assert step["bill"]["dollars"] == round(118 * 0.02 / 1e6, 6)
     assert json.loads(embedded_path(tmp_path, 7, 0).read_text())["embedding_model"] == API_MODEL
+
+
+def test_runs_are_embedded_by_one_model_within_one_budget_and_each_has_its_own_files_and_counts(server, tmp_path):
+    """Also the byte-for-byte comparison with a run that is embedded alone; a folder that is named twice counts once."""
+    one, two, three, alone = folders = [tmp_path / name for name in ("one", "two", "three", "alone")]
+    for folder in folders:
+        write_answer(folder, 7, 0, "a text", "a text of the same answer")
+    write_answer(two, 7, 1, "x" * 60)
+    assert embed_by_api(alone, server).returncode == 0
+    server.requests.clear()
+    flags = ("--budget", "100 tokens", "--batch_size", 1, "--concurrency", 1)
+    result = embed_by_api(one, server, "--input_dirs", one, two, one, three, *flags)
+    assert result.returncode == 1, result.stderr
+    assert "one: 1 embedded by text-embedding-3-small, 0 not embedded" in result.stdout
+    assert "two: 1 embedded by text-embedding-3-small, 1 not embedded" in result.stdout
+    assert "the bill: 6 requests, 93 tokens" in result.stdout, result.stdout
+    assert [step_of(folder)["bill"]["prompt_tokens"] for folder in (one, two, three)] == [31, 31, 31]
+    assert [step_of(folder)["missing"] for folder in (one, two, three)] == [0, 1, 0]
+    assert len({embedded_path(folder, 7, 0).read_bytes() for folder in folders}) == 1
 
 
 def test_a_budget_is_never_exceeded(server, tmp_path):

@@ -53,7 +53,7 @@ def test_without_embeddings_their_measures_are_left_out_and_equal_labels_are_tol
     flags += ("--labels", "m", "m")
     result = run_in_process(measure_diversity, *flags)
     assert result.returncode == 0, result.stderr
-    assert f"m, bare has no embeddings; make them with: python analysis/embed.py --input_dir {bare}" in result.stdout
+    assert f"m, bare has no embeddings; make them with: python analysis/embed.py --input_dirs {bare}" in result.stdout
     assert (
         "left out, as a run lacks two answers to compare per problem: similarity, similarity over all" in result.stdout
     )

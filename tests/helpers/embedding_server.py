@@ -75,7 +75,7 @@ def solution(program):
 
 
 def start_by_api(folder, server, *flags):
-    given = ("--input_dir", folder, "--embedding_model", API_MODEL, "--embedding_url", server.url)
+    given = ("--input_dirs", folder, "--embedding_model", API_MODEL, "--embedding_url", server.url)
     return quick_scripts.start(folder.with_name(f"{folder.name} said"), SCRIPT, *given, *flags)
 
 

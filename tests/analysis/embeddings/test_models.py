@@ -115,7 +115,7 @@ def test_a_vllm_server_cuts_with_its_own_tokenizer_and_the_cut_texts_are_counted
     server.vllm, server.models = True, ("any",)
     for index, size in enumerate((97, 98, 99, 300)):
         write_answer(tmp_path, 7, index, f"{index}" * size, "short")
-    flags = ("--input_dir", tmp_path, "--embedding_url", server.url)
+    flags = ("--input_dirs", tmp_path, "--embedding_url", server.url)
     result = run_offline(monkeypatch, *flags)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"model: any at {server.url}, its only model" in result.stdout
@@ -153,7 +153,7 @@ def test_texts_too_long_for_openai_are_cut_at_the_exact_token(server, vocabulary
     for index, text in enumerate((fits, longer, "short")):
         write_answer(tmp_path, 7, index, text)
     server.longest = 10**6
-    flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
+    flags = ("--input_dirs", tmp_path, "--embedding_model", API_MODEL)
     result = run_offline(monkeypatch, *flags, OPENAI_BASE_URL=server.url)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "longer than the model's 8,191 tokens and cut there: 1 generated, 1 converted" in result.stdout
@@ -168,7 +168,7 @@ def test_without_a_vocabulary_nothing_is_cut_and_refused_texts_are_reported(serv
     server.longest = 10000
     monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})  # those that this process has loaded
     environment = {**NO_VOCABULARY, "OPENAI_BASE_URL": server.url, "NO_PROXY": "127.0.0.1"}
-    flags = ("--input_dir", tmp_path, "--embedding_model", API_MODEL)
+    flags = ("--input_dirs", tmp_path, "--embedding_model", API_MODEL)
     result = run_offline(monkeypatch, *flags, **environment)
     assert (result.returncode, list(list_files(tmp_path, "embedded"))) == (1, [(7, 1)]), result.stderr
     assert "texts longer than 8191 tokens cannot be cut" in result.stdout
