@@ -23,14 +23,16 @@ from lab import demo
 
 START_DEADLINE = 600
 
-# Files whose tests use the lab's servers, which then start once
-SERVERS = {"test_pipeline.py", "test_docs.py", "test_real_servers.py", "test_paper_figure.py"}
-# Files whose tests start servers in pytest's process, which then are forks of one process
-FORKED = {*SERVERS, "test_study.py"}
-
-# Files whose tests need the models of transformers, whose import takes longer than they do
-MODELS = {"test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py", "test_train_models.py"}
-MODELS |= {"test_world.py", "test_embed.py"}
+# With `pytest -n`, the tests of a group run in one process, so that what they share is made once: vLLM's import and the
+# lab's servers, the small demo, the import of transformers' models. The servers' tests, the longest, are two groups.
+# A name is a file's or a folder's.
+GROUPS = {
+    "demo": {"test_pipeline.py", "test_docs.py", "test_paper_figure.py"},
+    "servers": {"test_real_servers.py", "test_study.py"},
+    "models": {"merging", "test_next_token_entropy.py", "test_entropy.py", "test_notebooks.py"}
+    | {"test_train_models.py", "test_world.py", "test_embed.py"},
+}
+SERVERS = GROUPS["demo"] | GROUPS["servers"]
 
 # An example may take long on a busy machine, so no test has a deadline. The examples are the same in every run;
 # HINDSIGHT_EXPLORE=1 tries others.
@@ -54,19 +56,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items):
     """Marks the tests that use the lab's servers, and skips those that need LLaMA-Factory where it is missing.
 
-    Files that take long come first, so that no process is left with one of them at the end.
+    What takes long comes first, so that no process is left with it at the end: GROUPS, then files with slow tests.
     """
     no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
     ranks = {}
     for item in items:
         if "lab_processes" in item.fixturenames:
-            assert item.path.name in SERVERS, f"{item.path.name} uses the lab's servers: name it in SERVERS"
+            assert item.path.name in SERVERS, f"{item.path.name} uses the lab's servers: name it in GROUPS"
             item.add_marker(pytest.mark.server)
         if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
             item.add_marker(no_factory)
-        marks = [item.path.name in SERVERS, *(item.get_closest_marker(mark) is not None for mark in ("server", "slow"))]
-        ranks[item.path] = max(ranks.get(item.path, marks), marks)
+        rank = (item.path.name in SERVERS, group_of(item.path) is not None, item.get_closest_marker("slow") is not None)
+        ranks[item.path] = max(ranks.get(item.path, rank), rank)
     items.sort(key=lambda item: ranks[item.path], reverse=True)
+
+
+def group_of(path: Path) -> str | None:
+    """The one of GROUPS that a file of tests belongs to."""
+    return next((group for group, names in GROUPS.items() if names & {path.name, path.parent.name}), None)
 
 
 def pytest_collection_finish():
@@ -77,18 +84,13 @@ def pytest_collection_finish():
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `pytest -n`, a file's tests run in one process, as do those of FORKED, of MODELS and of merging.
-
-    The tests of merging need transformers, peft and vLLM, whose imports take longer than most tests.
-    """
+    """With `pytest -n`, a file's tests run in one process, as do those of each of GROUPS."""
     from xdist.scheduler import LoadFileScheduling
 
     class SomeTogether(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            file = Path(super()._split_scope(nodeid))
-            if file.name in FORKED:
-                return "servers"
-            return "models" if file.name in MODELS else "merging" if file.parent.name == "merging" else str(file)
+            file = super()._split_scope(nodeid)
+            return group_of(Path(file)) or file
 
     return SomeTogether(config, log)
 

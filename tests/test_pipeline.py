@@ -201,6 +201,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_a_server_and_its_children_end_with_the_process_that_started_them(tmp_path):
     """`lab_servers` checks the same of vLLM when it stops."""
     (tmp_path / "stubborn.py").write_text(STUBBORN)

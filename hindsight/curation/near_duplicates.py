@@ -9,18 +9,21 @@ the estimate is corrected for bits that agree by chance (Li and Koenig 2010, "b-
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from datasketch import MinHash
 
 from hindsight.curation.ngrams import ngram_hashes
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 SHINGLE = 5  # words
 PERMUTATIONS = 128  # values of a signature
 MISSED = 1e-3  # at most this share of the pairs at the threshold may be missed
 BY_CHANCE = 2**-8  # probability that two different values have the same 8 bits
 _WORD = re.compile(r"\w+|[^\w\s]")
-_EMPTY = MinHash(PERMUTATIONS, seed=1, hashfunc=int)
 _MIXERS = np.random.default_rng(0).integers(1, 1 << 63, PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
 
 
@@ -28,9 +31,17 @@ def signature(text: str) -> np.ndarray:
     """The MinHash signature of a text, [PERMUTATIONS] of uint8. Case matters, blank space does not."""
     words = _WORD.findall(text)
     grams = ngram_hashes(words, min(SHINGLE, len(words)) or 1) >> np.uint64(32)
-    minhash = _EMPTY.copy()
+    minhash = _empty().copy()
     minhash.update_batch(grams.tolist())
     return minhash.hashvalues.astype(np.uint8)
+
+
+@cache
+def _empty() -> "MinHash":
+    """The signature of a text without words; the library, which takes a second to import, comes when it is needed."""
+    from datasketch import MinHash
+
+    return MinHash(PERMUTATIONS, seed=1, hashfunc=int)
 
 
 def without_near_duplicates(

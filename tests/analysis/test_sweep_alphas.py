@@ -116,6 +116,7 @@ def test_each_alpha_has_its_run_and_its_row_and_nothing_is_sampled_twice(server,
     assert (tmp_path / "sweep.md").read_bytes() == report
 
 
+@pytest.mark.slow
 def test_a_model_per_alpha_needs_no_dial(quick_steps, tmp_path):
     with dialed_server(load_format="auto") as toy:
         toy.text = lambda request, *_: answer(request, 0.5, 0.5)

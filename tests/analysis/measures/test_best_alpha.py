@@ -104,6 +104,7 @@ def test_few_problems_have_no_spread():
         believe([0, 1], np.zeros((2, 1)))
 
 
+@pytest.mark.slow
 def test_a_replay_asks_for_at_most_a_quarter_and_misses_the_best_by_little():
     """Of a world plain enough for few replays; `benchmarks/choosing.py` has the lab's."""
     chance = np.random.default_rng(0)

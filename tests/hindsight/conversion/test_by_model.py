@@ -232,6 +232,7 @@ def test_a_budget_is_kept_and_the_rest_is_left_for_the_next_run(run_folder, ask,
     assert texts(folder) == [expected(number) for number in range(40)]
 
 
+@pytest.mark.slow
 def test_the_requests_per_minute_are_limited(run_folder, ask, toy):
     """A minute lasts a second here: six requests, two per second, one sent twice after a 429."""
     seen = collections.Counter()

@@ -117,6 +117,7 @@ def test_the_fit_finds_a_beta_and_asks_for_shares_only_where_the_counts_do():
     assert inflated.never == pytest.approx(0.3, abs=0.03) and inflated.always == 0
 
 
+@pytest.mark.slow
 def test_the_values_of_problems_have_the_models_mean_and_the_spread_of_its_error():
     """The standard error from one set of counts against the spread of estimates over 60 others."""
     chance, estimates = np.random.default_rng(4), []

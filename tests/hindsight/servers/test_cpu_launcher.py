@@ -90,6 +90,7 @@ def test_what_cannot_be_imported_ends_the_start_with_its_reason(tmp_path, monkey
     assert "No module named 'no_such_module'" in (tmp_path / "output").read_text()
 
 
+@pytest.mark.slow
 def test_servers_end_with_the_process_that_started_them_even_if_it_is_killed(tmp_path):
     program = f"""
 import os, sys, time

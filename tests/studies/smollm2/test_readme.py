@@ -55,6 +55,7 @@ def unknown_numbers(text, known, linked):
     return found
 
 
+@pytest.mark.slow
 @needs_results
 def test_the_readme_has_the_tables_of_the_committed_results():
     assert fill_tables(readme(), tables_of("results.json")) == readme()
