@@ -19,7 +19,7 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from analysis.embeddings.files import SOURCES, AnswerEmbeddings, EmbeddedRun, Ke
 from analysis.embeddings.models import MINILM, MOST_TEXTS, OPENAI_PREFIX, OPENAI_TOKENS, ApiModel, Embedding, LocalModel
 from hindsight.errors import BrokenFile, UserError, require
 from hindsight.files import answer_files
-from hindsight.files.runs import open_step
+from hindsight.files.runs import RunEntry, open_step
 from hindsight.servers.budgets import Bill, Prices, read_budget
 from hindsight.servers.client import ItemFailed, served_model
 from hindsight.servers.job_queue import Failures
@@ -212,13 +212,12 @@ async def embed(run: EmbeddedRun, model: LocalModel | ApiModel, options: Options
 
 
 async def embed_and_record(
-    run: EmbeddedRun, model: LocalModel | ApiModel | None, options: Options, settings: Settings
+    run: EmbeddedRun, entry: RunEntry, model: LocalModel | ApiModel | None, options: Options
 ) -> int:
     """Embeds a run, records that in its `run.json` and prints it; returns how many answers remain.
 
     The model is None if no run has answers to embed.
     """
-    step = open_step(run.folder, Path(__file__).name, settings, MAY_DIFFER)
     run.remove_other_models()
     failures, written, facts = Failures(), 0, {}
     if model and run.todo:
@@ -228,7 +227,7 @@ async def embed_and_record(
         if isinstance(model, ApiModel):
             facts["bill"] = {name: round(count - before[name], 6) for name, count in model.bill.counts().items()}
     missing = len(run.todo) - written
-    step.close(missing=missing, **facts, embedded=run.embedded, cut=run.cut, without_program=run.without_program)
+    entry.close(missing=missing, **facts, embedded=run.embedded, cut=run.cut, without_program=run.without_program)
     lines = [
         f"{run.folder}: {written} embedded by {run.model}, {missing} not embedded",
         *remarks_on(run, model, options),
@@ -238,11 +237,11 @@ async def embed_and_record(
 
 
 async def embed_runs(
-    runs: Sequence[EmbeddedRun], model: LocalModel | ApiModel | None, options: Options, settings: Settings
+    runs: Mapping[EmbeddedRun, RunEntry], model: LocalModel | ApiModel | None, options: Options
 ) -> int:
     """Embeds the runs, one after another, and returns how many answers remain."""
     async with model or contextlib.nullcontext():
-        return sum([await embed_and_record(run, model, options, settings) for run in runs])
+        return sum([await embed_and_record(run, entry, model, options) for run, entry in runs.items()])
 
 
 def remarks_on(run: EmbeddedRun, model: LocalModel | ApiModel | None, options: Options) -> list[str]:
@@ -299,7 +298,9 @@ def main(settings: Settings) -> int:
         print("nothing was embedded")
         return 0
     model = open_model(choice, options.batch_size) if any(run.todo for run in runs) else None
-    missing = asyncio.run(embed_runs(runs, model, options, Settings({**settings, **asdict(choice)})))
+    recorded = Settings({**settings, **asdict(choice)})
+    entries = {run: open_step(run.folder, Path(__file__).name, recorded, MAY_DIFFER) for run in runs}
+    missing = asyncio.run(embed_runs(entries, model, options))
     print("".join(f"{line}\n" for line in (remarks_on_server(model) if isinstance(model, ApiModel) else [])), end="")
     return 1 if missing else 0
 
