@@ -4,15 +4,18 @@ import gc
 import json
 import os
 import signal
+import sys
 import time
 from contextlib import chdir
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
 import quick_scripts
 from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
+from quick_python import QuickPython
 from scripts import DEMO_SIZE, ROOT, output_to, processes_of, run_in_process, write_converted
 from toy_hub import ToyHub, connect
 from toy_server import ToyServer
@@ -125,7 +128,20 @@ def lab_servers(lab_processes):
 
 
 @pytest.fixture(scope="session")
-def lab_runs(lab_servers, tmp_path_factory):
+def quick_python(tmp_path_factory):
+    """The path of a `python` that starts each slower script once, and forks it from then on; see `quick_python`."""
+    with QuickPython(tmp_path_factory.mktemp("python")) as python:
+        yield python
+
+
+@pytest.fixture
+def forked_steps(quick_python, monkeypatch):
+    """The scripts that the test starts, itself or through `hindsight.pipeline`, are started by `quick_python`."""
+    monkeypatch.setattr(sys, "executable", str(quick_python))
+
+
+@pytest.fixture(scope="session")
+def lab_runs(quick_python, lab_servers, tmp_path_factory):
     """The runs of a small `make demo` after every step: base/, instruct/, alpha_0.7/, switching/, data/.
 
     It uses the other tests' servers of the two parents; the merged model's is a fork of the same process.
@@ -133,7 +149,7 @@ def lab_runs(lab_servers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     flags = ["--runs_dir", str(folder), *DEMO_SIZE]
     flags += ["--base_url", lab_servers["base"], "--instruct_url", lab_servers["instruct"]]
-    with output_to(folder / "demo.txt"), chdir(ROOT):
+    with output_to(folder / "demo.txt"), chdir(ROOT), mock.patch.object(sys, "executable", str(quick_python)):
         assert demo.main(read_settings(vars(demo), flags)) == 0
     return folder
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from doc_blocks import BIN, BLOCKS
+from doc_blocks import BLOCKS
 from scripts import ROOT, converted, run_script
 
 from hindsight.files.answer_files import list_files
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "paper_figure.md"
 PROBLEMS = ROOT / "lab" / "mbpp_format.jsonl"
 
 
-def on_the_labs_scale(commands: str, folder: Path, urls: dict[str, str]) -> str:
+def on_the_labs_scale(commands: str, folder: Path, urls: dict[str, str], python: Path) -> str:
     """The page's commands with the lab's problems, models and servers, two short samples, and one model per loop."""
     lines = [line for line in commands.splitlines() if not line.startswith(("pip", "curl", "export"))]
     script = "trap 'jobs -p | xargs -r kill' EXIT\n" + "\n".join(lines).replace("\\\n", " ")
@@ -40,13 +40,13 @@ def on_the_labs_scale(commands: str, folder: Path, urls: dict[str, str]) -> str:
     for pattern, other in changes.items():
         script, number = re.subn(pattern, other, script)
         assert number, pattern
-    return re.sub(r"(?<!/)\bpython (?=[\w-])", f"{BIN}/python ", script)
+    return re.sub(r"(?<!/)\bpython (?=[\w-])", f"{python} ", script)
 
 
 @pytest.mark.server
-def test_the_pages_commands_lead_from_two_models_to_the_figure(lab_servers, tmp_path):
+def test_the_pages_commands_lead_from_two_models_to_the_figure(lab_servers, tmp_path, quick_python, forked_steps):
     (block,) = [block for block in BLOCKS if block.page == PAGE.name and "merge_models.py" in block.commands]
-    script = on_the_labs_scale(block.commands, tmp_path, lab_servers)
+    script = on_the_labs_scale(block.commands, tmp_path, lab_servers, quick_python)
     environment = {"MBPP_OVERRIDE_PATH": str(PROBLEMS), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     result = subprocess.run(
         ["bash", "-ec", script],
@@ -68,7 +68,7 @@ def test_the_pages_commands_lead_from_two_models_to_the_figure(lab_servers, tmp_
 
 
 @pytest.mark.server
-def test_vllm_continues_the_beginning_of_an_answer(lab_servers, tmp_path):
+def test_vllm_continues_the_beginning_of_an_answer(lab_servers, tmp_path, forked_steps):
     flags = ("--problems", PROBLEMS, "--prompt_style", "evalplus", "--dry_run", "--output_dir", tmp_path / "run")
     result = run_script("single_model_inference.py", "--base_urls", lab_servers["instruct"], *flags)
     assert result.returncode == 0, result.stderr

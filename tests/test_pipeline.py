@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, processes_of, run_script
+from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, processes_of, run_in_process, run_script
 
 from hindsight import pipeline
 from hindsight.conversion.reader import read
@@ -111,13 +111,14 @@ def test_run_files_hold_every_step(lab_runs):
 
 
 @pytest.mark.server
-def test_a_second_demo_repeats_nothing(lab_runs):
+def test_a_second_demo_repeats_nothing(lab_runs, forked_steps):
     before = {path: path.stat().st_mtime_ns for path in lab_runs.glob("*/*question*.json")}
-    flags = ["--runs_dir", lab_runs, *DEMO_SIZE]
-    result = subprocess.run([sys.executable, "-m", "lab.demo", *flags], cwd=ROOT, capture_output=True, text=True)
+    result = run_in_process(demo, "--runs_dir", lab_runs, *DEMO_SIZE)
     assert result.returncode == 0, result.stderr
-    assert "starting vLLM" not in result.stdout
+    assert "four models" in result.stdout and "starting vLLM" not in result.stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
+    wrong = subprocess.run([sys.executable, "-m", "lab.demo", "--alphas", "1"], cwd=ROOT, capture_output=True)
+    assert (wrong.returncode, b"unrecognized arguments: --alphas" in wrong.stderr) == (2, True), "a start as a user's"
 
 
 @pytest.mark.parametrize("running", ["", "http://base/v1"])
@@ -158,7 +159,7 @@ def test_a_step_ends_the_pipeline_unless_it_may_leave_items_out(status, may_fail
 @pytest.mark.server
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["cut", "rewrite"])
-def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab_servers, tmp_path, mode):
+def test_a_real_models_reformatting_is_kept_only_if_the_program_is_unchanged(lab_servers, tmp_path, mode, forked_steps):
     """The lab's instruct model was never taught to reformat, but vLLM enforces the JSON schema."""
     program = "```python\nprint(input())\n```"
     for number in range(6):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import run_in_process
+from scripts import run_in_process, run_script
 from word_models import CHAT, PROBLEM, make_checkpoints, plain_entropies
 
 from analysis import entropy
@@ -137,6 +137,12 @@ def test_bad_input_ends_in_one_sentence(run, measure, flags, sentence):
     result, _ = measure("--input_dir", run, *flags)
     assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_script_starts_as_a_user_starts_it(run):
+    """To its first sentence: with PyTorch and transformers it would take ten seconds more."""
+    result = run_script("analysis/entropy.py", "--input_dir", run, "--alphas")
+    assert (result.returncode, "entropy.py: give at least one of --alphas" in result.stderr) == (2, True), result.stderr
 
 
 def test_a_file_of_another_script_is_not_overwritten(run, measure, tmp_path):

@@ -10,6 +10,7 @@ from scripts import ROOT, processes_of, run_script
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
 
+pytestmark = pytest.mark.usefixtures("forked_steps")
 SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
 GREEDY = ["--base_temperature", 0, "--instruct_temperature", 0, "--num_samples", 1, "--logprobs", 1]
 PROBLEMS = 4

@@ -221,7 +221,7 @@ def test_an_unknown_setting_is_reported(tmp_path):
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path):
+def test_a_merge_is_served_sampled_judged_and_measured_once(tmp_path, forked_steps):
     result = run_study(tmp_path, "--only", "lerp_0.4")
     assert result.returncode == 0, result.stderr
     assert "1 of 1 settings done" in result.stdout
