@@ -59,7 +59,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items):
     """Marks the tests that use the lab's servers, and skips those that need LLaMA-Factory where it is missing.
 
-    What takes long comes first, so that no process is left with it at the end: GROUPS, then files with slow tests.
+    What takes long comes first (servers, GROUPS, slow tests), so that no process is left with it at the end.
     """
     no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
     ranks = {}
@@ -69,7 +69,8 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.server)
         if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
             item.add_marker(no_factory)
-        rank = (item.path.name in SERVERS, group_of(item.path) is not None, item.get_closest_marker("slow") is not None)
+        serves, slow = (item.get_closest_marker(mark) is not None for mark in ("server", "slow"))
+        rank = (item.path.name in SERVERS, serves or group_of(item.path) is not None, slow)
         ranks[item.path] = max(ranks.get(item.path, rank), rank)
     items.sort(key=lambda item: ranks[item.path], reverse=True)
 
