@@ -1,4 +1,4 @@
-"""A `python` that runs our slower scripts as forks of a process that has their imports, for commands in a shell.
+"""A `python` that runs our slower scripts as forks of a process that imports them once, for commands in a shell.
 
     with QuickPython(folder) as python:
         subprocess.run(["bash", "-c", f"{python} merge_models.py --dry_run"])
@@ -22,15 +22,22 @@ import types
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("single_model_inference.py", "switching_inference.py", "format_converter.py", "convert_to_data.py")
-SCRIPTS += ("pass_at_k_plot.py", "merge_models.py", "analysis/measure_diversity.py", "analysis/push_run.py")
+# The slower scripts, and what they import only when they need it
+ASKS, DRAWS = ("openai.types.chat", "httpcore2"), ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf")
+MODELS = ("analysis.measures.next_token_entropy", "transformers.models.auto.tokenization_auto")
+MODELS += ("transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama")
+SCRIPTS = {
+    "single_model_inference.py": ASKS,
+    "switching_inference.py": ASKS,
+    "format_converter.py": (),
+    "convert_to_data.py": (),
+    "pass_at_k_plot.py": ("matplotlib.figure", *DRAWS),
+    "merge_models.py": (),
+    "analysis/embed.py": ("sentence_transformers",),
+    "analysis/entropy.py": ("analysis.display.entropy_figure", *DRAWS, *MODELS),
+}
 # Their own tests start them; a start with PyTorch and transformers takes over ten seconds
-STARTED_ELSEWHERE = ("analysis/embed.py", "analysis/entropy.py")
-# What some scripts import only when they need it
-LATE = ("openai.types.chat", "httpcore2", "matplotlib.figure", "matplotlib.backends.backend_agg")
-LATE += ("matplotlib.backends.backend_pdf", "analysis.display.diversity_figures", "analysis.display.entropy_figure")
-LATE += ("analysis.measures.next_token_entropy", "transformers.models.llama.modeling_llama")
-LATE += ("transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto")
+STARTED_ELSEWHERE = {"analysis/embed.py", "analysis/entropy.py"}
 REAL = 1 << 16  # what the server answers if the caller should start the program itself
 
 CALLER = """#!{python} -IS
@@ -98,9 +105,9 @@ class Server:
         name = "".join(call["words"][:1]).removeprefix(f"{ROOT}/")
         if name not in self.seen:
             self.seen.update({name} & set(SCRIPTS))
-            caller.send(REAL.to_bytes(8, "little"))
-            caller.close()
-        elif pid := os.fork():
+            with contextlib.suppress(OSError), caller:
+                caller.send(REAL.to_bytes(8, "little"))
+        elif pid := fork_with(name):
             descriptor = os.pidfd_open(pid)
             self.selector.register(descriptor, selectors.EVENT_READ, lambda _: self._close(pid, descriptor, caller))
             self.selector.register(caller, selectors.EVENT_READ, lambda _: self._stop(descriptor, caller))
@@ -125,6 +132,17 @@ class Server:
         os.close(descriptor)
         with contextlib.suppress(OSError), caller:
             caller.send(status.to_bytes(8, "little", signed=True))
+
+
+def fork_with(name: str) -> int:
+    """Forks this process after it has imported what a script imports; the new process' id, 0 in that process."""
+    modules = [name.removesuffix(".py").replace("/", "."), *SCRIPTS[name]]
+    if missing := [module for module in modules if module not in sys.modules]:
+        for module in missing:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # what is imported is not searched for garbage: that would copy its memory
+    return os.fork()
 
 
 def new_stream(number: int) -> io.TextIOWrapper:
@@ -158,12 +176,6 @@ def be_script(call: dict, files: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    for name in (*SCRIPTS, *STARTED_ELSEWHERE):
-        importlib.import_module(name.removesuffix(".py").replace("/", "."))
-    for name in LATE:
-        importlib.import_module(name)
     importlib.import_module("hindsight.files.runs").versions()  # read once
-    gc.collect()
-    gc.freeze()  # what is imported is not searched for garbage: that would copy its memory
     Server(socket.socket(fileno=int(sys.argv[1]))).run()
     os._exit(0)  # without the remarks of libraries that count what they leave
