@@ -3,12 +3,11 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, processes_of, run_in_process, run_script
+from scripts import DEMO_PROBLEMS, DEMO_SAMPLES, DEMO_SIZE, ROOT, run_in_process, run_script
 
 from hindsight import pipeline
 from hindsight.conversion.reader import read
@@ -191,34 +190,3 @@ def test_a_port_in_use_is_refused_before_anything_starts(toy):
     port = int(toy.url.split(":")[2].split("/")[0])
     with pytest.raises(UserError, match=f"cannot listen on port {port}: Address already in use"):
         start(ROOT / "lab" / "models" / "base", options=ServeOptions(port=port))
-
-
-# A server whose engine runs in a process of its own; both ignore the signal that asks them to end.
-STUBBORN = """
-import os, signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-os.fork()
-time.sleep(600)
-"""
-
-
-@pytest.mark.slow
-def test_a_server_and_its_children_end_with_the_process_that_started_them(tmp_path):
-    """`lab_servers` checks the same of vLLM when it stops."""
-    (tmp_path / "stubborn.py").write_text(STUBBORN)
-    code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import *\n"
-        "server = start('m', 'm', ServeOptions(command=sys.argv[2])); print(server.process.pid, flush=True)\n"
-        "time.sleep(600)"
-    )
-    command = [sys.executable, "-c", code, ROOT, f"{sys.executable} {tmp_path / 'stubborn.py'}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        group = int(parent.stdout.readline())
-        while len(processes_of(group)) < 2:
-            assert parent.poll() is None
-            time.sleep(0.1)
-        parent.kill()
-    until = time.monotonic() + 60
-    while processes_of(group) and time.monotonic() < until:
-        time.sleep(0.2)
-    assert processes_of(group) == []

@@ -2,10 +2,13 @@
 
 import json
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from scripts import ROOT, processes_of
 
 from hindsight.servers import vllm_process
 from hindsight.servers.vllm_process import ServeOptions, divide_threads, hold_port, serve
@@ -77,3 +80,34 @@ def test_an_adapter_is_served_as_its_base_which_is_merged_with_it(tmp_path):
     (tmp_path / "tokenizer_config.json").write_text("{}")
     command = vllm_process._vllm_flags(str(tmp_path), "name", 1234, options)
     assert command[command.index("--tokenizer") + 1] == str(tmp_path)
+
+
+# A server whose engine runs in a process of its own; both ignore the signal that asks them to end.
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_server_and_its_children_end_with_the_process_that_started_them(tmp_path):
+    """`lab_servers` checks the same of vLLM when it stops."""
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from hindsight.servers.vllm_process import *\n"
+        "server = start('m', 'm', ServeOptions(command=sys.argv[2])); print(server.process.pid, flush=True)\n"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, ROOT, f"{sys.executable} {tmp_path / 'stubborn.py'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        group = int(parent.stdout.readline())
+        while len(processes_of(group)) < 2:
+            assert parent.poll() is None
+            time.sleep(0.1)
+        parent.kill()
+    until = time.monotonic() + 60
+    while processes_of(group) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert processes_of(group) == []
