@@ -35,6 +35,7 @@ def find_gguf() -> Path:
 def write_model(folder: Path) -> None:
     """Writes the checkpoint, renaming the folder into place when it is complete. Raises what `find_gguf` raises."""
     path = find_gguf()
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     # Otherwise transformers parses the file three times and builds the same map of names for every tensor, which takes
@@ -43,8 +44,10 @@ def write_model(folder: Path) -> None:
     gguf.GGUFReader, gguf.get_tensor_name_map = cache(gguf.GGUFReader), cache(gguf.get_tensor_name_map)
     loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
     config = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
-    model = LlamaForCausalLM(LlamaConfig(**config))
-    model.load_state_dict(loaded.state_dict())
+    with torch.device("meta"):  # without random numbers for the weights
+        model = LlamaForCausalLM(LlamaConfig(**config))
+    model.load_state_dict(loaded.state_dict(), assign=True)
+    model.tie_weights()
     part = folder.with_name(f"{folder.name}.part")
     AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(part)
     model.bfloat16().save_pretrained(part)
