@@ -276,7 +276,7 @@ def describe(run: EmbeddedRun, choice: ModelOptions) -> str:
 def scan_runs(options: Options, choice: ModelOptions) -> list[EmbeddedRun]:
     """The runs with their remaining answers. Raises UserError for a run that another model embedded."""
     name, runs = choice.embedding_model, []
-    for folder in dict.fromkeys(map(Path, options.input_dirs)):
+    for folder in {Path(folder).resolve(): Path(folder) for folder in options.input_dirs}.values():
         run = EmbeddedRun(folder, options.what, name)
         run.scan(bool(choice.embedding_url), OPENAI_TOKENS if name.startswith(OPENAI_PREFIX) else sys.maxsize)
         print(describe(run, choice))

@@ -244,7 +244,7 @@ def test_runs_are_embedded_by_one_model_within_one_budget_and_each_has_its_own_f
     assert embed_by_api(alone, server).returncode == 0
     server.requests.clear()
     flags = ("--budget", "100 tokens", "--batch_size", 1, "--concurrency", 1)
-    result = embed_by_api(one, server, "--input_dirs", one, two, one, three, *flags)
+    result = embed_by_api(one, server, "--input_dirs", one, two, one / ".." / one.name, three, *flags)
     assert result.returncode == 1, result.stderr
     assert "one: 1 embedded by text-embedding-3-small, 0 not embedded" in result.stdout
     assert "two: 1 embedded by text-embedding-3-small, 1 not embedded" in result.stdout
