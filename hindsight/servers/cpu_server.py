@@ -5,6 +5,7 @@ imports all of it again; here the engine is a fork of its server, as it is on a 
 and sends it requests through its standard input, a socket; the end of the socket ends the process.
 """
 
+import atexit
 import contextlib
 import gc
 import json
@@ -104,6 +105,7 @@ def main() -> None:
     utils.get_mp_context = partial(multiprocessing.get_context, "fork")  # pyright: ignore[reportPrivateImportUsage]
     if forked := fork_on_request(socket.socket(fileno=os.dup(0))):
         begin(*forked)
+        atexit.register(gc.unfreeze)  # else what stays is reported as leaked, in hundreds of lines after an error's own
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))  # a list has one number per level
         sys.argv = [SERVER, *forked[0]["arguments"]]
         runpy.run_module(SERVER, run_name="__main__")

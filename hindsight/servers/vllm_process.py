@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -34,11 +35,13 @@ SERVER = "vllm.entrypoints.openai.api_server"
 # On a CPU, vLLM 0.32 crashes if it reads the prompt of a request with a seed in chunks, so prompts are read whole. With
 # blocks of 32 tokens instead of 128, the samples of a problem share short prompts too.
 CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs", "1024", "--block-size", "32")
-# Runs the model in the engine's own process. By default the engine waits for a worker process in a loop that keeps one
-# core busy.
-CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+# The first: runs the model in the engine's own process. By default the engine waits for a worker process in a loop that
+# keeps one core busy. The second: vLLM would compile the function that ranks a token among all, with a C++ compiler, at
+# the first request for log probabilities, which would take 10 s, or fail where there is no compiler.
+CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
+LOG_PREFIX = re.compile(r"\(\w+ pid=\d+\) (?:\w+ [-\d]+ [:\d]+ \[[^]]*\] )?")  # of vLLM's processes
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 ADAPTER_CONFIG = "adapter_config.json"  # marks a folder as a LoRA adapter's
 BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # names of the instructions in /proc/cpuinfo, on x86 and ARM
@@ -272,5 +275,14 @@ def _has_gpu() -> bool:
 
 
 def log_end(log: Path) -> str:
-    """The last lines of a server's log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    """The last lines of a server's log, with the errors but without the lines of code that led to them.
+
+    An engine that cannot start says why before its server does, and after each of the two come fifty lines of code.
+    """
+    lines, traced = [], False
+    for line in log.read_text(errors="replace").splitlines():
+        text = LOG_PREFIX.sub("", line)
+        traced = text.startswith("Traceback (") or (traced and text.startswith(" "))
+        if not traced:
+            lines.append(line)
+    return "\n".join(lines[-LOG_LINES:])

@@ -7,8 +7,10 @@ import torch
 import transformers
 from scripts import ROOT, processes_of, run_script
 
+from hindsight.errors import UserError
 from hindsight.files.answer_files import list_files
 from hindsight.files.records import read_record
+from hindsight.servers.vllm_process import ServeOptions, serve
 
 pytestmark = pytest.mark.usefixtures("forked_steps")
 SINGLE, SWITCHING = "single_model_inference.py", "switching_inference.py"
@@ -46,6 +48,15 @@ def test_servers_and_their_engines_are_forks_and_import_nothing_again(lab_proces
     maps = [Path(f"/proc/{pid}/maps").read_text() for pid in processes]
     addresses = [{line.split("-")[0] for line in each.splitlines() if "libtorch_cpu" in line} for each in maps]
     assert addresses[0] and all(each == addresses[0] for each in addresses), "another program lies elsewhere in memory"
+
+
+def test_an_engine_that_cannot_start_says_why(lab_processes):
+    options = ServeOptions(dtype="float32", kv_cache_gib=1_000_000)
+    with pytest.raises(UserError) as error, serve(MODELS / "base", options=options):
+        pass
+    said = str(error.value).splitlines()
+    assert any("ValueError: Available memory" in line for line in said), "the engine's reason"
+    assert "RuntimeError" in said[-1] and not any(line.startswith("  File") for line in said)
 
 
 def test_the_same_seed_gives_the_same_text_and_another_seed_a_different_text(lab_servers, tmp_path):

@@ -36,6 +36,17 @@ def test_a_given_command_replaces_vllm_and_its_log_is_kept(tmp_path):
     assert "GET /v1/models" in (tmp_path / "server.log").read_text()
 
 
+def test_the_end_of_a_log_has_every_error_without_the_code_that_led_to_it(tmp_path):
+    prefix = "(EngineCore pid=8) ERROR 12-01 07:44:10 [core.py:1510] "
+    traceback = ["Traceback (most recent call last):", '  File "engine.py", line 1, in run', "    raise x"]
+    log = tmp_path / "log"
+    engine = [f"{prefix}{line}" for line in ("failed to start.", *traceback, "ValueError: no memory")]
+    server = [*traceback * 20, "ValidationError: 1 error", "  a setting is wrong", "", "bye"]
+    log.write_text("\n".join(["up", *engine, *server]))
+    short = ["up", engine[0], engine[-1], "ValidationError: 1 error", "  a setting is wrong", "", "bye"]
+    assert vllm_process.log_end(log).splitlines() == short
+
+
 REUSE = {"address": [socket.SO_REUSEADDR], "port": [socket.SO_REUSEPORT]}
 REUSE["both"] = REUSE["address"] + REUSE["port"]
 
