@@ -52,7 +52,7 @@ test: setup
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not server and not train"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server and not train"
 
 test-train: setup .venv-train/installed
 	LLAMAFACTORY_CLI=$(CURDIR)/.venv-train/bin/llamafactory-cli $(BIN)/python -m pytest -m train

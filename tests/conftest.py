@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import chdir
+from contextlib import ExitStack, chdir
 from pathlib import Path
 from unittest import mock
 
@@ -20,7 +20,7 @@ from scripts import DEMO_SIZE, ROOT, output_to, processes_of, run_in_process, wr
 from toy_hub import ToyHub, connect
 from toy_server import ToyServer
 
-from hindsight.servers.vllm_process import ServeOptions, divide_threads, start, stop, wait_until_up
+from hindsight.servers.vllm_process import ServeOptions, VllmProcess, divide_threads, start, stop, wait_until_up
 from hindsight.settings import read_settings
 from lab import demo
 
@@ -36,6 +36,8 @@ GROUPS = {
     | {"test_train_models.py", "test_world.py", "test_embed.py"},
 }
 SERVERS = GROUPS["demo"] | GROUPS["servers"]
+
+SERVING = ExitStack()  # ends the lab's servers of this process
 
 # An example may take long on a busy machine, so no test has a deadline. The examples are the same in every run;
 # HINDSIGHT_EXPLORE=1 tries others.
@@ -59,7 +61,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items):
     """Marks the tests that use the lab's servers, and skips those that need LLaMA-Factory where it is missing.
 
-    What takes long comes first (servers, GROUPS, slow tests), so that no process is left with it at the end.
+    What takes long comes first (servers, GROUPS, slow tests, the scripts' own tests), so that no process is left with
+    it at the end.
     """
     no_factory = pytest.mark.skip(reason="LLAMAFACTORY_CLI does not name a llamafactory-cli")
     ranks = {}
@@ -70,7 +73,8 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("train") and not os.environ.get("LLAMAFACTORY_CLI"):
             item.add_marker(no_factory)
         serves, slow = (item.get_closest_marker(mark) is not None for mark in ("server", "slow"))
-        rank = (item.path.name in SERVERS, serves or group_of(item.path) is not None, slow)
+        of_script = item.path.parent == Path(__file__).parent
+        rank = (item.path.name in SERVERS, serves or group_of(item.path) is not None, slow, of_script)
         ranks[item.path] = max(ranks.get(item.path, rank), rank)
     items.sort(key=lambda item: ranks[item.path], reverse=True)
 
@@ -84,6 +88,13 @@ def pytest_collection_finish():
     """From now on garbage is collected, without another look at what exists already."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """The lab's servers end with the last test of their group: two that wait cost a twentieth of a core."""
+    if nextitem is None or group_of(nextitem.path) != group_of(item.path):
+        SERVING.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -107,16 +118,20 @@ def lab_processes():
     find no C++ compiler, which not every machine has.
     """
     models, options = ROOT / "lab" / "models", ServeOptions(dtype="float32", kv_cache_gib=1, threads=divide_threads(2))
+    servers = {}
     with mock.patch.dict(os.environ, CXX="no-compiler"):
-        servers = {name: start(models / name, f"lab-{name}", options) for name in ("base", "instruct")}
-    try:
-        for server in servers.values():
-            wait_until_up(server, START_DEADLINE)
-        yield servers
-    finally:
-        for server in servers.values():
-            stop(server)
-            assert processes_of(server.process.pid) == []
+        for name in ("base", "instruct"):
+            servers[name] = start(models / name, f"lab-{name}", options)
+            SERVING.callback(end, servers[name])
+    for server in servers.values():
+        wait_until_up(server, START_DEADLINE)
+    return servers
+
+
+def end(server: VllmProcess) -> None:
+    """Ends a server, and sees that nothing of it stays."""
+    stop(server)
+    assert processes_of(server.process.pid) == []
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from hindsight.servers.vllm_process import SERVER, end_with_parent
 
@@ -94,21 +95,40 @@ def begin(request: dict[str, Any], output: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def be_server(arguments: Sequence[str]) -> NoReturn:
+    """Runs vLLM with these flags, as Python would, and ends this process.
+
+    What was imported is not taken apart: that takes seconds, and prints hundreds of lines after an error's own.
+    """
+    sys.argv, status = [SERVER, *arguments], 1
+    try:
+        runpy.run_module(SERVER, run_name="__main__")
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        atexit._run_exitfuncs()  # as multiprocessing does before it ends a process like this
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
 def main() -> None:
     gc.disable()  # what an import leaves is no garbage; to search it again and again takes a fifth of the import's time
     import torch
     from vllm.entrypoints.openai import api_server  # noqa: F401
     from vllm.v1.engine import core, utils  # noqa: F401
+    from vllm.v1.worker import cpu_model_runner, cpu_worker  # noqa: F401
 
     gc.freeze()
     gc.enable()
     utils.get_mp_context = partial(multiprocessing.get_context, "fork")  # pyright: ignore[reportPrivateImportUsage]
     if forked := fork_on_request(socket.socket(fileno=os.dup(0))):
         begin(*forked)
-        atexit.register(gc.unfreeze)  # else what stays is reported as leaked, in hundreds of lines after an error's own
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))  # a list has one number per level
-        sys.argv = [SERVER, *forked[0]["arguments"]]
-        runpy.run_module(SERVER, run_name="__main__")
+        be_server(forked[0]["arguments"])
 
 
 if __name__ == "__main__":
