@@ -106,8 +106,8 @@ def be_server(arguments: Sequence[str]) -> NoReturn:
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         atexit._run_exitfuncs()  # as multiprocessing does before it ends a process like this
         sys.stdout.flush()
