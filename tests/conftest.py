@@ -125,7 +125,8 @@ def lab_processes():
             SERVING.callback(end, servers[name])
     for server in servers.values():
         wait_until_up(server, START_DEADLINE)
-    return servers
+    yield servers
+    SERVING.close()  # where pytest stops before the group's last test
 
 
 def end(server: VllmProcess) -> None:
