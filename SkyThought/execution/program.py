@@ -1,5 +1,6 @@
 """Runs a program on tests, each in a child of a warm process, and measures and explains how it ended."""
 
+import itertools
 import os
 import re
 import select
@@ -20,7 +21,7 @@ QUICK_MILLISECONDS = 5  # at first the judge waits only for the child's end
 OUTPUT_BYTES = 64 << 20  # most that a program may print, or its function return, in a test
 LARGE_BYTES = 1 << 20  # the memory of larger outputs is given back to the machine at once
 CPU_TIME = b', "cpu": '
-_CPU_TIME = re.compile(CPU_TIME + rb"(\d{1,6}\.\d{1,6}(?:e-\d+)?)}$")
+_CPU_TIME = re.compile(CPU_TIME + rb"(\d{1,6}(?:\.\d{1,6})?(?:e-\d{1,2})?)}$")
 SAME = object()  # stands for a value equal to the known one
 MOST_ITEMS = 2_000_000  # in a returned value: an item may be four bytes of text, and a hundred bytes of memory
 
@@ -76,6 +77,8 @@ class OutputPipe:
 
     def take_lines(self) -> list[bytes]:
         """Take the complete lines out."""
+        if not self.has_line:
+            return []
         *lines, rest = bytes(self.data).split(b"\n")
         self.data, self.has_line = bytearray(rest), False
         return lines
@@ -139,24 +142,24 @@ class Program:
         """
         head = messages.CALLS + _pack(limits[0]) + reading
         self.warm.send(head + function.encode("utf-8", "surrogatepass"), messages.memory_file(arguments))
-        done, used, ending, pipe = 0, 0.0, None, OutputPipe(self.reports)
+        done, returned, ending, pipe = 0, 0.0, None, OutputPipe(self.reports)
         try:
-            while ending is None:
-                ending, seconds = self._wait_for_calls(pipe, limits, done)
-                if ending is not None:
-                    seconds = max(0.0, ending.cpu_seconds - used)
-                used += seconds
-                lines = pipe.take_lines()
-                for line, share in zip(lines[: len(limits) - done], _shares(lines), strict=False):
+            for restarts in itertools.count():
+                ending, used, lines = self._wait_for_calls(pipe, limits, done, returned, restarts)
+                lines, left = lines[: len(limits) - done], max(0.0, used - returned)
+                is_last = bool(lines) and (done + len(lines) == len(limits) or _claim(lines[-1]) is None)
+                for line, seconds in zip(lines, _divide(lines, left, is_last), strict=True):
                     same = bool(known and known[done]) and line.startswith(known[done] + CPU_TIME)
-                    call = _read_call(line, ending, share * seconds, limits[done], same)
-                    done += 1
+                    call = _read_call(line, ending, seconds, limits[done], same)
+                    done, returned, left = done + 1, returned + seconds, left - seconds
                     yield call
                     if call.reason:
                         return
                 if done == len(limits):
                     return
-            yield Call(find_reason(ending, {}, seconds, limits[done], BAD_RESULT), None, seconds)
+                if ending is not None:
+                    yield Call(find_reason(ending, {}, left, limits[done], BAD_RESULT), None, left)
+                    return
         finally:
             if ending is None:
                 self.warm.send(messages.STOP)
@@ -167,21 +170,42 @@ class Program:
         if not self.warm.poller.poll(QUICK_MILLISECONDS):
             self._read_while_it_runs(pipe, timeout, until_line=False)
         while True:
-            message = self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
+            message = self._receive(timeout)
             if message[:1] == messages.ENDED:
                 return self._read_ending(message, pipe)
 
-    def _wait_for_calls(self, pipe: OutputPipe, limits: Sequence[float], done: int) -> tuple[Ending | None, float]:
-        """Wait until calls have returned, and give their CPU seconds, or until the child has ended."""
+    def _wait_for_calls(
+        self, pipe: OutputPipe, limits: Sequence[float], done: int, returned: float, restarts: int
+    ) -> tuple[Ending | None, float, list[bytes]]:
+        """Wait until calls have returned or the child has ended; the ending, the child's CPU seconds, the calls' lines.
+
+        done, returned: calls that had returned before, and their CPU seconds; restarts: how often one was waited for.
+        """
         longest = max(limits[done:])
-        if not self.warm.poller.poll(QUICK_MILLISECONDS) and self._read_while_it_runs(pipe, longest, until_line=True):
-            running = min(done + pipe.data.count(b"\n"), len(limits) - 1)
-            self.warm.send(messages.NEXT + _pack(limits[running]))
-        message = self.warm.receive(WALL_FACTOR * longest + GRACE_SECONDS)
-        if message[:1] == messages.USED:
-            self.large |= pipe.was_large
-            return None, messages.SECONDS.unpack(message[1:])[0]
-        return self._read_ending(message, pipe), 0.0
+        while True:
+            if not pipe.has_line and not self.warm.poller.poll(QUICK_MILLISECONDS):
+                self._read_while_it_runs(pipe, longest, until_line=True)
+            lines = pipe.take_lines()
+            if lines:
+                limit, claims = limits[min(done + len(lines), len(limits) - 1)], map(_claim, lines)
+                seconds = returned + sum(claim or 0.0 for claim in claims)
+                self.warm.send(messages.NEXT + _pack(limit) + messages.SECONDS.pack(seconds))
+            message = self._receive(longest)
+            while lines and message == messages.ASK:
+                message = self._receive(longest)
+            if message[:1] == messages.USED:
+                self.large |= pipe.was_large
+                return None, messages.SECONDS.unpack(message[1:])[0], lines
+            if message[:1] == messages.ENDED:
+                ending = self._read_ending(message, pipe)
+                return ending, ending.cpu_seconds, lines + pipe.take_lines()
+            pipe.read()
+            if not pipe.has_line:
+                self.warm.send(messages.RUNNING + messages.COUNT.pack(restarts))
+
+    def _receive(self, timeout: float) -> bytes:
+        """The warm process's next message, about a child with this limit in CPU seconds."""
+        return self.warm.receive(WALL_FACTOR * timeout + GRACE_SECONDS)
 
     def _read_ending(self, message: bytes, pipe: OutputPipe) -> Ending:
         """The child's ending, after reading the rest of its output."""
@@ -214,15 +238,24 @@ class Program:
                 return True
 
 
-def _shares(lines: list[bytes]) -> list[float]:
-    """How calls that returned together share their CPU time, according to the child.
+def _claim(line: bytes) -> float | None:
+    """The CPU seconds of a call according to the child, from the line about it; None for a call that did not return."""
+    match = _CPU_TIME.search(line, max(0, len(line) - 40))
+    return float(match[1]) if match else None
 
-    A program that forges this only redistributes time among its calls.
+
+def _divide(lines: list[bytes], seconds: float, is_last: bool) -> list[float]:
+    """The CPU seconds of calls that returned together, of which the child has used `seconds`.
+
+    They are what the child says, or less if that is more than it has used. The rest is the next call's or, with
+    `is_last`, the last one's. So a program that forges them only redistributes time among its calls.
     """
-    found = [_CPU_TIME.search(line, max(0, len(line) - 40)) for line in lines]
-    times = [float(match[1]) if match else 0.0 for match in found]
-    total = sum(times)
-    return [each / total for each in times] if total > 0 else [1 / (len(lines) or 1)] * len(lines)
+    shares = [_claim(line) or 0.0 for line in lines]
+    most = seconds / (sum(shares) or 1.0)
+    shares = [share * min(1.0, most) for share in shares]
+    if is_last and shares:
+        shares[-1] += seconds - sum(shares)
+    return shares
 
 
 def _pack(timeout: float) -> bytes:

@@ -66,13 +66,14 @@ def serve_calls(
         function = find_function()
         if not arguments_of_calls:  # the program only has to load
             report.send(value=None)
+        reported = 0.0  # this process's clock started with it, so its start counts to the first call
         for number, arguments in enumerate(arguments_of_calls):
             function = find_function() if number and not strict else function
-            begun = process_time()
             value = function(*arguments)
             if report.forked():
                 break
-            report.send(value=write(value), cpu=round(process_time() - begun, 6))
+            value, before, reported = write(value), reported, process_time()
+            report.send(value=value, cpu=round(reported - before, 6))
     except BaseException as error:
         report.exception(error)
         exit(1)

@@ -17,15 +17,20 @@ _MOST_FILES = socket.CMSG_LEN(2 * 4)
 PROGRAM = b"P"  # files: the program's text, the pipe for reports
 TEST = b"T"  # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
 CALLS = b"C"  # LIMITS, how to read arguments (see `calls`), the function's name; files: the lists of arguments
-NEXT = b"N"  # LIMITS: a call has returned, the next one starts with its full time
+NEXT = (
+    b"N"  # LIMITS of the present call, SECONDS: calls that have returned took so much CPU time, the rest is this one's
+)
+RUNNING = b"r"  # COUNT: to ASK; after so many NEXT, the call had not returned
 STOP = b"S"  # end the running child
 # warm process -> judge
 READY = b"A"  # JSON: the layers that are on and off, and what a program could do
 ENDED = b"R"  # an Ending: the child has ended
-USED = b"U"  # SECONDS of CPU time until NEXT was read
+USED = b"U"  # SECONDS of CPU time of the child until NEXT was read
+ASK = b"?"  # a call has met its limit, unless it has returned: the answer is NEXT or RUNNING
 
 LIMITS = struct.Struct("<dd")  # CPU seconds, wall seconds
 SECONDS = struct.Struct("<d")
+COUNT = struct.Struct("<q")
 NO_LIMIT, CPU, WALL, DISK, THREADS = b"-", b"c", b"w", b"d", b"t"  # the limit that a child met
 _ENDING = struct.Struct("<idc")
 

@@ -12,39 +12,37 @@ from contextlib import suppress
 class ChildTimer:
     """Measures a child, or its present call, against the limits in CPU and wall seconds.
 
-    pipe: what the judge reads from the child. While something in it is unread, the judge is behind: the child may wait
-    for it, or be in a later call than the one whose limits the judge has set last.
+    pipe: what the judge reads from the child. While something in it is unread, the child may wait for the judge.
+    calls: how often it was started anew. The child does not wait for that, so it may be in a later call.
     """
 
     def __init__(self, pid: int, cpu_limit: float, wall_limit: float, pipe: int):
         self.pid, self.pipe = pid, pipe
-        self.cpu_before = 0.0
+        self.cpu_before, self.calls = 0.0, 0
         self._waits: dict[str, float] = {}
         self._begin(cpu_limit, wall_limit)
 
-    def restart(self, cpu_limit: float, wall_limit: float) -> float:
-        """Start a new call with its own limits; returns the CPU seconds since the last restart."""
+    def restart(self, cpu_limit: float, wall_limit: float, cpu_before: float) -> float:
+        """Start a new call with its own limits; returns the child's CPU seconds so far.
+
+        cpu_before: those of the calls that have returned.
+        """
         cpu = cpu_seconds(self.pid)
-        used, self.cpu_before = cpu - self.cpu_before, cpu
+        self.cpu_before, self.calls = min(cpu, cpu_before), self.calls + 1
         self._begin(cpu_limit, wall_limit)
-        return max(0.0, used)
+        return cpu
 
     def _begin(self, cpu_limit: float, wall_limit: float) -> None:
         self.cpu_limit, self.wall_limit = cpu_limit, wall_limit
         self.started = self.looked = time.monotonic()
         self.unread, self.waited_before = 0.0, self._seconds_waited()
 
-    def judge_is_behind(self) -> bool:
-        """Whether something in the pipe is unread; if so, the time since the last look is not the child's."""
-        before, self.looked = self.looked, time.monotonic()
-        is_behind = unread_bytes(self.pipe) > 0
-        self.unread += (self.looked - before) * is_behind
-        return is_behind
-
     def seconds_left(self) -> tuple[float, float]:
         """CPU and wall seconds left. Time spent waiting for a core or for the judge does not count as wall time."""
+        before, self.looked = self.looked, time.monotonic()
+        self.unread += (self.looked - before) * (unread_bytes(self.pipe) > 0)
         waited = self._seconds_waited() - self.waited_before
-        wall = time.monotonic() - self.started - self.unread
+        wall = self.looked - self.started - self.unread
         if wall > self.wall_limit:
             wall -= waited
         return self.cpu_limit - (cpu_seconds(self.pid) - self.cpu_before), self.wall_limit - wall

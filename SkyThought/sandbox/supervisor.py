@@ -87,36 +87,47 @@ class Supervisor:
         poller = select.poll()
         poller.register(descriptor, select.POLLIN)
         poller.register(self.control, select.POLLIN)
-        limit_met, wait = messages.NO_LIMIT, 0.0
+        limit_met, wait, asked = messages.NO_LIMIT, 0.0, messages.NO_LIMIT
         while limit_met == messages.NO_LIMIT:
             ready = [number for number, _ in poller.poll(1000 * wait)]
             if descriptor in ready:
                 break
-            if self.control.fileno() in ready and not self._may_continue(timer):
-                break
-            limit_met, wait = self._check(timer)
+            if self.control.fileno() in ready:
+                kind, content = self._receive()
+                if kind == messages.NEXT:
+                    limits, returned = content[: messages.LIMITS.size], content[messages.LIMITS.size :]
+                    used = timer.restart(*messages.LIMITS.unpack(limits), *messages.SECONDS.unpack(returned))
+                    messages.send(self.control, messages.USED + messages.SECONDS.pack(used))
+                elif kind != messages.RUNNING:
+                    break
+                elif messages.COUNT.unpack(content)[0] == timer.calls:
+                    limit_met = asked
+                asked, wait = messages.NO_LIMIT, 0.0
+                continue
+            limit, wait = self._check(timer)
+            if timer.pipe != REPORT_FD or limit not in (messages.CPU, messages.WALL):
+                limit_met = limit
+            elif asked == messages.NO_LIMIT:
+                asked = limit
+                messages.send(self.control, messages.ASK)
         os.close(descriptor)
         return self._end(timer.pid, limit_met)
 
-    def _may_continue(self, timer: ChildTimer) -> bool:
-        """Receive a message of the judge while a child runs; whether the child may continue."""
+    def _receive(self) -> tuple[bytes, bytes]:
+        """The kind of a message of the judge while a child runs, and its content."""
         message, _ = messages.receive(self.control)
-        if message[:1] != messages.NEXT:
-            return False
-        limits = messages.LIMITS.unpack(message[1:])
-        messages.send(self.control, messages.USED + messages.SECONDS.pack(timer.restart(*limits)))
-        return True
+        return message[:1], message[1:]
 
     def _check(self, timer: ChildTimer) -> tuple[bytes, float]:
-        """The limit that a running child has met, and seconds until the next check."""
-        is_behind = timer.judge_is_behind()
+        """The limit that a running child has met, and seconds until the next check.
+
+        That of a call may be another's: the child may be in a later call than the judge knows, so the judge is asked.
+        """
         cpu, wall = timer.seconds_left()
         if cpu <= 0:
-            if not (is_behind and timer.pipe == REPORT_FD):
-                return messages.CPU, 0
-            cpu = CHECK_SECONDS
+            return messages.CPU, CHECK_SECONDS
         if wall <= 0:
-            return messages.WALL, 0
+            return messages.WALL, CHECK_SECONDS
         if count_threads(timer.pid) > MOST_THREADS:
             return messages.THREADS, 0
         if "namespaces" in self.sandbox.off and folder_bytes(".") > FOLDER_BYTES:

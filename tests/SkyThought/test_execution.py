@@ -71,36 +71,52 @@ def test_a_program_that_sleeps_is_ended_by_the_wall_clock(quick):
     assert result["tests"][0]["seconds"] < 0.2
 
 
+USES_HALF = """
+    import time
+    def f(n):
+        until = time.process_time() + 0.1
+        while time.process_time() < until: pass
+        return n
+"""
+
+
 @pytest.mark.parametrize(
-    ("program", "inputs", "outputs", "function"),
+    ("program", "inputs", "outputs", "function", "before", "after"),
     [
-        ("def f(n): return 'x' * n", [[1_000_000]], ["x" * 1_000_000], "f"),
-        ("print('x' * int(input()))", "1000000\n", "x" * 1_000_000, None),
-        (
-            """
-            import time
-            def f(n):
-                until = time.process_time() + 0.1
-                while time.process_time() < until: pass
-                return n
-            """,
-            [[n] for n in range(8)], list(range(8)), "f",
-        ),
+        ("def f(n): return 'x' * n", [[1_000_000]], ["x" * 1_000_000], "f", 0.08, 0),
+        ("print('x' * int(input()))", "1000000\n", "x" * 1_000_000, None, 0.08, 0),
+        (USES_HALF, [[n] for n in range(8)], list(range(8)), "f", 0.6, 0),
+        (USES_HALF, [[n] for n in range(8)], list(range(8)), "f", 0, 0.6),
     ],
-    ids=["a large value", "a large output", "many calls"],
-)  # fmt: skip
-def test_a_judge_that_is_slow_to_read_takes_no_time_from_a_program(
-    quick, monkeypatch, program, inputs, outputs, function
+    ids=["a large value", "a large output", "many calls", "many calls, after reading"],
+)
+def test_a_judge_that_is_slow_takes_no_time_from_a_program(
+    quick, monkeypatch, program, inputs, outputs, function, before, after
 ):
-    """As on a busy machine. The child waits for a full pipe, or is several calls ahead of the judge."""
+    """As on a busy machine. The child waits for a full pipe, or is several calls ahead of the judge.
+
+    before, after: seconds that the judge does nothing before and after it reads.
+    """
 
     def read(pipe):
-        time.sleep(0.08 if len(outputs) == 1 or function is None else 0.6)
-        return read_all(pipe)
+        time.sleep(before)
+        more = read_all(pipe)
+        time.sleep(after)
+        return more
 
     read_all = OutputPipe.read
     monkeypatch.setattr(OutputPipe, "read", read)
     assert reason(quick, textwrap.dedent(program), inputs, outputs, function) == ""
+
+
+def test_a_call_beyond_its_limit_is_killed_although_the_judge_is_slow(quick, monkeypatch):
+    """Also after other calls have returned, and while a part of a value is read."""
+    read_all = OutputPipe.read
+    monkeypatch.setattr(OutputPipe, "read", lambda pipe: (time.sleep(0.3), read_all(pipe))[1])
+    program = "import sys\ndef f(n):\n if n == 2: sys.stdout.flush()\n while n == 2: pass\n return n"
+    result = judged(quick, program, [[0], [1], [2], [3]], [0, 1, 2, 3], "f")
+    assert result["reason"] == "time limit"
+    assert [test["passed"] for test in result["tests"]] == [True, True, False]
 
 
 @pytest.mark.parametrize("call", ["main()", "thread = threading.Thread(target=main); thread.start(); thread.join()"])
