@@ -30,7 +30,7 @@ PORT = 8000                    # port to listen on; 0: a free one
 MAX_MODEL_LEN = 0              # context in tokens; 0: as the checkpoint's config says
 DTYPE = ""                     # number format: auto (the checkpoint's), float32, ...; empty: the fastest here
 START_DEADLINE = 600           # seconds the server may take to start
-KV_CACHE_GIB = 2               # memory for the key-value cache on a CPU, in GiB; not used on a GPU
+KV_CACHE_GIB = 0.0             # key-value cache on a CPU, in GiB; 0: VLLM_CPU_KVCACHE_SPACE if it is set, else 2
 THREADS = 0                    # computing threads on a CPU; 0: OMP_NUM_THREADS if it is set, else one per core
 # fmt: on
 

@@ -46,8 +46,10 @@ hypothesis.settings.register_profile("patient", deadline=None, derandomize=not E
 hypothesis.settings.load_profile("patient")
 
 # The processes of `pytest -n` share the cores: more threads in each, and in the scripts that they start, only wait for
-# one another, and a waiting thread keeps its core busy.
+# one another, and a waiting thread keeps its core busy, unless it is told to sleep.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, to all of which each server writes zeros when it starts
 
 # Nothing that an import or a collected test leaves is garbage: to search all of it again and again takes each process
 # of `pytest -n` a third of its time until the first test.
@@ -85,8 +87,10 @@ def group_of(path: Path) -> str | None:
 
 
 def pytest_collection_finish():
-    """From now on garbage is collected, without another look at what exists already."""
+    """From now on garbage is collected, without another look at what exists already, and seldom: it is a twentieth of
+    the tests' time otherwise."""
     gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     gc.enable()
 
 
@@ -117,7 +121,8 @@ def lab_processes():
     They compute in float32: in bfloat16 two tokens are often equally likely, and the rest of a batch decides. They
     find no C++ compiler, which not every machine has.
     """
-    models, options = ROOT / "lab" / "models", ServeOptions(dtype="float32", kv_cache_gib=1, threads=divide_threads(2))
+    models = ROOT / "lab" / "models"
+    options = ServeOptions(dtype="float32", kv_cache_gib=0.25, threads=divide_threads(2))
     servers = {}
     with mock.patch.dict(os.environ, CXX="no-compiler"):
         for name in ("base", "instruct"):

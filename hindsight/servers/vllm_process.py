@@ -39,6 +39,7 @@ CPU_FLAGS = ("--enforce-eager", "--no-enable-chunked-prefill", "--max-num-seqs",
 # keeps one core busy. The second: vLLM would compile the function that ranks a token among all, with a C++ compiler, at
 # the first request for log probabilities, which would take 10 s, or fail where there is no compiler.
 CPU_ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "TORCH_COMPILE_DISABLE": "1"}
+CACHE_VARIABLE, CACHE_GIB = "VLLM_CPU_KVCACHE_SPACE", 2  # vLLM's own; and the size where nothing is set
 QUIET_FLAGS = ("--uvicorn-log-level", "warning", "--disable-log-stats")
 LOG_LINES = 25
 LOG_PREFIX = re.compile(r"\(\w+ pid=\d+\) (?:\w+ [-\d]+ [:\d]+ \[[^]]*\] )?")  # of vLLM's processes
@@ -91,7 +92,7 @@ class ServeOptions:
     port: int = 0
     max_model_len: int = 0
     dtype: str = ""
-    kv_cache_gib: int = 2
+    kv_cache_gib: float = 0
     threads: int = 0
     merge: dict[str, Any] | None = None
     log: Path | None = None
@@ -152,7 +153,8 @@ def _vllm_flags(model: str, name: str, port: int, options: ServeOptions) -> list
     flags = ["--model", loaded, "--served-model-name", name, "--host", options.host, "--port", str(port)]
     flags += ["--max-model-len", str(options.max_model_len)] if options.max_model_len else []
     flags += ["--dtype", options.dtype or quickest_dtype(), *QUIET_FLAGS, *merge_flags]
-    return flags if _has_gpu() else [*flags, *CPU_FLAGS]
+    cache = ["--kv-cache-memory-bytes", str(int(options.kv_cache_gib * 2**30))] if options.kv_cache_gib else []
+    return flags if _has_gpu() else [*flags, *CPU_FLAGS, *cache]
 
 
 def _merge_flags(model: str, merge: dict[str, Any]) -> tuple[str, list[str]]:
@@ -171,9 +173,12 @@ def _environment(options: ServeOptions) -> dict[str, str]:
         defaults["VLLM_PLUGINS"] = ",".join(_plugins())
     if _has_gpu():
         return {**defaults, **os.environ}
-    defaults |= {"VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gib), "OMP_NUM_THREADS": str(divide_threads(1))}
+    defaults |= {CACHE_VARIABLE: str(CACHE_GIB), "OMP_NUM_THREADS": str(divide_threads(1))}
     threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-    return {**defaults, **CPU_ENVIRONMENT, **os.environ, **threads}
+    environment = {**defaults, **CPU_ENVIRONMENT, **os.environ, **threads}
+    if options.kv_cache_gib:
+        del environment[CACHE_VARIABLE]  # vLLM would prefer it to the flag
+    return environment
 
 
 def _plugins() -> set[str]:

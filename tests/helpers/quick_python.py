@@ -140,7 +140,6 @@ def fork_with(name: str) -> int:
     if missing := [module for module in modules if module not in sys.modules]:
         for module in missing:
             importlib.import_module(module)
-        gc.collect()
         gc.freeze()  # what is imported is not searched for garbage: that would copy its memory
     return os.fork()
 
@@ -159,6 +158,7 @@ def be_script(call: dict, files: list[int]) -> None:
         os.chdir(call["folder"])
         os.environ.clear()
         os.environ.update(call["environment"])
+        gc.enable()
         sys.argv, sys.path[0] = call["words"], str(Path(call["words"][0]).absolute().parent)
         sys.stdout, sys.stderr = map(new_stream, (1, 2))
         script = sys.modules["__main__"] = types.ModuleType("__main__")
@@ -176,6 +176,7 @@ def be_script(call: dict, files: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     importlib.import_module("hindsight.files.runs").versions()  # read once
     Server(socket.socket(fileno=int(sys.argv[1]))).run()
     os._exit(0)  # without the remarks of libraries that count what they leave

@@ -27,6 +27,7 @@ CURATOR, PLOTTER = "convert_to_data.py", "pass_at_k_plot.py"
 CONTEXT = multiprocessing.get_context("forkserver")
 SCRIPTS = (SINGLE, SWITCHING, CONVERTER, CURATOR, PLOTTER)
 PATIENCE = 600.0  # seconds that a script may take on a busy machine
+gc.disable()  # while the server imports
 runs.versions()  # read once, before the scripts are forked
 # What some scripts import only when they need it, which would take each of these processes a second
 LATE = ("openai.types.chat", "openai.resources.batches", "openai.resources.files", "httpcore2")
@@ -116,6 +117,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def be_script(arguments: list[str], output: str) -> None:
     """Runs the script in the new process, as Python would."""
     gc.freeze()  # what the server has imported is not searched for garbage: that would copy its memory
+    gc.enable()
     for number, suffix in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(f"{output}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     sys.stdout.reconfigure(line_buffering=True)
