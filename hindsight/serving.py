@@ -8,6 +8,7 @@
 
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from hindsight.errors import UserError
@@ -58,6 +59,15 @@ def check_merge(
     return {**merge, **{key: True for key, needed in allowed.items() if needed}}
 
 
+def check_weights(folder: Path) -> None:
+    """Raises UserError if the layers of a folder's checkpoint lack weights, of which vLLM may say nothing."""
+    if (folder / "config.json").exists() and any(folder.glob("*.safetensors")):
+        from hindsight.merging.checkpoints import open_checkpoint
+        from hindsight.merging.names import require_whole
+
+        require_whole(open_checkpoint(folder))
+
+
 def main(settings: Settings) -> None:
     merge = None
     if settings.merge_base:
@@ -65,6 +75,8 @@ def main(settings: Settings) -> None:
         parents = settings.merge_base, settings.model
         merge = check_merge(*parents, rule, settings.method, settings.allow_unrelated) | {"parents": settings.parents}
         merge |= {"extrapolate": True} if settings.extrapolate else {}  # a dial may go there later
+    else:
+        check_weights(Path(settings.model))
     print(f"starting vLLM with {settings.model} (about a minute)", flush=True)
     options = settings.pick(ServeOptions, merge=merge)
     with serve(settings.model, settings.name, settings.start_deadline, options) as server:

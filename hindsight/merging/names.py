@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -69,6 +69,25 @@ def require_known_names(*checkpoints: Checkpoint) -> None:
     advice = f": rename them by {' and by '.join(commands)}" * bool(renames)
     names = " and ".join(each.name for each in checkpoints)
     raise UserError(f"transformers does not find {len(missing)} tensors in {names}, such as {missing[0]}{advice}")
+
+
+def require_whole(checkpoint: Checkpoint) -> None:
+    """Raises UserError if transformers' model has tensors that a layer lacks.
+
+    transformers would draw them at random, and so would vLLM if it joins them with others that are there, such as those
+    of queries, keys and values. Importing transformers takes seconds, so it is asked only if the layers' names differ.
+    """
+    stacks: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name in checkpoint.tensors:
+        if found := _LAYER.match(name):
+            stacks[found[1]][found[2]].add(name[found.end() :])
+    alike = all(names == next(iter(layers.values())) for layers in stacks.values() for names in layers.values())
+    layers = checkpoint.setting("num_hidden_layers")
+    if alike and layers in {None, *map(len, stacks.values())}:
+        return
+    if missing := checkpoint.missing_in_transformers():
+        lacks = f"{checkpoint.name} lacks {len(missing)} tensors of its model, such as {missing[0]}"
+        raise UserError(f"{lacks}, for which random numbers would be used; copy or download it again")
 
 
 def _text_model_advice(whole: Checkpoint, text: Checkpoint) -> str:

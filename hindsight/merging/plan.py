@@ -23,7 +23,14 @@ from hindsight.merging.checkpoints import (
     with_own_head,
 )
 from hindsight.merging.configs import compare_configs
-from hindsight.merging.names import HEADS, embedding_of, require_known_names, require_same_names, require_same_type
+from hindsight.merging.names import (
+    HEADS,
+    embedding_of,
+    require_known_names,
+    require_same_names,
+    require_same_type,
+    require_whole,
+)
 from hindsight.merging.safetensors_files import ComputedTensor, StoredTensor, TensorReader
 
 ROTARY = (".inv_freq", ".cos_cached", ".sin_cached")
@@ -80,6 +87,7 @@ def plan_merge(
     require_same_names(*sides)
     adapted = isinstance(finetuned, AdaptedCheckpoint)
     require_known_names(*(sides[:1] if adapted else sides))
+    require_whole(sides[0])
     notes = finetuned.notes if isinstance(finetuned, AdaptedCheckpoint) else []
     notes = notes + _index_notes(base, finetuned) + compare_configs(base, finetuned) + _token_notes(base, finetuned)
     leading = (base, finetuned)[("base", "finetuned").index(config_from)]

@@ -7,8 +7,12 @@ import torch
 import transformers
 from odd_checkpoints import HEAD, advice, edit_config, equal, follow, read, store
 from pico import SIZES, make, merge_into, pair, state
+from scripts import run_in_process
 
+from hindsight import serving
 from hindsight.errors import UserError
+from hindsight.merging.checkpoints import open_checkpoint
+from hindsight.merging.names import require_whole
 from hindsight.merging.plan import plan_merge
 
 
@@ -127,3 +131,28 @@ def test_the_first_spelling_of_llamas_class_is_no_other_architecture(tmp_path):
     assert plan_merge(base, finetuned).notes == [
         "the tokenizers were not compared: no tokenizer.json in one of the folders"
     ]
+
+
+@pytest.mark.parametrize("lost", ["model.layers.0.mlp.gate_proj.weight", "model.layers.1."])
+def test_a_layer_without_weights_that_both_models_lack_is_refused(tmp_path, lost):
+    """vLLM would serve the first with random numbers, and say nothing."""
+    folders = pair(tmp_path, finetuned_shards=None)
+    plan_merge(*folders)
+    for folder in folders:
+        store(folder, {name: tensor for name, tensor in state(folder).items() if not name.startswith(lost)})
+    sentence = rf"base lacks \d tensors of its model, such as {re.escape(lost)}.*random numbers"
+    with pytest.raises(UserError, match=sentence):
+        plan_merge(*folders)
+    served = run_in_process(serving, "--model", folders[0])
+    assert served.returncode == 2 and re.search(sentence, served.stderr)
+    assert "starting" not in served.stdout
+
+
+def test_layers_that_differ_by_design_are_not_refused(tmp_path):
+    """A model of linear and full attention, whose layers have other names."""
+    config = transformers.Qwen3NextConfig(
+        **{**SIZES, "num_hidden_layers": 4}, linear_num_value_heads=2, linear_num_key_heads=2, linear_key_head_dim=8,
+        linear_value_head_dim=8, moe_intermediate_size=16, shared_expert_intermediate_size=16, num_experts=2,
+    )  # fmt: skip
+    transformers.Qwen3NextForCausalLM(config).save_pretrained(tmp_path)
+    require_whole(open_checkpoint(tmp_path))
