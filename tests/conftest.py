@@ -15,7 +15,7 @@ import pytest
 import quick_scripts
 from curating import CALL, PLAIN, STDIN
 from loose_answers import good_model
-from quick_python import QuickPython
+from quick_python import VARIABLE, quick_python
 from scripts import DEMO_SIZE, ROOT, output_to, processes_of, run_in_process, write_converted
 from toy_hub import ToyHub, connect
 from toy_server import ToyServer
@@ -102,6 +102,17 @@ def pytest_runtest_teardown(item, nextitem):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs):
+    """With `pytest -n`, the processes that run tests are forks of one that has imported what they import."""
+    import execnet
+
+    python = quick_python("WORKERS")
+    specs[:] = [execnet.XSpec(f"popen//id={spec.id}//python={python}") for spec in specs]
+    for use in ("COMMANDS", "QUICK"):
+        os.environ[f"{VARIABLE}_{use}"] = str(quick_python(use))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """With `pytest -n`, a file's tests run in one process, as do those of each of GROUPS."""
     from xdist.scheduler import LoadFileScheduling
@@ -146,21 +157,14 @@ def lab_servers(lab_processes):
     return {name: server.url for name, server in lab_processes.items()}
 
 
-@pytest.fixture(scope="session")
-def quick_python(tmp_path_factory):
-    """The path of a `python` that starts each slower script once, and forks it from then on; see `quick_python`."""
-    with QuickPython(tmp_path_factory.mktemp("python")) as python:
-        yield python
-
-
 @pytest.fixture
-def forked_steps(quick_python, monkeypatch):
+def forked_steps(monkeypatch):
     """The scripts that the test starts, itself or through `hindsight.pipeline`, are started by `quick_python`."""
-    monkeypatch.setattr(sys, "executable", str(quick_python))
+    monkeypatch.setattr(sys, "executable", str(quick_python()))
 
 
 @pytest.fixture(scope="session")
-def lab_runs(quick_python, lab_servers, tmp_path_factory):
+def lab_runs(lab_servers, tmp_path_factory):
     """The runs of a small `make demo` after every step: base/, instruct/, alpha_0.7/, switching/, data/.
 
     It uses the other tests' servers of the two parents; the merged model's is a fork of the same process.
@@ -168,7 +172,7 @@ def lab_runs(quick_python, lab_servers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     flags = ["--runs_dir", str(folder), *DEMO_SIZE]
     flags += ["--base_url", lab_servers["base"], "--instruct_url", lab_servers["instruct"]]
-    with output_to(folder / "demo.txt"), chdir(ROOT), mock.patch.object(sys, "executable", str(quick_python)):
+    with output_to(folder / "demo.txt"), chdir(ROOT), mock.patch.object(sys, "executable", str(quick_python())):
         assert demo.main(read_settings(vars(demo), flags)) == 0
     return folder
 

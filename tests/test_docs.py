@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from doc_blocks import BLOCKS, PAGES
+from quick_python import quick_python
 from scripts import ROOT
 
 from hindsight.settings import constant_comments
@@ -140,27 +141,27 @@ def run_commands(commands: str, folder: Path) -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize("block", [block for block in BLOCKS if not block.note], ids=str)
-def test_the_commands_of_the_docs_work(block, workspace, quick_python):
-    run_commands(block.with_python_of(quick_python.parent), workspace)
+def test_the_commands_of_the_docs_work(block, workspace):
+    run_commands(block.with_python_of(quick_python().parent), workspace)
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.note == "server"], ids=str)
-def test_the_commands_of_the_docs_that_ask_a_server_work(block, workspace, lab_servers, quick_python):
+def test_the_commands_of_the_docs_that_ask_a_server_work(block, workspace, lab_servers):
     base, instruct = lab_servers["base"], lab_servers["instruct"]
     flags = f" --base_urls {instruct}"
     if "switching_inference.py" in block.commands:
         flags = f" --base_model_urls {base} --instruct_model_urls {instruct}"
-    run_commands(block.with_python_of(quick_python.parent).rstrip() + flags, workspace)
+    run_commands(block.with_python_of(quick_python().parent).rstrip() + flags, workspace)
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("command", ["merge_models.py --alphas 2", "analysis/entropy.py --max_answers -1", "-c 1/0"])
-def test_a_command_that_fails_fails_the_test(command, workspace, quick_python):
+def test_a_command_that_fails_fails_the_test(command, workspace):
     """As a real start, or as a fork, which the second call is."""
     for _ in range(2):
         with pytest.raises(AssertionError, match=r"alpha lies in|MAX_ANSWERS is|Traceback"):
-            run_commands(f"{quick_python} {command}", workspace)
+            run_commands(f"{quick_python()} {command}", workspace)
 
 
 def test_what_the_tests_do_not_run_says_why():

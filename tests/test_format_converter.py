@@ -160,7 +160,7 @@ def test_stopped_while_processes_read_it_goes_on_and_leaves_none_behind(run_fold
     os.write(pipe, whole.read_bytes())
     whole.replace(first)
     os.close(pipe)
-    process.process.join(30)
+    process.process.wait(30)
     assert workers
     assert 70 <= len(converted(folder)) < 600
     until = time.monotonic() + 20

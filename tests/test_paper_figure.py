@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from doc_blocks import BLOCKS
+from quick_python import quick_python
 from scripts import ROOT, converted, run_script
 
 from hindsight.files.answer_files import list_files
@@ -44,9 +45,9 @@ def on_the_labs_scale(commands: str, folder: Path, urls: dict[str, str], python:
 
 
 @pytest.mark.server
-def test_the_pages_commands_lead_from_two_models_to_the_figure(lab_servers, tmp_path, quick_python, forked_steps):
+def test_the_pages_commands_lead_from_two_models_to_the_figure(lab_servers, tmp_path, forked_steps):
     (block,) = [block for block in BLOCKS if block.page == PAGE.name and "merge_models.py" in block.commands]
-    script = on_the_labs_scale(block.commands, tmp_path, lab_servers, quick_python)
+    script = on_the_labs_scale(block.commands, tmp_path, lab_servers, quick_python())
     environment = {"MBPP_OVERRIDE_PATH": str(PROBLEMS), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     result = subprocess.run(
         ["bash", "-ec", script],

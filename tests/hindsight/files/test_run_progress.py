@@ -6,14 +6,15 @@ import time
 
 import pytest
 import quick_scripts
-from quick_scripts import CONTEXT, SINGLE
+from lock_holder import LockHolder
+from quick_scripts import SINGLE
 from scripts import write_converted
 
 from hindsight.files import run_progress
 from hindsight.files.answer_files import NO_ANSWERS, sample_path
 from hindsight.files.run_progress import Rate, RunWatch, Sampled, is_run, recent_rate
 from hindsight.files.runs import read_run
-from hindsight.files.sample_locks import SampleLocks, is_locked
+from hindsight.files.sample_locks import is_locked
 
 NOW = 1_700_000_100.0  # 2023-11-14, 22:15:00 UTC; the run starts 100 seconds earlier
 RUN = {
@@ -200,24 +201,14 @@ def test_what_a_run_is(tmp_path):
     assert is_run(tmp_path)
 
 
-def hold(folder, line):
-    """In another process: locks a sample and reports it."""
-    with SampleLocks(folder) as locks:
-        line.send(locks.acquire(2**40, 7))
-        line.poll(None)
-
-
 def test_a_held_lock_means_running_and_a_free_one_stopped_after_a_silent_minute(tmp_path):
     write_run(tmp_path)
     write_answer(tmp_path, 3, 0, at=NOW - 61)
     assert (is_locked(tmp_path), RunWatch(tmp_path).look(NOW).sampling) == (None, "unknown")
-    ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=hold, args=(tmp_path, theirs))
-    process.start()
-    assert ours.poll(30) and ours.recv()
+    holder = LockHolder(tmp_path, [(2**40, 7)])
+    assert holder.locked == [True]
     assert (is_locked(tmp_path), RunWatch(tmp_path).look(NOW).sampling) == (True, "running")
-    process.kill()
-    process.join()
+    holder.kill()
     look = RunWatch(tmp_path).look(NOW)
     assert (is_locked(tmp_path), look.sampling, look.seconds_left) == (False, "stopped", None)
     assert RunWatch(tmp_path).look(NOW - 30).sampling == "unknown"  # locks may not be shared with that machine

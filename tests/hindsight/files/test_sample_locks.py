@@ -7,7 +7,8 @@ from unittest import mock
 
 import pytest
 import quick_scripts
-from quick_scripts import CONTEXT, SINGLE, SWITCHING, everything
+from lock_holder import LockHolder
+from quick_scripts import SINGLE, SWITCHING, everything
 from scripts import run_in_process, wait_until
 
 import single_model_inference
@@ -36,50 +37,31 @@ def times_asked(toy):
     return collections.Counter(collections.Counter(request["seed"] for request in toy.requests).values())
 
 
-def hold(folder, samples, line):
-    """In another process: locks samples, reports it, and holds the locks until the line is closed."""
-    with SampleLocks(folder) as locks:
-        line.send([locks.acquire(*sample) for sample in samples])
-        line.poll(None)
-
-
 @pytest.fixture
 def holder(tmp_path):
-    """Locks samples of tmp_path/run in another process; gives that process and a function that releases them."""
+    """Locks samples of tmp_path/run in another process."""
     started = []
 
     def begin(samples):
         (tmp_path / "run").mkdir(exist_ok=True)
-        ours, theirs = CONTEXT.Pipe()
-        process = CONTEXT.Process(target=hold, args=(tmp_path / "run", samples, theirs))
-        process.start()
-        theirs.close()
-
-        def release():
-            ours.close()
-            process.join()
-
-        started.append(release)
-        assert ours.poll(30)
-        assert ours.recv() == [True] * len(samples)
-        return process, release
+        started.append(LockHolder(tmp_path / "run", samples))
+        assert started[-1].locked == [True] * len(samples)
+        return started[-1]
 
     yield begin
-    for release in started:
-        release()
+    for each in started:
+        each.kill()
 
 
 def test_a_lock_has_one_owner_until_it_is_released_or_the_owner_is_killed(tmp_path, holder):
-    process, _ = holder([(7, 0), (7, 1)])
+    other = holder([(7, 0), (7, 1)])
     with SampleLocks(tmp_path / "run") as locks:
         assert [locks.acquire(7, index) for index in range(3)] == [False, False, True]
         assert locks.acquire(8, 0)
-        process.kill()
-        process.join()
+        other.kill()
         assert [locks.acquire(7, index) for index in range(3)] == [True] * 3
         locks.release(7, 2)
-        _, release = holder([(7, 2)])
-        release()
+        holder([(7, 2)]).release()
         assert locks.acquire(7, 2)
 
 
@@ -133,10 +115,10 @@ def test_a_sample_locked_by_another_process_is_left_to_it_and_reported(flags, to
 
 def test_the_samples_of_a_killed_process_are_made_by_the_other(flags, toy, tmp_path, holder):
     toy.delay = 0.02
-    process, _ = holder([(0, 0), (0, 1)])
+    other = holder([(0, 0), (0, 1)])
     script = quick_scripts.start(tmp_path / "said", SINGLE, *flags)
     wait_until(lambda: len(toy.requests) >= 8)
-    process.kill()
+    other.kill()
     assert script.wait().returncode == 0
     assert there(tmp_path) == ALL
 
