@@ -61,7 +61,8 @@ def check_merge(
 
 def check_weights(folder: Path) -> None:
     """Raises UserError if the layers of a folder's checkpoint lack weights, of which vLLM may say nothing."""
-    if (folder / "config.json").exists() and any(folder.glob("*.safetensors")):
+    weights = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if (folder / "config.json").exists() and any(path.exists() for path in weights):
         from hindsight.merging.checkpoints import open_checkpoint
         from hindsight.merging.names import require_whole
 

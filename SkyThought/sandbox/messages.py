@@ -17,9 +17,7 @@ _MOST_FILES = socket.CMSG_LEN(2 * 4)
 PROGRAM = b"P"  # files: the program's text, the pipe for reports
 TEST = b"T"  # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
 CALLS = b"C"  # LIMITS, how to read arguments (see `calls`), the function's name; files: the lists of arguments
-NEXT = (
-    b"N"  # LIMITS of the present call, SECONDS: calls that have returned took so much CPU time, the rest is this one's
-)
+NEXT = b"N"  # LIMITS of the present call, SECONDS of CPU time of those that have returned: the rest is this one's
 RUNNING = b"r"  # COUNT: to ASK; after so many NEXT, the call had not returned
 STOP = b"S"  # end the running child
 # warm process -> judge

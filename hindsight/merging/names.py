@@ -76,7 +76,10 @@ def require_whole(checkpoint: Checkpoint) -> None:
 
     transformers would draw them at random, and so would vLLM if it joins them with others that are there, such as those
     of queries, keys and values. Importing transformers takes seconds, so it is asked only if the layers' names differ.
+    A quantised model has names that depend on how, and is not checked.
     """
+    if checkpoint.setting("quantization_config"):
+        return
     stacks: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for name in checkpoint.tensors:
         if found := _LAYER.match(name):

@@ -146,6 +146,8 @@ def test_a_layer_without_weights_that_both_models_lack_is_refused(tmp_path, lost
     served = run_in_process(serving, "--model", folders[0])
     assert served.returncode == 2 and re.search(sentence, served.stderr)
     assert "starting" not in served.stdout
+    edit_config(folders[0], quantization_config={"quant_method": "awq"})
+    require_whole(open_checkpoint(folders[0]))
 
 
 def test_layers_that_differ_by_design_are_not_refused(tmp_path):
