@@ -60,7 +60,7 @@ def check_merge(
 
 
 def check_weights(folder: Path) -> None:
-    """Raises UserError if the layers of a folder's checkpoint lack weights, of which vLLM may say nothing."""
+    """Raises UserError if a layer of the folder's checkpoint lacks weights: vLLM may serve it without a word."""
     weights = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if (folder / "config.json").exists() and any(path.exists() for path in weights):
         from hindsight.merging.checkpoints import open_checkpoint

@@ -179,7 +179,7 @@ class Program:
     ) -> tuple[Ending | None, float, list[bytes]]:
         """Wait until calls have returned or the child has ended; the ending, the child's CPU seconds, the calls' lines.
 
-        done, returned: calls that had returned before, and their CPU seconds; restarts: how often one was waited for.
+        done, returned: calls that had returned before, and their CPU seconds; restarts: how many NEXT told of them.
         """
         longest = max(limits[done:])
         while True:
@@ -247,8 +247,9 @@ def _claim(line: bytes) -> float | None:
 def _divide(lines: list[bytes], seconds: float, is_last: bool) -> list[float]:
     """The CPU seconds of calls that returned together, of which the child has used `seconds`.
 
-    They are what the child says, or less if that is more than it has used. The rest is the next call's or, with
-    `is_last`, the last one's. So a program that forges them only redistributes time among its calls.
+    Each call has the time that the child reports, reduced if together they are more than it has used. What is left
+    belongs to the call that runs now or, with `is_last`, to the last of these. So a program that forges its report only
+    moves time from one of its calls to another.
     """
     shares = [_claim(line) or 0.0 for line in lines]
     most = seconds / (sum(shares) or 1.0)

@@ -18,13 +18,13 @@ PROGRAM = b"P"  # files: the program's text, the pipe for reports
 TEST = b"T"  # LIMITS, then the test's input; files: the pipe for its output, and the input if it is long
 CALLS = b"C"  # LIMITS, how to read arguments (see `calls`), the function's name; files: the lists of arguments
 NEXT = b"N"  # LIMITS of the present call, SECONDS of CPU time of those that have returned: the rest is this one's
-RUNNING = b"r"  # COUNT: to ASK; after so many NEXT, the call had not returned
+RUNNING = b"r"  # the answer to ASK: the call after this COUNT of NEXT messages has not returned yet
 STOP = b"S"  # end the running child
 # warm process -> judge
 READY = b"A"  # JSON: the layers that are on and off, and what a program could do
 ENDED = b"R"  # an Ending: the child has ended
 USED = b"U"  # SECONDS of CPU time of the child until NEXT was read
-ASK = b"?"  # a call has met its limit, unless it has returned: the answer is NEXT or RUNNING
+ASK = b"?"  # the call has met its limit; has it returned? The answer is NEXT or RUNNING
 
 LIMITS = struct.Struct("<dd")  # CPU seconds, wall seconds
 SECONDS = struct.Struct("<d")

@@ -13,12 +13,13 @@ class ChildTimer:
     """Measures a child, or its present call, against the limits in CPU and wall seconds.
 
     pipe: what the judge reads from the child. While something in it is unread, the child may wait for the judge.
-    calls: how often it was started anew. The child does not wait for that, so it may be in a later call.
+    restarts: how many times the judge has set the limits of a new call. The child does not wait for them, so it may
+    already be in a later call.
     """
 
     def __init__(self, pid: int, cpu_limit: float, wall_limit: float, pipe: int):
         self.pid, self.pipe = pid, pipe
-        self.cpu_before, self.calls = 0.0, 0
+        self.cpu_before, self.restarts = 0.0, 0
         self._waits: dict[str, float] = {}
         self._begin(cpu_limit, wall_limit)
 
@@ -28,7 +29,7 @@ class ChildTimer:
         cpu_before: those of the calls that have returned.
         """
         cpu = cpu_seconds(self.pid)
-        self.cpu_before, self.calls = min(cpu, cpu_before), self.calls + 1
+        self.cpu_before, self.restarts = min(cpu, cpu_before), self.restarts + 1
         self._begin(cpu_limit, wall_limit)
         return cpu
 

@@ -93,16 +93,10 @@ class Supervisor:
             if descriptor in ready:
                 break
             if self.control.fileno() in ready:
-                kind, content = self._receive()
-                if kind == messages.NEXT:
-                    limits, returned = content[: messages.LIMITS.size], content[messages.LIMITS.size :]
-                    used = timer.restart(*messages.LIMITS.unpack(limits), *messages.SECONDS.unpack(returned))
-                    messages.send(self.control, messages.USED + messages.SECONDS.pack(used))
-                elif kind != messages.RUNNING:
+                heard = self._hear(timer, asked)
+                if heard is None:
                     break
-                elif messages.COUNT.unpack(content)[0] == timer.calls:
-                    limit_met = asked
-                asked, wait = messages.NO_LIMIT, 0.0
+                limit_met, asked, wait = heard, messages.NO_LIMIT, 0.0
                 continue
             limit, wait = self._check(timer)
             if timer.pipe != REPORT_FD or limit not in (messages.CPU, messages.WALL):
@@ -113,15 +107,27 @@ class Supervisor:
         os.close(descriptor)
         return self._end(timer.pid, limit_met)
 
-    def _receive(self) -> tuple[bytes, bytes]:
-        """The kind of a message of the judge while a child runs, and its content."""
+    def _hear(self, timer: ChildTimer, asked: bytes) -> bytes | None:
+        """Receive a message of the judge while a child runs: the limit that the child has met, None if it has to end.
+
+        asked: the limit about which the judge was asked.
+        """
         message, _ = messages.receive(self.control)
-        return message[:1], message[1:]
+        kind, content = message[:1], message[1:]
+        if kind == messages.NEXT:
+            limits, returned = content[: messages.LIMITS.size], content[messages.LIMITS.size :]
+            used = timer.restart(*messages.LIMITS.unpack(limits), *messages.SECONDS.unpack(returned))
+            messages.send(self.control, messages.USED + messages.SECONDS.pack(used))
+            return messages.NO_LIMIT
+        if kind == messages.RUNNING:
+            (restarts,) = messages.COUNT.unpack(content)
+            return asked if restarts == timer.restarts else messages.NO_LIMIT
+        return None
 
     def _check(self, timer: ChildTimer) -> tuple[bytes, float]:
         """The limit that a running child has met, and seconds until the next check.
 
-        That of a call may be another's: the child may be in a later call than the judge knows, so the judge is asked.
+        It may be an earlier call's, as the child may be ahead of the judge. So the judge is asked before the child ends.
         """
         cpu, wall = timer.seconds_left()
         if cpu <= 0:

@@ -72,11 +72,11 @@ def require_known_names(*checkpoints: Checkpoint) -> None:
 
 
 def require_whole(checkpoint: Checkpoint) -> None:
-    """Raises UserError if transformers' model has tensors that a layer lacks.
+    """Raises UserError if a layer lacks tensors that transformers' model has.
 
-    transformers would draw them at random, and so would vLLM if it joins them with others that are there, such as those
-    of queries, keys and values. Importing transformers takes seconds, so it is asked only if the layers' names differ.
-    A quantised model has names that depend on how, and is not checked.
+    transformers would fill them with random numbers. So would vLLM if it joins the missing tensor with others that are
+    present, such as those of queries, keys and values. Importing transformers takes seconds, so it is asked only if the
+    layers' names differ. The names in a quantised model depend on the method, so it is not checked.
     """
     if checkpoint.setting("quantization_config"):
         return

@@ -61,7 +61,6 @@ def main(settings: Settings) -> None:
         return
     gc.disable()  # the file's million objects stay; to search them again and again takes a quarter of the time
     write_model(folder)
-    gc.freeze()  # nor when the process ends
     print(f"SmolLM2-135M-Instruct: {folder}")
 
 

@@ -109,14 +109,23 @@ def test_a_judge_that_is_slow_takes_no_time_from_a_program(
     assert reason(quick, textwrap.dedent(program), inputs, outputs, function) == ""
 
 
-def test_a_call_beyond_its_limit_is_killed_although_the_judge_is_slow(quick, monkeypatch):
-    """Also after other calls have returned, and while a part of a value is read."""
+@pytest.mark.parametrize("reports", ["", "os.write(100, b'{')"], ids=["nothing", "a part of a line"])
+def test_a_call_beyond_its_limit_is_killed_although_the_judge_is_slow(quick, monkeypatch, reports):
+    """The calls before it are right: they are not charged for it."""
     read_all = OutputPipe.read
     monkeypatch.setattr(OutputPipe, "read", lambda pipe: (time.sleep(0.3), read_all(pipe))[1])
-    program = "import sys\ndef f(n):\n if n == 2: sys.stdout.flush()\n while n == 2: pass\n return n"
+    program = f"import os\ndef f(n):\n if n == 2: {reports or 'pass'}\n while n == 2: pass\n return n"
     result = judged(quick, program, [[0], [1], [2], [3]], [0, 1, 2, 3], "f")
     assert result["reason"] == "time limit"
     assert [test["passed"] for test in result["tests"]] == [True, True, False]
+
+
+def test_the_time_that_a_program_hides_is_charged_to_its_next_call(quick):
+    """It stops the clock by which its calls report their time."""
+    hides = "import sys\nsys.modules['SkyThought.sandbox.calls'].process_time = lambda: 0.0\n"
+    calls = [[n] for n in range(4)], list(range(4)), "f"
+    assert reason(quick, textwrap.dedent(USES_HALF), *calls) == ""
+    assert reason(quick, hides + textwrap.dedent(USES_HALF), *calls) == "time limit"
 
 
 @pytest.mark.parametrize("call", ["main()", "thread = threading.Thread(target=main); thread.start(); thread.join()"])

@@ -46,20 +46,10 @@ SCRIPTS = {
 STARTED_ELSEWHERE = {"analysis/embed.py", "analysis/entropy.py"}
 # What a process of `pytest -n` imports, apart from the tests. It is started with a line of code.
 WORKER = "-c"
-TESTS = (
-    "pytest",
-    "hypothesis",
-    "xdist.remote",
-    "torch",
-    "transformers",
-    "datasets",
-    "fastapi",
-    "uvicorn",
-    "scipy.stats",
-)
-TESTS += ("scipy.optimize", "tokenizers", "nbclient", "IPython", "sacrebleu", "matplotlib.figure", "safetensors.torch")
-TESTS += ("single_model_inference", "convert_to_data", "hindsight.merging.merge")
-VARIABLE = "HINDSIGHT_QUICK_PYTHON"  # beginning of the variables with the paths of `python`s that another process has
+TESTS = ("pytest", "hypothesis", "xdist.remote", "torch", "transformers", "datasets", "fastapi", "uvicorn")
+TESTS += ("scipy.stats", "scipy.optimize", "tokenizers", "nbclient", "IPython", "sacrebleu", "matplotlib.figure")
+TESTS += ("safetensors.torch", "single_model_inference", "convert_to_data", "hindsight.merging.merge")
+VARIABLE = "HINDSIGHT_QUICK_PYTHON"  # the variables that name the shared `python`s begin with it
 NUMBER = struct.Struct("<q")
 REAL = 0  # instead of the fork's process id: the caller should start the program itself
 
