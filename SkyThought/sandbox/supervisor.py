@@ -127,7 +127,7 @@ class Supervisor:
     def _check(self, timer: ChildTimer) -> tuple[bytes, float]:
         """The limit that a running child has met, and seconds until the next check.
 
-        It may be an earlier call's, as the child may be ahead of the judge. So the judge is asked before the child ends.
+        It may be an earlier call's, as the child may be ahead of the judge. So the judge is asked first.
         """
         cpu, wall = timer.seconds_left()
         if cpu <= 0:
